@@ -1,0 +1,61 @@
+/*
+ * Batches for pre-training, made by threads ahead of the step that needs them.
+ *
+ * A batch is a pure function of (store, options, step): which volumes, where the block
+ * and the crops lie, how each crop is augmented.  Neither the number of threads nor a
+ * resume changes a bit of it.
+ */
+#ifndef VOCO_DATA_LOADER_H
+#define VOCO_DATA_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/store.h"
+
+enum { VOCO_GRID = 3, VOCO_BASES = VOCO_GRID * VOCO_GRID };
+
+struct voco_loader_options {
+    uint64_t seed;
+    int batch;              /* volumes per step */
+    int sw;                 /* random crops per volume */
+    int roi;                /* crop edge in voxels; the block is 3roi x 3roi x roi */
+    bool augment;
+    int threads;            /* loader threads, >= 1 */
+    int ahead;              /* batches kept ready, >= 1 */
+    const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
+    int n_repeat;
+};
+
+struct voco_batch {
+    int64_t step;
+    int n_volumes, sw, roi;
+    float *img;             /* [n_volumes*sw][roi][roi][roi], volume-major */
+    float *crops;           /* [n_volumes*9][roi][roi][roi] */
+    float *labels;          /* [n_volumes][sw][9], shares of area, rows sum to 1 */
+    int *volume;            /* [n_volumes]: index in the store */
+    int *center;            /* [n_volumes*sw][2]: centre of the random crop, x and y */
+    int64_t *block;         /* [n_volumes][3]: start of the block in the volume */
+};
+
+struct voco_loader;
+
+/* The store stays open as long as the loader.  Starts at first_step. */
+enum voco_err voco_loader_open(const struct voco_store *store,
+                               const struct voco_loader_options *o, int64_t first_step,
+                               struct voco_loader **ret);
+
+/* The batch of the next step; valid until the next call.  *ret_waited_s: time spent
+ * waiting for it (may be NULL). */
+enum voco_err voco_loader_next(struct voco_loader *l, const struct voco_batch **ret,
+                               double *ret_waited_s);
+/* Volumes in one epoch, repeats counted. */
+int64_t voco_loader_epoch(const struct voco_loader *l);
+void voco_loader_close(struct voco_loader *l);              /* accepts NULL */
+
+/* One batch at a time, without threads: what the loader's threads call. */
+enum voco_err voco_batch_alloc(struct voco_batch *b, const struct voco_loader_options *o);
+void voco_batch_free(struct voco_batch *b);                 /* accepts {0} */
+
+#endif

@@ -1,0 +1,1 @@
+libvoco_la_SOURCES +=

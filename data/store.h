@@ -1,0 +1,103 @@
+/*
+ * The store: a folder of immutable HDF5 shards with a manifest (voco-store(5)).
+ *
+ * Writing: one writer, many threads; each thread encodes its own volume.  A shard is
+ * published whole; a killed writer loses at most the open shard, and opening the store
+ * for writing again continues behind the last published one.
+ * Reading: any number of threads; pread, inflate and unshuffle happen outside the HDF5
+ * library, and only for the chunks that a box touches.
+ */
+#ifndef VOCO_DATA_STORE_H
+#define VOCO_DATA_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/volume.h"
+
+enum voco_store_type {
+    VOCO_STORE_U16,         /* [0,1] in steps of 1/65535 */
+    VOCO_STORE_F32,         /* bit-exact */
+    VOCO_STORE_I16          /* resampled intensities; the window is applied on reading */
+};
+
+struct voco_store_options {
+    enum voco_store_type type;
+    int chunk;              /* edge in voxels; 0: the default */
+    int level;              /* deflate 1..9; 0: the default */
+    int64_t shard_bytes;    /* a shard is closed when it has grown past this; 0: default */
+};
+
+/* One line of the manifest. All strings are owned by the store. */
+struct voco_store_entry {
+    const char *id;         /* unique in the store */
+    const char *source;     /* path as it was given to convert */
+    const char *dataset;    /* group for sampling weights ("abdomen"); may be "" */
+    const char *preset;
+    const char *reason;     /* NULL for a stored volume, else why it was rejected */
+    const char *transforms; /* JSON text: what was applied, with its numbers */
+    int64_t dim[3];
+    double spacing_mm[3];
+    double affine[4][4];
+    double window[2];       /* intensities that become 0 and 1 */
+    uint32_t crc;           /* CRC-32C of the decoded elements in row-major order */
+};
+
+/* ---- writing ---- */
+struct voco_store_writer;
+
+enum voco_err voco_store_create(const char *path, const struct voco_store_options *o,
+                                struct voco_store_writer **ret);
+/* The entry of an earlier, interrupted or complete convert; NULL if there is none. */
+const struct voco_store_entry *voco_store_written(const struct voco_store_writer *w,
+                                                  const char *id);
+/* Thread-safe.  entry: id source dataset preset transforms window are read and copied;
+ * dim, spacing, affine, crc are taken from the volume.  U16: voxels are clipped to
+ * [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16: rounded and clipped. */
+enum voco_err voco_store_add(struct voco_store_writer *w,
+                             const struct voco_store_entry *entry,
+                             const struct voco_volume *v, int64_t *ret_clipped);
+enum voco_err voco_store_reject(struct voco_store_writer *w,
+                                const struct voco_store_entry *entry, const char *reason);
+/* Publishes what is open and frees the writer, also after a failure. */
+enum voco_err voco_store_finish(struct voco_store_writer *w);
+/* Removes the unpublished shard and frees the writer; accepts NULL. */
+void voco_store_abandon(struct voco_store_writer *w);
+
+/* ---- reading ---- */
+struct voco_store;
+
+enum voco_err voco_store_open(const char *path, struct voco_store **ret);
+void voco_store_close(struct voco_store *s);                /* accepts NULL */
+int voco_store_count(const struct voco_store *s);           /* stored volumes */
+int voco_store_rejects(const struct voco_store *s);
+const struct voco_store_entry *voco_store_entry(const struct voco_store *s, int i);
+const struct voco_store_entry *voco_store_reject_entry(const struct voco_store *s, int i);
+enum voco_store_type voco_store_element(const struct voco_store *s);
+/* CRC-32C over the manifest's stored lines: tells two stores apart. */
+uint32_t voco_store_hash(const struct voco_store *s);
+
+/* Window for VOCO_STORE_I16 stores instead of the entries' own. */
+void voco_store_set_window(struct voco_store *s, double low, double high);
+
+/* out[size0][size1][size2] = the box that begins at start, mapped to [0,1]; it must lie
+ * inside the volume.  Thread-safe.  scratch belongs to the calling thread and grows as
+ * needed: begin with {0}, free with voco_store_scratch_free. */
+struct voco_store_scratch {
+    void *raw, *bytes;
+    size_t raw_n, bytes_n;
+    void *inflate;
+};
+enum voco_err voco_store_read(const struct voco_store *s, int i, const int64_t start[3],
+                              const int64_t size[3], float *out,
+                              struct voco_store_scratch *scratch);
+void voco_store_scratch_free(struct voco_store_scratch *scratch);
+
+/* Every shard, index and chunk checksum and every volume's crc; the sentence of the first
+ * fault is kept, all faults are passed to report (may be NULL). */
+enum voco_err voco_store_verify(const struct voco_store *s,
+                                void (*report)(const char *sentence, void *user),
+                                void *user);
+
+#endif

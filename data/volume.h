@@ -1,0 +1,37 @@
+/*
+ * A volume in memory, and reading one from a file.
+ *
+ * voxel[(x * dim[1] + y) * dim[2] + z]: z is contiguous, as the store and torch have it
+ * (NIfTI files have x contiguous: the readers transpose).  affine maps the voxel index
+ * (x,y,z,1) to millimetres in RAS+, NIfTI's convention, whatever the file's own is.
+ */
+#ifndef VOCO_DATA_VOLUME_H
+#define VOCO_DATA_VOLUME_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct voco_volume {
+    int64_t dim[3];
+    float *voxel;           /* owned */
+    double affine[4][4];
+};
+
+/* Read NIfTI-1/2, MetaImage, NRRD or a DICOM folder, told apart by content first, name
+ * second.  4-D with one time point is 3-D; RGB, complex, more than one time point, zero
+ * sizes, singular affines, truncated data and wrong gzip checksums are VOCO_EFORMAT.
+ * On success free with voco_volume_free. */
+enum voco_err voco_volume_read(const char *path, struct voco_volume *ret_volume);
+
+/* Allocates voxels for these sizes after checking the product; affine is identity. */
+enum voco_err voco_volume_alloc(struct voco_volume *v, const int64_t dim[3]);
+void voco_volume_free(struct voco_volume *v);       /* accepts {0} */
+
+/* Lengths of the affine's columns in mm. */
+void voco_volume_spacing(const struct voco_volume *v, double spacing_mm[3]);
+
+/* Write NIfTI-1, f32, sform; gzip when the name ends in .gz.  Whole or absent. */
+enum voco_err voco_volume_write(const char *path, const struct voco_volume *v);
+
+#endif

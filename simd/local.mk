@@ -1,0 +1,1 @@
+# one convenience library per instruction set, each with flags of its own

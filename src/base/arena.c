@@ -1,0 +1,64 @@
+/* Stack arenas over reserved address space. */
+#define _GNU_SOURCE
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum voco_err
+voco_arena_init(struct voco_arena *a, size_t limit, bool planning)
+{
+    const size_t page = (size_t)2 << 20;
+    const size_t bytes = (limit + page - 1) / page * page;
+    void *p;
+
+    if (bytes < limit)
+        return voco_fail(VOCO_EMEMORY, "an arena of %zu bytes is too large", limit);
+    p = mmap(NULL, bytes ? bytes : page, planning ? PROT_NONE : PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return voco_fail_errno(VOCO_EMEMORY, "cannot reserve %zu MiB of address space "
+                               "(is there an ulimit -v?)", bytes >> 20);
+#ifdef MADV_HUGEPAGE
+    if (!planning)
+        (void)madvise(p, bytes, MADV_HUGEPAGE);     /* a hint: refusal costs speed only */
+#endif
+    *a = (struct voco_arena){ .base = p, .reserved = bytes ? bytes : page,
+                              .limit = limit, .planning = planning };
+    return VOCO_OK;
+}
+
+void
+voco_arena_free(struct voco_arena *a)
+{
+    if (a->base)
+        munmap(a->base, a->reserved);
+    *a = (struct voco_arena){ 0 };
+}
+
+void *
+voco_arena_push(struct voco_arena *a, size_t bytes)
+{
+    const size_t rounded = (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    char *p = a->base + a->used;
+
+    if (rounded < bytes || rounded > a->limit - a->used)
+        return NULL;
+    a->used += rounded;
+    if (a->used > a->peak)
+        a->peak = a->used;
+    return p;
+}
+
+size_t
+voco_arena_mark(const struct voco_arena *a)
+{
+    return a->used;
+}
+
+void
+voco_arena_release(struct voco_arena *a, size_t mark)
+{
+    VOCO_ASSERT(mark <= a->used);
+    a->used = mark;
+}

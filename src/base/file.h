@@ -1,0 +1,48 @@
+/*
+ * Files that are either whole or absent.
+ *
+ * A voco_newfile is written under a temporary name in the same folder; commit flushes,
+ * fsyncs, renames over the final name and fsyncs the folder.  Discard, or a crash,
+ * leaves what was there before.
+ */
+#ifndef VOCO_BASE_FILE_H
+#define VOCO_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+struct voco_newfile {
+    FILE *out;              /* write here */
+    char *path, *temporary; /* owned */
+};
+
+enum voco_err voco_newfile_open(struct voco_newfile *f, const char *path);
+enum voco_err voco_newfile_commit(struct voco_newfile *f);   /* frees f either way */
+void voco_newfile_discard(struct voco_newfile *f);           /* accepts {0} */
+
+/* fsync path, rename it to final and fsync the folder: for files that a library wrote. */
+enum voco_err voco_file_publish(const char *temporary, const char *final);
+
+/* The whole file in memory, at most max_bytes, with a 0 byte behind it. Free *ret. */
+enum voco_err voco_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_n);
+
+/* mkdir -p.  An existing folder is fine. */
+enum voco_err voco_folder_make(const char *path);
+bool voco_file_exists(const char *path);
+bool voco_is_folder(const char *path);
+enum voco_err voco_folder_remove(const char *path);         /* rm -r */
+
+/* Free bytes for this user on the file system of path. */
+enum voco_err voco_file_space(const char *path, uint64_t *ret_bytes);
+
+/* asprintf that never returns NULL (aborts when memory is gone). Free the result. */
+char *voco_format(const char *fmt, ...) VOCO_PRINTF(1, 2);
+
+/* CRC-32C (Castagnoli), RFC 3720; start with crc = 0, continue with the last result. */
+uint32_t voco_crc32c(uint32_t crc, const void *data, size_t n);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * Verbs and options: one table per verb makes the parser, --help, the synopsis of the
+ * man page and the shell completion, so that they cannot disagree.
+ *
+ * Parsing is getopt_long underneath.  A value that does not parse or is out of range is
+ * an error that names the option, the value and what was expected; an unknown option or
+ * choice is answered with the nearest known one.
+ */
+#ifndef VOCO_BASE_OPT_H
+#define VOCO_BASE_OPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+enum voco_opt_kind {
+    VOCO_OPT_FLAG,      /* bool *: present or not */
+    VOCO_OPT_INT,       /* int64_t *: within [min,max] */
+    VOCO_OPT_REAL,      /* double *: within [min,max], finite */
+    VOCO_OPT_SIZE,      /* int64_t *: bytes, with K M G T (1024) after the number */
+    VOCO_OPT_TEXT,      /* const char **: points into argv */
+    VOCO_OPT_FILE,      /* as TEXT; completed as a file name */
+    VOCO_OPT_FOLDER,    /* as TEXT; completed as a folder */
+    VOCO_OPT_CHOICE,    /* int *: index into choices */
+    VOCO_OPT_REAL3,     /* double[3]: one number for all, or three with commas */
+    VOCO_OPT_RANGE,     /* double[2]: LOW,HIGH with LOW < HIGH */
+    VOCO_OPT_LIST       /* struct voco_opt_list *: may be given several times */
+};
+
+struct voco_opt_list {
+    const char *item[64];
+    int n;
+};
+
+struct voco_opt {
+    const char *name;           /* "feature-size"; NULL ends the table */
+    char letter;                /* 0 for none */
+    enum voco_opt_kind kind;
+    void *value;                /* holds the default before, the value after */
+    const char *arg;            /* "N", "FILE"; NULL for a flag */
+    const char *help;           /* one line, without the default, which is added */
+    double min, max;            /* INT, REAL, SIZE; both 0: unbounded */
+    const char *const *choices; /* CHOICE: NULL-terminated */
+    bool *given;                /* set to true when it was on the line; may be NULL */
+    const char *section;        /* not NULL: a heading in --help before this one */
+};
+
+struct voco_verb {
+    const char *name;           /* "convert" */
+    const char *summary;        /* one line for `voco --help` */
+    const char *args;           /* "INPUT..." or "" */
+    const char *details;        /* paragraphs after the options in --help; may be NULL */
+    const struct voco_opt *options;     /* NULL: none but --help */
+    int min_args, max_args;     /* positional arguments; max -1: any number */
+    enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
+};
+
+/* Parse argv[1..) by the verb's table.  *ret_argc / *ret_argv: the positional arguments
+ * (inside argv).  --help prints and sets *ret_done. */
+enum voco_err voco_opt_parse(const struct voco_verb *verb, int argc, char **argv,
+                             int *ret_argc, char ***ret_argv, bool *ret_done);
+
+void voco_opt_help(const struct voco_verb *verb, FILE *out);
+
+/* The name closest to word within 2 edits, or NULL. names is NULL-terminated. */
+const char *voco_opt_nearest(const char *word, const char *const *names);
+
+/* "8G", "512M", "1.5GiB" -> bytes. */
+enum voco_err voco_parse_size(const char *text, int64_t *ret_bytes);
+
+#endif

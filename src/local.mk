@@ -1,0 +1,5 @@
+libvoco_la_SOURCES += \
+	src/base/arena.c src/base/arena.h \
+	src/base/err.c src/base/err.h \
+	src/base/rng.c src/base/rng.h \
+	src/base/tensor.c src/base/tensor.h

@@ -1,0 +1,3 @@
+TEST_LIBS = libvoco.la $(CHECK_LIBS)
+AM_TESTS_ENVIRONMENT = OMP_NUM_THREADS=2; export OMP_NUM_THREADS; \
+	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN;
