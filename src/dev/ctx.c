@@ -1,0 +1,88 @@
+/* The context that every op gets: a device, three arenas, one sticky error. */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdarg.h>
+
+#include "dev/device.h"
+
+static int
+cores_allowed(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return CPU_COUNT(&set);
+}
+
+enum voco_err
+voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev, size_t limit,
+              bool planning, int threads)
+{
+    enum voco_err err;
+
+    *ctx = (struct voco_ctx){ .dev = dev, .weights_version = 1,
+                              .threads = threads > 0 ? threads : cores_allowed() };
+    if ((err = voco_arena_init(&ctx->keep, limit, planning)) != VOCO_OK
+        || (err = voco_arena_init(&ctx->grad, limit, planning)) != VOCO_OK
+        || (err = voco_arena_init(&ctx->temp, limit, planning)) != VOCO_OK
+        || (err = dev->open(ctx)) != VOCO_OK) {
+        voco_arena_free(&ctx->keep);
+        voco_arena_free(&ctx->grad);
+        voco_arena_free(&ctx->temp);
+        ctx->dev = NULL;
+    }
+    return err;
+}
+
+void
+voco_ctx_close(struct voco_ctx *ctx)
+{
+    if (ctx->dev)
+        ctx->dev->close(ctx);
+    voco_arena_free(&ctx->keep);
+    voco_arena_free(&ctx->grad);
+    voco_arena_free(&ctx->temp);
+    ctx->dev = NULL;
+}
+
+void
+voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err)
+{
+    if (ctx->err == VOCO_OK)
+        ctx->err = err;
+}
+
+static struct voco_tensor
+push(struct voco_ctx *ctx, struct voco_arena *arena, struct voco_tensor x)
+{
+    x.type = ctx->dev->real;
+    x.data = voco_arena_push(arena, voco_tensor_bytes(&x));
+    if (!x.data) {
+        voco_fail(VOCO_EMEMORY, "%zu MiB of working memory are not enough for one more "
+                  "tensor of %zu MiB: raise --memory or lower the batch",
+                  arena->limit >> 20, voco_tensor_bytes(&x) >> 20);
+        voco_ctx_fail(ctx, VOCO_EMEMORY);
+    }
+    return x;
+}
+
+struct voco_tensor
+voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...)
+{
+    struct voco_tensor x = { .dim = { 1, 1, 1, 1, 1 }, .rank = rank };
+    va_list ap;
+
+    VOCO_ASSERT(rank >= 1 && rank <= VOCO_RANK_MAX);
+    va_start(ap, rank);
+    for (int i = 0; i < rank; i++)
+        x.dim[i] = va_arg(ap, int64_t);
+    va_end(ap);
+    return push(ctx, arena, x);
+}
+
+struct voco_tensor
+voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena, const struct voco_tensor *x)
+{
+    return push(ctx, arena, *x);
+}

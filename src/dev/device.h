@@ -1,0 +1,221 @@
+/*
+ * The contract between the network and the arithmetic.
+ *
+ * Everything numeric goes through a table of primitives.  The composition code above it
+ * (src/op, src/net, src/train) never reads or writes an element: it runs unchanged on
+ *
+ *   cpu      f32: oneDNN, BLAS, OpenMP and the kernels of simd/
+ *   oracle   f64: plain loops, the specification
+ *   dry      nothing: arenas count, data are out of reach; the memory planner
+ *   trace    another device, with a line per call: op, shapes, time, rate
+ *
+ * Conventions of every entry
+ *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
+ *     order ([cout,cin,kd,kh,kw], [nout,nin]).  All reals have the device's type.
+ *   - Activation gradients are overwritten, parameter gradients (dw, db) are added to.
+ *   - No aliasing unless the entry allows it.  Pointers are 64-byte aligned at row 0
+ *     for arena tensors, element-aligned for slices and slabs.
+ *   - Scratch comes from ctx->temp and is released before the entry returns.
+ *   - Failure (out of arena, oneDNN) sets ctx->err through voco_ctx_fail and returns; the
+ *     caller checks once per phase.  After an error entries do nothing.
+ *   - Results depend on the number of threads only where a comment says so.
+ */
+#ifndef VOCO_DEV_DEVICE_H
+#define VOCO_DEV_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/tensor.h"
+
+struct voco_device;
+
+struct voco_ctx {
+    const struct voco_device *dev;
+    void *state;                /* of the device: primitive and weight caches */
+    struct voco_arena keep;     /* saved for backward; forward pushes, backward releases */
+    struct voco_arena grad;     /* gradients flowing down */
+    struct voco_arena temp;     /* scratch inside one op */
+    uint64_t weights_version;   /* packed weights of another version are stale */
+    int threads;
+    enum voco_err err;          /* sticky; the sentence is voco_fail_text() */
+};
+
+/* A 3-D convolution, cube kernel, same stride on each axis, symmetric zero padding. */
+struct voco_conv {
+    int64_t cin, cout;
+    int kernel, stride, pad;
+};
+
+/*
+ * Windows of attention on a volume of size[3]: the volume is padded at the end to a
+ * multiple of window, rolled by -shift, cut into windows, and rolled back.  Padding tokens
+ * take part as queries and keys; they hold the qkv bias, since the block pads zeros in
+ * front of the qkv layer.  Tokens of different regions of a rolled volume are masked by
+ * adding -100.  The bias of tokens i, j of a window (row-major in the window) is
+ * table[index(i,j)][head] where index comes from the coordinates of the i-th and j-th
+ * token of a full_window^3 window, also when the window is clipped to less (a legacy that
+ * published weights depend on; see doc/numerics.md).
+ */
+struct voco_windows {
+    int64_t size[3];            /* of the volume in tokens */
+    int window[3];              /* after clipping */
+    int shift[3];               /* 0 on an axis that is not rolled */
+    int full_window;            /* 7: table has (2*7-1)^3 rows */
+    int heads;
+};
+
+struct voco_adamw {
+    double lr, beta1, beta2, eps, weight_decay;
+    bool amsgrad;
+    int64_t step;               /* 1 for the first update */
+};
+
+enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
+                      VOCO_WS_CONV_BACKWARD_WEIGHTS, VOCO_WS_ATTN_FORWARD,
+                      VOCO_WS_ATTN_BACKWARD };
+
+#define X const struct voco_tensor *    /* is read */
+#define Y const struct voco_tensor *    /* the view is const, its elements are written */
+
+struct voco_device {
+    const char *name;
+    enum voco_type real;        /* VOCO_F32 or VOCO_F64 */
+
+    /* ---- life ---- */
+    enum voco_err (*open)(struct voco_ctx *ctx);        /* makes ctx->state */
+    void (*close)(struct voco_ctx *ctx);
+
+    /* ---- memory: the host tensor's type may be f32 or f64, it is converted ---- */
+    void (*upload)(struct voco_ctx *ctx, X host, Y y);
+    void (*download)(struct voco_ctx *ctx, X x, Y host);
+    void (*fill)(struct voco_ctx *ctx, Y y, double value);
+    void (*copy)(struct voco_ctx *ctx, X x, Y y);
+    void (*add)(struct voco_ctx *ctx, X x, Y y);                    /* y += x */
+
+    /* ---- convolution: x [n,d,h,w,cin], y [n,d',h',w',cout], b [cout] or NULL ---- */
+    void (*conv3d_forward)(struct voco_ctx *ctx, const struct voco_conv *conv,
+                           X x, X w, X b, Y y);
+    void (*conv3d_backward_data)(struct voco_ctx *ctx, const struct voco_conv *conv,
+                                 X dy, X w, Y dx);
+    void (*conv3d_backward_weights)(struct voco_ctx *ctx, const struct voco_conv *conv,
+                                    X x, X dy, Y dw, Y db);
+    /* 2x2x2 transposed convolution, stride 2, no bias: x [n,d,h,w,cin],
+     * w [cin,cout,2,2,2], y [n,2d,2h,2w,cout]; dx may be NULL */
+    void (*deconv2_forward)(struct voco_ctx *ctx, X x, X w, Y y);
+    void (*deconv2_backward)(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw);
+
+    /* ---- linear: x [m,k], w [n,k], b [n] or NULL, y [m,n] = x w' + b ---- */
+    void (*linear_forward)(struct voco_ctx *ctx, X x, X w, X b, Y y);
+    void (*linear_backward_data)(struct voco_ctx *ctx, X dy, X w, Y dx);
+    void (*linear_backward_weights)(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);
+
+    /* ---- normalisation ----
+     * instnorm: x [n,s,c], per n and c over s, biased variance, no parameters, then
+     * y = leaky(xhat + r), leaky(t) = t > 0 ? t : slope t.  r may be NULL, slope 1 means
+     * no activation.  rstd [n,c] is saved.  y may be x or r.
+     * Backward rebuilds xhat from y and r, so x need not be kept: t = y > 0 ? y : y/slope,
+     * xhat = t - r; g = dy (y > 0 ? 1 : slope); dr = g (dr may be NULL, may be dy);
+     * dx = rstd (g - mean(g) - xhat mean(g xhat)); dx may be dy unless dr is. */
+    void (*instnorm_forward)(struct voco_ctx *ctx, X x, X r, double slope, double eps,
+                             Y y, Y rstd);
+    void (*instnorm_backward)(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
+                              Y dx, Y dr);
+    /* layernorm: x [m,c] over c; w, b [c] or both NULL; mean, rstd [m] saved.
+     * dw, db are NULL when w is.  dx may be dy. */
+    void (*layernorm_forward)(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
+                              Y mean, Y rstd);
+    void (*layernorm_backward)(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
+                               Y dw, Y db);
+
+    /* ---- pointwise: y may be x, dx may be dy ---- */
+    void (*leaky_forward)(struct voco_ctx *ctx, X x, double slope, Y y);
+    void (*leaky_backward)(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
+    void (*gelu_forward)(struct voco_ctx *ctx, X x, Y y);               /* exact, erf */
+    void (*gelu_backward)(struct voco_ctx *ctx, X x, X dy, Y dx);
+    void (*scale_rows)(struct voco_ctx *ctx, X x, X factor, Y y);       /* [m,c], [m] */
+
+    /* ---- attention ----
+     * qkv [n,d,h,w,3c]: q, k, v, each heads x head_dim; qkv_bias [3c];
+     * table [(2 full_window - 1)^3, heads]; y [n,d,h,w,c];
+     * lse [n, windows, heads, tokens]: log-sum-exp of each row of biased, masked scores.
+     * Scores are scaled by head_dim^-1/2.  Backward rebuilds the probabilities;
+     * dqkv_bias [3c] receives what flows into padding tokens, and only that (added);
+     * dtable is added to. */
+    void (*attn_forward)(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                         X qkv_bias, X table, Y y, Y lse);
+    void (*attn_backward)(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                          X qkv_bias, X table, X y, X lse, X dy, Y dqkv, Y dqkv_bias,
+                          Y dtable);
+
+    /* ---- patch merging: order: the eight (d,h,w) offsets that are concatenated; x [n,d,h,w,c] -> y [n,ceil d/2,ceil h/2,ceil w/2,8c], odd sizes
+     * zero-padded at the end; backward sums over repeated offsets ---- */
+    void (*merge_forward)(struct voco_ctx *ctx, X x, const int (*order)[3], Y y);
+    void (*merge_backward)(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx);
+
+    /* ---- global average pooling: x [n,s,c] -> columns [first, first+c) of y [n,cols];
+     * backward: dx [n,s,c] = dy[n, first..] / s ---- */
+    void (*pool_forward)(struct voco_ctx *ctx, X x, Y y, int64_t first);
+    void (*pool_backward)(struct voco_ctx *ctx, X dy, int64_t first, Y dx);
+
+    /* ---- contrast: small matrices; doc/model.md has the formulas ----
+     * assign: s[m,k] = max(0, cos(a[m,c], b[k,c])), each norm at least 1e-8;
+     * backward ADDS to da and db (either may be NULL).
+     * ce: adds weight * CE(y, p) to loss[1]; backward overwrites dp (y is constant).
+     * decor: adds weight * mean over p<q of s[p,q]^2 to loss[1]; backward overwrites
+     * ds (0 at and below the diagonal). */
+    void (*assign_forward)(struct voco_ctx *ctx, X a, X b, Y s);
+    void (*assign_backward)(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db);
+    void (*ce_forward)(struct voco_ctx *ctx, X y, X p, double weight, Y loss);
+    void (*ce_backward)(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
+    void (*decor_forward)(struct voco_ctx *ctx, X s, double weight, Y loss);
+    void (*decor_backward)(struct voco_ctx *ctx, X s, double weight, Y ds);
+
+    /* ---- slabs: flat vectors of any length ----
+     * sum_squares: y[1] = sum x^2, accumulated in double, the same value for any number
+     * of threads.  adamw: torch.optim.AdamW (decoupled decay first); vmax NULL unless
+     * amsgrad.  ema: teacher = momentum teacher + (1 - momentum) student. */
+    void (*sum_squares)(struct voco_ctx *ctx, X x, Y y);
+    void (*adamw)(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v,
+                  Y vmax);
+    void (*ema)(struct voco_ctx *ctx, double momentum, X student, Y teacher);
+
+    /* ---- what an entry will push on temp, in bytes; x as the entry gets it (for
+     * conv backward: the shape of the forward input) ---- */
+    size_t (*conv_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
+                             const struct voco_conv *conv, X x);
+    size_t (*attn_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
+                             const struct voco_windows *win, X qkv);
+    /* bytes that the device keeps outside the arenas for one conv's weights */
+    size_t (*conv_packed_bytes)(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
+};
+
+#undef X
+#undef Y
+
+extern const struct voco_device voco_oracle;
+extern const struct voco_device voco_cpu;
+
+/* *ret: a device that plans for inner: its workspace entries are asked and their bytes
+ * pushed on temp, nothing is computed, data are never touched (downloads give zeros). */
+void voco_dry_device(const struct voco_device *inner, struct voco_device *ret);
+
+/* Reserve arenas and open the device.  limit: bytes each arena may grow to; planning:
+ * the arenas are inaccessible.  threads <= 0: all cores of the affinity mask. */
+enum voco_err voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
+                            size_t limit, bool planning, int threads);
+void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */
+
+/* Keep the first error. */
+void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);
+
+/* Uninitialised tensor of the device's real type on top of an arena; sets ctx->err and
+ * returns a tensor with data NULL when the arena is full.  Dimensions are int64_t. */
+struct voco_tensor voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...);
+struct voco_tensor voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena,
+                                  const struct voco_tensor *x);
+
+#endif
