@@ -49,7 +49,8 @@ struct voco_store_writer;
 
 enum voco_err voco_store_create(const char *path, const struct voco_store_options *o,
                                 struct voco_store_writer **ret);
-/* The entry of an earlier, interrupted or complete convert; NULL if there is none. */
+/* The entry of an earlier, interrupted or complete convert, stored or rejected; NULL if
+ * there is none.  A rejected id may be added or rejected again: the last line counts. */
 const struct voco_store_entry *voco_store_written(const struct voco_store_writer *w,
                                                   const char *id);
 /* Thread-safe.  entry: id source dataset preset transforms window are read and copied;
@@ -68,6 +69,8 @@ void voco_store_abandon(struct voco_store_writer *w);
 /* ---- reading ---- */
 struct voco_store;
 
+/* Entries are numbered in the order of their ids (strcmp), not of the manifest: neither
+ * the number of convert's threads nor a restart changes an index or the hash. */
 enum voco_err voco_store_open(const char *path, struct voco_store **ret);
 void voco_store_close(struct voco_store *s);                /* accepts NULL */
 int voco_store_count(const struct voco_store *s);           /* stored volumes */
@@ -75,7 +78,9 @@ int voco_store_rejects(const struct voco_store *s);
 const struct voco_store_entry *voco_store_entry(const struct voco_store *s, int i);
 const struct voco_store_entry *voco_store_reject_entry(const struct voco_store *s, int i);
 enum voco_store_type voco_store_element(const struct voco_store *s);
-/* CRC-32C over the manifest's stored lines: tells two stores apart. */
+/* CRC-32C over what the stored entries say (id, dataset, transforms, sizes, affine,
+ * window, crc), in the order of their ids and without shard names: the same volumes with
+ * the same options give the same hash, however the work was cut into shards. */
 uint32_t voco_store_hash(const struct voco_store *s);
 
 /* Window for VOCO_STORE_I16 stores instead of the entries' own. */
