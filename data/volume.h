@@ -8,6 +8,7 @@
 #ifndef VOCO_DATA_VOLUME_H
 #define VOCO_DATA_VOLUME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -28,6 +29,34 @@ enum voco_err voco_volume_read(const char *path, struct voco_volume *ret_volume)
  * stays NULL, the data are neither read nor checked.  A DICOM folder, which has no such
  * header, gives VOCO_OK with dim = {0,0,0}. */
 enum voco_err voco_volume_read_header(const char *path, struct voco_volume *ret_volume);
+
+/* What a file says about its volume, for people. */
+struct voco_volume_header {
+    int64_t dim[3];
+    double affine[4][4];
+    double spacing_mm[3];
+    const char *format;     /* "NIfTI-1", "MetaImage", ... */
+    const char *element;    /* "i16", "f32", ... as stored */
+    bool compressed;
+    double slope, inter;    /* intensity = element * slope + inter */
+};
+
+/* The header with every check of voco_volume_read that needs no voxel.  A DICOM folder
+ * is converted for it. */
+enum voco_err voco_volume_describe(const char *path, struct voco_volume_header *ret);
+
+/* Does the content begin like a format that voco_volume_read knows?  false for folders
+ * and for what cannot be opened. */
+bool voco_volume_sniff(const char *path);
+
+/* Bytes of the volume ending of a file name (".nii.gz": 7), 0 if it has none. */
+int voco_volume_ending(const char *name);
+
+/* Does this folder itself, not those below it, hold a DICOM file? */
+bool voco_is_dicom_folder(const char *path);
+
+/* Voxels that are NaN or infinite. */
+int64_t voco_volume_nonfinite(const struct voco_volume *v);
 
 /* Allocates voxels for these sizes after checking the product; affine is identity. */
 enum voco_err voco_volume_alloc(struct voco_volume *v, const int64_t dim[3]);
