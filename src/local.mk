@@ -3,5 +3,5 @@ libvoco_la_SOURCES += \
 	src/base/err.c src/base/err.h \
 	src/base/rng.c src/base/rng.h \
 	src/base/tensor.c src/base/tensor.h \
-	src/dev/ctx.c src/dev/device.h \
+	src/dev/cpu.h \
 	src/dev/ctx.c src/dev/device.h

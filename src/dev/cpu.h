@@ -1,0 +1,124 @@
+/*
+ * The parts of the cpu device, one .c file each; device.h says what every entry does.
+ *
+ *   cpu.c           the table, life, memory, small things
+ *   cpu_conv.c      convolutions, deconvolution
+ *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
+ *   cpu_norm.c      instance and layer norm
+ *   cpu_eltwise.c   pointwise functions and slabs
+ *   cpu_attn.c      window attention
+ *   cpu_contrast.c  similarity, cross entropy, decorrelation
+ *
+ * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
+ * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
+ * not on scheduling.  Entries return at once when ctx->err is set.
+ */
+#ifndef VOCO_DEV_CPU_H
+#define VOCO_DEV_CPU_H
+
+#include "dev/device.h"
+
+/* ---- state ---- */
+struct voco_dnnl;               /* dnnl_shim.h */
+struct voco_packs;              /* cpu_conv.c: packed weights */
+
+struct voco_cpu {
+    struct voco_dnnl *dnnl;
+    struct voco_packs *packs;
+};
+
+static inline struct voco_cpu *
+voco_cpu_state(const struct voco_ctx *ctx)
+{
+    return ctx->state;
+}
+
+/* Thread t of n does items [*ret_from, *ret_to) of total; shares differ by at most
+ * one grain and start on multiples of it. */
+static inline void
+voco_cpu_share(int64_t total, int64_t grain, int t, int n, int64_t *ret_from,
+               int64_t *ret_to)
+{
+    const int64_t grains = (total + grain - 1) / grain;
+    const int64_t from = grains * t / n * grain, to = grains * (t + 1) / n * grain;
+
+    *ret_from = from < total ? from : total;
+    *ret_to = to < total ? to : total;
+}
+
+/* ---- what this machine is; for doctor and the head of a run ---- */
+struct voco_cpu_info {
+    char isa[16];               /* kernels in use: ref, avx2, avx512 */
+    char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
+    char blas[96];              /* "OpenBLAS 0.3.21 ... Zen" */
+    int blas_threads;           /* what it would use by itself; voco sets 1 */
+    int cores;                  /* of the affinity mask */
+    int omp_threads;
+};
+
+void voco_cpu_describe(struct voco_cpu_info *ret);
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+/* ---- cpu_conv.c ---- */
+enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
+void voco_cpu_conv_close(struct voco_ctx *ctx);
+void voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w,
+                             X b, Y y);
+void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
+                                   X dy, X w, Y dx);
+void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
+                                      X x, X dy, Y dw, Y db);
+void voco_cpu_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y);
+void voco_cpu_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw);
+size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
+                               const struct voco_conv *conv, X x);
+size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
+
+/* ---- cpu_gemm.c ---- */
+void voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
+void voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
+void voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);
+
+/* ---- cpu_norm.c ---- */
+void voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double eps,
+                               Y y, Y rstd);
+void voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
+                                Y dx, Y dr);
+void voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
+                                Y mean, Y rstd);
+void voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
+                                 Y dw, Y db);
+
+/* ---- cpu_eltwise.c ---- */
+void voco_cpu_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y);
+void voco_cpu_leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
+void voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y);
+void voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx);
+void voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y);
+void voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v,
+                    Y vmax);
+void voco_cpu_ema(struct voco_ctx *ctx, double momentum, X student, Y teacher);
+
+/* ---- cpu_attn.c ---- */
+void voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                           X qkv_bias, X table, Y y, Y lse);
+void voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                            X qkv_bias, X table, X y, X lse, X dy, Y dqkv, Y dqkv_bias,
+                            Y dtable);
+size_t voco_cpu_attn_workspace(struct voco_ctx *ctx, enum voco_workspace what,
+                               const struct voco_windows *win, X qkv);
+
+/* ---- cpu_contrast.c ---- */
+void voco_cpu_assign_forward(struct voco_ctx *ctx, X a, X b, Y s);
+void voco_cpu_assign_backward(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db);
+void voco_cpu_ce_forward(struct voco_ctx *ctx, X y, X p, double weight, Y loss);
+void voco_cpu_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
+void voco_cpu_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss);
+void voco_cpu_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds);
+
+#undef X
+#undef Y
+
+#endif
