@@ -1,7 +1,26 @@
+bin_PROGRAMS += voco
+voco_SOURCES = \
+	src/cmd.c \
+	src/cmd.h \
+	src/cmd_completion.c \
+	src/main.c
+voco_LDADD = libvoco.la
+
 libvoco_la_SOURCES += \
-	src/base/arena.c src/base/arena.h \
-	src/base/err.c src/base/err.h \
-	src/base/rng.c src/base/rng.h \
-	src/base/tensor.c src/base/tensor.h \
+	src/base/arena.c \
+	src/base/arena.h \
+	src/base/err.c \
+	src/base/err.h \
+	src/base/file.c \
+	src/base/file.h \
+	src/base/log.c \
+	src/base/log.h \
+	src/base/opt.c \
+	src/base/opt.h \
+	src/base/rng.c \
+	src/base/rng.h \
+	src/base/tensor.c \
+	src/base/tensor.h \
 	src/dev/cpu.h \
-	src/dev/ctx.c src/dev/device.h
+	src/dev/ctx.c \
+	src/dev/device.h

@@ -29,6 +29,7 @@ void voco_detail(const char *fmt, ...) VOCO_PRINTF(1, 2);
 struct voco_progress {
     const char *what;       /* "convert" */
     int64_t total, done;
+    int64_t first;          /* done at the start: a resumed job's rate leaves it out */
     double start_s, shown_s;
     bool terminal;
 };
@@ -36,7 +37,8 @@ struct voco_progress {
 void voco_progress_start(struct voco_progress *p, const char *what, int64_t done,
                          int64_t total);
 
-/* done of total; the rest is free text shown behind the ETA. Thread-safe. */
+/* done of total; the rest is free text shown behind the time left.  Thread-safe; done
+ * never goes back, so workers may report in any order. */
 void voco_progress_show(struct voco_progress *p, int64_t done, const char *fmt, ...)
     VOCO_PRINTF(3, 4);
 void voco_progress_end(struct voco_progress *p, const char *fmt, ...) VOCO_PRINTF(2, 3);

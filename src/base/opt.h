@@ -4,7 +4,12 @@
  *
  * Parsing is getopt_long underneath.  A value that does not parse or is out of range is
  * an error that names the option, the value and what was expected; an unknown option or
- * choice is answered with the nearest known one.
+ * choice is answered with the nearest known one.  Every verb also has --help (-h),
+ * --quiet (-q) and --verbose (-v).
+ *
+ * What an option's value holds before parsing is its default and is shown by --help,
+ * unless it says "none": INT64_MIN for INT, NaN for REAL, REAL3 and RANGE, 0 for SIZE,
+ * -1 for CHOICE, NULL for TEXT, FILE and FOLDER.
  */
 #ifndef VOCO_BASE_OPT_H
 #define VOCO_BASE_OPT_H
@@ -41,7 +46,7 @@ struct voco_opt {
     void *value;                /* holds the default before, the value after */
     const char *arg;            /* "N", "FILE"; NULL for a flag */
     const char *help;           /* one line, without the default, which is added */
-    double min, max;            /* INT, REAL, SIZE; both 0: unbounded */
+    double min, max;            /* of each number; both 0: unbounded, max 1e18: no max */
     const char *const *choices; /* CHOICE: NULL-terminated */
     bool *given;                /* set to true when it was on the line; may be NULL */
     const char *section;        /* not NULL: a heading in --help before this one */
@@ -56,6 +61,9 @@ struct voco_verb {
     int min_args, max_args;     /* positional arguments; max -1: any number */
     enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
 };
+
+/* --help, --quiet, --verbose: what every verb has behind its own options. */
+extern const struct voco_opt voco_common_options[];
 
 /* Parse argv[1..) by the verb's table.  *ret_argc / *ret_argv: the positional arguments
  * (inside argv).  --help prints and sets *ret_done. */

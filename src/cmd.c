@@ -1,0 +1,7 @@
+/* The list of verbs, in the order of `voco --help`. */
+#include "cmd.h"
+
+const struct voco_verb *const voco_verbs[] = {
+    &voco_cmd_completion,
+    NULL
+};

@@ -1,0 +1,11 @@
+/* The verbs of the program: one file cmd_<verb>.c each, listed in cmd.c. */
+#ifndef VOCO_CMD_H
+#define VOCO_CMD_H
+
+#include "base/opt.h"
+
+extern const struct voco_verb *const voco_verbs[];      /* NULL-terminated */
+
+extern const struct voco_verb voco_cmd_completion;
+
+#endif
