@@ -25,11 +25,6 @@ struct voco_volume {
  * On success free with voco_volume_free. */
 enum voco_err voco_volume_read(const char *path, struct voco_volume *ret_volume);
 
-/* As voco_volume_read, but only what the header says: dim and affine are filled, voxel
- * stays NULL, the data are neither read nor checked.  A DICOM folder, which has no such
- * header, gives VOCO_OK with dim = {0,0,0}. */
-enum voco_err voco_volume_read_header(const char *path, struct voco_volume *ret_volume);
-
 /* What a file says about its volume, for people. */
 struct voco_volume_header {
     int64_t dim[3];
