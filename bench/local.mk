@@ -1,0 +1,1 @@
+# Measuring programs: built by make bench only.
