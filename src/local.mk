@@ -23,4 +23,10 @@ libvoco_la_SOURCES += \
 	src/base/tensor.h \
 	src/dev/cpu.h \
 	src/dev/ctx.c \
-	src/dev/device.h
+	src/dev/device.h \
+	src/dev/oracle.c \
+	src/dev/oracle.h \
+	src/dev/oracle_attn.c \
+	src/dev/oracle_contrast.c \
+	src/dev/oracle_conv.c \
+	src/dev/oracle_norm.c

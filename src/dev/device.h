@@ -151,8 +151,9 @@ struct voco_device {
                           X qkv_bias, X table, X y, X lse, X dy, Y dqkv, Y dqkv_bias,
                           Y dtable);
 
-    /* ---- patch merging: order: the eight (d,h,w) offsets that are concatenated; x [n,d,h,w,c] -> y [n,ceil d/2,ceil h/2,ceil w/2,8c], odd sizes
-     * zero-padded at the end; backward sums over repeated offsets ---- */
+    /* ---- patch merging: x [n,d,h,w,c] -> y [n,ceil d/2,ceil h/2,ceil w/2,8c] ----
+     * order: the eight (d,h,w) offsets that are concatenated; odd sizes are zero-padded
+     * at the end.  Backward sums over repeated offsets. */
     void (*merge_forward)(struct voco_ctx *ctx, X x, const int (*order)[3], Y y);
     void (*merge_backward)(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx);
 

@@ -1,0 +1,323 @@
+/* The oracle device: life, memory, pointwise entries, pooling, merging, slabs, and the
+ * table.  Sources of the formulas: torch.nn.GELU (exact), torch.optim.AdamW. */
+#include "dev/oracle.h"
+
+#include <math.h>
+
+static enum voco_err
+open_oracle(struct voco_ctx *ctx)
+{
+    ctx->state = NULL;
+    return VOCO_OK;
+}
+
+static void
+close_oracle(struct voco_ctx *ctx)
+{
+    (void)ctx;
+}
+
+/* ---- memory ---- */
+
+static void
+upload(struct voco_ctx *ctx, X host, Y y)
+{
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(host) == voco_count(y));
+    for (int64_t i = 0; i < voco_count(y); i++)
+        f64(y)[i] = host->type == VOCO_F32 ? (double)((const float *)host->data)[i]
+                                           : f64(host)[i];
+}
+
+static void
+download(struct voco_ctx *ctx, X x, Y host)
+{
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(host) == voco_count(x));
+    for (int64_t i = 0; i < voco_count(x); i++) {
+        if (host->type == VOCO_F32)
+            ((float *)host->data)[i] = (float)f64(x)[i];
+        else
+            f64(host)[i] = f64(x)[i];
+    }
+}
+
+static void
+fill(struct voco_ctx *ctx, Y y, double value)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(y); i++)
+        f64(y)[i] = value;
+}
+
+static void
+copy(struct voco_ctx *ctx, X x, Y y)
+{
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(x) == voco_count(y));
+    memcpy(f64(y), f64(x), voco_tensor_bytes(x));
+}
+
+static void
+add(struct voco_ctx *ctx, X x, Y y)
+{
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(x) == voco_count(y));
+    axpy(voco_count(x), 1, f64(x), f64(y));
+}
+
+/* ---- pointwise ---- */
+
+static void
+leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(x); i++)
+        f64(y)[i] = f64(x)[i] > 0 ? f64(x)[i] : slope * f64(x)[i];
+}
+
+static void
+leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(y); i++)
+        f64(dx)[i] = f64(y)[i] > 0 ? f64(dy)[i] : slope * f64(dy)[i];
+}
+
+/* The distribution function of the standard normal. */
+static double
+cumulative(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+/* y = x Phi(x) */
+static void
+gelu_forward(struct voco_ctx *ctx, X x, Y y)
+{
+    if (ctx->err)
+        return;
+#pragma omp parallel for num_threads(ctx->threads)
+    for (int64_t i = 0; i < voco_count(x); i++)
+        f64(y)[i] = f64(x)[i] * cumulative(f64(x)[i]);
+}
+
+/* dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2/2) / sqrt(2 pi) */
+static void
+gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
+{
+    if (ctx->err)
+        return;
+#pragma omp parallel for num_threads(ctx->threads)
+    for (int64_t i = 0; i < voco_count(x); i++) {
+        const double t = f64(x)[i];
+        const double density = 0.39894228040143267794 * exp(-0.5 * t * t);
+
+        f64(dx)[i] = f64(dy)[i] * (cumulative(t) + t * density);
+    }
+}
+
+static void
+scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
+{
+    const int64_t c = voco_cols(x);
+
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(x); i++)
+        f64(y)[i] = f64(x)[i] * f64(factor)[i / c];
+}
+
+/* ---- patch merging ---- */
+
+/* Voxel (d,h,w) of item n under offset o[3], or NULL in the padding of an odd size. */
+static double *
+merged_voxel(X x, int64_t n, int64_t d, int64_t h, int64_t w, const int o[3])
+{
+    const int64_t *dim = x->dim;
+
+    d = 2 * d + o[0], h = 2 * h + o[1], w = 2 * w + o[2];
+    if (d >= dim[1] || h >= dim[2] || w >= dim[3])
+        return NULL;
+    return f64(x) + (((n * dim[1] + d) * dim[2] + h) * dim[3] + w) * dim[4];
+}
+
+/* For each voxel of the merged volume and each of the eight offsets. */
+#define FOR_EACH_MERGED(y)                                              \
+    for (int64_t n = 0; n < (y)->dim[0]; n++)                           \
+        for (int64_t d = 0; d < (y)->dim[1]; d++)                       \
+            for (int64_t h = 0; h < (y)->dim[2]; h++)                   \
+                for (int64_t w = 0; w < (y)->dim[3]; w++)               \
+                    for (int o = 0; o < 8; o++)
+
+static void
+merge_forward(struct voco_ctx *ctx, X x, const int (*order)[3], Y y)
+{
+    const int64_t c = voco_cols(x);
+    double *out = f64(y);
+
+    if (ctx->err)
+        return;
+    FOR_EACH_MERGED(y) {
+        const double *in = merged_voxel(x, n, d, h, w, order[o]);
+
+        for (int64_t j = 0; j < c; j++)
+            *out++ = in ? in[j] : 0;
+    }
+}
+
+/* Offsets may repeat, so gradients add up; voxels of a missing offset stay zero. */
+static void
+merge_backward(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx)
+{
+    const int64_t c = voco_cols(dx);
+    const double *out = f64(dy);
+
+    if (ctx->err)
+        return;
+    fill(ctx, dx, 0);
+    FOR_EACH_MERGED(dy) {
+        double *in = merged_voxel(dx, n, d, h, w, order[o]);
+
+        if (in)
+            axpy(c, 1, out, in);
+        out += c;
+    }
+}
+
+/* ---- pooling ---- */
+
+static void
+pool_forward(struct voco_ctx *ctx, X x, Y y, int64_t first)
+{
+    const int64_t n = x->dim[0], c = voco_cols(x), s = voco_rows(x) / n;
+
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < n; i++) {
+        double *mean = f64(y) + i * voco_cols(y) + first;
+
+        memset(mean, 0, (size_t)c * sizeof *mean);
+        for (int64_t row = 0; row < s; row++)
+            axpy(c, 1 / (double)s, f64(x) + (i * s + row) * c, mean);
+    }
+}
+
+static void
+pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
+{
+    const int64_t n = dx->dim[0], c = voco_cols(dx), s = voco_rows(dx) / n;
+
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t row = 0; row < s; row++)
+            for (int64_t j = 0; j < c; j++)
+                f64(dx)[(i * s + row) * c + j]
+                    = f64(dy)[i * voco_cols(dy) + first + j] / (double)s;
+}
+
+/* ---- slabs ---- */
+
+static void
+sum_squares(struct voco_ctx *ctx, X x, Y y)
+{
+    if (ctx->err)
+        return;
+    f64(y)[0] = dot(voco_count(x), f64(x), f64(x));
+}
+
+/* The order of operations of torch.optim.AdamW: decay first; vmax is the maximum of v
+ * before its bias is corrected. */
+static void
+adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v, Y vmax)
+{
+    const double unbias1 = 1 - pow(o->beta1, (double)o->step);
+    const double unbias2 = 1 - pow(o->beta2, (double)o->step);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(!o->amsgrad == !vmax);
+    for (int64_t i = 0; i < voco_count(w); i++) {
+        const double g = f64(grad)[i];
+        double top;
+
+        f64(w)[i] *= 1 - o->lr * o->weight_decay;
+        f64(m)[i] = o->beta1 * f64(m)[i] + (1 - o->beta1) * g;
+        f64(v)[i] = o->beta2 * f64(v)[i] + (1 - o->beta2) * g * g;
+        if (vmax)
+            f64(vmax)[i] = fmax(f64(vmax)[i], f64(v)[i]);
+        top = vmax ? f64(vmax)[i] : f64(v)[i];
+        f64(w)[i] -= o->lr / unbias1 * f64(m)[i] / (sqrt(top) / sqrt(unbias2) + o->eps);
+    }
+}
+
+static void
+ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(student); i++)
+        f64(teacher)[i] = momentum * f64(teacher)[i] + (1 - momentum) * f64(student)[i];
+}
+
+static size_t
+conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+{
+    (void)ctx, (void)conv, (void)x;
+    return 0;
+}
+
+const struct voco_device voco_oracle = {
+    .name = "oracle",
+    .real = VOCO_F64,
+    .open = open_oracle,
+    .close = close_oracle,
+    .upload = upload,
+    .download = download,
+    .fill = fill,
+    .copy = copy,
+    .add = add,
+    .conv3d_forward = voco_oracle_conv3d_forward,
+    .conv3d_backward_data = voco_oracle_conv3d_backward_data,
+    .conv3d_backward_weights = voco_oracle_conv3d_backward_weights,
+    .deconv2_forward = voco_oracle_deconv2_forward,
+    .deconv2_backward = voco_oracle_deconv2_backward,
+    .linear_forward = voco_oracle_linear_forward,
+    .linear_backward_data = voco_oracle_linear_backward_data,
+    .linear_backward_weights = voco_oracle_linear_backward_weights,
+    .instnorm_forward = voco_oracle_instnorm_forward,
+    .instnorm_backward = voco_oracle_instnorm_backward,
+    .layernorm_forward = voco_oracle_layernorm_forward,
+    .layernorm_backward = voco_oracle_layernorm_backward,
+    .leaky_forward = leaky_forward,
+    .leaky_backward = leaky_backward,
+    .gelu_forward = gelu_forward,
+    .gelu_backward = gelu_backward,
+    .scale_rows = scale_rows,
+    .attn_forward = voco_oracle_attn_forward,
+    .attn_backward = voco_oracle_attn_backward,
+    .merge_forward = merge_forward,
+    .merge_backward = merge_backward,
+    .pool_forward = pool_forward,
+    .pool_backward = pool_backward,
+    .assign_forward = voco_oracle_assign_forward,
+    .assign_backward = voco_oracle_assign_backward,
+    .ce_forward = voco_oracle_ce_forward,
+    .ce_backward = voco_oracle_ce_backward,
+    .decor_forward = voco_oracle_decor_forward,
+    .decor_backward = voco_oracle_decor_backward,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
+    .ema = ema,
+    .conv_workspace = voco_oracle_conv_workspace,
+    .attn_workspace = voco_oracle_attn_workspace,
+    .conv_packed_bytes = conv_packed_bytes,
+};
