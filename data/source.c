@@ -1,0 +1,227 @@
+/* Elements of any type and byte order to floats with z contiguous.
+ * Scaling is done in double and rounded once, as nibabel does. */
+#include "data/source.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLAB = 16 };             /* z-slices at a time: 16 floats fill a cache line */
+
+static const struct {
+    const char *name;
+    int bytes;
+} ELEMENT[] = {
+    [VOCO_EL_U8] = {"u8", 1}, [VOCO_EL_I8] = {"i8", 1},
+    [VOCO_EL_U16] = {"u16", 2}, [VOCO_EL_I16] = {"i16", 2},
+    [VOCO_EL_U32] = {"u32", 4}, [VOCO_EL_I32] = {"i32", 4},
+    [VOCO_EL_U64] = {"u64", 8}, [VOCO_EL_I64] = {"i64", 8},
+    [VOCO_EL_F32] = {"f32", 4}, [VOCO_EL_F64] = {"f64", 8}
+};
+
+const char *
+voco_element_name(enum voco_element e)
+{
+    return ELEMENT[e].name;
+}
+
+int
+voco_element_bytes(enum voco_element e)
+{
+    return ELEMENT[e].bytes;
+}
+
+void
+voco_source_free(struct voco_source *src)
+{
+    free(src->path);
+    *src = (struct voco_source){0};
+}
+
+enum voco_err
+voco_source_bytes(const char *path, const struct voco_source *src, int64_t *ret_bytes)
+{
+    const int64_t *dim = src->dim;
+    int64_t bytes = 8;                      /* the widest element */
+
+    for (int i = 0; i < 3; i++) {
+        if (dim[i] < 1)
+            return voco_fail(VOCO_EFORMAT, "%s: size %" PRId64 " along %c, expected at"
+                             " least 1", path, dim[i], "xyz"[i]);
+        if (dim[i] > INT64_MAX / bytes)
+            return voco_fail(VOCO_EFORMAT, "%s: absurd dimensions %" PRId64 " x %" PRId64
+                             " x %" PRId64, path, dim[0], dim[1], dim[2]);
+        bytes *= dim[i];
+    }
+    *ret_bytes = bytes / 8 * voco_element_bytes(src->element);
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_affine_check(const char *path, double affine[4][4])
+{
+    double length[3];
+
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 3; i++)
+            if (!isfinite(affine[i][j]))
+                return voco_fail(VOCO_EFORMAT, "%s: affine row %d, column %d is %g,"
+                                 " expected a finite number", path, i, j, affine[i][j]);
+    for (int j = 0; j < 3; j++) {
+        length[j] = sqrt(affine[0][j] * affine[0][j] + affine[1][j] * affine[1][j] +
+                         affine[2][j] * affine[2][j]);
+        if (!(length[j] > 1e-9 && length[j] < 1e9))
+            return voco_fail(VOCO_EFORMAT, "%s: spacing along %c is %g mm, expected more"
+                             " than 0", path, "xyz"[j], length[j]);
+    }
+    double (*a)[4] = affine;
+    const double det = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
+                       a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
+                       a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
+    if (!(fabs(det) > 1e-4 * length[0] * length[1] * length[2]))
+        return voco_fail(VOCO_EFORMAT, "%s: singular affine: the three axes lie in a plane"
+                         " (determinant %g, spacing %g x %g x %g mm)", path, det,
+                         length[0], length[1], length[2]);
+    return VOCO_OK;
+}
+
+static bool
+host_is_big_endian(void)
+{
+    const uint16_t one = 1;
+
+    return *(const unsigned char *)&one == 0;
+}
+
+static void
+swap_bytes(unsigned char *p, size_t n, int width)
+{
+    for (; n > 0; n--, p += width)
+        for (int i = 0; i < width / 2; i++) {
+            const unsigned char t = p[i];
+
+            p[i] = p[width - 1 - i];
+            p[width - 1 - i] = t;
+        }
+}
+
+/* Without scaling an integer is rounded to float once, straight: 64-bit integers
+ * through double would be rounded twice. */
+#define CONVERT(TYPE)                                                            \
+    do {                                                                         \
+        const TYPE *from = raw;                                                  \
+        if (slope == 1 && inter == 0)                                            \
+            for (size_t i = 0; i < n; i++)                                       \
+                out[i] = (float)from[i];                                         \
+        else                                                                     \
+            for (size_t i = 0; i < n; i++)                                       \
+                out[i] = (float)((double)from[i] * slope + inter);               \
+    } while (0)
+
+static void
+convert(enum voco_element element, double slope, double inter, const void *raw, size_t n,
+        float *out)
+{
+    switch (element) {
+    case VOCO_EL_U8: CONVERT(uint8_t); break;
+    case VOCO_EL_I8: CONVERT(int8_t); break;
+    case VOCO_EL_U16: CONVERT(uint16_t); break;
+    case VOCO_EL_I16: CONVERT(int16_t); break;
+    case VOCO_EL_U32: CONVERT(uint32_t); break;
+    case VOCO_EL_I32: CONVERT(int32_t); break;
+    case VOCO_EL_U64: CONVERT(uint64_t); break;
+    case VOCO_EL_I64: CONVERT(int64_t); break;
+    case VOCO_EL_F32: CONVERT(float); break;
+    case VOCO_EL_F64: CONVERT(double); break;
+    }
+}
+
+/* out[(x*dim1 + y)*dim2 + z0 + z] = slab[(z*dim1 + y)*dim0 + x] */
+static void
+transpose(const int64_t dim[3], int64_t z0, int64_t nz, const float *slab, float *out)
+{
+    for (int64_t y = 0; y < dim[1]; y++)
+        for (int64_t x = 0; x < dim[0]; x++) {
+            const float *from = slab + y * dim[0] + x;
+            float *to = out + (x * dim[1] + y) * dim[2] + z0;
+
+            for (int64_t z = 0; z < nz; z++)
+                to[z] = from[z * dim[1] * dim[0]];
+        }
+}
+
+static enum voco_err
+read_slabs(const struct voco_source *src, struct voco_stream *s, float *out)
+{
+    const int64_t *dim = src->dim, plane = dim[0] * dim[1];
+    const int width = voco_element_bytes(src->element);
+    const bool swap = src->big_endian != host_is_big_endian() && width > 1;
+    const int64_t thick = plane < (1 << 22) ? SLAB : 1;
+    const int64_t most = thick < dim[2] ? thick : dim[2];
+    void *raw = malloc((size_t)(most * plane * width));
+    float *slab = malloc((size_t)(most * plane) * sizeof *slab);
+    enum voco_err err = VOCO_OK;
+
+    if (raw == NULL || slab == NULL)
+        err = voco_fail(VOCO_EMEMORY, "%s: no memory for %" PRId64 " slices of %" PRId64
+                        " x %" PRId64, src->path, most, dim[0], dim[1]);
+    for (int64_t z = 0; err == VOCO_OK && z < dim[2]; z += most) {
+        const int64_t nz = dim[2] - z < most ? dim[2] - z : most;
+        const size_t n = (size_t)(nz * plane);
+
+        err = voco_stream_read(s, raw, n * (size_t)width);
+        if (err != VOCO_OK)
+            break;
+        if (swap)
+            swap_bytes(raw, n, width);
+        convert(src->element, src->slope, src->inter, raw, n, slab);
+        transpose(dim, z, nz, slab, out);
+    }
+    free(raw);
+    free(slab);
+    return err;
+}
+
+static enum voco_err
+open_at_end(const struct voco_source *src, int64_t bytes, struct voco_stream *s)
+{
+    enum voco_err err = voco_stream_open(s, src->path, 0, VOCO_PLAIN);
+
+    if (err == VOCO_OK)
+        err = voco_stream_expect(s, bytes);
+    if (err == VOCO_OK && fseeko(s->in, (off_t)(s->file_bytes - bytes), SEEK_SET) != 0)
+        err = voco_fail_errno(VOCO_EIO, "%s", src->path);
+    return err;
+}
+
+enum voco_err
+voco_source_open(const struct voco_source *src, struct voco_stream *ret)
+{
+    int64_t bytes;
+    enum voco_err err = voco_source_bytes(src->path, src, &bytes);
+
+    *ret = (struct voco_stream){0};
+    if (err != VOCO_OK)
+        return err;
+    if (src->offset == VOCO_SOURCE_AT_END)
+        return open_at_end(src, bytes, ret);
+    err = voco_stream_open(ret, src->path, src->offset, src->packing);
+    if (err == VOCO_OK)
+        err = voco_stream_expect(ret, src->skip);
+    if (err == VOCO_OK)
+        err = voco_stream_expect(ret, bytes);
+    return err;
+}
+
+enum voco_err
+voco_source_read(const struct voco_source *src, struct voco_stream *s, float *out)
+{
+    enum voco_err err = voco_stream_skip(s, src->skip);
+
+    if (err == VOCO_OK)
+        err = read_slabs(src, s, out);
+    if (err == VOCO_OK)
+        err = voco_stream_finish(s);
+    return err;
+}
