@@ -1,1 +1,4 @@
-# Manual pages are mdoc sources.
+# Manual pages are mdoc sources, read by groff and mandoc as they are.
+dist_man_MANS += \
+	man/voco-completion.1 \
+	man/voco.1

@@ -29,4 +29,23 @@ libvoco_la_SOURCES += \
 	src/dev/oracle_attn.c \
 	src/dev/oracle_contrast.c \
 	src/dev/oracle_conv.c \
-	src/dev/oracle_norm.c
+	src/dev/oracle_norm.c \
+	src/net/contrast.c \
+	src/net/encoder.c \
+	src/net/encoder.h \
+	src/net/head.c \
+	src/net/head.h \
+	src/net/param.c \
+	src/net/param.h \
+	src/net/resblock.c \
+	src/net/resblock.h \
+	src/net/stage.c \
+	src/net/stage.h \
+	src/net/swinblock.c \
+	src/net/swinblock.h \
+	src/train/model.c \
+	src/train/model.h \
+	src/train/safetensors.c \
+	src/train/safetensors.h \
+	src/train/step.c \
+	src/train/step.h

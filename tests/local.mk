@@ -1,6 +1,13 @@
 TEST_LIBS = libvoco.la $(CHECK_LIBS)
-AM_TESTS_ENVIRONMENT = OMP_NUM_THREADS=2; export OMP_NUM_THREADS; \
-	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN;
+AM_TESTS_ENVIRONMENT = \
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS-2}; export OMP_NUM_THREADS; \
+	ASAN_OPTIONS=handle_segv=0:$${ASAN_OPTIONS-}; export ASAN_OPTIONS; \
+	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
+	srcdir=$(srcdir); export srcdir;
+
+EXTRA_DIST += tests/golden
+dist_check_SCRIPTS += tests/check-man.sh tools/check-includes.sh
+TESTS += tests/check-man.sh tools/check-includes.sh
 
 check_PROGRAMS += tests/test_base
 tests_test_base_SOURCES = tests/test_base.c

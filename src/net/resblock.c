@@ -1,0 +1,160 @@
+/* The residual convolution block: MONAI's UnetResBlock, instance norm, stride 1. */
+#include "net/resblock.h"
+
+static const double slope = 0.01;
+static const double eps = 1e-5;
+
+static struct voco_conv
+conv_of(int64_t cin, int64_t cout, int kernel)
+{
+    return (struct voco_conv){ .cin = cin, .cout = cout, .kernel = kernel, .stride = 1,
+                               .pad = kernel / 2 };
+}
+
+static int
+add_conv(struct voco_params *t, int64_t cin, int64_t cout, int64_t k, const char *name,
+         int which)
+{
+    return voco_params_add(t, 5, (int64_t[]){ cout, cin, k, k, k },
+                           "%s.layer.conv%d.conv.weight", name, which);
+}
+
+void
+voco_resblock_init(struct voco_resblock *b, struct voco_params *t, int64_t cin,
+                   int64_t cout, const char *name)
+{
+    b->cin = cin;
+    b->cout = cout;
+    b->conv1 = add_conv(t, cin, cout, 3, name, 1);
+    b->conv2 = add_conv(t, cout, cout, 3, name, 2);
+    b->conv3 = cin == cout ? -1 : add_conv(t, cin, cout, 1, name, 3);
+}
+
+/* [n,d,h,w,c] as [n,s,c]. */
+static struct voco_tensor
+flat(const struct voco_tensor *x)
+{
+    return voco_reshape(x, 3, x->dim[0], x->dim[1] * x->dim[2] * x->dim[3], x->dim[4]);
+}
+
+/* y = norm and activation of y, in place. */
+static void
+normalise(struct voco_ctx *ctx, const struct voco_tensor *y, const struct voco_tensor *r,
+          double leak, const struct voco_tensor *rstd)
+{
+    const struct voco_tensor flat_y = flat(y);
+    const struct voco_tensor flat_r = r ? flat(r) : flat_y;
+
+    ctx->dev->instnorm_forward(ctx, &flat_y, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
+}
+
+void
+voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
+                      const struct voco_resblock *b, const struct voco_tensor *x,
+                      const struct voco_tensor *y, struct voco_resblock_saved *saved)
+{
+    struct voco_resblock_saved local;
+    struct voco_resblock_saved *s = saved ? saved : &local;
+    struct voco_arena *arena = saved ? &ctx->keep : &ctx->temp;
+    const size_t mark = voco_arena_mark(arena);
+    const int64_t n = x->dim[0];
+    const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
+    const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
+    const struct voco_tensor w1 = voco_weight(w, b->conv1), w2 = voco_weight(w, b->conv2);
+
+    *s = (struct voco_resblock_saved){ .x = *x, .y = *y, .r = *x };
+    s->rstd1 = voco_push(ctx, arena, 2, n, b->cout);
+    s->rstd2 = voco_push(ctx, arena, 2, n, b->cout);
+    s->h = voco_push_like(ctx, arena, y);
+    if (b->conv3 >= 0) {
+        const struct voco_conv conv3 = conv_of(b->cin, b->cout, 1);
+        const struct voco_tensor w3 = voco_weight(w, b->conv3);
+
+        s->rstd3 = voco_push(ctx, arena, 2, n, b->cout);
+        s->r = voco_push_like(ctx, arena, y);
+        if (ctx->err)
+            return;
+        ctx->dev->conv3d_forward(ctx, &conv3, x, &w3, NULL, &s->r);
+        normalise(ctx, &s->r, NULL, 1.0, &s->rstd3);
+    }
+    if (ctx->err)
+        return;
+    ctx->dev->conv3d_forward(ctx, &conv1, x, &w1, NULL, &s->h);
+    normalise(ctx, &s->h, NULL, slope, &s->rstd1);
+    ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, y);
+    normalise(ctx, y, &s->r, slope, &s->rstd2);
+    if (!saved)
+        voco_arena_release(arena, mark);
+}
+
+/* dx = gradient through norm and activation; dy may be dx. */
+static void
+normalise_backward(struct voco_ctx *ctx, const struct voco_tensor *y,
+                   const struct voco_tensor *r, double leak,
+                   const struct voco_tensor *rstd, const struct voco_tensor *dx,
+                   const struct voco_tensor *dr)
+{
+    const struct voco_tensor flat_y = flat(y), flat_dx = flat(dx);
+    const struct voco_tensor flat_r = r ? flat(r) : flat_y;
+    const struct voco_tensor flat_dr = dr ? flat(dr) : flat_dx;
+
+    ctx->dev->instnorm_backward(ctx, &flat_y, r ? &flat_r : NULL, rstd, leak, &flat_dx,
+                                &flat_dx, dr ? &flat_dr : NULL);
+}
+
+/* The way around conv1 and conv2: consumes dr, adds to dx. */
+static void
+residual_backward(struct voco_ctx *ctx, const struct voco_weights *w,
+                  const struct voco_resblock *b, const struct voco_resblock_saved *s,
+                  const struct voco_tensor *dr, const struct voco_tensor *dx)
+{
+    const struct voco_conv conv3 = conv_of(b->cin, b->cout, 1);
+    struct voco_tensor w3, dw3, through;
+    size_t mark;
+
+    if (b->conv3 < 0) {
+        if (dx)
+            ctx->dev->add(ctx, dr, dx);
+        return;
+    }
+    w3 = voco_weight(w, b->conv3);
+    dw3 = voco_gradient(w, b->conv3);
+    normalise_backward(ctx, &s->r, NULL, 1.0, &s->rstd3, dr, NULL);
+    ctx->dev->conv3d_backward_weights(ctx, &conv3, &s->x, dr, &dw3, NULL);
+    if (!dx)
+        return;
+    mark = voco_arena_mark(&ctx->grad);
+    through = voco_push_like(ctx, &ctx->grad, dx);
+    if (ctx->err)
+        return;
+    ctx->dev->conv3d_backward_data(ctx, &conv3, dr, &w3, &through);
+    ctx->dev->add(ctx, &through, dx);
+    voco_arena_release(&ctx->grad, mark);
+}
+
+void
+voco_resblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
+                       const struct voco_resblock *b, const struct voco_resblock_saved *s,
+                       const struct voco_tensor *dy, const struct voco_tensor *dx)
+{
+    const size_t mark = voco_arena_mark(&ctx->grad);
+    const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
+    const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
+    const struct voco_tensor w1 = voco_weight(w, b->conv1), w2 = voco_weight(w, b->conv2);
+    const struct voco_tensor dw1 = voco_gradient(w, b->conv1);
+    const struct voco_tensor dw2 = voco_gradient(w, b->conv2);
+    const struct voco_tensor dr = voco_push_like(ctx, &ctx->grad, dy);
+    const struct voco_tensor dh = voco_push_like(ctx, &ctx->grad, dy);
+
+    if (ctx->err)
+        return;
+    normalise_backward(ctx, &s->y, &s->r, slope, &s->rstd2, dy, &dr);
+    ctx->dev->conv3d_backward_weights(ctx, &conv2, &s->h, dy, &dw2, NULL);
+    ctx->dev->conv3d_backward_data(ctx, &conv2, dy, &w2, &dh);
+    normalise_backward(ctx, &s->h, NULL, slope, &s->rstd1, &dh, NULL);
+    ctx->dev->conv3d_backward_weights(ctx, &conv1, &s->x, &dh, &dw1, NULL);
+    if (dx)
+        ctx->dev->conv3d_backward_data(ctx, &conv1, &dh, &w1, dx);
+    residual_backward(ctx, w, b, s, &dr, dx);
+    voco_arena_release(&ctx->grad, mark);
+}

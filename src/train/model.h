@@ -1,0 +1,48 @@
+/*
+ * The model in training: backbone, student and teacher heads, and their slabs.
+ *
+ * The teacher's rows come last, so that what the optimizer sees is the front of the slab.
+ */
+#ifndef VOCO_TRAIN_MODEL_H
+#define VOCO_TRAIN_MODEL_H
+
+#include "net/encoder.h"
+#include "net/head.h"
+
+struct voco_model_config {
+    int64_t feature;            /* 12, 24, 48, 96, 192: any multiple of 12 */
+    int64_t in_channels;
+    int64_t hidden, out;        /* of the heads; 1024 */
+    enum voco_merging merging;
+};
+
+struct voco_model {
+    struct voco_model_config config;
+    struct voco_params params;
+    struct voco_encoder encoder;
+    struct voco_head student, teacher;
+    int64_t trained;            /* slab elements in front of the teacher's */
+    int64_t student_at;         /* offset of the student's rows; the teacher's mirror them */
+    struct voco_arena memory;   /* of the slabs */
+    struct voco_tensor weight;  /* [params.count] */
+    struct voco_tensor grad, m, v, vmax;        /* [trained]; data NULL: inference */
+};
+
+/* The table alone, without memory for numbers. */
+enum voco_err voco_model_describe(struct voco_model *model,
+                                  const struct voco_model_config *config);
+
+/* Memory for the slabs, of the device's real type; grad and moments only for training,
+ * zeroed.  In a planning context the memory is out of reach and only counted. */
+enum voco_err voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx,
+                                  bool training);
+
+/* Fills every parameter; the teacher gets values of its own, as in the original. */
+void voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init init,
+                     uint64_t seed);
+
+void voco_model_free(struct voco_model *model);     /* accepts {0} */
+
+struct voco_weights voco_model_weights(const struct voco_model *model);
+
+#endif

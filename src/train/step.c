@@ -1,0 +1,286 @@
+/* The step of VoCo in two phases: embed, then back-propagate by groups of crops. */
+#include "train/step.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+int
+voco_step_crops(const struct voco_step *step)
+{
+    return step->volumes * (step->sw + step->bases);
+}
+
+static int
+groups_of(const struct voco_step *step)
+{
+    return (voco_step_crops(step) + step->grouping.group - 1) / step->grouping.group;
+}
+
+enum voco_err
+voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *model,
+               int volumes, int sw, int roi, struct voco_grouping grouping)
+{
+    const int bases = 9;
+    const int64_t crops = (int64_t)volumes * (sw + bases);
+    const int64_t width = voco_encoder_width(&model->encoder), out = model->config.out;
+    struct voco_arena *a = &step->memory;
+    enum voco_err err;
+
+    *step = (struct voco_step){ .ctx = ctx, .model = model, .volumes = volumes, .sw = sw,
+                                .bases = bases, .roi = roi, .grouping = grouping,
+                                .momentum = 0.9, .drop = 0.2 };
+    if (step->grouping.kept > groups_of(step))
+        step->grouping.kept = groups_of(step);
+    err = voco_arena_init(a, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64) * 8,
+                          ctx->keep.planning);
+    if (err != VOCO_OK)
+        return err;
+    step->saved = calloc((size_t)step->grouping.kept, sizeof *step->saved);
+    if (!step->saved)
+        return voco_fail(VOCO_EMEMORY, "no memory for the bookkeeping of a step");
+    step->embedding = voco_push(ctx, a, 2, crops, width);
+    step->dembedding = voco_push(ctx, a, 2, crops, width);
+    step->dropped = voco_push(ctx, a, 2, crops, width);
+    step->student = voco_push(ctx, a, 2, crops, out);
+    step->teacher = voco_push(ctx, a, 2, crops, out);
+    step->dstudent = voco_push(ctx, a, 2, crops, out);
+    step->labels = voco_push(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
+    step->predicted = voco_push(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
+    step->factor = voco_push(ctx, a, 1, crops);
+    step->terms = voco_push(ctx, a, 1, INT64_C(3));
+    step->norm = voco_push(ctx, a, 1, INT64_C(1));
+    return ctx->err;
+}
+
+void
+voco_step_free(struct voco_step *step)
+{
+    voco_arena_free(&step->memory);
+    free(step->saved);
+    *step = (struct voco_step){ 0 };
+}
+
+/* Crops [first, first+n) of the batch as one tensor on keep. */
+static struct voco_tensor
+upload_group(struct voco_step *step, const struct voco_step_input *in, int first, int n)
+{
+    const int64_t roi = step->roi, voxels = roi * roi * roi;
+    const int random = step->volumes * step->sw;
+    struct voco_tensor x = voco_push(step->ctx, &step->ctx->keep, 5, (int64_t)n, roi, roi,
+                                     roi, INT64_C(1));
+
+    if (step->ctx->err)
+        return x;
+    for (int i = 0; i < n; ) {
+        const int at = first + i;
+        const int end = at < random && first + n > random ? random : first + n;
+        const float *host = at < random ? in->img + at * voxels
+                                        : in->crops + (at - random) * voxels;
+        struct voco_tensor to = voco_slice(&x, i, end - at), from = to;
+
+        from.data = (void *)host;       /* upload only reads it */
+        from.type = VOCO_F32;
+        step->ctx->dev->upload(step->ctx, &from, &to);
+        i += end - at;
+    }
+    return x;
+}
+
+/* Embeds group g; with saved, its activations stay on keep. */
+static void
+forward_group(struct voco_step *step, const struct voco_step_input *in, int g,
+              struct voco_encoder_saved *saved)
+{
+    struct voco_ctx *ctx = step->ctx;
+    const struct voco_weights w = voco_model_weights(step->model);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const int first = g * step->grouping.group, left = voco_step_crops(step) - first;
+    const int n = left < step->grouping.group ? left : step->grouping.group;
+    const struct voco_tensor rows = voco_slice(&step->embedding, first, n);
+    const struct voco_tensor x = upload_group(step, in, first, n);
+
+    if (ctx->err)
+        return;
+    voco_encoder_forward(ctx, &w, &step->model->encoder, &x, &rows, saved);
+    if (!saved)
+        voco_arena_release(&ctx->keep, mark);
+}
+
+static void
+backward_group(struct voco_step *step, int g, const struct voco_encoder_saved *saved)
+{
+    const struct voco_weights w = voco_model_weights(step->model);
+    const struct voco_tensor rows = voco_slice(&step->dembedding, g * step->grouping.group,
+                                               saved->x.dim[0]);
+
+    voco_encoder_backward(step->ctx, &w, &step->model->encoder, saved, &rows);
+}
+
+static void
+teacher_follows(struct voco_step *step)
+{
+    const struct voco_model *model = step->model;
+    const int64_t n = model->trained - model->student_at;
+    const struct voco_tensor student = voco_slice(&model->weight, model->student_at, n);
+    const struct voco_tensor teacher = voco_slice(&model->weight, model->trained, n);
+
+    step->ctx->dev->ema(step->ctx, step->momentum, &student, &teacher);
+}
+
+static void
+upload_small(struct voco_step *step, const struct voco_step_input *in)
+{
+    const int crops = voco_step_crops(step);
+    struct voco_tensor labels = step->labels, factor = step->factor;
+    float *scale = malloc((size_t)crops * sizeof *scale);
+
+    VOCO_ASSERT(scale);
+    for (int i = 0; i < crops; i++)
+        scale[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - step->drop));
+    labels.data = (void *)in->labels;
+    labels.type = factor.type = VOCO_F32;
+    factor.data = scale;
+    step->ctx->dev->upload(step->ctx, &labels, &step->labels);
+    step->ctx->dev->upload(step->ctx, &factor, &step->factor);
+    free(scale);
+}
+
+/* Heads and losses: embedding -> dembedding, and the student's gradients. */
+static void
+contrast(struct voco_step *step, const struct voco_step_input *in)
+{
+    struct voco_ctx *ctx = step->ctx;
+    struct voco_model *model = step->model;
+    const struct voco_weights w = voco_model_weights(model);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    struct voco_head_saved saved;
+
+    upload_small(step, in);
+    ctx->dev->scale_rows(ctx, &step->embedding, &step->factor, &step->dropped);
+    voco_head_forward(ctx, &w, &model->student, &step->dropped, &step->student, &saved);
+    teacher_follows(step);
+    if (!ctx->err)
+        voco_head_forward(ctx, &w, &model->teacher, &step->embedding, &step->teacher, NULL);
+    if (!ctx->err)
+        voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
+                      &step->labels, &step->terms, &step->predicted, &step->dstudent);
+    if (!ctx->err)
+        voco_head_backward(ctx, &w, &model->student, &saved, &step->dstudent,
+                           &step->dembedding);
+    if (!ctx->err)
+        ctx->dev->scale_rows(ctx, &step->dembedding, &step->factor, &step->dembedding);
+    voco_arena_release(&ctx->keep, mark);
+}
+
+static void
+read_losses(struct voco_step *step, struct voco_step_result *ret)
+{
+    double terms[3], norm;
+    const struct voco_tensor host = voco_view(terms, VOCO_F64, 1, INT64_C(3));
+    const struct voco_tensor host_norm = voco_view(&norm, VOCO_F64, 1, INT64_C(1));
+
+    step->ctx->dev->sum_squares(step->ctx, &step->model->grad, &step->norm);
+    step->ctx->dev->download(step->ctx, &step->terms, &host);
+    step->ctx->dev->download(step->ctx, &step->norm, &host_norm);
+    ret->intra = terms[0];
+    ret->inter = terms[1];
+    ret->reg = terms[2];
+    ret->loss = terms[0] + terms[1] + terms[2];
+    ret->grad_norm = sqrt(norm);
+    ret->finite = isfinite(ret->loss) && isfinite(ret->grad_norm);
+}
+
+enum voco_err
+voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
+                   struct voco_step_result *ret)
+{
+    struct voco_ctx *ctx = step->ctx;
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const int groups = groups_of(step), again = groups - step->grouping.kept;
+    const double start_s = voco_seconds();
+
+    ctx->dev->fill(ctx, &step->model->grad, 0.0);
+    for (int g = 0; g < groups && !ctx->err; g++)
+        forward_group(step, in, g, g < again ? NULL : &step->saved[g - again]);
+    if (!ctx->err)
+        contrast(step, in);
+    ret->forward_s = voco_seconds() - start_s;
+    for (int g = groups - 1; g >= again && !ctx->err; g--)
+        backward_group(step, g, &step->saved[g - again]);
+    voco_arena_release(&ctx->keep, mark);
+    for (int g = again - 1; g >= 0 && !ctx->err; g--) {
+        forward_group(step, in, g, &step->saved[0]);
+        if (!ctx->err)
+            backward_group(step, g, &step->saved[0]);
+        voco_arena_release(&ctx->keep, mark);
+    }
+    if (!ctx->err)
+        read_losses(step, ret);
+    ret->backward_s = voco_seconds() - start_s - ret->forward_s;
+    return ctx->err;
+}
+
+enum voco_err
+voco_step_update(struct voco_step *step, const struct voco_adamw *o)
+{
+    struct voco_ctx *ctx = step->ctx;
+    struct voco_model *model = step->model;
+    const struct voco_tensor trained = voco_slice(&model->weight, 0, model->trained);
+
+    ctx->dev->adamw(ctx, o, &model->grad, &trained, &model->m, &model->v,
+                    o->amsgrad ? &model->vmax : NULL);
+    ctx->weights_version++;
+    return ctx->err;
+}
+
+static void
+download(struct voco_step *step, const struct voco_tensor *x, float *out)
+{
+    struct voco_tensor host = *x;
+
+    host.data = out;
+    host.type = VOCO_F32;
+    step->ctx->dev->download(step->ctx, x, &host);
+}
+
+void
+voco_step_embeddings(struct voco_step *step, float *out)
+{
+    download(step, &step->embedding, out);
+}
+
+void
+voco_step_predicted(struct voco_step *step, float *out)
+{
+    download(step, &step->predicted, out);
+}
+
+enum voco_err
+voco_embed(struct voco_ctx *ctx, const struct voco_model *model, const float *crops, int n,
+           int roi, int group, float *out)
+{
+    const struct voco_weights w = voco_model_weights(model);
+    const int64_t edge = roi, width = voco_encoder_width(&model->encoder);
+
+    for (int first = 0; first < n && !ctx->err; first += group) {
+        const size_t mark = voco_arena_mark(&ctx->keep);
+        const int64_t m = n - first < group ? n - first : group;
+        const struct voco_tensor x = voco_push(ctx, &ctx->keep, 5, m, edge, edge, edge,
+                                               INT64_C(1));
+        const struct voco_tensor y = voco_push(ctx, &ctx->keep, 2, m, width);
+        struct voco_tensor host = x, host_y = y;
+
+        if (ctx->err)
+            break;
+        host.type = host_y.type = VOCO_F32;
+        host.data = (void *)(crops + first * edge * edge * edge);
+        host_y.data = out + first * width;
+        ctx->dev->upload(ctx, &host, &x);
+        voco_encoder_forward(ctx, &w, &model->encoder, &x, &y, NULL);
+        ctx->dev->download(ctx, &y, &host_y);
+        voco_arena_release(&ctx->keep, mark);
+    }
+    return ctx->err;
+}

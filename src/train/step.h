@@ -1,0 +1,77 @@
+/*
+ * One pre-training step.
+ *
+ *   embed every crop, in groups; the activations of the last groups are kept
+ *   student head on row-dropped embeddings; teacher EMA; teacher head
+ *   losses and their gradient, back to the embeddings
+ *   the backbone backwards, group by group, recomputing what was not kept
+ *   gradient norm; AdamW
+ *
+ * No operation of the backbone couples two crops, so the gradient is that of the joint
+ * batch up to the order of summation.
+ */
+#ifndef VOCO_TRAIN_STEP_H
+#define VOCO_TRAIN_STEP_H
+
+#include "train/model.h"
+
+/* How the crops of a batch are cut into groups. */
+struct voco_grouping {
+    int group;                  /* crops in a group */
+    int kept;                   /* groups whose activations stay for backward, >= 1 */
+};
+
+struct voco_step {
+    struct voco_ctx *ctx;
+    struct voco_model *model;
+    int volumes, sw, bases, roi;
+    struct voco_grouping grouping;
+    double momentum;            /* of the teacher; 0.9 */
+    double drop;                /* share of rows dropped for the student; 0.2 */
+    struct voco_arena memory;   /* of the tensors below */
+    struct voco_tensor embedding, dembedding, dropped;  /* [crops, 24f] */
+    struct voco_tensor student, teacher, dstudent;      /* [crops, out] */
+    struct voco_tensor labels, predicted;               /* [volumes*sw, bases] */
+    struct voco_tensor factor;                          /* [crops] */
+    struct voco_tensor terms, norm;                     /* [3], [1] */
+    struct voco_encoder_saved *saved;                   /* one per kept group */
+};
+
+/* A batch as the host has it; row-major, volume-major, random crops before bases. */
+struct voco_step_input {
+    const float *img;           /* [volumes*sw][roi^3] */
+    const float *crops;         /* [volumes*bases][roi^3] */
+    const float *labels;        /* [volumes*sw][bases] */
+    const unsigned char *keep;  /* [crops]: 0 drops the row for the student */
+};
+
+struct voco_step_result {
+    double loss, intra, inter, reg, grad_norm;
+    bool finite;                /* the loss and the gradient are numbers */
+    double forward_s, backward_s;
+};
+
+/* momentum, drop and grouping as given; allocates.  Free with voco_step_free. */
+enum voco_err voco_step_init(struct voco_step *step, struct voco_ctx *ctx,
+                             struct voco_model *model, int volumes, int sw, int roi,
+                             struct voco_grouping grouping);
+void voco_step_free(struct voco_step *step);        /* accepts {0} */
+
+int voco_step_crops(const struct voco_step *step);
+
+/* Losses and gradients of a batch; the teacher moves too, as in the original. */
+enum voco_err voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
+                                 struct voco_step_result *ret);
+
+/* AdamW on the gradient at hand.  o->step counts updates from 1. */
+enum voco_err voco_step_update(struct voco_step *step, const struct voco_adamw *o);
+
+/* Host copies: [crops][24f] and [volumes*sw][bases]. */
+void voco_step_embeddings(struct voco_step *step, float *out);
+void voco_step_predicted(struct voco_step *step, float *out);
+
+/* Embeddings without gradients: crops [n][roi^3] -> out [n][24f], in groups. */
+enum voco_err voco_embed(struct voco_ctx *ctx, const struct voco_model *model,
+                         const float *crops, int n, int roi, int group, float *out);
+
+#endif
