@@ -15,6 +15,8 @@ libvoco_la_SOURCES += \
 	src/base/file.h \
 	src/base/log.c \
 	src/base/log.h \
+	src/base/machine.c \
+	src/base/machine.h \
 	src/base/opt.c \
 	src/base/opt.h \
 	src/base/rng.c \

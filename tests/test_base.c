@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/opt.h"
 #include "base/rng.h"
 #include "base/tensor.h"
@@ -509,6 +510,78 @@ START_TEST(folders_are_made_with_their_parents)
 }
 END_TEST
 
+/* ---- machine: a tree of our own in place of / ---- */
+
+static void
+plant(const char *name, const char *text)
+{
+    char *path = voco_format("%s/%s", folder, name);
+    char *slash = strrchr(path, '/');
+    FILE *out;
+
+    *slash = '\0';
+    ck_assert_int_eq(voco_folder_make(path), VOCO_OK);
+    *slash = '/';
+    out = fopen(path, "w");
+    fputs(text, out);
+    fclose(out);
+    free(path);
+}
+
+START_TEST(limits_of_cgroup_2_are_the_lowest_on_the_way_up)
+{
+    struct voco_machine m;
+
+    plant("proc/self/cgroup", "0::/slurm/job7\n");
+    plant("proc/meminfo", "MemTotal: 64000000 kB\nMemAvailable:   32000000 kB\n");
+    plant("proc/cpuinfo", "processor : 0\nmodel name\t: A fast one\n");
+    plant("sys/fs/cgroup/slurm/job7/cpu.max", "max 100000\n");
+    plant("sys/fs/cgroup/slurm/cpu.max", "50000 100000\n");
+    plant("sys/fs/cgroup/slurm/job7/memory.max", "1000000000\n");
+    plant("sys/fs/cgroup/slurm/job7/memory.current", "500000000\n");
+    plant("sys/fs/cgroup/slurm/job7/memory.stat", "anon 1\ninactive_file 200000000\n");
+    plant("sys/fs/cgroup/slurm/memory.max", "max\n");
+    plant("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    voco_machine_read(folder, &m);
+    ck_assert_str_eq(m.cpu, "A fast one");
+    ck_assert(m.quota == 0.5);
+    ck_assert_int_eq(m.threads, 1);
+    ck_assert_uint_eq(m.available, 32768000000u);
+    ck_assert_uint_eq(m.cgroup_limit, 1000000000);
+    ck_assert_uint_eq(m.cgroup_used, 300000000);
+    ck_assert_uint_le(m.memory, 700000000);
+    ck_assert_str_eq(m.huge_pages, "madvise");
+}
+END_TEST
+
+START_TEST(limits_of_cgroup_1_are_found_inside_a_container)
+{
+    struct voco_machine m;
+
+    plant("proc/self/cgroup", "4:memory:/docker/ab\n2:cpu,cpuacct:/docker/ab\n0::/\n");
+    plant("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "150000\n");
+    plant("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    plant("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    voco_machine_read(folder, &m);
+    ck_assert(m.quota == 1.5);
+    ck_assert_uint_eq(m.cgroup_limit, 0);
+}
+END_TEST
+
+START_TEST(a_machine_that_tells_nothing_has_one_core)
+{
+    struct voco_machine m;
+
+    voco_machine_read("/nowhere", &m);
+    ck_assert_int_ge(m.threads, 1);
+    ck_assert(m.quota == 0 && m.cpu[0] == '\0' && m.huge_pages[0] == '\0');
+    voco_machine_read("", &m);
+    ck_assert_int_ge(m.cpus, m.cores);
+    ck_assert_int_ge(m.cores, 1);
+    ck_assert_uint_gt(m.memory, 1 << 20);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -536,6 +609,9 @@ suite(void)
     tcase_add_test(file, a_full_disk_is_an_error_and_leaves_nothing);
     tcase_add_test(file, reading_knows_its_limit);
     tcase_add_test(file, folders_are_made_with_their_parents);
+    tcase_add_test(file, limits_of_cgroup_2_are_the_lowest_on_the_way_up);
+    tcase_add_test(file, limits_of_cgroup_1_are_found_inside_a_container);
+    tcase_add_test(file, a_machine_that_tells_nothing_has_one_core);
     suite_add_tcase(s, plain);
     suite_add_tcase(s, opt);
     suite_add_tcase(s, file);

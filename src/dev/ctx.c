@@ -1,19 +1,8 @@
 /* The context that every op gets: a device, three arenas, one sticky error. */
-#define _GNU_SOURCE
-#include <sched.h>
 #include <stdarg.h>
 
+#include "base/machine.h"
 #include "dev/device.h"
-
-static int
-cores_allowed(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    return CPU_COUNT(&set);
-}
 
 enum voco_err
 voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev, size_t limit,
@@ -22,7 +11,7 @@ voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev, size_t limit,
     enum voco_err err;
 
     *ctx = (struct voco_ctx){ .dev = dev, .weights_version = 1,
-                              .threads = threads > 0 ? threads : cores_allowed() };
+                              .threads = threads > 0 ? threads : voco_default_threads() };
     if ((err = voco_arena_init(&ctx->keep, limit, planning)) != VOCO_OK
         || (err = voco_arena_init(&ctx->grad, limit, planning)) != VOCO_OK
         || (err = voco_arena_init(&ctx->temp, limit, planning)) != VOCO_OK

@@ -205,7 +205,7 @@ extern const struct voco_device voco_cpu;
 void voco_dry_device(const struct voco_device *inner, struct voco_device *ret);
 
 /* Reserve arenas and open the device.  limit: bytes each arena may grow to; planning:
- * the arenas are inaccessible.  threads <= 0: all cores of the affinity mask. */
+ * the arenas are inaccessible.  threads <= 0: voco_default_threads(). */
 enum voco_err voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
                             size_t limit, bool planning, int threads);
 void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */

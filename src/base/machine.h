@@ -1,0 +1,32 @@
+/*
+ * What this process may use of the machine it runs on: the CPUs of its affinity mask, the
+ * share of them and the memory that its cgroup (a container, a Slurm job) allows.
+ */
+#ifndef VOCO_BASE_MACHINE_H
+#define VOCO_BASE_MACHINE_H
+
+#include <stdint.h>
+
+struct voco_machine {
+    char cpu[96];               /* "AMD EPYC 9004 ...", "" when unknown */
+    int cpus;                   /* hardware threads in the affinity mask */
+    int cores;                  /* physical cores behind them */
+    double quota;               /* CPUs that the cgroup lets run at once; 0: no limit */
+    int threads;                /* to start: cores, but no more than the quota; >= 1 */
+
+    uint64_t memory;            /* bytes that a new process may expect: the least of: */
+    uint64_t available;         /* free or reclaimable in this machine */
+    uint64_t cgroup_limit;      /* 0: none */
+    uint64_t cgroup_used;
+    uint64_t address_limit;     /* ulimit -v; 0: none */
+    char huge_pages[16];        /* always, madvise, never; "" when unknown */
+};
+
+/* Never fails: what cannot be read is 0 or "".  root is put in front of /proc and /sys:
+ * "" but in tests. */
+void voco_machine_read(const char *root, struct voco_machine *ret);
+
+/* OMP_NUM_THREADS where it is set, else the threads of this machine. */
+int voco_default_threads(void);
+
+#endif
