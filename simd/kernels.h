@@ -1,0 +1,168 @@
+/*
+ * The loops that are worth writing for a particular CPU.
+ *
+ * Every kernel is single-threaded, allocates nothing, takes any alignment and any length
+ * (0 too), and reads and writes nothing outside the lengths it is given.  Arrays do not
+ * overlap unless a comment says "may be".  Sums are taken in an order that depends on
+ * the instruction set, not on alignment or on the values.
+ *
+ * ref is portable C and the specification.  The others are one body (simd/body*.h)
+ * compiled once per instruction set over a small vector vocabulary (simd/vec_*.h).
+ *
+ * Error of the functions, in units of the last place of f32: exp 1.5 (0 below -87.3),
+ * normal distribution function 4 relative in both tails.
+ */
+#ifndef VOCO_SIMD_KERNELS_H
+#define VOCO_SIMD_KERNELS_H
+
+#include <stddef.h>
+
+enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_COUNT };
+
+/* rows x c numbers, one mean and rstd per column: y = leaky((x - mean) rstd + r) where
+ * leaky(t) = t > 0 ? t : slope t. */
+struct voco_norm_rows {
+    size_t rows, c;
+    const float *x;
+    const float *r;                 /* may be NULL */
+    const float *mean, *rstd;       /* [c] */
+    float slope;
+    float *y;                       /* may be x or r */
+};
+
+/* Its gradient from y: g = dy (y > 0 ? 1 : slope), t = y > 0 ? y : y / slope,
+ * xhat = t - r. */
+struct voco_norm_rows_grad {
+    size_t rows, c;
+    const float *y;
+    const float *r;                 /* may be NULL */
+    const float *dy;
+    float slope;
+    double *sum_g, *sum_gx;         /* [c]: the sums kernel adds sum g and sum g xhat */
+    const float *rstd;              /* [c]: for the gradient kernel, as what follows */
+    const float *mean_g, *mean_gx;  /* [c]: of all rows of the item */
+    float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy if dr is not */
+    float *dr;                      /* g; may be NULL, may be dy */
+};
+
+/* rows x c numbers, one mean and rstd per row. */
+struct voco_layernorm_rows {
+    size_t rows, c;
+    const float *x, *w, *b;         /* w, b [c] or both NULL */
+    float eps;
+    float *y, *mean, *rstd;         /* y may be x; mean, rstd [rows] */
+};
+
+struct voco_layernorm_grad {
+    size_t rows, c;
+    const float *x, *w, *mean, *rstd, *dy;
+    float *dx;                      /* may be dy */
+    float *dw, *db;                 /* [c], added to; NULL when w is */
+};
+
+struct voco_adamw_step {
+    float decay;                    /* 1 - lr weight_decay */
+    float beta1, beta2, one_beta1, one_beta2;   /* 1 - beta rounded from double */
+    float scale;                    /* lr / (1 - beta1^t) */
+    float rsqrt_bias2;              /* 1 / sqrt(1 - beta2^t) */
+    float eps;
+};
+
+/*
+ * Attention of one head within one window, over gathered panels.  cols is the number of
+ * keys rounded up to a multiple of lanes, head_row that of head_dim: panels are zero
+ * beyond keys and head_dim, bias is VOCO_ATTN_NONE beyond keys.
+ */
+enum { VOCO_ATTN_ROWS = 12 };       /* queries in flight; work has so many rows */
+#define VOCO_ATTN_NONE (-1e30f)
+
+struct voco_attn_tile {
+    size_t rows, cols;              /* queries, padded keys */
+    size_t head_dim, head_row;
+    const float *q;                 /* [rows,head_row], times head_dim^-1/2 */
+    const float *kt;                /* [head_dim,cols]: keys transposed */
+    const float *v;                 /* [cols,head_row] */
+    const float *bias;              /* [rows,cols]: bias and mask */
+    float *y;                       /* [rows,head_row] */
+    float *lse;                     /* [rows] log sum exp of q k' + bias */
+    float *work;                    /* [VOCO_ATTN_ROWS,cols] */
+};
+
+struct voco_attn_grad {
+    size_t rows, cols;
+    size_t head_dim, head_row;
+    const float *q;                 /* [rows,head_row], times head_dim^-1/2 */
+    const float *k, *kt;            /* [cols,head_row], [head_dim,cols] */
+    const float *vt;                /* [head_dim,cols] */
+    const float *bias;              /* [rows,cols] */
+    const float *lse;               /* [rows] */
+    const float *dy;                /* [rows,head_row] */
+    const float *delta;             /* [rows] sum dy y */
+    float *dq;                      /* [rows,head_row], overwritten: of the scaled q */
+    float *dk, *dv;                 /* [cols,head_row], overwritten */
+    float *dbias;                   /* [rows,cols], added to */
+    float *work;                    /* [2 VOCO_ATTN_ROWS,cols] */
+};
+
+struct voco_kernels {
+    enum voco_isa isa;
+    size_t lanes;                   /* floats in a vector; 1 in ref */
+
+    /* ---- flat, n elements ---- */
+    void (*add)(const float *x, float *y, size_t n);                /* y += x */
+    void (*scale)(const float *x, float a, float *y, size_t n);     /* y = a x; may be x */
+    float (*dot)(const float *x, const float *y, size_t n);
+    double (*sum_squares)(const float *x, size_t n);
+    void (*leaky)(const float *x, float slope, float *y, size_t n);         /* y may be x */
+    void (*leaky_grad)(const float *y, float slope, const float *dy, float *dx,
+                       size_t n);                                           /* dx may be dy */
+    void (*exp)(const float *x, float *y, size_t n);                        /* y may be x */
+    /* exact GELU: x Phi(x) with the normal distribution function Phi */
+    void (*gelu)(const float *x, float *y, size_t n);                       /* y may be x */
+    void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n); /* may be dy */
+    /* AdamW with decoupled decay first; vmax NULL: no amsgrad */
+    void (*adamw)(const struct voco_adamw_step *step, const float *g, float *w, float *m,
+                  float *v, float *vmax, size_t n);
+    /* t = momentum t + (1 - momentum) s */
+    void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
+
+    /* ---- rows of c channels ---- */
+    /* Of each column: mean and m2 = sum (x - mean)^2 over the rows.  Two sweeps, so the
+     * rows had better fit in cache.  mean and m2 have c elements. */
+    void (*moments)(const float *x, size_t rows, size_t c, double *mean, double *m2);
+    void (*norm_rows)(const struct voco_norm_rows *a);
+    void (*norm_rows_sums)(const struct voco_norm_rows_grad *a);
+    void (*norm_rows_grad)(const struct voco_norm_rows_grad *a);
+    void (*layernorm)(const struct voco_layernorm_rows *a);
+    void (*layernorm_grad)(const struct voco_layernorm_grad *a);
+
+    /* ---- attention ---- */
+    void (*attn)(const struct voco_attn_tile *a);
+    void (*attn_grad)(const struct voco_attn_grad *a);
+};
+
+/* What was asked for, what the CPU and the build have, what came of it. */
+struct voco_isa_choice {
+    enum voco_isa chosen;
+    enum voco_isa best;             /* of this CPU and build */
+    const char *note;               /* a sentence when cap could not be had, else NULL */
+};
+
+/*
+ * Fill the table: ref, then each better level that the CPU and the build have, up to cap.
+ * cap is the value of the environment variable VOCO_ISA: "ref", "avx2" or "avx512"; NULL
+ * or "" is the best.  A level that is not there gives the best one below, with a note.
+ * Returns 0, or -1 for an unknown word (nothing is filled).
+ */
+int voco_kernels_select(const char *cap, struct voco_kernels *ret,
+                        struct voco_isa_choice *ret_choice);
+
+const char *voco_isa_name(enum voco_isa isa);
+
+/* Levels that the build has; the CPU must have the instructions before a call. */
+void voco_kernels_ref(struct voco_kernels *ret);
+void voco_kernels_avx2(struct voco_kernels *ret);
+void voco_kernels_avx512(struct voco_kernels *ret);
+void voco_kernels_avx512_emulated(struct voco_kernels *ret);    /* tests only */
+
+#endif

@@ -1,0 +1,322 @@
+/* The kernels in portable C: what the others are compared with. Sums are in double. */
+#include "simd/kernels.h"
+
+#include <math.h>
+
+static void
+add(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void
+scale(const float *x, float a, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a * x[i];
+}
+
+static float
+dot(const float *x, const float *y, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * y[i];
+    return (float)sum;
+}
+
+static double
+sum_squares(const float *x, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+static void
+leaky(const float *x, float slope, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > 0 ? x[i] : slope * x[i];
+}
+
+static void
+leaky_grad(const float *y, float slope, const float *dy, float *dx, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dx[i] = y[i] > 0 ? dy[i] : slope * dy[i];
+}
+
+static void
+exponential(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = expf(x[i]);
+}
+
+/* Phi(x), the normal distribution function; erfc keeps the lower tail exact. */
+static double
+normal_cdf(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+static double
+normal_density(double x)
+{
+    return 0.39894228040143267794 * exp(-0.5 * x * x);
+}
+
+static void
+gelu(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)(x[i] * normal_cdf(x[i]));
+}
+
+/* (x Phi(x))' = Phi(x) + x phi(x) */
+static void
+gelu_grad(const float *x, const float *dy, float *dx, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dx[i] = (float)(dy[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i])));
+}
+
+static void
+adamw(const struct voco_adamw_step *a, const float *g, float *w, float *m, float *v,
+      float *vmax, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float top;
+
+        m[i] = a->beta1 * m[i] + a->one_beta1 * g[i];
+        v[i] = a->beta2 * v[i] + a->one_beta2 * g[i] * g[i];
+        top = v[i];
+        if (vmax)
+            top = vmax[i] = vmax[i] > v[i] ? vmax[i] : v[i];
+        w[i] = a->decay * w[i]
+               - a->scale * m[i] / (sqrtf(top) * a->rsqrt_bias2 + a->eps);
+    }
+}
+
+static void
+ema(float momentum, float one_momentum, const float *s, float *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        t[i] = momentum * t[i] + one_momentum * s[i];
+}
+
+static void
+moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
+{
+    for (size_t j = 0; j < c; j++) {
+        double sum = 0, squares = 0;
+
+        for (size_t i = 0; i < rows; i++)
+            sum += x[i * c + j];
+        mean[j] = rows ? sum / (double)rows : 0;
+        for (size_t i = 0; i < rows; i++) {
+            const double d = x[i * c + j] - mean[j];
+
+            squares += d * d;
+        }
+        m2[j] = squares;
+    }
+}
+
+static void
+norm_rows(const struct voco_norm_rows *a)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->c; j++) {
+            const size_t k = i * a->c + j;
+            float t = (a->x[k] - a->mean[j]) * a->rstd[j];
+
+            if (a->r)
+                t += a->r[k];
+            a->y[k] = t > 0 ? t : a->slope * t;
+        }
+}
+
+/* g and xhat of element k, rebuilt from y. */
+static void
+rebuild(const struct voco_norm_rows_grad *a, size_t k, float *g, float *xhat)
+{
+    const float y = a->y[k];
+
+    *g = y > 0 ? a->dy[k] : a->slope * a->dy[k];
+    *xhat = (y > 0 ? y : y / a->slope) - (a->r ? a->r[k] : 0);
+}
+
+static void
+norm_rows_sums(const struct voco_norm_rows_grad *a)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->c; j++) {
+            float g, xhat;
+
+            rebuild(a, i * a->c + j, &g, &xhat);
+            a->sum_g[j] += g;
+            a->sum_gx[j] += (double)g * xhat;
+        }
+}
+
+static void
+norm_rows_grad(const struct voco_norm_rows_grad *a)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->c; j++) {
+            const size_t k = i * a->c + j;
+            float g, xhat;
+
+            rebuild(a, k, &g, &xhat);
+            a->dx[k] = a->rstd[j] * (g - a->mean_g[j] - xhat * a->mean_gx[j]);
+            if (a->dr)
+                a->dr[k] = g;
+        }
+}
+
+static void
+layernorm(const struct voco_layernorm_rows *a)
+{
+    for (size_t i = 0; i < a->rows; i++) {
+        const float *x = a->x + i * a->c;
+        float *y = a->y + i * a->c;
+        double sum = 0, squares = 0, mean, rstd;
+
+        for (size_t j = 0; j < a->c; j++)
+            sum += x[j];
+        mean = sum / (double)a->c;
+        for (size_t j = 0; j < a->c; j++)
+            squares += (x[j] - mean) * (x[j] - mean);
+        rstd = 1 / sqrt(squares / (double)a->c + a->eps);
+        for (size_t j = 0; j < a->c; j++) {
+            const double t = (x[j] - mean) * rstd;
+
+            y[j] = (float)(a->w ? t * a->w[j] + a->b[j] : t);
+        }
+        a->mean[i] = (float)mean;
+        a->rstd[i] = (float)rstd;
+    }
+}
+
+/* dx = rstd (p - mean(p) - xhat mean(p xhat)) with p = dy w */
+static void
+layernorm_grad(const struct voco_layernorm_grad *a)
+{
+    for (size_t i = 0; i < a->rows; i++) {
+        const float *x = a->x + i * a->c, *dy = a->dy + i * a->c;
+        float *dx = a->dx + i * a->c;
+        double sum_p = 0, sum_px = 0;
+
+        for (size_t j = 0; j < a->c; j++) {
+            const float xhat = (x[j] - a->mean[i]) * a->rstd[i];
+            const double p = a->w ? (double)dy[j] * a->w[j] : dy[j];
+
+            sum_p += p;
+            sum_px += p * xhat;
+            if (a->w) {
+                a->dw[j] += dy[j] * xhat;
+                a->db[j] += dy[j];
+            }
+        }
+        sum_p /= (double)a->c;
+        sum_px /= (double)a->c;
+        for (size_t j = 0; j < a->c; j++) {
+            const float xhat = (x[j] - a->mean[i]) * a->rstd[i];
+            const double p = a->w ? (double)dy[j] * a->w[j] : dy[j];
+
+            dx[j] = (float)(a->rstd[i] * (p - sum_p - xhat * sum_px));
+        }
+    }
+}
+
+/* s[j] = q k'_j + bias_j */
+static void
+scores(const float *q, const float *kt, const float *bias, size_t head_dim, size_t cols,
+       float *s)
+{
+    for (size_t j = 0; j < cols; j++)
+        s[j] = bias[j];
+    for (size_t d = 0; d < head_dim; d++)
+        for (size_t j = 0; j < cols; j++)
+            s[j] += q[d] * kt[d * cols + j];
+}
+
+static void
+attn(const struct voco_attn_tile *a)
+{
+    for (size_t i = 0; i < a->rows; i++) {
+        float *y = a->y + i * a->head_row, *s = a->work, top = VOCO_ATTN_NONE;
+        double sum = 0;
+
+        scores(a->q + i * a->head_row, a->kt, a->bias + i * a->cols, a->head_dim, a->cols,
+               s);
+        for (size_t j = 0; j < a->cols; j++)
+            top = s[j] > top ? s[j] : top;
+        for (size_t j = 0; j < a->cols; j++)
+            sum += s[j] = expf(s[j] - top);
+        for (size_t d = 0; d < a->head_row; d++)
+            y[d] = 0;
+        for (size_t j = 0; j < a->cols; j++)
+            for (size_t d = 0; d < a->head_row; d++)
+                y[d] += s[j] * a->v[j * a->head_row + d];
+        for (size_t d = 0; d < a->head_row; d++)
+            y[d] /= (float)sum;
+        a->lse[i] = top + logf((float)sum);
+    }
+}
+
+/* P = exp(S - lse), dS = P (dy v' - delta); dq = dS k, dk += dS' q, dv += P' dy. */
+static void
+attn_grad(const struct voco_attn_grad *a)
+{
+    const size_t cols = a->cols, hr = a->head_row;
+    float *p = a->work, *ds = a->work + cols;
+
+    for (size_t i = 0; i < cols * hr; i++)
+        a->dk[i] = a->dv[i] = 0;
+    for (size_t i = 0; i < a->rows; i++) {
+        const float *q = a->q + i * hr, *dy = a->dy + i * hr;
+        float *dq = a->dq + i * hr;
+
+        scores(q, a->kt, a->bias + i * cols, a->head_dim, cols, p);
+        for (size_t j = 0; j < cols; j++) {
+            p[j] = expf(p[j] - a->lse[i]);
+            ds[j] = -a->delta[i];
+        }
+        for (size_t d = 0; d < a->head_dim; d++)
+            for (size_t j = 0; j < cols; j++)
+                ds[j] += dy[d] * a->vt[d * cols + j];
+        for (size_t d = 0; d < hr; d++)
+            dq[d] = 0;
+        for (size_t j = 0; j < cols; j++) {
+            ds[j] *= p[j];
+            a->dbias[i * cols + j] += ds[j];
+            for (size_t d = 0; d < hr; d++) {
+                dq[d] += ds[j] * a->k[j * hr + d];
+                a->dk[j * hr + d] += ds[j] * q[d];
+                a->dv[j * hr + d] += p[j] * dy[d];
+            }
+        }
+    }
+}
+
+void
+voco_kernels_ref(struct voco_kernels *ret)
+{
+    *ret = (struct voco_kernels){
+        .isa = VOCO_ISA_REF, .lanes = 1,
+        .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
+        .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
+        .norm_rows_grad = norm_rows_grad,
+        .layernorm = layernorm, .layernorm_grad = layernorm_grad,
+        .attn = attn, .attn_grad = attn_grad,
+    };
+}
