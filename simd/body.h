@@ -1,0 +1,28 @@
+/*
+ * One body for every instruction set: the includer has included vec_*.h and defined
+ * BODY_ISA (a value of enum voco_isa) and BODY_EXPORT (the name of the filler).
+ */
+#include <math.h>
+#include <stdbool.h>
+
+#include "simd/kernels.h"
+
+#include "simd/body_math.h"
+#include "simd/body_flat.h"
+#include "simd/body_norm.h"
+#include "simd/body_attn.h"
+
+void
+BODY_EXPORT(struct voco_kernels *ret)
+{
+    *ret = (struct voco_kernels){
+        .isa = BODY_ISA, .lanes = VW,
+        .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
+        .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
+        .norm_rows_grad = norm_rows_grad,
+        .layernorm = layernorm, .layernorm_grad = layernorm_grad,
+        .attn = attn, .attn_grad = attn_grad,
+    };
+}

@@ -1,0 +1,152 @@
+/* Kernels over n elements: whole vectors, then one partial vector. */
+#ifndef VOCO_SIMD_BODY_FLAT_H
+#define VOCO_SIMD_BODY_FLAT_H
+
+/* The vector of elements i.. of p, as many as there are before n. */
+static inline vf
+load_at(const float *p, size_t i, size_t n)
+{
+    return n - i >= VW ? v_load(p + i) : v_load_n(p + i, n - i);
+}
+
+static inline void
+store_at(float *p, size_t i, size_t n, vf x)
+{
+    if (n - i >= VW)
+        v_store(p + i, x);
+    else
+        v_store_n(p + i, x, n - i);
+}
+
+static void
+add(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_at(y, i, n, v_add(load_at(y, i, n), load_at(x, i, n)));
+}
+
+static void
+scale(const float *x, float a, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_at(y, i, n, v_mul(load_at(x, i, n), v_set(a)));
+}
+
+/* Four sums in flight hide the latency of fma. */
+static float
+dot(const float *x, const float *y, size_t n)
+{
+    vf s[4] = { v_zero(), v_zero(), v_zero(), v_zero() };
+    size_t i = 0;
+
+    for (; n - i >= 4 * VW; i += 4 * VW)
+        for (size_t k = 0; k < 4; k++)
+            s[k] = v_fma(v_load(x + i + k * VW), v_load(y + i + k * VW), s[k]);
+    for (; i < n; i += VW)
+        s[0] = v_fma(load_at(x, i, n), load_at(y, i, n), s[0]);
+    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
+}
+
+static double
+sum_squares(const float *x, size_t n)
+{
+    vd s = vd_zero(), t = vd_zero();
+    size_t i = 0;
+
+    for (; n - i >= 2 * VW; i += 2 * VW) {
+        s = vd_fma(v_load(x + i), v_load(x + i), s);
+        t = vd_fma(v_load(x + i + VW), v_load(x + i + VW), t);
+    }
+    for (; i < n; i += VW) {
+        const vf last = load_at(x, i, n);
+
+        s = vd_fma(last, last, s);
+    }
+    return vd_sum(s) + vd_sum(t);
+}
+
+static void
+leaky(const float *x, float slope, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const vf t = load_at(x, i, n);
+
+        store_at(y, i, n, v_if_positive(t, t, v_mul(t, v_set(slope))));
+    }
+}
+
+static void
+leaky_grad(const float *y, float slope, const float *dy, float *dx, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const vf g = load_at(dy, i, n);
+
+        store_at(dx, i, n, v_if_positive(load_at(y, i, n), g, v_mul(g, v_set(slope))));
+    }
+}
+
+static void
+exponential(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_at(y, i, n, v_exp(load_at(x, i, n)));
+}
+
+static void
+gelu(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const vf t = load_at(x, i, n);
+        vf density;
+
+        store_at(y, i, n, v_mul(t, v_normal(t, &density)));
+    }
+}
+
+/* (x Phi(x))' = Phi(x) + x phi(x) */
+static void
+gelu_grad(const float *x, const float *dy, float *dx, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const vf t = load_at(x, i, n);
+        vf density;
+        const vf phi = v_normal(t, &density);
+        const vf slope = v_fma(v_mul(t, v_set(0.398942280f)), density, phi);
+
+        store_at(dx, i, n, v_mul(load_at(dy, i, n), slope));
+    }
+}
+
+static void
+adamw(const struct voco_adamw_step *a, const float *g, float *w, float *m, float *v,
+      float *vmax, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const vf gi = load_at(g, i, n);
+        const vf mi = v_fma(v_set(a->beta1), load_at(m, i, n),
+                            v_mul(v_set(a->one_beta1), gi));
+        const vf vi = v_fma(v_set(a->beta2), load_at(v, i, n),
+                            v_mul(v_mul(v_set(a->one_beta2), gi), gi));
+        vf top = vi, below;
+
+        store_at(m, i, n, mi);
+        store_at(v, i, n, vi);
+        if (vmax) {
+            top = v_max(load_at(vmax, i, n), vi);     /* keeps a NaN of v */
+            store_at(vmax, i, n, top);
+        }
+        below = v_fma(v_sqrt(top), v_set(a->rsqrt_bias2), v_set(a->eps));
+        store_at(w, i, n, v_fnma(v_set(a->scale), v_div(mi, below),
+                                 v_mul(v_set(a->decay), load_at(w, i, n))));
+    }
+}
+
+static void
+ema(float momentum, float one_momentum, const float *s, float *t, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_at(t, i, n, v_fma(v_set(momentum), load_at(t, i, n),
+                                v_mul(v_set(one_momentum), load_at(s, i, n))));
+}
+
+#endif

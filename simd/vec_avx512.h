@@ -1,0 +1,141 @@
+/*
+ * The vector vocabulary on AVX-512 (F, BW, DQ, VL); see vec_avx2.h for what is promised.
+ * VOCO_EMULATE_AVX512 builds it from portable C for tests on any machine.
+ */
+#ifndef VOCO_SIMD_VEC_AVX512_H
+#define VOCO_SIMD_VEC_AVX512_H
+
+#ifdef VOCO_EMULATE_AVX512
+#include "simd/emulated_avx512.h"
+#elif defined __AVX512F__ && defined __AVX512BW__ && defined __AVX512DQ__ \
+    && defined __AVX512VL__
+#include <immintrin.h>
+#else
+#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __m512 vf;
+
+enum { VW = 16, TILE_ROWS = 12 };   /* 12 x 2 accumulators, 2 operands, 1 from memory */
+
+static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf v_set(float x) { return _mm512_set1_ps(x); }
+static inline vf v_zero(void) { return _mm512_setzero_ps(); }
+
+static inline __mmask16
+first_lanes(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline vf
+v_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+
+static inline void
+v_store_n(float *p, vf x, size_t n)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(n), x);
+}
+
+static inline vf
+v_first(vf x, size_t n)
+{
+    return _mm512_maskz_mov_ps(first_lanes(n), x);
+}
+
+static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+static inline vf v_abs(vf a) { return _mm512_andnot_ps(v_set(-0.0f), a); }
+
+static inline vf
+v_if_positive(vf x, vf a, vf b)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, v_zero(), _CMP_GT_OQ), b, a);
+}
+
+static inline vf
+v_zero_below(vf x, float limit, vf a)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, v_set(limit), _CMP_NLT_UQ), a);
+}
+
+static inline vf
+v_scale_2(vf x, vf t)
+{
+    const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), n));
+}
+
+/* The lower and the upper half. */
+static inline __m256
+half(vf x, int upper)
+{
+    const __m512d d = _mm512_castps_pd(x);
+
+    return upper ? _mm256_castpd_ps(_mm512_extractf64x4_pd(d, 1))
+                 : _mm512_castps512_ps256(x);
+}
+
+static inline float
+v_sum(vf x)
+{
+    const __m256 h = _mm256_add_ps(half(x, 0), half(x, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline float
+v_top(vf x)
+{
+    const __m256 h = _mm256_max_ps(half(x, 0), half(x, 1));
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* Sums in double: a vf is two vectors of eight doubles. */
+typedef struct { __m512d a, b; } vd;
+
+static inline vd
+vd_zero(void)
+{
+    return (vd){ _mm512_setzero_pd(), _mm512_setzero_pd() };
+}
+
+static inline vd
+vd_fma(vf x, vf y, vd s)
+{
+    s.a = _mm512_fmadd_pd(_mm512_cvtps_pd(half(x, 0)), _mm512_cvtps_pd(half(y, 0)), s.a);
+    s.b = _mm512_fmadd_pd(_mm512_cvtps_pd(half(x, 1)), _mm512_cvtps_pd(half(y, 1)), s.b);
+    return s;
+}
+
+static inline double
+vd_sum(vd s)
+{
+    const __m512d t = _mm512_add_pd(s.a, s.b);
+    const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(t),
+                                    _mm512_extractf64x4_pd(t, 1));
+    const __m128d u = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+
+    return _mm_cvtsd_f64(_mm_add_sd(u, _mm_unpackhi_pd(u, u)));
+}
+
+#endif
