@@ -24,6 +24,7 @@ libvoco_la_SOURCES += \
 	src/base/tensor.c \
 	src/base/tensor.h \
 	src/dev/cpu.h \
+	src/dev/cpu_kernels.c \
 	src/dev/ctx.c \
 	src/dev/device.h \
 	src/dev/oracle.c \

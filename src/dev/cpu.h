@@ -2,6 +2,7 @@
  * The parts of the cpu device, one .c file each; device.h says what every entry does.
  *
  *   cpu.c           the table, life, memory, small things
+ *   cpu_kernels.c   which of the kernels of simd/ are used
  *   cpu_conv.c      convolutions, deconvolution
  *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
  *   cpu_norm.c      instance and layer norm
@@ -21,8 +22,10 @@
 /* ---- state ---- */
 struct voco_dnnl;               /* dnnl_shim.h */
 struct voco_packs;              /* cpu_conv.c: packed weights */
+struct voco_kernels;            /* simd/kernels.h */
 
 struct voco_cpu {
+    const struct voco_kernels *kernels;
     struct voco_dnnl *dnnl;
     struct voco_packs *packs;
 };
@@ -60,6 +63,14 @@ void voco_cpu_describe(struct voco_cpu_info *ret);
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
+
+/* ---- cpu_kernels.c ---- */
+/* The kernels that VOCO_ISA allows, into the state.  VOCO_EUSAGE for an unknown word. */
+enum voco_err voco_cpu_kernels_open(struct voco_ctx *ctx);
+void voco_cpu_kernels_close(struct voco_ctx *ctx);
+/* "ref", "avx2" or "avx512", and *ret_note: NULL, or a sentence when VOCO_ISA asks for
+ * more than there is.  "" when VOCO_ISA is an unknown word. */
+const char *voco_cpu_isa(const char **ret_note);
 
 /* ---- cpu_conv.c ---- */
 enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
