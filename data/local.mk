@@ -1,14 +1,29 @@
 libvoco_la_SOURCES += \
+	data/affine.c \
+	data/affine.h \
+	data/crop.c \
 	data/dicom.c \
+	data/geometry.h \
 	data/headtext.c \
 	data/headtext.h \
+	data/lerp.c \
+	data/lerp.h \
 	data/metaimage.c \
 	data/nifti.c \
 	data/nifti_write.c \
 	data/nrrd.c \
+	data/orient.c \
+	data/preset.c \
+	data/preset.h \
+	data/regrid.c \
+	data/resize.c \
 	data/source.c \
 	data/source.h \
 	data/stream.c \
 	data/stream.h \
+	data/transform.c \
+	data/transform.h \
 	data/volume.c \
-	data/volume.h
+	data/volume.h \
+	data/window.c \
+	data/window.h

@@ -13,3 +13,8 @@ check_PROGRAMS += tests/test_base
 tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_LDADD = $(TEST_LIBS)
 TESTS += tests/test_base
+
+check_PROGRAMS += tests/test_transform
+tests_test_transform_SOURCES = tests/test_transform.c
+tests_test_transform_LDADD = $(TEST_LIBS)
+TESTS += tests/test_transform

@@ -1,0 +1,27 @@
+/*
+ * Intensities: finding the window, mapping it to [0,1], and what is wrong with voxels.
+ */
+#ifndef VOCO_DATA_WINDOW_H
+#define VOCO_DATA_WINDOW_H
+
+#include <stdint.h>
+
+#include "data/volume.h"
+
+/* NaN and infinite voxels become value. */
+void voco_window_replace_nonfinite(struct voco_volume *v, float value);
+
+void voco_window_extrema(const struct voco_volume *v, float *ret_low, float *ret_high);
+
+/* Mean and standard deviation (over n) of the nonzero voxels; returns n. */
+int64_t voco_window_moments(const struct voco_volume *v, double *ret_mean, double *ret_sd);
+
+/* The percent-th percentile of the nonzero voxels, linear between order statistics as
+ * numpy.percentile.  0 when every voxel is zero.  Exact, no copy of the volume. */
+double voco_window_percentile(const struct voco_volume *v, double percent);
+
+/* x <- clip((x - low) / (high - low), 0, 1), low < high.  Counts what was clipped. */
+void voco_window_apply(struct voco_volume *v, double low, double high,
+                       int64_t *ret_below, int64_t *ret_above);
+
+#endif
