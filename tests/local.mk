@@ -14,6 +14,18 @@ tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_LDADD = $(TEST_LIBS)
 TESTS += tests/test_base
 
+check_PROGRAMS += tests/test_golden_ops
+tests_test_golden_ops_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
+	tests/golden_read.c tests/golden_read.h tests/test_golden_ops.c
+tests_test_golden_ops_LDADD = $(TEST_LIBS)
+TESTS += tests/test_golden_ops
+
+check_PROGRAMS += tests/test_grad
+tests_test_grad_SOURCES = tests/gradcheck.c tests/gradcheck.h tests/tensors.h \
+	tests/test_grad.c
+tests_test_grad_LDADD = $(TEST_LIBS)
+TESTS += tests/test_grad
+
 check_PROGRAMS += tests/test_transform
 tests_test_transform_SOURCES = tests/test_transform.c
 tests_test_transform_LDADD = $(TEST_LIBS)

@@ -1,0 +1,13 @@
+/* The devices that must agree with the oracle. */
+#ifndef VOCO_TESTS_DEVICES_H
+#define VOCO_TESTS_DEVICES_H
+
+#include "dev/device.h"
+
+static const struct voco_device *const devices[] = {
+    &voco_oracle,
+};
+
+enum { DEVICES = sizeof devices / sizeof devices[0] };
+
+#endif

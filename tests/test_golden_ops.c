@@ -1,0 +1,288 @@
+/*
+ * Primitives on every device against tests/golden/ops.h5.
+ *
+ * The file holds float32 of results in double, so the oracle agrees to 2^-24 of each
+ * value; 1e-6 leaves room for sums in another order.  f32 devices get the tolerances that
+ * the network as a whole aims at: outputs 1e-5, gradients 1e-4 of the largest value.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/compare.h"
+#include "tests/devices.h"
+#include "tests/golden_read.h"
+
+static struct golden golden;
+static struct voco_ctx ctx;
+
+static void
+open_device(int number)
+{
+    golden = golden_open("ops");
+    ck_assert_int_eq(voco_ctx_open(&ctx, devices[number], (size_t)64 << 20, false, 2),
+                     VOCO_OK);
+}
+
+static void
+close_device(void)
+{
+    ck_assert_int_eq(ctx.err, VOCO_OK);
+    voco_ctx_close(&ctx);
+    golden_close(&golden);
+}
+
+static double
+tolerance(double f32)
+{
+    return ctx.dev->real == VOCO_F64 ? 1e-6 : f32;
+}
+
+/* The array on the device; volumes become channels last. */
+static struct voco_tensor
+upload(struct golden_array a)
+{
+    struct voco_tensor host, x;
+
+    golden_channels_last(&a);
+    host = golden_view(&a);
+    x = voco_push_like(&ctx, &ctx.keep, &host);
+    ctx.dev->upload(&ctx, &host, &x);
+    golden_free(&a);
+    return x;
+}
+
+/* Weights keep torch's order. */
+static struct voco_tensor
+upload_param(struct golden_array a)
+{
+    const struct voco_tensor host = golden_view(&a);
+    struct voco_tensor x = voco_push_like(&ctx, &ctx.keep, &host);
+
+    ctx.dev->upload(&ctx, &host, &x);
+    golden_free(&a);
+    return x;
+}
+
+static struct voco_tensor
+zeros_like(const struct voco_tensor *x)
+{
+    struct voco_tensor y = voco_push_like(&ctx, &ctx.keep, x);
+
+    ctx.dev->fill(&ctx, &y, 0);
+    return y;
+}
+
+static void
+expect_values(const char *what, const double *want, const struct voco_tensor *got,
+              double f32)
+{
+    const int64_t n = voco_count(got);
+    double *host = malloc((size_t)n * sizeof *host);
+    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
+    char label[128];
+
+    ck_assert_ptr_nonnull(host);
+    ctx.dev->download(&ctx, got, &view);
+    snprintf(label, sizeof label, "%s: ops.h5 %s", ctx.dev->name, what);
+    ck_assert_msg(compare(label, want, host, n, tolerance(f32)), "%s", label);
+    free(host);
+}
+
+/* A dataset; all but gradients of parameters become channels last. */
+static void
+expect(const char *path, const struct voco_tensor *got, double f32)
+{
+    struct golden_array want = golden_read(&golden, "%s", path);
+
+    ck_assert_int_eq(want.count, voco_count(got));
+    if (!strstr(path, "/grad/"))
+        golden_channels_last(&want);
+    expect_values(path, want.x, got, f32);
+    golden_free(&want);
+}
+
+/* GROUP/dy on the device, channels last. */
+static struct voco_tensor
+upstream(const char *group)
+{
+    struct golden_array y = golden_read(&golden, "%s/y", group);
+    struct voco_tensor dy = upload(golden_upstream(&golden, group, &y));
+
+    golden_free(&y);
+    return dy;
+}
+
+START_TEST(proj_out_is_a_layer_norm_without_parameters)
+{
+    struct voco_tensor x, y, dy, mean, rstd;
+
+    open_device(_i);
+    x = upload(golden_input(&golden, "proj_out", 0, -1, 1));
+    dy = upstream("proj_out");
+    y = zeros_like(&x);
+    mean = voco_push(&ctx, &ctx.keep, 1, voco_rows(&x));
+    rstd = voco_push_like(&ctx, &ctx.keep, &mean);
+    ctx.dev->layernorm_forward(&ctx, &x, NULL, NULL, 1e-5, &y, &mean, &rstd);
+    expect("proj_out/y", &y, 1e-5);
+    ctx.dev->layernorm_backward(&ctx, &x, NULL, &mean, &rstd, &dy, &dy, NULL, NULL);
+    expect("proj_out/dx0", &dy, 1e-4);
+    close_device();
+}
+END_TEST
+
+START_TEST(patch_embed_is_a_strided_convolution)
+{
+    const struct voco_conv conv = { .cin = 1, .cout = 12, .kernel = 2, .stride = 2 };
+    struct voco_tensor x, w, b, y, dy, dx, dw, db;
+
+    open_device(_i);
+    x = upload(golden_input(&golden, "patch_embed", 0, -1, 1));
+    w = upload_param(golden_param(&golden, 5, (int64_t[]){ 12, 1, 2, 2, 2 },
+                                  "patch_embed/proj.weight"));
+    b = upload_param(golden_param(&golden, 1, &conv.cout, "patch_embed/proj.bias"));
+    dy = upstream("patch_embed");
+    y = voco_push_like(&ctx, &ctx.keep, &dy);
+    ctx.dev->conv3d_forward(&ctx, &conv, &x, &w, &b, &y);
+    expect("patch_embed/y", &y, 1e-5);
+
+    dx = voco_push_like(&ctx, &ctx.keep, &x);
+    dw = zeros_like(&w), db = zeros_like(&b);
+    ctx.dev->conv3d_backward_data(&ctx, &conv, &dy, &w, &dx);
+    ctx.dev->conv3d_backward_weights(&ctx, &conv, &x, &dy, &dw, &db);
+    expect("patch_embed/dx0", &dx,
+           1e-4);
+    expect("patch_embed/grad/proj.weight", &dw, 1e-4);
+    expect("patch_embed/grad/proj.bias", &db, 1e-4);
+    close_device();
+}
+END_TEST
+
+START_TEST(assign_is_the_clipped_cosine)
+{
+    struct voco_tensor a, b, s, ds, da, db;
+
+    open_device(_i);
+    a = upload(golden_input(&golden, "assign", 0, -1, 1));
+    b = upload(golden_input(&golden, "assign", 1, -1, 1));
+    ds = upstream("assign");
+    s = zeros_like(&ds), da = zeros_like(&a), db = zeros_like(&b);
+    ctx.dev->assign_forward(&ctx, &a, &b, &s);
+    expect("assign/y", &s, 1e-5);
+    ctx.dev->assign_backward(&ctx, &a, &b, &s, &ds, &da, &db);
+    expect("assign/dx0", &da, 1e-4);
+    expect("assign/dx1", &db, 1e-4);
+    close_device();
+}
+END_TEST
+
+/* The scalar upstream gradient takes the place of the weight. */
+static double
+upstream_of_loss(const char *group)
+{
+    const struct golden_array one = { .dim = { 1 }, .rank = 1, .count = 1 };
+    struct golden_array dy = golden_upstream(&golden, group, &one);
+    const double weight = dy.x[0];
+
+    golden_free(&dy);
+    return weight;
+}
+
+START_TEST(ce_weighs_positives_and_absences)
+{
+    struct voco_tensor y, p, loss, dp;
+
+    open_device(_i);
+    y = upload(golden_read(&golden, "ce_labels"));
+    p = upload(golden_input(&golden, "ce", 0, 0, 1));
+    loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
+    ctx.dev->fill(&ctx, &loss, 0);
+    ctx.dev->ce_forward(&ctx, &y, &p, 1, &loss);
+    expect("ce/y", &loss, 1e-5);
+    dp = voco_push_like(&ctx, &ctx.keep, &p);
+    ctx.dev->ce_backward(&ctx, &y, &p, upstream_of_loss("ce"), &dp);
+    expect("ce/dx0", &dp, 1e-4);
+    close_device();
+}
+END_TEST
+
+/* Only the lower-index base of a pair gets a gradient. */
+START_TEST(reg_decorrelates_against_detached_bases)
+{
+    struct voco_tensor b, s, ds, db, loss;
+
+    open_device(_i);
+    b = upload(golden_input(&golden, "reg", 0, -1, 1));
+    s = voco_push(&ctx, &ctx.keep, 2, b.dim[0], b.dim[0]);
+    loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
+    ctx.dev->fill(&ctx, &loss, 0);
+    ctx.dev->assign_forward(&ctx, &b, &b, &s);
+    ctx.dev->decor_forward(&ctx, &s, 1, &loss);
+    expect("reg/y", &loss, 1e-5);
+    ds = voco_push_like(&ctx, &ctx.keep, &s);
+    db = zeros_like(&b);
+    ctx.dev->decor_backward(&ctx, &s, upstream_of_loss("reg"), &ds);
+    ctx.dev->assign_backward(&ctx, &b, &b, &s, &ds, &db, NULL);
+    expect("reg/dx0", &db, 1e-4);
+    close_device();
+}
+END_TEST
+
+static void
+check_adamw(const char *name, const struct voco_adamw *options)
+{
+    const int64_t n = 32;
+    struct golden_array want = golden_read(&golden, "%s", name);
+    struct voco_tensor w, m, v, vmax;
+
+    w = upload(golden_hash(&golden, 1, &n, -1, 1, "opt/p"));
+    m = zeros_like(&w), v = zeros_like(&w), vmax = zeros_like(&w);
+    for (int s = 0; s < 6; s++) {
+        struct voco_adamw o = *options;
+        const struct voco_tensor g = upload(golden_hash(&golden, 1, &n, -1, 1, "opt/g%d",
+                                                        s));
+
+        o.step = s + 1;
+        ctx.dev->adamw(&ctx, &o, &g, &w, &m, &v, o.amsgrad ? &vmax : NULL);
+        expect_values(name, want.x + n * s, &w, 1e-6);
+    }
+    golden_free(&want);
+}
+
+START_TEST(adamw_follows_torch_for_six_steps)
+{
+    struct voco_adamw o = { .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                            .weight_decay = 1e-2, .amsgrad = true };
+
+    open_device(_i);
+    check_adamw("adamw_amsgrad", &o);
+    o.weight_decay = 1e-5;
+    o.amsgrad = false;
+    check_adamw("adamw", &o);
+    close_device();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("golden_ops");
+    TCase *tc = tcase_create("primitives");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, proj_out_is_a_layer_norm_without_parameters, 0, DEVICES);
+    tcase_add_loop_test(tc, patch_embed_is_a_strided_convolution, 0, DEVICES);
+    tcase_add_loop_test(tc, assign_is_the_clipped_cosine, 0, DEVICES);
+    tcase_add_loop_test(tc, ce_weighs_positives_and_absences, 0, DEVICES);
+    tcase_add_loop_test(tc, reg_decorrelates_against_detached_bases, 0, DEVICES);
+    tcase_add_loop_test(tc, adamw_follows_torch_for_six_steps, 0, DEVICES);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
