@@ -3,13 +3,13 @@
 
 #include <check.h>
 #include <hdf5.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
+#include "net/param.h"
 
 struct golden
 golden_open(const char *name)
@@ -211,35 +211,25 @@ golden_hash(const struct golden *g, int rank, const int64_t *dim, double lo, dou
     return a;
 }
 
-static bool
-ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 struct golden_array
 golden_param(const struct golden *g, int rank, const int64_t *dim, const char *fmt, ...)
 {
     struct golden_array a = array_of(rank, dim);
+    float *x = malloc((size_t)a.count * sizeof *x);
+    struct voco_params table = { 0 };
     char name[256];
     va_list ap;
 
+    ck_assert_ptr_nonnull(x);
     va_start(ap, fmt);
     vsnprintf(name, sizeof name, fmt, ap);
     va_end(ap);
-    if (ends_with(name, "relative_position_bias_table")) {
-        fill(&a, g->seed, name, -0.5, 0.5);
-    } else if (rank >= 2) {
-        const double bound = sqrt(3.0 / (double)(a.count / dim[0]));
-
-        fill(&a, g->seed, name, -bound, bound);
-    } else if (ends_with(name, "bias")) {
-        fill(&a, g->seed, name, -0.1, 0.1);
-    } else {
-        fill(&a, g->seed, name, 0.8, 1.2);
-    }
+    voco_param_init(&table, voco_params_add(&table, rank, dim, "%s", name), VOCO_INIT_HASH,
+                    g->seed, x);
+    for (int64_t i = 0; i < a.count; i++)
+        a.x[i] = x[i];
+    voco_params_free(&table);
+    free(x);
     return a;
 }
 
