@@ -46,7 +46,8 @@ struct voco_history {
     int64_t *step;          /* [n], ascending; of a repeated step the last line counts */
     int n_series;
     char **name;            /* [n_series], in the order of first appearance */
-    double **value;         /* [n_series][n]; NaN where a step has no such number */
+    double **value;         /* [n_series][n]; NaN where a step has no such number, an
+                             * infinity where it has one that was not finite (null) */
     int64_t bad_lines;      /* not a JSON object with a step; left out */
 };
 

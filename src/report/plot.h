@@ -13,9 +13,9 @@
 enum { VOCO_SERIES_MAX = 16 };
 
 struct voco_series {
-    const char *name;
+    const char *name;       /* in the legend; NULL: not there */
     const int64_t *step;    /* [n], ascending */
-    const double *value;    /* [n]; what is not finite is a gap */
+    const double *value;    /* [n]; NaN: none, the line passes; infinite: a gap, marked */
     int64_t n;
     uint32_t color;
 };
@@ -24,7 +24,7 @@ struct voco_chart {
     const char *title, *x_label;
     struct voco_series series[VOCO_SERIES_MAX];
     int n_series;
-    bool log_y;             /* values that are not positive are gaps */
+    bool log_y;             /* values that are not positive are left out */
     bool smooth;            /* raw values faint, their moving average on top */
     double low, high;       /* y range that must be shown; low > high: none */
     double guide;           /* a dashed line here, not finite: none */
