@@ -2,6 +2,7 @@
 #include "cmd.h"
 
 const struct voco_verb *const voco_verbs[] = {
+    &voco_cmd_plot,
     &voco_cmd_completion,
     NULL
 };

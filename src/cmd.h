@@ -7,5 +7,6 @@
 extern const struct voco_verb *const voco_verbs[];      /* NULL-terminated */
 
 extern const struct voco_verb voco_cmd_completion;
+extern const struct voco_verb voco_cmd_plot;
 
 #endif

@@ -3,6 +3,7 @@ voco_SOURCES = \
 	src/cmd.c \
 	src/cmd.h \
 	src/cmd_completion.c \
+	src/cmd_plot.c \
 	src/main.c
 voco_LDADD = libvoco.la
 
@@ -46,6 +47,23 @@ libvoco_la_SOURCES += \
 	src/net/stage.h \
 	src/net/swinblock.c \
 	src/net/swinblock.h \
+	src/report/canvas.c \
+	src/report/canvas.h \
+	src/report/history.c \
+	src/report/metrics.c \
+	src/report/metrics.h \
+	src/report/mosaic.c \
+	src/report/mosaic.h \
+	src/report/plot.c \
+	src/report/plot.h \
+	src/report/plot_run.c \
+	src/report/png.c \
+	src/report/png.h \
+	src/report/signals.c \
+	src/report/signals.h \
+	src/report/tensorboard.c \
+	src/report/tensorboard.h \
+	src/report/text.c \
 	src/train/model.c \
 	src/train/model.h \
 	src/train/safetensors.c \

@@ -30,3 +30,8 @@ check_PROGRAMS += tests/test_transform
 tests_test_transform_SOURCES = tests/test_transform.c
 tests_test_transform_LDADD = $(TEST_LIBS)
 TESTS += tests/test_transform
+
+check_PROGRAMS += tests/test_report
+tests_test_report_SOURCES = tests/test_report.c
+tests_test_report_LDADD = $(TEST_LIBS) $(PNG_LIBS)
+TESTS += tests/test_report
