@@ -1,13 +1,21 @@
 libvoco_la_SOURCES += \
 	data/affine.c \
 	data/affine.h \
+	data/chunk.c \
+	data/chunk.h \
 	data/crop.c \
 	data/dicom.c \
 	data/geometry.h \
+	data/hdf5.c \
+	data/hdf5.h \
 	data/headtext.c \
 	data/headtext.h \
+	data/inventory.c \
+	data/inventory.h \
 	data/lerp.c \
 	data/lerp.h \
+	data/manifest.c \
+	data/manifest.h \
 	data/metaimage.c \
 	data/nifti.c \
 	data/nifti_write.c \
@@ -17,8 +25,17 @@ libvoco_la_SOURCES += \
 	data/preset.h \
 	data/regrid.c \
 	data/resize.c \
+	data/shard.c \
+	data/shard.h \
 	data/source.c \
 	data/source.h \
+	data/store.h \
+	data/store_create.c \
+	data/store_read.c \
+	data/store_read.h \
+	data/store_verify.c \
+	data/store_write.c \
+	data/store_write.h \
 	data/stream.c \
 	data/stream.h \
 	data/transform.c \

@@ -11,6 +11,7 @@
 #define VOCO_DATA_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -90,9 +91,10 @@ void voco_store_set_window(struct voco_store *s, double low, double high);
  * inside the volume.  Thread-safe.  scratch belongs to the calling thread and grows as
  * needed: begin with {0}, free with voco_store_scratch_free. */
 struct voco_store_scratch {
-    void *raw, *bytes;
-    size_t raw_n, bytes_n;
+    void *raw, *bytes, *table;
+    size_t raw_n, bytes_n, table_n;
     void *inflate;
+    int64_t reads, read_bytes, chunks;  /* preads of data, their bytes, chunks decoded */
 };
 enum voco_err voco_store_read(const struct voco_store *s, int i, const int64_t start[3],
                               const int64_t size[3], float *out,

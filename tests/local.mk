@@ -35,3 +35,8 @@ check_PROGRAMS += tests/test_report
 tests_test_report_SOURCES = tests/test_report.c
 tests_test_report_LDADD = $(TEST_LIBS) $(PNG_LIBS)
 TESTS += tests/test_report
+
+check_PROGRAMS += tests/test_store
+tests_test_store_SOURCES = tests/store_util.h tests/test_store.c
+tests_test_store_LDADD = $(TEST_LIBS)
+TESTS += tests/test_store

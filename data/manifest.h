@@ -1,0 +1,64 @@
+/*
+ * manifest.jsonl: what a store holds (voco-store(5)).
+ *
+ * The first line says what holds for the whole store, then comes one line per volume.
+ * A line ends with a checksum of itself and a newline; a last line without newline was
+ * cut off by a crash and does not count.  The lines of a shard's volumes are appended
+ * together after the shard has got its name: a shard without its lines is not published.
+ */
+#ifndef VOCO_DATA_MANIFEST_H
+#define VOCO_DATA_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/store.h"
+
+struct voco_line {
+    struct voco_store_entry entry;  /* strings are owned; reason NULL: stored */
+    int shard, slot;                /* of a stored volume */
+};
+
+struct voco_manifest {
+    char *path;
+    enum voco_store_type type;
+    int chunk;
+    struct voco_line **line;        /* lines stay where they are; owned */
+    int n, room;
+    struct voco_line **replaced;    /* rejects superseded by a later line */
+    int n_replaced;
+    void *index;                    /* id -> number of its line */
+    int64_t whole_bytes;            /* up to the end of the last whole line */
+    bool torn;                      /* something follows it */
+};
+
+/* Reads folder/manifest.jsonl.  A store without one is VOCO_EFORMAT.
+ * Free with voco_manifest_free, also after a failure. */
+enum voco_err voco_manifest_read(const char *folder, struct voco_manifest *ret);
+/* An empty one, in memory. */
+enum voco_err voco_manifest_new(const char *folder, enum voco_store_type type, int chunk,
+                                struct voco_manifest *ret);
+void voco_manifest_free(struct voco_manifest *m);   /* accepts {0} */
+
+const struct voco_line *voco_manifest_find(const struct voco_manifest *m, const char *id);
+
+/* Takes the line over, also after a failure.  An id that was rejected is replaced, one
+ * that is stored is an error. */
+enum voco_err voco_manifest_add(struct voco_manifest *m, struct voco_line *line);
+
+/* Only lines with keep[i] stay. */
+void voco_manifest_filter(struct voco_manifest *m, const bool *keep);
+
+/* A copy with strings of its own, made valid UTF-8 if need be. */
+enum voco_err voco_line_copy(const struct voco_store_entry *entry, const char *reason,
+                             struct voco_line **ret);
+void voco_line_free(struct voco_line *line);        /* accepts NULL */
+
+/* The text of a line, with checksum and newline; NULL without memory. */
+char *voco_line_text(const struct voco_line *line);
+/* Writes the whole manifest anew: whole or absent. */
+enum voco_err voco_manifest_write(const struct voco_manifest *m);
+
+#endif

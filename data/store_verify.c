@@ -1,0 +1,186 @@
+/* Verifying a store: every byte of every shard is under a checksum, and every volume's
+ * decoded elements are under one more. */
+#include "data/store_read.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "data/chunk.h"
+#include "data/shard.h"
+
+struct verifying {
+    void (*report)(const char *sentence, void *user);
+    void *user;
+    enum voco_err err;          /* the first fault */
+    char *why;
+    struct voco_inflater *inflate;
+};
+
+/* A fault is passed on; the work goes on. */
+static void
+note_fault(struct verifying *v, enum voco_err err)
+{
+    if (v->report)
+        v->report(voco_fail_text(), v->user);
+    if (!v->err) {
+        v->err = err;
+        v->why = voco_format("%s", voco_fail_text());
+    }
+}
+
+/* Memory for one volume. */
+struct room {
+    uint8_t *bytes, *planes, *elements;
+};
+
+static enum voco_err
+verify_chunk(struct verifying *v, const struct voco_shard *s, int fd,
+             const struct voco_chunk_entry *c, size_t raw, const struct room *room)
+{
+    enum voco_err err = voco_pread(s->path, fd, room->bytes, c->bytes, c->address);
+
+    if (err)
+        return err;
+    if (voco_crc32c(0, room->bytes, c->bytes) != c->crc)
+        return voco_fail(VOCO_EFORMAT, "%s: the checksum of the chunk at byte %llu is "
+                         "wrong", s->path, (unsigned long long)c->address);
+    if (voco_inflate(v->inflate, room->bytes, c->bytes, room->planes, raw))
+        return voco_fail(VOCO_EFORMAT, "%s: the chunk at byte %llu does not inflate to "
+                         "%zu bytes", s->path, (unsigned long long)c->address, raw);
+    return VOCO_OK;
+}
+
+/* All chunks of a volume, and the checksum over its elements.  Faults are noted. */
+static void
+verify_chunks(struct verifying *v, const struct voco_shard *s, int fd, int slot,
+              const struct voco_chunk_entry *table, const struct room *room)
+{
+    const struct voco_shard_volume *vol = &s->volume[slot];
+    const struct voco_chunk_grid g = voco_chunk_grid(vol->dim, s->chunk);
+    const struct voco_chunk_box all = {{0, 0, 0}, {g.dim[0], g.dim[1], g.dim[2]}};
+    const size_t element_bytes = voco_store_element_bytes(s->type);
+    const size_t raw = (size_t)voco_chunk_voxels(&g) * element_bytes;
+    bool whole = true;
+
+    for (int64_t i = 0; i < (int64_t)vol->n_chunks; i++) {
+        const enum voco_err err = verify_chunk(v, s, fd, &table[i], raw, room);
+
+        if (err) {
+            note_fault(v, voco_fail_in(err, "chunk %lld", (long long)i));
+            whole = false;
+        } else {
+            voco_chunk_place_elements(&g, i, room->planes, element_bytes, &all,
+                                      room->elements);
+        }
+    }
+    const size_t n = (size_t)(g.dim[0] * g.dim[1] * g.dim[2]) * element_bytes;
+    if (whole && voco_crc32c(0, room->elements, n) != vol->crc)
+        note_fault(v, voco_fail(VOCO_EFORMAT, "%s: the checksum over the voxels of "
+                                "volume number %d is wrong", s->path, slot));
+}
+
+static void
+verify_volume(struct verifying *v, const struct voco_shard *s, int fd, int slot,
+              struct voco_chunk_entry *table)
+{
+    const struct voco_chunk_grid g = voco_chunk_grid(s->volume[slot].dim, s->chunk);
+    const size_t element_bytes = voco_store_element_bytes(s->type);
+    const size_t raw = (size_t)voco_chunk_voxels(&g) * element_bytes;
+    struct room room = {
+        .bytes = malloc(voco_deflate_bound(raw)),
+        .planes = malloc(raw),
+        .elements = malloc((size_t)(g.dim[0] * g.dim[1] * g.dim[2]) * element_bytes)
+    };
+
+    if (room.bytes && room.planes && room.elements)
+        verify_chunks(v, s, fd, slot, table, &room);
+    else
+        note_fault(v, voco_fail(VOCO_EMEMORY, "%s: no memory for volume number %d",
+                                s->path, slot));
+    free(room.bytes);
+    free(room.planes);
+    free(room.elements);
+}
+
+/* Chunk tables, volumes, then the bytes between the chunks. */
+static void
+verify_open_shard(struct verifying *v, const struct voco_shard *s, int fd,
+                  struct voco_chunk_entry *table, uint8_t *bytes)
+{
+    enum voco_err err;
+    int64_t n = 0;
+    uint32_t crc;
+    bool whole = true;
+
+    for (int i = 0; i < s->n_volumes; i++) {
+        if ((err = voco_shard_table(s, fd, i, bytes, table + n))) {
+            note_fault(v, voco_fail_in(err, "volume number %d", i));
+            whole = false;
+            continue;
+        }
+        verify_volume(v, s, fd, i, table + n);
+        n += (int64_t)s->volume[i].n_chunks;
+    }
+    if (!whole)
+        return;
+    err = voco_shard_structure(s, fd, table, n, &crc);
+    if (!err && crc != s->structure_crc)
+        err = voco_fail(VOCO_EFORMAT, "%s: the checksum of its HDF5 structure (what is "
+                        "between the chunks) is wrong", s->path);
+    if (err)
+        note_fault(v, err);
+}
+
+static void
+verify_shard(struct verifying *v, const struct voco_shard *s)
+{
+    const int fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    size_t n = 1, most = 1;
+
+    for (int i = 0; i < s->n_volumes; i++) {
+        n += (size_t)s->volume[i].n_chunks;
+        if (s->volume[i].n_chunks > most)
+            most = (size_t)s->volume[i].n_chunks;
+    }
+    struct voco_chunk_entry *table = malloc(n * sizeof *table);
+    uint8_t *bytes = malloc(most * VOCO_CHUNK_ENTRY_BYTES);
+    if (fd < 0)
+        note_fault(v, voco_fail_errno(VOCO_EIO, "%s: cannot open", s->path));
+    else if (!table || !bytes)
+        note_fault(v, voco_fail(VOCO_EMEMORY, "%s: no memory for its index", s->path));
+    else
+        verify_open_shard(v, s, fd, table, bytes);
+    if (fd >= 0)
+        close(fd);
+    free(table);
+    free(bytes);
+}
+
+enum voco_err
+voco_store_verify(const struct voco_store *s,
+                  void (*report)(const char *sentence, void *user), void *user)
+{
+    struct verifying v = {.report = report, .user = user};
+    const enum voco_err err = voco_inflater_new(&v.inflate);
+
+    if (err)
+        return err;
+    for (int i = 0; i < s->inventory.n_shards; i++) {
+        struct voco_shard now = {0};            /* footer and table may have changed */
+        const enum voco_err opened = voco_shard_open(s->inventory.shard[i].path, &now);
+
+        if (opened)
+            note_fault(&v, opened);
+        else
+            verify_shard(&v, &now);
+        voco_shard_free(&now);
+    }
+    voco_inflater_free(v.inflate);
+    if (v.err)
+        voco_fail(v.err, "%s", v.why);
+    free(v.why);
+    return v.err;
+}

@@ -1,0 +1,32 @@
+/* The writer of a store, as opening and writing share it. */
+#ifndef VOCO_DATA_STORE_WRITE_H
+#define VOCO_DATA_STORE_WRITE_H
+
+#include <pthread.h>
+
+#include "data/hdf5.h"
+#include "data/manifest.h"
+#include "data/shard.h"
+#include "data/store.h"
+
+struct voco_store_writer {
+    char *folder;
+    int folder_fd;                      /* locked: one writer per store */
+    int manifest_fd;
+    struct voco_store_options o;        /* without zeros */
+    pthread_mutex_t mutex;              /* everything below */
+    struct voco_manifest manifest;
+    int next_shard;
+
+    struct voco_h5 *h5;                 /* the open shard, NULL if there is none */
+    char *part;                         /* its temporary name */
+    struct voco_shard shard;            /* what its index will say */
+    struct voco_chunk_entry **table;    /* per volume */
+    struct voco_line **line;            /* of its volumes, owned by the manifest */
+    int room;
+
+    enum voco_err err;                  /* the first failure; nothing works after it */
+    char *why;
+};
+
+#endif
