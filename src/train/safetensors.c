@@ -161,7 +161,7 @@ parse_header(struct voco_safetensors *st, json_t *root, const char *what,
                          json_object_size(root));
     json_object_foreach(root, key, value) {
         struct voco_st_tensor *t = &st->item[st->n];
-        uint64_t begin;
+        uint64_t begin = 0;
 
         if (strcmp(key, "__metadata__") == 0) {
             if ((err = parse_meta(st, what, value)) != VOCO_OK)
