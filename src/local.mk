@@ -24,10 +24,22 @@ libvoco_la_SOURCES += \
 	src/base/rng.h \
 	src/base/tensor.c \
 	src/base/tensor.h \
+	src/dev/cpu.c \
 	src/dev/cpu.h \
+	src/dev/cpu_contrast.c \
+	src/dev/cpu_conv.c \
+	src/dev/cpu_conv.h \
+	src/dev/cpu_conv_dnnl.c \
+	src/dev/cpu_conv_small.c \
+	src/dev/cpu_deconv.c \
+	src/dev/cpu_gemm.c \
 	src/dev/cpu_kernels.c \
+	src/dev/cpu_stub.c \
 	src/dev/ctx.c \
 	src/dev/device.h \
+	src/dev/dnnl_shim.c \
+	src/dev/dnnl_shim.h \
+	src/dev/dnnl_shim_api.h \
 	src/dev/oracle.c \
 	src/dev/oracle.h \
 	src/dev/oracle_attn.c \

@@ -14,6 +14,16 @@ tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_LDADD = $(TEST_LIBS)
 TESTS += tests/test_base
 
+check_PROGRAMS += tests/test_cpu_conv
+tests_test_cpu_conv_SOURCES = tests/test_cpu_conv.c tests/twin.h
+tests_test_cpu_conv_LDADD = $(TEST_LIBS)
+TESTS += tests/test_cpu_conv
+
+check_PROGRAMS += tests/test_cpu_gemm
+tests_test_cpu_gemm_SOURCES = tests/test_cpu_gemm.c tests/twin.h
+tests_test_cpu_gemm_LDADD = $(TEST_LIBS)
+TESTS += tests/test_cpu_gemm
+
 check_PROGRAMS += tests/test_golden_ops
 tests_test_golden_ops_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
 	tests/golden_read.c tests/golden_read.h tests/test_golden_ops.c

@@ -3,7 +3,8 @@
  *
  *   cpu.c           the table, life, memory, small things
  *   cpu_kernels.c   which of the kernels of simd/ are used
- *   cpu_conv.c      convolutions, deconvolution
+ *   cpu_conv.c      convolutions: choice, packed weights; cpu_conv_*.c: implementations
+ *   cpu_deconv.c    2x2x2 transposed convolution
  *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
  *   cpu_norm.c      instance and layer norm
  *   cpu_eltwise.c   pointwise functions and slabs
@@ -28,6 +29,9 @@ struct voco_cpu {
     const struct voco_kernels *kernels;
     struct voco_dnnl *dnnl;
     struct voco_packs *packs;
+    const char *forced;         /* implementation that tests ask for; NULL: the best */
+    void *scratch;              /* voco_cpu_scratch */
+    size_t scratch_bytes;
 };
 
 static inline struct voco_cpu *
@@ -35,6 +39,15 @@ voco_cpu_state(const struct voco_ctx *ctx)
 {
     return ctx->state;
 }
+
+/* bytes that the device keeps and enlarges as needed, 64-byte aligned, for small things
+ * that the plan does not count (partial sums per thread); valid until the next call.
+ * NULL with ctx->err set when memory is gone. */
+void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
+
+/* Use the implementation of this name wherever it can do the shape: "dnnl", "blocked",
+ * "gemm", "blas", "winograd", ...; NULL: the best again.  For tests and bench. */
+void voco_cpu_force(struct voco_ctx *ctx, const char *name);
 
 /* Thread t of n does items [*ret_from, *ret_to) of total; shares differ by at most
  * one grain and start on multiples of it. */
@@ -55,7 +68,7 @@ struct voco_cpu_info {
     char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
     char blas[96];              /* "OpenBLAS 0.3.21 ... Zen" */
     int blas_threads;           /* what it would use by itself; voco sets 1 */
-    int cores;                  /* of the affinity mask */
+    int cores;                  /* physical, behind the affinity mask */
     int omp_threads;
 };
 
@@ -72,7 +85,7 @@ void voco_cpu_kernels_close(struct voco_ctx *ctx);
  * more than there is.  "" when VOCO_ISA is an unknown word. */
 const char *voco_cpu_isa(const char **ret_note);
 
-/* ---- cpu_conv.c ---- */
+/* ---- cpu_conv.c, cpu_deconv.c ---- */
 enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
 void voco_cpu_conv_close(struct voco_ctx *ctx);
 void voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w,
@@ -88,6 +101,17 @@ size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
 size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
 
 /* ---- cpu_gemm.c ---- */
+void voco_cpu_blas_init(void);
+void voco_cpu_blas_describe(struct voco_cpu_info *ret);
+
+/* c[m,n] = op(a) op(b) (+ c), row-major, by the calling thread alone. */
+void voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, bool add, float *c,
+                    int64_t ldc);
+
+/* y[n] += sums of the columns of x [m,n].  Uses voco_cpu_scratch. */
+void voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n,
+                          float *y);
 void voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
 void voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
 void voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);

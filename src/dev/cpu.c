@@ -1,0 +1,344 @@
+/* The cpu device: its table, life, memory, and what is too small for a file of its own. */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/machine.h"
+#include "dev/cpu.h"
+#include "dev/dnnl_shim.h"
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+/* ---- life ---- */
+
+static void
+close_cpu(struct voco_ctx *ctx)
+{
+    struct voco_cpu *cpu = voco_cpu_state(ctx);
+
+    if (!cpu)
+        return;
+    voco_cpu_conv_close(ctx);
+    voco_dnnl_close(cpu->dnnl);
+    voco_cpu_kernels_close(ctx);
+    free(cpu->scratch);
+    free(cpu);
+    ctx->state = NULL;
+}
+
+static enum voco_err
+open_cpu(struct voco_ctx *ctx)
+{
+    struct voco_cpu *cpu = calloc(1, sizeof *cpu);
+    enum voco_err err;
+
+    if (!cpu)
+        return voco_fail(VOCO_EMEMORY, "no memory for the device's state");
+    ctx->state = cpu;
+    omp_set_num_threads(ctx->threads);
+    voco_cpu_blas_init();
+    if ((err = voco_cpu_kernels_open(ctx)) != VOCO_OK
+        || (err = voco_dnnl_open(ctx->threads, getenv("VOCO_ISA"), &cpu->dnnl)) != VOCO_OK
+        || (err = voco_cpu_conv_open(ctx)) != VOCO_OK)
+        close_cpu(ctx);
+    return err;
+}
+
+void *
+voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes)
+{
+    struct voco_cpu *cpu = voco_cpu_state(ctx);
+
+    if (bytes > cpu->scratch_bytes || !cpu->scratch) {
+        const size_t room = (bytes + ((size_t)1 << 20)) >> 20 << 20;
+
+        free(cpu->scratch);
+        cpu->scratch = aligned_alloc(VOCO_ALIGN, room);
+        cpu->scratch_bytes = cpu->scratch ? room : 0;
+    }
+    if (!cpu->scratch)
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for %zu bytes of scratch",
+                                     bytes));
+    return cpu->scratch;
+}
+
+void
+voco_cpu_force(struct voco_ctx *ctx, const char *name)
+{
+    voco_cpu_state(ctx)->forced = name;
+}
+
+void
+voco_cpu_describe(struct voco_cpu_info *ret)
+{
+    const char *note;
+    struct voco_machine machine;
+
+    memset(ret, 0, sizeof *ret);
+    snprintf(ret->isa, sizeof ret->isa, "%s", voco_cpu_isa(&note));
+    voco_dnnl_describe(ret->dnnl, sizeof ret->dnnl);
+    voco_cpu_blas_describe(ret);
+    voco_machine_read("", &machine);
+    ret->cores = machine.cores;
+    ret->omp_threads = omp_get_max_threads();
+}
+
+/* ---- memory ---- */
+
+static float *
+f32(const struct voco_tensor *x)
+{
+    VOCO_ASSERT(x->type == VOCO_F32);
+    return x->data;
+}
+
+static void
+upload(struct voco_ctx *ctx, X host, Y y)
+{
+    const int64_t n = voco_count(y);
+    const double *from = host->data;
+    float *to = f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(host) == n && host->type != VOCO_U8);
+    if (host->type == VOCO_F32) {
+        memcpy(to, host->data, (size_t)n * sizeof *to);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)from[i];
+}
+
+static void
+download(struct voco_ctx *ctx, X x, Y host)
+{
+    const int64_t n = voco_count(x);
+    const float *from = f32(x);
+    double *to = host->data;
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(host) == n && host->type != VOCO_U8);
+    if (host->type == VOCO_F32) {
+        memcpy(host->data, from, (size_t)n * sizeof *from);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (double)from[i];
+}
+
+static void
+fill(struct voco_ctx *ctx, Y y, double value)
+{
+    const int64_t n = voco_count(y);
+    float *to = f32(y);
+
+    if (ctx->err)
+        return;
+    #pragma omp parallel for simd num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)value;
+}
+
+static void
+copy(struct voco_ctx *ctx, X x, Y y)
+{
+    const int64_t n = voco_count(y);
+    const float *from = f32(x);
+    float *to = f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(x) == n);
+    #pragma omp parallel num_threads(ctx->threads)
+    {
+        int64_t i0, i1;
+
+        voco_cpu_share(n, 4096, omp_get_thread_num(), omp_get_num_threads(), &i0, &i1);
+        if (i0 < i1)
+            memcpy(to + i0, from + i0, (size_t)(i1 - i0) * sizeof *to);
+    }
+}
+
+static void
+add(struct voco_ctx *ctx, X x, Y y)
+{
+    const int64_t n = voco_count(y);
+    const float *from = f32(x);
+    float *to = f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(x) == n);
+    #pragma omp parallel for simd num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+static void
+scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
+{
+    const int64_t m = voco_rows(x), c = voco_cols(x);
+    const float *px = f32(x), *pf = f32(factor);
+    float *py = f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(factor) == m && voco_count(y) == m * c);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < c; j++)
+            py[i * c + j] = px[i * c + j] * pf[i];
+}
+
+/* ---- patch merging ---- */
+
+static void
+merge_forward(struct voco_ctx *ctx, X x, const int (*order)[3], Y y)
+{
+    const int64_t d = x->dim[1], h = x->dim[2], w = x->dim[3], c = x->dim[4];
+    const int64_t d2 = (d + 1) / 2, h2 = (h + 1) / 2, w2 = (w + 1) / 2;
+    const int64_t rows = x->dim[0] * d2 * h2 * w2;
+    const size_t bytes = (size_t)c * sizeof(float);
+    const float *px = f32(x);
+    float *py = f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(y) == rows * 8 * c);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        for (int o = 0; o < 8; o++) {
+            const int64_t k = r % w2 * 2 + order[o][2], j = r / w2 % h2 * 2 + order[o][1];
+            const int64_t i = r / (w2 * h2) % d2 * 2 + order[o][0], n = r / (w2 * h2 * d2);
+            float *to = py + (r * 8 + o) * c;
+
+            if (i < d && j < h && k < w)
+                memcpy(to, px + (((n * d + i) * h + j) * w + k) * c, bytes);
+            else
+                memset(to, 0, bytes);
+        }
+}
+
+/* Each voxel gathers from the places of its row of dy that came from it. */
+static void
+merge_backward(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx)
+{
+    const int64_t d = dx->dim[1], h = dx->dim[2], w = dx->dim[3], c = dx->dim[4];
+    const int64_t d2 = (d + 1) / 2, h2 = (h + 1) / 2, w2 = (w + 1) / 2;
+    const int64_t voxels = dx->dim[0] * d * h * w;
+    const float *pdy = f32(dy);
+    float *pdx = f32(dx);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(dy) == dx->dim[0] * d2 * h2 * w2 * 8 * c);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t v = 0; v < voxels; v++) {
+        const int64_t k = v % w, j = v / w % h, i = v / (w * h) % d, n = v / (w * h * d);
+        const float *row = pdy + (((n * d2 + i / 2) * h2 + j / 2) * w2 + k / 2) * 8 * c;
+        float *to = pdx + v * c;
+
+        memset(to, 0, (size_t)c * sizeof *to);
+        for (int o = 0; o < 8; o++) {
+            if (order[o][0] != i % 2 || order[o][1] != j % 2 || order[o][2] != k % 2)
+                continue;
+            #pragma omp simd
+            for (int64_t q = 0; q < c; q++)
+                to[q] += row[o * c + q];
+        }
+    }
+}
+
+/* ---- global average pooling ---- */
+
+static void
+pool_forward(struct voco_ctx *ctx, X x, Y y, int64_t first)
+{
+    const int64_t n = x->dim[0], c = voco_cols(x), s = voco_rows(x) / (n ? n : 1);
+    const int64_t cols = voco_cols(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(y) == n && first >= 0 && first + c <= cols);
+    for (int64_t i = 0; i < n; i++) {
+        float *to = f32(y) + i * cols + first;
+
+        memset(to, 0, (size_t)c * sizeof *to);
+        voco_cpu_columns_add(ctx, f32(x) + i * s * c, s, c, to);
+        for (int64_t j = 0; j < c; j++)
+            to[j] /= (float)s;
+    }
+}
+
+static void
+pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
+{
+    const int64_t n = dx->dim[0], c = voco_cols(dx), rows = voco_rows(dx);
+    const int64_t s = rows / (n ? n : 1), cols = voco_cols(dy);
+    const float *pdy = f32(dy);
+    float *pdx = f32(dx);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(dy) == n && first >= 0 && first + c <= cols);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++) {
+        const float *from = pdy + r / s * cols + first;
+
+        #pragma omp simd
+        for (int64_t j = 0; j < c; j++)
+            pdx[r * c + j] = from[j] / (float)s;
+    }
+}
+
+/* ---- the table ---- */
+
+const struct voco_device voco_cpu = {
+    .name = "cpu",
+    .real = VOCO_F32,
+    .open = open_cpu,
+    .close = close_cpu,
+    .upload = upload,
+    .download = download,
+    .fill = fill,
+    .copy = copy,
+    .add = add,
+    .conv3d_forward = voco_cpu_conv3d_forward,
+    .conv3d_backward_data = voco_cpu_conv3d_backward_data,
+    .conv3d_backward_weights = voco_cpu_conv3d_backward_weights,
+    .deconv2_forward = voco_cpu_deconv2_forward,
+    .deconv2_backward = voco_cpu_deconv2_backward,
+    .linear_forward = voco_cpu_linear_forward,
+    .linear_backward_data = voco_cpu_linear_backward_data,
+    .linear_backward_weights = voco_cpu_linear_backward_weights,
+    .instnorm_forward = voco_cpu_instnorm_forward,
+    .instnorm_backward = voco_cpu_instnorm_backward,
+    .layernorm_forward = voco_cpu_layernorm_forward,
+    .layernorm_backward = voco_cpu_layernorm_backward,
+    .leaky_forward = voco_cpu_leaky_forward,
+    .leaky_backward = voco_cpu_leaky_backward,
+    .gelu_forward = voco_cpu_gelu_forward,
+    .gelu_backward = voco_cpu_gelu_backward,
+    .scale_rows = scale_rows,
+    .attn_forward = voco_cpu_attn_forward,
+    .attn_backward = voco_cpu_attn_backward,
+    .merge_forward = merge_forward,
+    .merge_backward = merge_backward,
+    .pool_forward = pool_forward,
+    .pool_backward = pool_backward,
+    .assign_forward = voco_cpu_assign_forward,
+    .assign_backward = voco_cpu_assign_backward,
+    .ce_forward = voco_cpu_ce_forward,
+    .ce_backward = voco_cpu_ce_backward,
+    .decor_forward = voco_cpu_decor_forward,
+    .decor_backward = voco_cpu_decor_backward,
+    .sum_squares = voco_cpu_sum_squares,
+    .adamw = voco_cpu_adamw,
+    .ema = voco_cpu_ema,
+    .conv_workspace = voco_cpu_conv_workspace,
+    .attn_workspace = voco_cpu_attn_workspace,
+    .conv_packed_bytes = voco_cpu_conv_packed_bytes,
+};

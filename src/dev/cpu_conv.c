@@ -1,0 +1,221 @@
+/* The convolution entries of the cpu device: choice of implementation, packed weights. */
+#include "dev/cpu_conv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- packed weights ---- */
+
+struct pack {
+    const float *w;
+    int layout;
+    uint64_t version;
+    uint64_t sample;            /* of some elements of w, to catch a forgotten version */
+    size_t bytes;
+    float *data;
+};
+
+struct voco_packs {
+    struct pack *pack;
+    int n, room;
+};
+
+/* A hash of 64 elements spread over w. */
+static uint64_t
+sample_of(const float *w, int64_t count)
+{
+    uint64_t h = 1469598103934665603u;
+
+    for (int64_t i = 0; i < 64; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, w + (count - 1) * i / 63, sizeof bits);
+        h = (h ^ bits) * 1099511628211u;
+    }
+    return h;
+}
+
+static struct pack *
+find_pack(struct voco_packs *packs, const float *w, int layout, size_t bytes)
+{
+    struct pack *p;
+
+    for (int i = 0; i < packs->n; i++) {
+        p = &packs->pack[i];
+        if (p->w == w && p->layout == layout && p->bytes == bytes)
+            return p;
+    }
+    if (packs->n == packs->room) {
+        const int room = packs->room ? 2 * packs->room : 32;
+        struct pack *more = realloc(packs->pack, (size_t)room * sizeof *more);
+
+        if (!more)
+            return NULL;
+        packs->pack = more;
+        packs->room = room;
+    }
+    p = &packs->pack[packs->n];
+    *p = (struct pack){ .w = w, .layout = layout, .bytes = bytes };
+    if (!(p->data = aligned_alloc(VOCO_ALIGN,
+                                  (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN)))
+        return NULL;
+    packs->n++;
+    return p;
+}
+
+const float *
+voco_packed(struct voco_ctx *ctx, const float *w, int64_t count, int layout, size_t bytes,
+            voco_pack_make *make, void *arg)
+{
+    struct pack *p = find_pack(voco_cpu_state(ctx)->packs, w, layout, bytes);
+    enum voco_err err;
+
+    if (!p) {
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for %zu MiB of packed "
+                                     "weights", bytes >> 20));
+        return NULL;
+    }
+    if (p->version == ctx->weights_version) {
+        /* weights were changed without ctx->weights_version++ */
+        VOCO_ASSERT(p->sample == sample_of(w, count));
+        return p->data;
+    }
+    if ((err = make(arg, w, p->data)) != VOCO_OK) {
+        voco_ctx_fail(ctx, err);
+        return NULL;
+    }
+    p->version = ctx->weights_version;
+    p->sample = sample_of(w, count);
+    return p->data;
+}
+
+enum voco_err
+voco_cpu_conv_open(struct voco_ctx *ctx)
+{
+    struct voco_cpu *cpu = voco_cpu_state(ctx);
+
+    if (!(cpu->packs = calloc(1, sizeof *cpu->packs)))
+        return voco_fail(VOCO_EMEMORY, "no memory for the table of packed weights");
+    return VOCO_OK;
+}
+
+void
+voco_cpu_conv_close(struct voco_ctx *ctx)
+{
+    struct voco_packs *packs = voco_cpu_state(ctx)->packs;
+
+    if (!packs)
+        return;
+    for (int i = 0; i < packs->n; i++)
+        free(packs->pack[i].data);
+    free(packs->pack);
+    free(packs);
+    voco_cpu_state(ctx)->packs = NULL;
+}
+
+/* ---- choice ---- */
+
+static const struct voco_conv_impl *const impls[] = {
+    &voco_conv_outer, &voco_conv_linear, &voco_conv_patch, &voco_conv_blocked,
+    &voco_conv_dnnl,
+};
+enum { N_IMPL = sizeof impls / sizeof impls[0] };
+
+static const struct voco_conv_impl *
+choose(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    const char *forced = voco_cpu_state(ctx)->forced;
+
+    if (forced)
+        for (int i = 0; i < N_IMPL; i++)
+            if (strcmp(impls[i]->name, forced) == 0 && impls[i]->can(ctx, p))
+                return impls[i];
+    for (int i = 0; i < N_IMPL; i++)
+        if (impls[i]->can(ctx, p) && impls[i]->best(ctx, p))
+            return impls[i];
+    return &voco_conv_dnnl;
+}
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+static struct voco_conv_problem
+problem(enum voco_workspace what, const struct voco_conv *conv, X x)
+{
+    struct voco_conv_problem p = { .what = what, .conv = *conv, .n = x->dim[0] };
+
+    VOCO_ASSERT(x->rank == 5 && x->dim[4] == conv->cin);
+    for (int i = 0; i < 3; i++) {
+        p.in[i] = x->dim[1 + i];
+        p.out[i] = (p.in[i] + 2 * conv->pad - conv->kernel) / conv->stride + 1;
+    }
+    return p;
+}
+
+static void
+run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv, X x, X w,
+    X b, X y)
+{
+    const struct voco_conv_problem p = problem(what, conv, x);
+    const struct voco_conv_impl *impl = choose(ctx, &p);
+    const struct voco_conv_io io = { .x = x->data, .w = w->data, .y = y->data,
+                                     .bias = b ? b->data : NULL };
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    struct voco_tensor scratch;
+
+    VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
+                && y->dim[3] == p.out[2] && y->dim[4] == conv->cout);
+    VOCO_ASSERT(voco_count(w) == conv->cout * conv->cin * conv->kernel * conv->kernel
+                                 * conv->kernel);
+    scratch = voco_push(ctx, &ctx->temp, 1,
+                        (int64_t)((impl->scratch(ctx, &p) + 3) / sizeof(float)));
+    if (!ctx->err)
+        impl->run(ctx, &p, &io, scratch.data);
+    voco_arena_release(&ctx->temp, mark);
+}
+
+void
+voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w, X b,
+                        Y y)
+{
+    if (!ctx->err)
+        run(ctx, VOCO_WS_CONV_FORWARD, conv, x, w, b, y);
+}
+
+void
+voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv, X dy, X w,
+                              Y dx)
+{
+    if (!ctx->err)
+        run(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx, w, NULL, dy);
+}
+
+void
+voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv, X x,
+                                 X dy, Y dw, Y db)
+{
+    if (!ctx->err)
+        run(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x, dw, NULL, dy);
+    if (db && !ctx->err)
+        voco_cpu_columns_add(ctx, dy->data, voco_rows(dy), conv->cout, db->data);
+}
+
+size_t
+voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
+                        const struct voco_conv *conv, X x)
+{
+    const struct voco_conv_problem p = problem(what, conv, x);
+    const size_t bytes = choose(ctx, &p)->scratch(ctx, &p);
+
+    return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+}
+
+size_t
+voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+{
+    struct voco_conv_problem p = problem(VOCO_WS_CONV_FORWARD, conv, x);
+    size_t bytes = choose(ctx, &p)->packed(ctx, &p);
+
+    p.what = VOCO_WS_CONV_BACKWARD_DATA;
+    return bytes + choose(ctx, &p)->packed(ctx, &p);
+}

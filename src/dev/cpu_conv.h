@@ -1,0 +1,53 @@
+/*
+ * Convolutions of the cpu device: several implementations, one choice per shape.
+ *
+ * An implementation says whether it can do a shape, whether it is the measured best for
+ * it, and how much scratch it takes; the entry pushes that scratch on ctx->temp.  Lists
+ * are searched in order, oneDNN at the end can do everything.
+ */
+#ifndef VOCO_DEV_CPU_CONV_H
+#define VOCO_DEV_CPU_CONV_H
+
+#include "dev/cpu.h"
+
+struct voco_conv_problem {
+    enum voco_workspace what;           /* one of VOCO_WS_CONV_x */
+    struct voco_conv conv;
+    int64_t n, in[3], out[3];
+};
+
+/* x or dx [n,in,cin]; w or dw in torch order; y or dy [n,out,cout].  Which is written
+ * follows from problem.what; dw is added to. */
+struct voco_conv_io {
+    float *x, *w, *y;
+    const float *bias;                  /* NULL, or added to the output */
+};
+
+struct voco_conv_impl {
+    const char *name;
+    bool (*can)(const struct voco_ctx *ctx, const struct voco_conv_problem *p);
+    bool (*best)(const struct voco_ctx *ctx, const struct voco_conv_problem *p);
+    size_t (*scratch)(struct voco_ctx *ctx, const struct voco_conv_problem *p);
+    size_t (*packed)(struct voco_ctx *ctx, const struct voco_conv_problem *p);
+    void (*run)(struct voco_ctx *ctx, const struct voco_conv_problem *p,
+                const struct voco_conv_io *io, void *scratch);
+};
+
+extern const struct voco_conv_impl
+    voco_conv_outer,        /* 1x1x1 of one channel */
+    voco_conv_linear,       /* 1x1x1 */
+    voco_conv_patch,        /* kernel = stride, one channel, no padding */
+    voco_conv_dnnl,         /* oneDNN over NDHWC */
+    voco_conv_blocked;      /* oneDNN over its own order, reordered in and out */
+
+/*
+ * Weights packed for one layout, kept until ctx->weights_version changes.
+ * make(arg, w, packed) fills bytes of packed from w; layout tells apart the packings of
+ * the same w.  NULL with ctx->err set on failure.
+ */
+typedef enum voco_err voco_pack_make(void *arg, const float *w, float *packed);
+
+const float *voco_packed(struct voco_ctx *ctx, const float *w, int64_t count, int layout,
+                         size_t bytes, voco_pack_make *make, void *arg);
+
+#endif

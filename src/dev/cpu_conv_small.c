@@ -1,0 +1,297 @@
+/* Convolutions that are a matrix product in disguise: 1x1x1, and patches of one channel. */
+#include <omp.h>
+#include <string.h>
+
+#include "dev/cpu_conv.h"
+
+static int64_t
+volume(const int64_t size[3])
+{
+    return size[0] * size[1] * size[2];
+}
+
+static bool
+always(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    (void)ctx;
+    (void)p;
+    return true;
+}
+
+static size_t
+none(struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    (void)ctx;
+    (void)p;
+    return 0;
+}
+
+static bool
+pointwise(const struct voco_conv_problem *p)
+{
+    return p->conv.kernel == 1 && p->conv.stride == 1 && p->conv.pad == 0;
+}
+
+/* ---- 1x1x1 of many channels: a linear layer over voxels ---- */
+
+static bool
+linear_can(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    (void)ctx;
+    return pointwise(p);
+}
+
+static void
+linear_run(struct voco_ctx *ctx, const struct voco_conv_problem *p,
+           const struct voco_conv_io *io, void *scratch)
+{
+    const int64_t m = p->n * volume(p->in), cin = p->conv.cin, cout = p->conv.cout;
+    const struct voco_tensor x = voco_view(io->x, VOCO_F32, 2, m, cin);
+    const struct voco_tensor y = voco_view(io->y, VOCO_F32, 2, m, cout);
+    const struct voco_tensor w = voco_view(io->w, VOCO_F32, 2, cout, cin);
+    const struct voco_tensor b = voco_view((float *)io->bias, VOCO_F32, 1, cout);
+
+    (void)scratch;
+    if (p->what == VOCO_WS_CONV_FORWARD)
+        voco_cpu_linear_forward(ctx, &x, &w, io->bias ? &b : NULL, &y);
+    else if (p->what == VOCO_WS_CONV_BACKWARD_DATA)
+        voco_cpu_linear_backward_data(ctx, &y, &w, &x);
+    else
+        voco_cpu_linear_backward_weights(ctx, &x, &y, &w, NULL);
+}
+
+const struct voco_conv_impl voco_conv_linear = {
+    "linear", linear_can, always, none, none, linear_run
+};
+
+/* ---- 1x1x1 of one channel: an outer product, limited by memory ---- */
+
+static bool
+outer_can(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    (void)ctx;
+    return pointwise(p) && p->conv.cin == 1;
+}
+
+static void
+outer_forward(const struct voco_ctx *ctx, const struct voco_conv_io *io, int64_t m,
+              int64_t c)
+{
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < m; i++) {
+        const float x = io->x[i];
+        float *y = io->y + i * c;
+
+        if (io->bias)
+            #pragma omp simd
+            for (int64_t j = 0; j < c; j++)
+                y[j] = x * io->w[j] + io->bias[j];
+        else
+            #pragma omp simd
+            for (int64_t j = 0; j < c; j++)
+                y[j] = x * io->w[j];
+    }
+}
+
+static void
+outer_backward_data(const struct voco_ctx *ctx, const struct voco_conv_io *io, int64_t m,
+                    int64_t c)
+{
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < m; i++) {
+        const float *dy = io->y + i * c;
+        float sum = 0;
+
+        #pragma omp simd reduction(+:sum)
+        for (int64_t j = 0; j < c; j++)
+            sum += dy[j] * io->w[j];
+        io->x[i] = sum;
+    }
+}
+
+/* dw += sum_i x[i] dy[i,:]; 256 voxels at a time in f32, those in double */
+static void
+outer_backward_weights(struct voco_ctx *ctx, const struct voco_conv_io *io, int64_t m,
+                       int64_t c)
+{
+    const int threads = ctx->threads;
+    const size_t each = (size_t)c * (sizeof(double) + sizeof(float));
+    double *sums = voco_cpu_scratch(ctx, (size_t)threads * each);
+    float *parts;
+
+    if (!sums)
+        return;
+    parts = (float *)(sums + threads * c);
+    memset(sums, 0, (size_t)threads * (size_t)c * sizeof *sums);
+    #pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num();
+        double *sum = sums + t * c;
+        float *part = parts + t * c;
+        int64_t from, to;
+
+        voco_cpu_share(m, 1, t, omp_get_num_threads(), &from, &to);
+        for (int64_t i = from; i < to; i += 256) {
+            const int64_t end = i + 256 < to ? i + 256 : to;
+
+            memset(part, 0, (size_t)c * sizeof *part);
+            for (int64_t r = i; r < end; r++) {
+                const float x = io->x[r];
+                const float *dy = io->y + r * c;
+
+                #pragma omp simd
+                for (int64_t j = 0; j < c; j++)
+                    part[j] += x * dy[j];
+            }
+            for (int64_t j = 0; j < c; j++)
+                sum[j] += (double)part[j];
+        }
+    }
+    for (int64_t j = 0; j < c; j++) {
+        double sum = 0;
+
+        for (int t = 0; t < threads; t++)
+            sum += sums[t * c + j];
+        io->w[j] += (float)sum;
+    }
+}
+
+static void
+outer_run(struct voco_ctx *ctx, const struct voco_conv_problem *p,
+          const struct voco_conv_io *io, void *scratch)
+{
+    const int64_t m = p->n * volume(p->in), c = p->conv.cout;
+
+    (void)scratch;
+    if (p->what == VOCO_WS_CONV_FORWARD)
+        outer_forward(ctx, io, m, c);
+    else if (p->what == VOCO_WS_CONV_BACKWARD_DATA)
+        outer_backward_data(ctx, io, m, c);
+    else
+        outer_backward_weights(ctx, io, m, c);
+}
+
+const struct voco_conv_impl voco_conv_outer = {
+    "outer", outer_can, always, none, none, outer_run
+};
+
+/* ---- patches of one channel: gather k^3 voxels into a row, then a linear layer ---- */
+
+enum { PATCH_ROWS = 512 };      /* gathered at a time by one thread: 16 KiB at k = 2 */
+
+static bool
+patch_can(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    (void)ctx;
+    return p->conv.cin == 1 && p->conv.pad == 0 && p->conv.kernel == p->conv.stride
+           && p->conv.kernel > 1;
+}
+
+static int64_t
+patch_cols(const struct voco_conv_problem *p)
+{
+    return (int64_t)p->conv.kernel * p->conv.kernel * p->conv.kernel;
+}
+
+/* Per thread: gathered rows, then its part of dw. */
+static size_t
+patch_each(const struct voco_conv_problem *p)
+{
+    const int64_t cols = patch_cols(p);
+
+    return (size_t)(PATCH_ROWS * cols + (p->conv.cout * cols + 15) / 16 * 16);
+}
+
+static size_t
+patch_scratch(struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    return (size_t)ctx->threads * patch_each(p) * sizeof(float);
+}
+
+/* Copy between rows [from,to) of patches and the volume. */
+static void
+patch_move(const struct voco_conv_problem *p, float *x, float *patch, int64_t from,
+           int64_t to, bool gather)
+{
+    const int64_t k = p->conv.kernel, *in = p->in, *out = p->out;
+
+    for (int64_t r = from; r < to; r++) {
+        const int64_t l = r % out[2], j = r / out[2] % out[1], i = r / out[2] / out[1] % out[0];
+        const int64_t n = r / volume(out);
+        float *const corner = x + ((n * in[0] + i * k) * in[1] + j * k) * in[2] + l * k;
+
+        for (int64_t a = 0; a < k; a++)
+            for (int64_t b = 0; b < k; b++, patch += k) {
+                float *const line = corner + (a * in[1] + b) * in[2];
+
+                for (int64_t c = 0; c < k; c++)
+                    if (gather)
+                        patch[c] = line[c];
+                    else
+                        line[c] = patch[c];
+            }
+    }
+}
+
+/* One thread's rows. */
+static void
+patch_part(const struct voco_conv_problem *p, const struct voco_conv_io *io, int64_t from,
+           int64_t to, float *patch)
+{
+    const int64_t cols = patch_cols(p), cout = p->conv.cout;
+    float *dw = patch + PATCH_ROWS * cols;
+
+    if (p->what == VOCO_WS_CONV_BACKWARD_WEIGHTS)
+        memset(dw, 0, (size_t)(cout * cols) * sizeof *dw);
+    for (int64_t r = from; r < to; r += PATCH_ROWS) {
+        const int64_t rows = to - r < PATCH_ROWS ? to - r : PATCH_ROWS;
+        float *y = io->y + r * cout;
+
+        if (p->what != VOCO_WS_CONV_BACKWARD_DATA)
+            patch_move(p, io->x, patch, r, r + rows, true);
+        if (p->what == VOCO_WS_CONV_FORWARD) {
+            if (io->bias)
+                for (int64_t i = 0; i < rows; i++)
+                    memcpy(y + i * cout, io->bias, (size_t)cout * sizeof *y);
+            voco_cpu_sgemm(false, true, rows, cout, cols, patch, cols, io->w, cols,
+                           io->bias != NULL, y, cout);
+        } else if (p->what == VOCO_WS_CONV_BACKWARD_DATA) {
+            voco_cpu_sgemm(false, false, rows, cols, cout, y, cout, io->w, cols, false,
+                           patch, cols);
+            patch_move(p, io->x, patch, r, r + rows, false);
+        } else {
+            voco_cpu_sgemm(true, false, cout, cols, rows, y, cout, patch, cols, true, dw,
+                           cols);
+        }
+    }
+}
+
+static void
+patch_run(struct voco_ctx *ctx, const struct voco_conv_problem *p,
+          const struct voco_conv_io *io, void *scratch)
+{
+    const int64_t k = p->conv.kernel, m = p->n * volume(p->out);
+    const int64_t each = (int64_t)patch_each(p), size = p->conv.cout * patch_cols(p);
+    const bool odd = p->in[0] % k || p->in[1] % k || p->in[2] % k;
+    const int threads = ctx->threads;
+
+    if (p->what == VOCO_WS_CONV_BACKWARD_DATA && odd)    /* voxels that no patch reaches */
+        memset(io->x, 0, (size_t)(p->n * volume(p->in)) * sizeof(float));
+    #pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num();
+        int64_t from, to;
+
+        voco_cpu_share(m, 16, t, omp_get_num_threads(), &from, &to);
+        patch_part(p, io, from, to, (float *)scratch + t * each);
+    }
+    if (p->what == VOCO_WS_CONV_BACKWARD_WEIGHTS)
+        for (int t = 0; t < threads; t++)
+            for (int64_t i = 0; i < size; i++)
+                io->w[i] += ((const float *)scratch)[t * each + PATCH_ROWS * patch_cols(p)
+                                                     + i];
+}
+
+const struct voco_conv_impl voco_conv_patch = {
+    "patch", patch_can, always, patch_scratch, none, patch_run
+};

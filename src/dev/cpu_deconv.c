@@ -1,0 +1,180 @@
+/* 2x2x2 transposed convolution of stride 2: eight linear layers, one per place of the
+ * output cell, gathered so that each product is dense. */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/cpu_conv.h"
+
+enum { CELLS = 64 };            /* input voxels that one thread handles at a time */
+
+struct shape {
+    int64_t m, d, h, w, cin, cout;      /* m = n d h w input voxels */
+};
+
+static struct shape
+shape_of(const struct voco_tensor *x, const struct voco_tensor *w)
+{
+    return (struct shape){ .m = voco_rows(x), .d = x->dim[1], .h = x->dim[2],
+                           .w = x->dim[3], .cin = x->dim[4], .cout = w->dim[1] };
+}
+
+/* torch [cin,cout,8] -> [cin,8,cout] */
+static enum voco_err
+make_packed(void *arg, const float *w, float *packed)
+{
+    const struct shape *s = arg;
+
+    for (int64_t i = 0; i < s->cin; i++)
+        for (int64_t o = 0; o < s->cout; o++)
+            for (int64_t a = 0; a < 8; a++)
+                packed[(i * 8 + a) * s->cout + o] = w[(i * s->cout + o) * 8 + a];
+    return VOCO_OK;
+}
+
+enum { LAYOUT = -2 };           /* beside oneDNN's, which count from 0 */
+
+static const float *
+packed_of(struct voco_ctx *ctx, const struct voco_tensor *w, struct shape *s)
+{
+    const int64_t count = voco_count(w);
+
+    return voco_packed(ctx, w->data, count, LAYOUT, (size_t)count * sizeof(float),
+                       make_packed, s);
+}
+
+/* Copy between cells[rows,8,cout] of input voxels [from,from+rows) and y. */
+static void
+move_cells(const struct shape *s, float *y, float *cells, int64_t from, int64_t rows,
+           bool gather)
+{
+    const size_t bytes = 2 * (size_t)s->cout * sizeof(float);
+
+    for (int64_t r = from; r < from + rows; r++) {
+        const int64_t l = r % s->w, j = r / s->w % s->h, i = r / s->w / s->h;  /* i: n d */
+
+        for (int64_t a = 0; a < 4; a++, cells += 2 * s->cout) {
+            float *line = y + (((2 * i + a / 2) * 2 * s->h + 2 * j + a % 2) * 2 * s->w
+                               + 2 * l) * s->cout;
+
+            if (gather)
+                memcpy(cells, line, bytes);
+            else
+                memcpy(line, cells, bytes);
+        }
+    }
+}
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+void
+voco_cpu_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
+{
+    struct shape s = shape_of(x, w);
+    const int64_t cols = 8 * s.cout;
+    const float *packed;
+    float *scratch;
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(w->dim[0] == s.cin && voco_count(y) == s.m * cols);
+    packed = packed_of(ctx, w, &s);
+    scratch = voco_cpu_scratch(ctx, (size_t)ctx->threads * CELLS * (size_t)cols
+                                    * sizeof(float));
+    if (!packed || !scratch)
+        return;
+    #pragma omp parallel num_threads(ctx->threads)
+    {
+        const int t = omp_get_thread_num();
+        float *cells = scratch + t * CELLS * cols;
+        int64_t from, to;
+
+        voco_cpu_share(s.m, CELLS, t, omp_get_num_threads(), &from, &to);
+        for (int64_t r = from; r < to; r += CELLS) {
+            const int64_t rows = to - r < CELLS ? to - r : CELLS;
+
+            voco_cpu_sgemm(false, false, rows, cols, s.cin, (float *)x->data + r * s.cin,
+                           s.cin, packed, cols, false, cells, cols);
+            move_cells(&s, y->data, cells, r, rows, false);
+        }
+    }
+}
+
+static void
+backward_data(struct voco_ctx *ctx, const struct shape *s, const float *packed, Y dy, Y dx,
+              float *scratch)
+{
+    const int64_t cols = 8 * s->cout;
+
+    #pragma omp parallel num_threads(ctx->threads)
+    {
+        const int t = omp_get_thread_num();
+        float *cells = scratch + t * CELLS * cols;
+        int64_t from, to;
+
+        voco_cpu_share(s->m, CELLS, t, omp_get_num_threads(), &from, &to);
+        for (int64_t r = from; r < to; r += CELLS) {
+            const int64_t rows = to - r < CELLS ? to - r : CELLS;
+
+            move_cells(s, dy->data, cells, r, rows, true);
+            voco_cpu_sgemm(false, true, rows, s->cin, cols, cells, cols, packed, cols,
+                           false, (float *)dx->data + r * s->cin, s->cin);
+        }
+    }
+}
+
+/* All threads gather the same cells, then each makes some rows of dw; sum over voxels is
+ * in their order, whatever the number of threads.  dw in packed order is behind cells. */
+static void
+backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, Y dy, Y dw,
+                 float *scratch)
+{
+    const int64_t cols = 8 * s->cout, cells_at_once = CELLS * ctx->threads;
+    float *cells = scratch, *sum = scratch + cells_at_once * cols, *to_add = dw->data;
+
+    #pragma omp parallel num_threads(ctx->threads)
+    {
+        const int t = omp_get_thread_num(), nt = omp_get_num_threads();
+        int64_t i0, i1, from, to;
+
+        voco_cpu_share(s->cin, 16, t, nt, &i0, &i1);
+        for (int64_t r = 0; r < s->m; r += cells_at_once) {
+            const int64_t rows = s->m - r < cells_at_once ? s->m - r : cells_at_once;
+
+            voco_cpu_share(rows, 1, t, nt, &from, &to);
+            move_cells(s, dy->data, cells + from * cols, r + from, to - from, true);
+            #pragma omp barrier
+            if (i0 < i1)
+                voco_cpu_sgemm(true, false, i1 - i0, cols, rows,
+                               (const float *)x->data + r * s->cin + i0, s->cin, cells,
+                               cols, r > 0, sum + i0 * cols, cols);
+            #pragma omp barrier
+        }
+        for (int64_t i = i0; i < i1; i++)
+            for (int64_t o = 0; o < s->cout; o++)
+                for (int64_t a = 0; a < 8; a++)
+                    to_add[(i * s->cout + o) * 8 + a] += sum[(i * 8 + a) * s->cout + o];
+    }
+}
+
+void
+voco_cpu_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw)
+{
+    struct shape s = shape_of(x, w);
+    const size_t floats = (size_t)ctx->threads * CELLS * 8 * (size_t)s.cout
+                          + (size_t)voco_count(w);
+    const float *packed;
+    float *scratch;
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(w->dim[0] == s.cin && voco_count(dy) == s.m * 8 * s.cout);
+    packed = packed_of(ctx, w, &s);
+    scratch = voco_cpu_scratch(ctx, floats * sizeof(float));
+    if (!packed || !scratch)
+        return;
+    if (dx)
+        backward_data(ctx, &s, packed, dy, dx, scratch);
+    backward_weights(ctx, &s, x, dy, dw, scratch);
+}

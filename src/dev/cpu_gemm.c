@@ -1,0 +1,287 @@
+/* Linear layers.  OpenBLAS with one thread per OpenMP thread, or oneDNN's matmul. */
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/cpu.h"
+#include "dev/dnnl_shim.h"
+
+/* Only OpenBLAS has these; another BLAS leaves them NULL. */
+extern void openblas_set_num_threads(int n) __attribute__((weak));
+extern int openblas_get_num_threads(void) __attribute__((weak));
+extern char *openblas_get_config(void) __attribute__((weak));
+extern char *openblas_get_corename(void) __attribute__((weak));
+
+/* c[m,n] = op(a) op(b) (+ bias[n]) (+ c), all row-major */
+struct gemm {
+    bool ta, tb, add;
+    int64_t m, n, k;
+    const float *a, *b, *bias;
+    float *c;
+    int64_t lda, ldb, ldc;
+};
+
+void
+voco_cpu_blas_init(void)
+{
+    if (openblas_set_num_threads)
+        openblas_set_num_threads(1);
+}
+
+void
+voco_cpu_blas_describe(struct voco_cpu_info *ret)
+{
+    ret->blas_threads = openblas_get_num_threads ? openblas_get_num_threads() : 0;
+    if (openblas_get_config && openblas_get_corename)
+        snprintf(ret->blas, sizeof ret->blas, "%.56s, kernels for %.24s",
+                 openblas_get_config(), openblas_get_corename());
+    else
+        snprintf(ret->blas, sizeof ret->blas, "a BLAS that is not OpenBLAS");
+}
+
+/* Does the BLAS use AVX-512 where the machine has it?  Debian's 0.3.21 runs Haswell
+ * kernels on CPUs newer than itself; there oneDNN's matmul is twice as wide. */
+static bool
+blas_is_narrow(void)
+{
+    static const char *const wide[] = { "SkylakeX", "Cooperlake", "SapphireRapids" };
+    const char *name = openblas_get_corename ? openblas_get_corename() : "";
+
+    if (!voco_dnnl_has_avx512())
+        return false;
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
+        if (strcmp(name, wide[i]) == 0)
+            return false;
+    return true;
+}
+
+void
+voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a,
+               int64_t lda, const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans,
+                tb ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, a,
+                (blasint)lda, b, (blasint)ldb, add ? 1.0f : 0.0f, c, (blasint)ldc);
+}
+
+/* Rows of c whose block stays in L2 between its filling and its product. */
+static int64_t
+block_rows(int64_t n)
+{
+    const int64_t rows = (256 << 10) / (int64_t)sizeof(float) / n / 16 * 16;
+
+    return rows < 64 ? 64 : rows;
+}
+
+/* The part of c that one thread makes: OpenBLAS always adds to c, after scaling it, so
+ * that filling it with the bias costs no more than clearing it. */
+static void
+gemm_part(const struct gemm *g, int64_t i0, int64_t i1, int64_t j0, int64_t j1)
+{
+    const int64_t step = block_rows(j1 - j0);
+    const float *b = g->b + (g->tb ? j0 * g->ldb : j0);
+
+    for (int64_t i = i0; i < i1; i += step) {
+        const int64_t rows = i1 - i < step ? i1 - i : step;
+        float *c = g->c + i * g->ldc + j0;
+
+        if (g->bias)
+            for (int64_t r = 0; r < rows; r++)
+                memcpy(c + r * g->ldc, g->bias + j0, (size_t)(j1 - j0) * sizeof(float));
+        voco_cpu_sgemm(g->ta, g->tb, rows, j1 - j0, g->k, g->a + (g->ta ? i : i * g->lda),
+                       g->lda, b, g->ldb, g->add || g->bias, c, g->ldc);
+    }
+}
+
+static void
+gemm_blas(const struct voco_ctx *ctx, const struct gemm *g)
+{
+    const int threads = ctx->threads;
+    const bool by_rows = g->m >= g->n || g->m >= 64 * threads;
+
+    #pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num(), nt = omp_get_num_threads();
+        int64_t i0 = 0, i1 = g->m, j0 = 0, j1 = g->n;
+
+        if (by_rows)
+            voco_cpu_share(g->m, 16, t, nt, &i0, &i1);
+        else
+            voco_cpu_share(g->n, 16, t, nt, &j0, &j1);
+        if (i0 < i1 && j0 < j1)
+            gemm_part(g, i0, i1, j0, j1);
+    }
+}
+
+static void
+gemm_dnnl(struct voco_ctx *ctx, const struct gemm *g)
+{
+    const struct voco_dnnl_matmul mm = { .m = g->m, .n = g->n, .k = g->k,
+        .a_transposed = g->ta, .b_transposed = g->tb, .bias = g->bias != NULL,
+        .add = g->add };
+    struct voco_dnnl *dnnl = voco_cpu_state(ctx)->dnnl;
+    const struct voco_dnnl_op *op = voco_dnnl_matmul(dnnl, &mm);
+    struct voco_dnnl_io io = { .src = g->a, .weights = g->b, .bias = g->bias, .dst = g->c };
+    enum voco_err err;
+
+    if (!op) {
+        voco_ctx_fail(ctx, VOCO_EINTERNAL);
+        return;
+    }
+    io.scratch = voco_cpu_scratch(ctx, voco_dnnl_scratch_bytes(op));
+    if (io.scratch && (err = voco_dnnl_run(dnnl, op, &io)) != VOCO_OK)
+        voco_ctx_fail(ctx, err);
+}
+
+static bool
+use_dnnl(const struct voco_ctx *ctx)
+{
+    const struct voco_cpu *cpu = voco_cpu_state(ctx);
+
+    if (cpu->forced && strcmp(cpu->forced, "dnnl") == 0)
+        return true;
+    if (cpu->forced && strcmp(cpu->forced, "blas") == 0)
+        return false;
+    return blas_is_narrow();
+}
+
+static void
+gemm(struct voco_ctx *ctx, const struct gemm *g)
+{
+    if (g->m == 0 || g->n == 0)
+        return;
+    if (use_dnnl(ctx))
+        gemm_dnnl(ctx, g);
+    else
+        gemm_blas(ctx, g);
+}
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+/* y = x w' + b */
+void
+voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
+{
+    const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
+    const struct gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = x->data, .lda = k,
+                            .b = w->data, .ldb = k, .bias = b ? b->data : NULL,
+                            .c = y->data, .ldc = n };
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_cols(w) == k && voco_rows(y) == m && voco_cols(y) == n);
+    gemm(ctx, &g);
+}
+
+/* dx = dy w */
+void
+voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
+{
+    const int64_t m = voco_rows(dy), n = voco_cols(dy), k = voco_cols(w);
+    const struct gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n, .b = w->data,
+                            .ldb = k, .c = dx->data, .ldc = k };
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(w->dim[0] == n && voco_rows(dx) == m && voco_cols(dx) == k);
+    gemm(ctx, &g);
+}
+
+/* sum[n] += column sums of rows [i0,i1); 64 rows at a time in f32, those in double */
+static void
+add_columns(const float *x, int64_t i0, int64_t i1, int64_t n, float *part, double *sum)
+{
+    for (int64_t i = i0; i < i1; i += 64) {
+        const int64_t end = i + 64 < i1 ? i + 64 : i1;
+
+        memset(part, 0, (size_t)n * sizeof *part);
+        for (int64_t r = i; r < end; r++)
+            #pragma omp simd
+            for (int64_t j = 0; j < n; j++)
+                part[j] += x[r * n + j];
+        for (int64_t j = 0; j < n; j++)
+            sum[j] += (double)part[j];
+    }
+}
+
+void
+voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n, float *y)
+{
+    const int threads = ctx->threads;
+    double *sums = voco_cpu_scratch(ctx, (size_t)threads * (size_t)n
+                                         * (sizeof(double) + sizeof(float)));
+    float *parts;
+
+    if (!sums)
+        return;
+    parts = (float *)(sums + (int64_t)threads * n);
+    memset(sums, 0, (size_t)threads * (size_t)n * sizeof *sums);
+    #pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num();
+        int64_t i0, i1;
+
+        voco_cpu_share(m, 1, t, omp_get_num_threads(), &i0, &i1);
+        add_columns(x, i0, i1, n, parts + t * n, sums + t * n);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        double sum = 0;
+
+        for (int t = 0; t < threads; t++)
+            sum += sums[t * n + j];
+        y[j] += (float)sum;
+    }
+}
+
+/* dw[n,k] += dy' x, rows of dy and x split among threads, parts added in their order. */
+static void
+weights_by_rows(struct voco_ctx *ctx, const float *x, const float *dy, int64_t m, int64_t n,
+                int64_t k, float *dw)
+{
+    const int threads = ctx->threads;
+    float *parts = voco_cpu_scratch(ctx, (size_t)threads * (size_t)(n * k) * sizeof *parts);
+
+    if (!parts)
+        return;
+    #pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num(), nt = omp_get_num_threads();
+        int64_t i0, i1;
+
+        voco_cpu_share(m, 16, t, nt, &i0, &i1);
+        voco_cpu_sgemm(true, false, n, k, i1 - i0, dy + i0 * n, n, x + i0 * k, k, false,
+                       parts + t * n * k, k);
+        #pragma omp barrier
+        voco_cpu_share(n * k, 16, t, nt, &i0, &i1);
+        for (int64_t i = i0; i < i1; i++) {
+            float sum = parts[i];
+
+            for (int p = 1; p < nt; p++)
+                sum += parts[p * n * k + i];
+            dw[i] += sum;
+        }
+    }
+}
+
+/* dw += dy' x;  db += column sums of dy */
+void
+voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
+{
+    const int64_t m = voco_rows(x), k = voco_cols(x), n = voco_cols(dy);
+    const struct gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
+                            .a = dy->data, .lda = n, .b = x->data, .ldb = k, .c = dw->data,
+                            .ldc = k };
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(dy) == m && dw->dim[0] == n && voco_cols(dw) == k);
+    if (!use_dnnl(ctx) && m >= 1024 * ctx->threads && n * k <= 256 << 10)
+        weights_by_rows(ctx, x->data, dy->data, m, n, k, dw->data);
+    else
+        gemm(ctx, &g);
+    if (db && !ctx->err)
+        voco_cpu_columns_add(ctx, dy->data, m, n, db->data);
+}

@@ -1,0 +1,246 @@
+/* Convolutions of the cpu device, every implementation, against the oracle. */
+#include <stdio.h>
+
+#include "dev/cpu.h"
+#include "tests/twin.h"
+
+/* Errors seen are about 5e-7; these are the limits for whole networks. */
+static const double forward_limit = 1e-5, gradient_limit = 1e-4;
+
+struct shape {
+    int64_t n, size[3];
+    struct voco_conv conv;
+    bool bias;
+};
+
+static const struct shape shapes[] = {
+    /* of the network: first layers, then each stage at small n */
+    { 1, { 20, 12, 16 }, { 1, 48, 3, 1, 1 }, false },
+    { 2, { 8, 8, 8 }, { 1, 48, 1, 1, 0 }, false },
+    { 2, { 16, 8, 12 }, { 1, 48, 2, 2, 0 }, true },
+    { 2, { 12, 12, 12 }, { 48, 48, 3, 1, 1 }, false },
+    { 1, { 16, 16, 16 }, { 96, 96, 3, 1, 1 }, false },
+    { 1, { 8, 8, 8 }, { 192, 192, 3, 1, 1 }, false },
+    { 1, { 4, 4, 4 }, { 384, 384, 3, 1, 1 }, false },
+    { 3, { 2, 2, 2 }, { 768, 768, 3, 1, 1 }, false },
+    { 1, { 8, 8, 8 }, { 96, 48, 3, 1, 1 }, false },
+    { 1, { 8, 8, 8 }, { 96, 48, 1, 1, 0 }, false },
+    { 1, { 4, 6, 6 }, { 48, 14, 1, 1, 0 }, true },
+    { 1, { 8, 8, 8 }, { 12, 12, 3, 1, 1 }, false },
+    { 1, { 8, 8, 8 }, { 24, 24, 3, 1, 1 }, false },
+    /* odd ones */
+    { 1, { 5, 7, 3 }, { 3, 5, 3, 1, 1 }, true },
+    { 2, { 1, 1, 1 }, { 16, 16, 3, 1, 1 }, false },
+    { 1, { 7, 5, 9 }, { 16, 32, 3, 1, 1 }, true },
+    { 1, { 9, 3, 1 }, { 48, 48, 3, 1, 1 }, false },
+    { 1, { 13, 11, 6 }, { 32, 16, 3, 1, 1 }, false },
+    { 1, { 5, 7, 6 }, { 1, 8, 2, 2, 0 }, true },
+    { 1, { 9, 9, 9 }, { 1, 8, 3, 3, 0 }, false },
+    { 1, { 9, 9, 9 }, { 4, 8, 3, 2, 1 }, false },
+    { 1, { 6, 6, 6 }, { 2, 8, 2, 2, 0 }, false },
+    { 2, { 3, 5, 7 }, { 1, 1, 1, 1, 0 }, true },
+};
+enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
+
+static const char *const impls[] = { NULL, "dnnl", "blocked" };
+enum { N_IMPL = sizeof impls / sizeof impls[0] };
+
+static void
+workspace_is_what_was_used(struct pair *p, enum voco_workspace what,
+                           const struct voco_conv *conv, const struct voco_tensor *x)
+{
+    ck_assert_uint_eq(p->cpu.temp.peak, voco_cpu.conv_workspace(&p->cpu, what, conv, x));
+    p->cpu.temp.peak = 0;
+}
+
+static void
+check_shape(struct pair *p, const struct shape *s, const char *impl)
+{
+    const struct voco_conv *c = &s->conv;
+    int64_t x_dim[5] = { s->n, s->size[0], s->size[1], s->size[2], c->cin };
+    int64_t y_dim[5] = { s->n, 0, 0, 0, c->cout };
+    int64_t w_dim[5] = { c->cout, c->cin, c->kernel, c->kernel, c->kernel };
+    struct twin x, w, b, y, dy, dx, dw, db;
+    char what[120];
+
+    for (int i = 0; i < 3; i++)
+        y_dim[1 + i] = (s->size[i] + 2 * c->pad - c->kernel) / c->stride + 1;
+    snprintf(what, sizeof what, "%s conv n%d %dx%dx%d c%d to %d k%d s%d p%d",
+             impl ? impl : "best", (int)s->n, (int)s->size[0], (int)s->size[1],
+             (int)s->size[2], (int)c->cin, (int)c->cout, c->kernel, c->stride, c->pad);
+    p->what = what;
+    pair_reset(p);
+    voco_cpu_force(&p->cpu, impl);
+    x = twin_make(p, "x", 5, x_dim);
+    w = twin_make(p, "w", 5, w_dim);
+    b = twin_make(p, "b", 1, &y_dim[4]);
+    y = twin_make(p, "y", 5, y_dim);
+    dy = twin_make(p, "dy", 5, y_dim);
+    dx = twin_make(p, "dx", 5, x_dim);
+    dw = twin_make(p, "dw", 5, w_dim);      /* not zero: gradients are added */
+    db = twin_make(p, "db", 1, &y_dim[4]);
+
+    p->cpu.temp.peak = 0;
+    voco_cpu.conv3d_forward(&p->cpu, c, &x.cpu, &w.cpu, s->bias ? &b.cpu : NULL, &y.cpu);
+    workspace_is_what_was_used(p, VOCO_WS_CONV_FORWARD, c, &x.cpu);
+    voco_cpu.conv3d_backward_data(&p->cpu, c, &dy.cpu, &w.cpu, &dx.cpu);
+    workspace_is_what_was_used(p, VOCO_WS_CONV_BACKWARD_DATA, c, &x.cpu);
+    voco_cpu.conv3d_backward_weights(&p->cpu, c, &x.cpu, &dy.cpu, &dw.cpu,
+                                     s->bias ? &db.cpu : NULL);
+    workspace_is_what_was_used(p, VOCO_WS_CONV_BACKWARD_WEIGHTS, c, &x.cpu);
+
+    voco_oracle.conv3d_forward(&p->oracle, c, &x.oracle, &w.oracle,
+                               s->bias ? &b.oracle : NULL, &y.oracle);
+    voco_oracle.conv3d_backward_data(&p->oracle, c, &dy.oracle, &w.oracle, &dx.oracle);
+    voco_oracle.conv3d_backward_weights(&p->oracle, c, &x.oracle, &dy.oracle, &dw.oracle,
+                                        s->bias ? &db.oracle : NULL);
+    twin_check(p, &y, "y", forward_limit);
+    twin_check(p, &dx, "dx", gradient_limit);
+    twin_check(p, &dw, "dw", gradient_limit);
+    twin_check(p, &db, "db", gradient_limit);
+}
+
+START_TEST(conv_agrees_with_the_oracle)
+{
+    struct pair p;
+
+    pair_open(&p, 2);
+    for (int i = 0; i < N_SHAPE; i++)
+        if (_i == 0 || shapes[i].conv.cin < 192)    /* the oracle is slow */
+            check_shape(&p, &shapes[i], impls[_i]);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(conv_with_more_threads_than_work)
+{
+    struct pair p;
+
+    pair_open(&p, 7);
+    for (int i = 13; i < N_SHAPE; i++)
+        check_shape(&p, &shapes[i], NULL);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(deconv_agrees_with_the_oracle)
+{
+    static const struct {
+        int64_t n, d, h, w, cin, cout;
+    } s[] = { { 2, 4, 4, 4, 96, 48 }, { 1, 3, 5, 2, 7, 3 }, { 1, 2, 2, 2, 768, 384 },
+              { 3, 1, 1, 1, 16, 16 } };
+    struct pair p;
+
+    for (size_t i = 0; i < sizeof s / sizeof s[0]; i++) {
+        const int64_t x_dim[5] = { s[i].n, s[i].d, s[i].h, s[i].w, s[i].cin };
+        const int64_t y_dim[5] = { s[i].n, 2 * s[i].d, 2 * s[i].h, 2 * s[i].w, s[i].cout };
+        const int64_t w_dim[5] = { s[i].cin, s[i].cout, 2, 2, 2 };
+        struct twin x, w, y, dy, dx, dw;
+
+        pair_open(&p, 2 + (int)i);
+        p.what = "deconv";
+        x = twin_make(&p, "x", 5, x_dim);
+        w = twin_make(&p, "w", 5, w_dim);
+        y = twin_make(&p, "y", 5, y_dim);
+        dy = twin_make(&p, "dy", 5, y_dim);
+        dx = twin_make(&p, "dx", 5, x_dim);
+        dw = twin_make(&p, "dw", 5, w_dim);
+        voco_cpu.deconv2_forward(&p.cpu, &x.cpu, &w.cpu, &y.cpu);
+        voco_cpu.deconv2_backward(&p.cpu, &x.cpu, &w.cpu, &dy.cpu, &dx.cpu, &dw.cpu);
+        voco_oracle.deconv2_forward(&p.oracle, &x.oracle, &w.oracle, &y.oracle);
+        voco_oracle.deconv2_backward(&p.oracle, &x.oracle, &w.oracle, &dy.oracle,
+                                     &dx.oracle, &dw.oracle);
+        twin_check(&p, &y, "y", forward_limit);
+        twin_check(&p, &dx, "dx", gradient_limit);
+        twin_check(&p, &dw, "dw", gradient_limit);
+        pair_close(&p);
+    }
+}
+END_TEST
+
+START_TEST(packed_weights_follow_the_version)
+{
+    const struct voco_conv c = { 16, 16, 3, 1, 1 };
+    const int64_t x_dim[5] = { 1, 4, 4, 4, 16 }, w_dim[5] = { 16, 16, 3, 3, 3 };
+    struct pair p;
+    struct twin x, w, y;
+
+    pair_open(&p, 2);
+    x = twin_make(&p, "x", 5, x_dim);
+    w = twin_make(&p, "w", 5, w_dim);
+    y = twin_make(&p, "y", 5, x_dim);
+    for (int i = 0; i < 3; i++) {
+        p.what = "conv after a change of weights";
+        voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu);
+        voco_oracle.conv3d_forward(&p.oracle, &c, &x.oracle, &w.oracle, NULL, &y.oracle);
+        twin_check(&p, &y, "y", forward_limit);
+        voco_cpu.add(&p.cpu, &w.cpu, &w.cpu);
+        voco_oracle.add(&p.oracle, &w.oracle, &w.oracle);
+        p.cpu.weights_version++;
+    }
+    ck_assert_uint_ge(voco_cpu.conv_packed_bytes(&p.cpu, &c, &x.cpu), 2 * 27 * 16 * 16 * 4);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(same_bits_every_time)
+{
+    const struct voco_conv c = { 48, 48, 3, 1, 1 };
+    const int64_t x_dim[5] = { 2, 12, 12, 12, 48 }, w_dim[5] = { 48, 48, 3, 3, 3 };
+    struct pair p;
+    struct twin x, dy, first, again;
+
+    pair_open(&p, 2);
+    x = twin_make(&p, "x", 5, x_dim);
+    dy = twin_make(&p, "dy", 5, x_dim);
+    first = twin_make(&p, "dw", 5, w_dim);
+    again = twin_make(&p, "dw", 5, w_dim);
+    voco_cpu.conv3d_backward_weights(&p.cpu, &c, &x.cpu, &dy.cpu, &first.cpu, NULL);
+    voco_cpu.conv3d_backward_weights(&p.cpu, &c, &x.cpu, &dy.cpu, &again.cpu, NULL);
+    ck_assert_mem_eq(first.cpu.data, again.cpu.data, voco_tensor_bytes(&first.cpu));
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(nothing_happens_after_an_error)
+{
+    const struct voco_conv c = { 1, 4, 1, 1, 0 };
+    const int64_t x_dim[5] = { 1, 2, 2, 2, 1 }, w_dim[5] = { 4, 1, 1, 1, 1 };
+    const int64_t y_dim[5] = { 1, 2, 2, 2, 4 };
+    struct pair p;
+    struct twin x, w, y, before;
+
+    pair_open(&p, 2);
+    x = twin_make(&p, "x", 5, x_dim);
+    w = twin_make(&p, "w", 5, w_dim);
+    y = twin_make(&p, "y", 5, y_dim);
+    before = twin_make(&p, "y", 5, y_dim);
+    voco_ctx_fail(&p.cpu, VOCO_EMEMORY);
+    voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu);
+    ck_assert_mem_eq(y.cpu.data, before.cpu.data, voco_tensor_bytes(&y.cpu));
+    pair_close(&p);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("cpu_conv");
+    TCase *c = tcase_create("conv");
+    SRunner *r;
+    int failed;
+
+    tcase_set_timeout(c, 120);
+    tcase_add_loop_test(c, conv_agrees_with_the_oracle, 0, N_IMPL);
+    tcase_add_test(c, conv_with_more_threads_than_work);
+    tcase_add_test(c, deconv_agrees_with_the_oracle);
+    tcase_add_test(c, packed_weights_follow_the_version);
+    tcase_add_test(c, same_bits_every_time);
+    tcase_add_test(c, nothing_happens_after_an_error);
+    suite_add_tcase(s, c);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
