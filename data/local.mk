@@ -1,6 +1,10 @@
 libvoco_la_SOURCES += \
 	data/affine.c \
 	data/affine.h \
+	data/augment.c \
+	data/augment.h \
+	data/block.c \
+	data/block.h \
 	data/chunk.c \
 	data/chunk.h \
 	data/crop.c \
@@ -14,6 +18,8 @@ libvoco_la_SOURCES += \
 	data/inventory.h \
 	data/lerp.c \
 	data/lerp.h \
+	data/loader.c \
+	data/loader.h \
 	data/manifest.c \
 	data/manifest.h \
 	data/metaimage.c \
@@ -25,6 +31,8 @@ libvoco_la_SOURCES += \
 	data/preset.h \
 	data/regrid.c \
 	data/resize.c \
+	data/sampler.c \
+	data/sampler.h \
 	data/shard.c \
 	data/shard.h \
 	data/source.c \

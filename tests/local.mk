@@ -50,3 +50,13 @@ check_PROGRAMS += tests/test_store
 tests_test_store_SOURCES = tests/store_util.h tests/test_store.c
 tests_test_store_LDADD = $(TEST_LIBS)
 TESTS += tests/test_store
+
+check_PROGRAMS += tests/test_block
+tests_test_block_SOURCES = tests/test_block.c
+tests_test_block_LDADD = $(TEST_LIBS)
+TESTS += tests/test_block
+
+check_PROGRAMS += tests/test_loader
+tests_test_loader_SOURCES = tests/store_util.h tests/test_loader.c
+tests_test_loader_LDADD = $(TEST_LIBS)
+TESTS += tests/test_loader

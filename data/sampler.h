@@ -1,0 +1,33 @@
+/*
+ * Which volume is at which position of the endless sequence of samples.
+ *
+ * An epoch holds every volume as often as its dataset's weight says, in an order that is
+ * a permutation keyed by (seed, epoch).  Position p lies in epoch p / length: nothing
+ * has to be remembered to resume.
+ */
+#ifndef VOCO_DATA_SAMPLER_H
+#define VOCO_DATA_SAMPLER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/store.h"
+
+struct voco_sampler {
+    uint64_t seed;
+    int64_t length;         /* of an epoch */
+    int *volume;            /* [length], repeats counted */
+    uint32_t *order;        /* the permutation of epoch */
+    int64_t epoch;
+};
+
+/* repeat[k] is "dataset=weight", weight 0..1000; datasets not named count once.
+ * Free with voco_sampler_free, also after a failure. */
+enum voco_err voco_sampler_init(struct voco_sampler *s, const struct voco_store *store,
+                                uint64_t seed, const char *const *repeat, int n_repeat);
+void voco_sampler_free(struct voco_sampler *s);     /* accepts {0} */
+
+/* The volume at a position >= 0.  Fast as long as positions stay in one epoch. */
+int voco_sampler_at(struct voco_sampler *s, int64_t position);
+
+#endif

@@ -1,0 +1,345 @@
+/* The loader: batches are a function of (store, options, step) alone. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "data/augment.h"
+#include "data/block.h"
+#include "data/sampler.h"
+#include "store_util.h"
+
+enum { ROI = 8, VOLUMES = 5 };
+
+static struct voco_loader_options
+options(int threads)
+{
+    return (struct voco_loader_options){.seed = 11, .batch = 3, .sw = 2, .roi = ROI,
+                                        .augment = true, .threads = threads, .ahead = 2};
+}
+
+static struct voco_store *
+small_store(char *folder)
+{
+    const struct voco_store_options o = {.type = VOCO_STORE_U16, .chunk = 8};
+    struct voco_store_writer *w;
+    struct voco_store *s;
+
+    ok(voco_store_create(folder, &o, &w));
+    for (int k = 0; k < VOLUMES; k++)
+        ok(add(w, k, k < 2 ? "chest" : "abdomen", 3 * ROI + 5, 3 * ROI + k, ROI + 3));
+    ok(voco_store_finish(w));
+    ok(voco_store_open(folder, &s));
+    return s;
+}
+
+/* CRC of everything in batches first .. first+n-1. */
+static void
+sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t first, int n,
+     uint32_t *crc)
+{
+    struct voco_loader *l;
+    const struct voco_batch *b;
+
+    ok(voco_loader_open(s, o, first, &l));
+    for (int i = 0; i < n; i++) {
+        ok(voco_loader_next(l, &b, NULL));
+        const size_t crops = (size_t)b->n_volumes * (size_t)b->sw;
+        const size_t voxels = (size_t)(b->roi * b->roi * b->roi);
+
+        ck_assert_int_eq(b->step, first + i);
+        crc[i] = voco_crc32c(0, b->img, crops * voxels * sizeof *b->img);
+        crc[i] = voco_crc32c(crc[i], b->crops, (size_t)b->n_volumes * VOCO_BASES * voxels
+                             * sizeof *b->crops);
+        crc[i] = voco_crc32c(crc[i], b->labels, crops * VOCO_BASES * sizeof *b->labels);
+        crc[i] = voco_crc32c(crc[i], b->volume, (size_t)b->n_volumes * sizeof *b->volume);
+        crc[i] = voco_crc32c(crc[i], b->center, crops * 2 * sizeof *b->center);
+        crc[i] = voco_crc32c(crc[i], b->block, (size_t)b->n_volumes * 3 * sizeof *b->block);
+    }
+    voco_loader_close(l);
+}
+
+START_TEST(threads_and_resume_change_nothing)
+{
+    enum { STEPS = 12 };
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    uint32_t one[STEPS], many[STEPS], later[STEPS], other[STEPS];
+    struct voco_loader_options o = options(1);
+
+    sums(s, &o, 0, STEPS, one);
+    o = options(4);
+    sums(s, &o, 0, STEPS, many);
+    o.ahead = 7;
+    sums(s, &o, 7, STEPS - 7, later);
+    ck_assert_mem_eq(one, many, sizeof one);
+    ck_assert_mem_eq(one + 7, later, (STEPS - 7) * sizeof *later);
+    o.seed++;
+    sums(s, &o, 0, STEPS, other);
+    for (int i = 0; i < STEPS; i++) {
+        ck_assert_uint_ne(one[i], other[i]);
+        ck_assert(i == 0 || one[i] != one[i - 1]);
+    }
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+/* Voxel (x,y,z) of the block of sample i, by the formula of the volumes. */
+static double
+formula(const struct voco_batch *b, int i, int64_t x, int64_t y, int64_t z)
+{
+    const int64_t *start = b->block + 3 * i;
+
+    return voxel_of(b->volume[i], start[0] + x, start[1] + y, start[2] + z);
+}
+
+START_TEST(crops_hold_the_voxels_of_their_places)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    struct voco_loader_options o = options(2);
+    struct voco_loader *l;
+    const struct voco_batch *b;
+    double waited = -1;
+
+    o.augment = false;
+    ok(voco_loader_open(s, &o, 0, &l));
+    for (int step = 0; step < 4; step++) {
+        ok(voco_loader_next(l, &b, &waited));
+        ck_assert_double_ge(waited, 0);
+        for (int n = 0; n < b->n_volumes * (VOCO_BASES + b->sw) * ROI * ROI * ROI; n++) {
+            const int z = n % ROI, y = n / ROI % ROI, x = n / ROI / ROI % ROI;
+            const int k = n / ROI / ROI / ROI % (VOCO_BASES + b->sw);
+            const int i = n / ROI / ROI / ROI / (VOCO_BASES + b->sw);
+            const int voxel = (x * ROI + y) * ROI + z;
+            double got, want;
+
+            if (k < VOCO_BASES) {
+                got = b->crops[(i * VOCO_BASES + k) * ROI * ROI * ROI + voxel];
+                want = formula(b, i, k / 3 * ROI + x, k % 3 * ROI + y, z);
+            } else {
+                const int r = i * b->sw + k - VOCO_BASES;
+                const int *c = b->center + 2 * r;
+
+                got = b->img[r * ROI * ROI * ROI + voxel];
+                want = formula(b, i, c[0] - ROI / 2 + x, c[1] - ROI / 2 + y, z);
+            }
+            ck_assert_double_eq_tol(got, want, 8e-6);
+        }
+        for (int r = 0; r < b->n_volumes * b->sw; r++) {
+            float label[VOCO_BASES];
+
+            voco_crop_labels(b->center + 2 * r, ROI, label);
+            ck_assert_mem_eq(b->labels + r * VOCO_BASES, label, sizeof label);
+        }
+    }
+    voco_loader_close(l);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(augmentation_changes_voxels_but_not_labels)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    struct voco_loader_options o = options(2), plain = options(2);
+    struct voco_loader *l, *m;
+    const struct voco_batch *a, *b;
+    enum { VOXELS = ROI * ROI * ROI };
+    const int64_t dim[3] = {ROI, ROI, ROI}, zero[3] = {0, 0, 0};
+    float want[VOXELS];
+
+    plain.augment = false;
+    ok(voco_loader_open(s, &o, 3, &l));
+    ok(voco_loader_open(s, &plain, 3, &m));
+    ok(voco_loader_next(l, &a, NULL));
+    ok(voco_loader_next(m, &b, NULL));
+    ck_assert_mem_eq(a->labels, b->labels,
+                     (size_t)(a->n_volumes * a->sw * VOCO_BASES) * sizeof *a->labels);
+    for (int i = 0; i < a->n_volumes; i++)
+        for (int k = 0; k < VOCO_BASES; k++) {
+            const struct voco_augment g = voco_augment_draw(o.seed, 3, i, k);
+
+            voco_augment_crop(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero, ROI,
+                              want);
+            ck_assert_mem_eq(a->crops + (i * VOCO_BASES + k) * VOXELS, want, sizeof want);
+        }
+    voco_loader_close(l);
+    voco_loader_close(m);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(an_epoch_holds_every_volume_as_often_as_its_weight)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    const char *repeat[2] = {"abdomen=4", "chest=2"};
+    const char *one[1] = {"abdomen=0"};
+    struct voco_sampler sampler;
+    bool different = false;
+    int first[16];
+
+    ok(voco_sampler_init(&sampler, s, 1, repeat, 2));
+    ck_assert_int_eq(sampler.length, 2 * 2 + 3 * 4);
+    for (int epoch = 0; epoch < 3; epoch++) {
+        int count[VOLUMES] = {0};
+
+        for (int p = 0; p < 16; p++) {
+            const int v = voco_sampler_at(&sampler, epoch * 16 + p);
+
+            count[v]++;
+            if (epoch == 0)
+                first[p] = v;
+            else
+                different = different || v != first[p];
+        }
+        for (int v = 0; v < VOLUMES; v++)
+            ck_assert_int_eq(count[v], v < 2 ? 2 : 4);
+    }
+    ck_assert(different);
+    ck_assert_int_eq(voco_sampler_at(&sampler, 5), first[5]);
+    voco_sampler_free(&sampler);
+    ok(voco_sampler_init(&sampler, s, 1, one, 1));
+    ck_assert_int_eq(sampler.length, 2);
+    voco_sampler_free(&sampler);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(wrong_repeat_weights_are_refused_by_name)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    const char *bad[] = {"abdomen", "abdomen=", "abdomen=-1", "abdomen=2x", "=3",
+                         "abdomen=99999999999999999999"};
+    const char *unknown = "abdomne=2", *none[2] = {"abdomen=0", "chest=0"};
+    struct voco_sampler sampler;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &bad[i], 1));
+        says(bad[i]);
+        voco_sampler_free(&sampler);
+    }
+    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &unknown, 1));
+    says("it has: chest, abdomen");
+    voco_sampler_free(&sampler);
+    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, none, 2));
+    voco_sampler_free(&sampler);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(a_volume_smaller_than_the_block_is_refused_by_name)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    struct voco_loader_options o = options(1);
+    struct voco_loader *l;
+
+    o.roi = 10;
+    fails(VOCO_EFORMAT, voco_loader_open(s, &o, 0, &l));
+    says("case000");
+    o.roi = 7;
+    fails(VOCO_EUSAGE, voco_loader_open(s, &o, 0, &l));
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+/* Turns one byte around in the middle of a file. */
+static void
+damage(const char *path)
+{
+    struct stat st;
+    uint8_t byte;
+    const int fd = open(path, O_RDWR);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    for (off_t at = st.st_size / 3; at < st.st_size / 2; at += 7) {
+        ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+        byte ^= 0x10;
+        ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+    }
+    close(fd);
+}
+
+START_TEST(a_damaged_chunk_arrives_as_an_error_that_names_volume_and_shard)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    char *shard = voco_format("%s/shard-00000.h5", folder);
+    struct voco_loader *l;
+    const struct voco_batch *b;
+    char said[2][200];
+
+    damage(shard);
+    for (int t = 0; t < 2; t++) {
+        const struct voco_loader_options o = options(t ? 4 : 1);
+        enum voco_err err = VOCO_OK;
+
+        ok(voco_loader_open(s, &o, 0, &l));
+        for (int i = 0; i < 20 && !err; i++)
+            err = voco_loader_next(l, &b, NULL);
+        ck_assert_int_eq(err, VOCO_EFORMAT);
+        says("case00");
+        says("shard-00000.h5");
+        snprintf(said[t], sizeof said[t], "%s", voco_fail_text());
+        fails(VOCO_EFORMAT, voco_loader_next(l, &b, NULL));     /* and stays */
+        voco_loader_close(l);
+    }
+    ck_assert_str_eq(said[0], said[1]);     /* whatever thread met it first */
+    free(shard);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(closing_early_is_fine)
+{
+    char *folder = scratch_folder();
+    struct voco_store *s = small_store(folder);
+    const struct voco_loader_options o = options(4);
+    struct voco_loader *l;
+    const struct voco_batch *b;
+
+    for (int i = 0; i < 20; i++) {
+        ok(voco_loader_open(s, &o, i, &l));
+        if (i % 2)
+            ok(voco_loader_next(l, &b, NULL));
+        voco_loader_close(l);
+    }
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("loader");
+    TCase *t = tcase_create("loader");
+    SRunner *r = srunner_create(suite);
+
+    voco_log_level = VOCO_LOG_QUIET;
+    tcase_set_timeout(t, 60);
+    suite_add_tcase(suite, t);
+    tcase_add_test(t, threads_and_resume_change_nothing);
+    tcase_add_test(t, crops_hold_the_voxels_of_their_places);
+    tcase_add_test(t, augmentation_changes_voxels_but_not_labels);
+    tcase_add_test(t, an_epoch_holds_every_volume_as_often_as_its_weight);
+    tcase_add_test(t, wrong_repeat_weights_are_refused_by_name);
+    tcase_add_test(t, a_volume_smaller_than_the_block_is_refused_by_name);
+    tcase_add_test(t, a_damaged_chunk_arrives_as_an_error_that_names_volume_and_shard);
+    tcase_add_test(t, closing_early_is_fine);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
