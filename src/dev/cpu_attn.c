@@ -1,0 +1,510 @@
+/*
+ * Window attention of the cpu device: tasks, gathering and scattering around the kernels
+ * of simd/.  Partition, roll and padding are ways to find rows (cpu_windows.h); nothing
+ * of them is written to memory.
+ *
+ * A task is a few windows of one class and one head.  Backward sums the gradients of the
+ * bias and of the padding per task and adds the tasks up in their order, so results do
+ * not depend on the number of threads.
+ */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "dev/cpu.h"
+#include "dev/cpu_windows.h"
+#include "simd/kernels.h"
+
+#define X const struct voco_tensor *
+#define Y const struct voco_tensor *
+
+/* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
+ * kt, vt [head_dim,cols]. */
+struct panels {
+    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dk, *dv, *lse, *delta, *dbias, *work;
+    int64_t *rows;              /* [real_max] */
+};
+
+/* Windows at a time: few tasks would starve threads, and each costs a gradient table. */
+enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 256 };
+
+struct attn {
+    struct voco_window_plan p;
+    const struct voco_kernels *k;
+    int64_t c;                      /* channels of y; qkv has 3c */
+    int64_t windows;                /* of a task */
+    int64_t tasks;
+    bool backward;
+    const float *qkv, *qkv_bias, *y, *dy;
+    float *ret_y, *lse, *dqkv;
+    /* per task: gradient of the bias table, of padding keys and values, and the sums of
+     * dS over windows for the key that stands for the padding */
+    float *dtable;                  /* [tasks,table_rows] */
+    float *dpad;                    /* [tasks,2 head_dim] */
+    float *dscore;                  /* [tasks,real_max] */
+    char *scratch;                  /* panels of each thread */
+    size_t panels_bytes;
+};
+
+struct task {
+    const struct voco_window_class *z;
+    int head;
+    int64_t from, to;               /* of the items x count windows of the class */
+};
+
+static int64_t
+tasks_of_class(const struct attn *a, const struct voco_window_class *z)
+{
+    return (a->p.items * z->count + a->windows - 1) / a->windows;
+}
+
+/* Task i: by class, then head, then windows. */
+static struct task
+task_at(const struct attn *a, int64_t i)
+{
+    const struct voco_window_class *z = a->p.class;
+    struct task t;
+
+    for (; i >= tasks_of_class(a, z) * a->p.heads; z++)
+        i -= tasks_of_class(a, z) * a->p.heads;
+    t.z = z;
+    t.head = (int)(i / tasks_of_class(a, z));
+    t.from = i % tasks_of_class(a, z) * a->windows;
+    t.to = t.from + a->windows;
+    if (t.to > a->p.items * z->count)
+        t.to = a->p.items * z->count;
+    return t;
+}
+
+/* ---- memory ---- */
+
+/* Cut n bytes from *at; only counts while base is NULL. */
+static void *
+cut(char *base, size_t *at, size_t bytes)
+{
+    void *p = base ? base + *at : NULL;
+
+    *at += (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    return p;
+}
+
+/* Panels in base, or their size alone when it is NULL. */
+static size_t
+lay_panels(const struct attn *a, char *base, struct panels *ret)
+{
+    const size_t real = (size_t)a->p.real_max, cols = (size_t)a->p.cols_max;
+    const size_t row = a->p.head_row, f = sizeof(float);
+    const size_t transposed = (size_t)a->p.head_dim * cols;
+    const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
+    size_t at = 0;
+
+    ret->rows = cut(base, &at, real * sizeof *ret->rows);
+    ret->q = cut(base, &at, real * row * f);
+    ret->y = cut(base, &at, real * row * f);
+    ret->kt = cut(base, &at, transposed * f);
+    ret->lse = cut(base, &at, real * f);
+    if (!a->backward) {
+        ret->v = cut(base, &at, cols * row * f);
+        ret->work = cut(base, &at, VOCO_ATTN_ROWS * cols * f);
+        return at;
+    }
+    ret->k = cut(base, &at, cols * row * f);
+    ret->vt = cut(base, &at, transposed * f);
+    ret->dy = cut(base, &at, real * row * f);
+    ret->dq = cut(base, &at, real * row * f);
+    ret->dk = cut(base, &at, cols * row * f);
+    ret->dv = cut(base, &at, cols * row * f);
+    ret->delta = cut(base, &at, real * f);
+    ret->dbias = cut(base, &at, real * cols * f > table ? real * cols * f : table);
+    ret->work = cut(base, &at, 2 * VOCO_ATTN_ROWS * cols * f);
+    return at;
+}
+
+static struct panels
+own_panels(const struct attn *a)
+{
+    struct panels own;
+
+    lay_panels(a, a->scratch + a->panels_bytes * (size_t)omp_get_thread_num(), &own);
+    return own;
+}
+
+/* Everything in base, or its size alone when it is NULL. */
+static size_t
+lay_out(struct attn *a, int threads, char *base, const float *table)
+{
+    struct panels unused;
+    size_t at = 0;
+    void *plan = cut(base, &at, voco_windows_bytes(&a->p));
+
+    if (base)
+        voco_windows_place(&a->p, table, plan);
+    a->panels_bytes = lay_panels(a, NULL, &unused);
+    a->scratch = cut(base, &at, (size_t)threads * a->panels_bytes);
+    if (a->backward) {
+        const size_t tasks = (size_t)a->tasks;
+
+        a->dtable = cut(base, &at, tasks * (size_t)a->p.table_rows * sizeof(float));
+        a->dpad = cut(base, &at, tasks * 2 * (size_t)a->p.head_dim * sizeof(float));
+        a->dscore = cut(base, &at, tasks * (size_t)a->p.real_max * sizeof(float));
+    }
+    return at;
+}
+
+static struct attn
+plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv, bool backward)
+{
+    struct attn a = { .k = voco_cpu_state(ctx)->kernels, .backward = backward };
+    int64_t share;
+
+    voco_windows_plan(win, qkv, a.k->lanes, &a.p);
+    a.c = voco_cols(qkv) / 3;
+    share = a.p.items * a.p.windows * a.p.heads / TASKS;
+    a.windows = share < TASK_MIN ? TASK_MIN : share > TASK_MAX ? TASK_MAX : share;
+    for (int i = 0; i < a.p.classes; i++)
+        a.tasks += a.p.heads * tasks_of_class(&a, &a.p.class[i]);
+    return a;
+}
+
+size_t
+voco_cpu_attn_workspace(struct voco_ctx *ctx, enum voco_workspace what,
+                        const struct voco_windows *win, X qkv)
+{
+    struct attn a = plan_attn(ctx, win, qkv, what == VOCO_WS_ATTN_BACKWARD);
+
+    return lay_out(&a, ctx->threads, NULL, NULL);
+}
+
+/* Lay everything out on temp and expand the bias.  False, and ctx->err, without room. */
+static bool
+start(struct voco_ctx *ctx, struct attn *a, X table)
+{
+    const size_t bytes = lay_out(a, ctx->threads, NULL, NULL);
+    char *base = voco_arena_push(&ctx->temp, bytes);
+
+    if (!base) {
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no room for %zu KiB of scratch for "
+                                     "attention: raise --memory", bytes >> 10));
+        return false;
+    }
+    lay_out(a, ctx->threads, base, table->data);
+    VOCO_ASSERT(VOCO_ATTN_ROWS * a->p.cols_max >= a->p.tokens);     /* work as spare */
+#pragma omp parallel num_threads(ctx->threads)
+    {
+        const struct panels own = own_panels(a);
+
+        /* columns beyond head_dim stay 0 */
+        memset(a->scratch + a->panels_bytes * (size_t)omp_get_thread_num(), 0,
+               a->panels_bytes);
+        for (int i = 0; i < a->p.classes; i++)
+#pragma omp for collapse(2) schedule(static) nowait
+            for (int h = 0; h < a->p.heads; h++)
+                for (int r = 0; r < a->p.class[i].real; r++)
+                    voco_windows_expand(&a->p, a->k, &a->p.class[i], h, r, own.work);
+    }
+    return true;
+}
+
+/* ---- rows of the volume to panels and back ---- */
+
+/* out[i,..] = scale x[rows[i],..head_dim) */
+static void
+gather(const struct attn *a, const float *x, int64_t stride, const int64_t *rows, int n,
+       float scale, float *out)
+{
+    for (int i = 0; i < n; i++, out += a->p.head_row) {
+        const float *in = x + rows[i] * stride;
+
+        for (int d = 0; d < a->p.head_dim; d++)
+            out[d] = scale * in[d];
+    }
+}
+
+/* x[rows[i],..head_dim) = scale in[i,..] */
+static void
+scatter(const struct attn *a, const float *in, const int64_t *rows, int n, float scale,
+        float *x, int64_t stride)
+{
+    for (int i = 0; i < n; i++, in += a->p.head_row) {
+        float *out = x + rows[i] * stride;
+
+        for (int d = 0; d < a->p.head_dim; d++)
+            out[d] = scale * in[d];
+    }
+}
+
+/* Rows of keys or values (part 1 or 2 of qkv), the one for the padding, zeros. */
+static void
+gather_keys(const struct attn *a, const struct task *t, int part, const int64_t *rows,
+            float *out)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = part * a->c + t->head * a->p.head_dim;
+    const int64_t bias = 0;
+
+    gather(a, a->qkv + first, 3 * a->c, rows, z->real, 1, out);
+    if (z->keys > z->real)
+        gather(a, a->qkv_bias + first, 0, &bias, 1, 1,
+               out + (size_t)z->real * a->p.head_row);
+    memset(out + (size_t)z->keys * a->p.head_row, 0,
+           (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *out);
+}
+
+/* out[head_dim,cols] = in[cols,head_row]' */
+static void
+transpose(const struct attn *a, int cols, const float *in, float *out)
+{
+    for (int d = 0; d < a->p.head_dim; d++)
+        for (int j = 0; j < cols; j++)
+            out[(size_t)d * (size_t)cols + (size_t)j] = in[(size_t)j * a->p.head_row
+                                                           + (size_t)d];
+}
+
+static float
+score_scale(const struct attn *a)
+{
+    return (float)(1 / sqrt((double)a->p.head_dim));
+}
+
+/* ---- forward ---- */
+
+/* Window i of a task: the number of its item and its own number. */
+static void
+window_at(const struct task *t, int64_t i, int64_t *ret_item, int *ret_window)
+{
+    *ret_item = i / t->z->count;
+    *ret_window = t->z->window[i % t->z->count];
+}
+
+/* lse [item,window,head,tokens] */
+static float *
+lse_of(const struct attn *a, const struct task *t, int64_t item, int window)
+{
+    return a->lse + ((item * a->p.windows + window) * a->p.heads + t->head) * a->p.tokens;
+}
+
+static void
+forward_window(const struct attn *a, const struct task *t, const struct panels *own,
+               int64_t item, int window)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = t->head * a->p.head_dim;
+    float *lse = lse_of(a, t, item, window);
+
+    voco_windows_rows(&a->p, item, window, own->rows);
+    gather(a, a->qkv + first, 3 * a->c, own->rows, z->real, score_scale(a), own->q);
+    gather_keys(a, t, 1, own->rows, own->v);
+    transpose(a, z->cols, own->v, own->kt);
+    gather_keys(a, t, 2, own->rows, own->v);
+    a->k->attn(&(struct voco_attn_tile){
+        .rows = (size_t)z->real, .cols = (size_t)z->cols,
+        .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
+        .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
+        .lse = own->lse, .work = own->work });
+    scatter(a, own->y, own->rows, z->real, 1, a->ret_y + first, a->c);
+    for (int i = 0; i < z->real; i++)
+        lse[z->token[i]] = own->lse[i];
+    for (int i = z->real; i < a->p.tokens; i++)
+        lse[z->token[i]] = 0;           /* padding: nobody asks */
+}
+
+void
+voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                      X qkv_bias, X table, Y y, Y lse)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    struct attn a;
+
+    if (ctx->err)
+        return;
+    a = plan_attn(ctx, win, qkv, false);
+    if (!start(ctx, &a, table))
+        return;
+    a.qkv = qkv->data;
+    a.qkv_bias = qkv_bias->data;
+    a.ret_y = y->data;
+    a.lse = lse->data;
+#pragma omp parallel for schedule(dynamic) num_threads(ctx->threads)
+    for (int64_t i = 0; i < a.tasks; i++) {
+        const struct panels own = own_panels(&a);
+        const struct task t = task_at(&a, i);
+
+        for (int64_t w = t.from; w < t.to; w++) {
+            int64_t item;
+            int window;
+
+            window_at(&t, w, &item, &window);
+            forward_window(&a, &t, &own, item, window);
+        }
+    }
+    voco_arena_release(&ctx->temp, mark);
+}
+
+/* ---- backward ---- */
+
+static void
+backward_window(const struct attn *a, const struct task *t, const struct panels *own,
+                int64_t item, int window)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = t->head * a->p.head_dim;
+    const float *lse = lse_of(a, t, item, window), scale = score_scale(a);
+
+    voco_windows_rows(&a->p, item, window, own->rows);
+    gather(a, a->y + first, a->c, own->rows, z->real, 1, own->y);
+    gather(a, a->dy + first, a->c, own->rows, z->real, 1, own->dy);
+    for (int i = 0; i < z->real; i++) {
+        const float *y = own->y + (size_t)i * a->p.head_row;
+        const float *dy = own->dy + (size_t)i * a->p.head_row;
+        float sum = 0;
+
+        for (int d = 0; d < a->p.head_dim; d++)
+            sum += y[d] * dy[d];
+        own->delta[i] = sum;
+        own->lse[i] = lse[z->token[i]];
+    }
+    gather(a, a->qkv + first, 3 * a->c, own->rows, z->real, scale, own->q);
+    gather_keys(a, t, 2, own->rows, own->k);
+    transpose(a, z->cols, own->k, own->vt);
+    gather_keys(a, t, 1, own->rows, own->k);
+    transpose(a, z->cols, own->k, own->kt);
+    a->k->attn_grad(&(struct voco_attn_grad){
+        .rows = (size_t)z->real, .cols = (size_t)z->cols,
+        .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
+        .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
+        .lse = own->lse, .dy = own->dy, .delta = own->delta, .dq = own->dq, .dk = own->dk,
+        .dv = own->dv, .dbias = own->dbias, .work = own->work });
+    scatter(a, own->dq, own->rows, z->real, scale, a->dqkv + first, 3 * a->c);
+    scatter(a, own->dk, own->rows, z->real, 1, a->dqkv + first + a->c, 3 * a->c);
+    scatter(a, own->dv, own->rows, z->real, 1, a->dqkv + first + 2 * a->c, 3 * a->c);
+}
+
+/* dpad += what the key that stands for the padding has got */
+static void
+add_padding(const struct attn *a, const struct task *t, const struct panels *own,
+            float *dpad)
+{
+    const size_t at = (size_t)t->z->real * a->p.head_row;
+
+    if (t->z->pads == 0)
+        return;
+    for (int d = 0; d < a->p.head_dim; d++) {
+        dpad[d] += own->dk[at + (size_t)d];
+        dpad[a->p.head_dim + d] += own->dv[at + (size_t)d];
+    }
+}
+
+static void
+backward_task(const struct attn *a, int64_t i)
+{
+    const struct panels own = own_panels(a);
+    const struct task t = task_at(a, i);
+    const struct voco_window_class *z = t.z;
+    float *dtable = a->dtable + i * a->p.table_rows;
+    float *dpad = a->dpad + i * 2 * a->p.head_dim;
+
+    memset(dtable, 0, (size_t)a->p.table_rows * sizeof *dtable);
+    memset(dpad, 0, 2 * (size_t)a->p.head_dim * sizeof *dpad);
+    memset(own.dbias, 0, (size_t)z->real * (size_t)z->cols * sizeof *own.dbias);
+    for (int64_t w = t.from; w < t.to; w++) {
+        int64_t item;
+        int window;
+
+        window_at(&t, w, &item, &window);
+        backward_window(a, &t, &own, item, window);
+        add_padding(a, &t, &own, dpad);
+    }
+    for (int r = 0; r < z->real; r++) {
+        const float *row = own.dbias + (size_t)r * (size_t)z->cols;
+
+        for (int j = 0; j < z->real; j++)
+            dtable[voco_bias_row(&a->p, z, r, j)] += row[j];
+        if (z->pads > 0)
+            a->dscore[i * a->p.real_max + r] = row[z->real];
+    }
+}
+
+/* What flows into the score of the key that stands for the padding falls on the padding
+ * tokens as the softmax over them does: sum[table_rows] += for tasks [from,to) of class z. */
+static void
+share_padding(const struct attn *a, const struct voco_window_class *z, int head,
+              int64_t from, int64_t to, double *sum, float *spare)
+{
+    for (int r = 0; r < z->real; r++) {
+        const float all = voco_windows_bias(z, head)[r * z->cols + z->real];
+        double dscore = 0;
+
+        for (int64_t t = from; t < to; t++)
+            dscore += a->dscore[t * a->p.real_max + r];
+        voco_windows_pad_scores(&a->p, z, head, r, spare);
+        for (int j = 0; j < z->pads; j++)
+            spare[j] -= all;
+        a->k->exp(spare, spare, (size_t)z->pads);
+        for (int j = 0; j < z->pads; j++)
+            sum[voco_bias_row(&a->p, z, r, z->real + j)] += dscore * spare[j];
+    }
+}
+
+/* Add up what the tasks of a head have left, in their order; a head has its own columns
+ * of dtable and its own part of dqkv_bias. */
+static void
+finish(const struct attn *a, int head, float *dqkv_bias, float *dtable)
+{
+    const struct panels own = own_panels(a);
+    double *sum = (double *)(void *)own.dbias;
+    float *dk = dqkv_bias + a->c + head * a->p.head_dim, *dv = dk + a->c;
+    int64_t task = 0;
+
+    memset(sum, 0, (size_t)a->p.table_rows * sizeof *sum);
+    for (int i = 0; i < a->p.classes; i++) {
+        const struct voco_window_class *z = &a->p.class[i];
+        const int64_t n = tasks_of_class(a, z), from = task + head * n, to = from + n;
+
+        task += a->p.heads * n;
+        for (int64_t t = from; t < to; t++) {
+            const float *dpad = a->dpad + t * 2 * a->p.head_dim;
+
+            for (int64_t j = 0; j < a->p.table_rows; j++)
+                sum[j] += a->dtable[t * a->p.table_rows + j];
+            for (int d = 0; d < a->p.head_dim; d++) {
+                dk[d] += dpad[d];
+                dv[d] += dpad[a->p.head_dim + d];
+            }
+        }
+        if (z->pads > 0)
+            share_padding(a, z, head, from, to, sum, own.work);
+    }
+    for (int64_t j = 0; j < a->p.table_rows; j++)
+        dtable[j * a->p.heads + head] += (float)sum[j];
+}
+
+void
+voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+                       X qkv_bias, X table, X y, X lse, X dy, Y dqkv, Y dqkv_bias,
+                       Y dtable)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    struct attn a;
+
+    if (ctx->err)
+        return;
+    a = plan_attn(ctx, win, qkv, true);
+    if (!start(ctx, &a, table))
+        return;
+    a.qkv = qkv->data;
+    a.qkv_bias = qkv_bias->data;
+    a.y = y->data;
+    a.lse = lse->data;
+    a.dy = dy->data;
+    a.dqkv = dqkv->data;
+#pragma omp parallel num_threads(ctx->threads)
+    {
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < a.tasks; i++)
+            backward_task(&a, i);
+#pragma omp for schedule(static)
+        for (int h = 0; h < a.p.heads; h++)
+            finish(&a, h, dqkv_bias->data, dtable->data);
+    }
+    voco_arena_release(&ctx->temp, mark);
+}
