@@ -26,15 +26,19 @@ libvoco_la_SOURCES += \
 	src/base/tensor.h \
 	src/dev/cpu.c \
 	src/dev/cpu.h \
+	src/dev/cpu_attn.c \
 	src/dev/cpu_contrast.c \
 	src/dev/cpu_conv.c \
 	src/dev/cpu_conv.h \
 	src/dev/cpu_conv_dnnl.c \
 	src/dev/cpu_conv_small.c \
 	src/dev/cpu_deconv.c \
+	src/dev/cpu_eltwise.c \
 	src/dev/cpu_gemm.c \
 	src/dev/cpu_kernels.c \
-	src/dev/cpu_stub.c \
+	src/dev/cpu_norm.c \
+	src/dev/cpu_windows.c \
+	src/dev/cpu_windows.h \
 	src/dev/ctx.c \
 	src/dev/device.h \
 	src/dev/dnnl_shim.c \
