@@ -147,10 +147,18 @@ deflater_end(struct voco_deflater *d)
     libdeflate_free_compressor(d->c);
 }
 
+/* A whole stream of deflate blocks; 0 if it needs more than room. */
 static size_t
-deflate_bytes(struct voco_deflater *d, const uint8_t *in, size_t n, uint8_t *out)
+deflate_blocks(struct voco_deflater *d, const uint8_t *in, size_t n, uint8_t *out,
+               size_t room)
 {
-    return libdeflate_zlib_compress(d->c, in, n, out, voco_deflate_bound(n));
+    return libdeflate_deflate_compress(d->c, in, n, out, room);
+}
+
+static uint32_t
+adler(const uint8_t *in, size_t n)
+{
+    return libdeflate_adler32(1, in, n);
 }
 
 static enum voco_err
@@ -181,7 +189,7 @@ voco_inflate(struct voco_inflater *f, const void *in, size_t n_in, uint8_t *out,
 #else
 
 struct voco_deflater {
-    int level;
+    z_stream z;
 };
 
 struct voco_inflater {
@@ -191,22 +199,33 @@ struct voco_inflater {
 static enum voco_err
 deflater_start(struct voco_deflater *d, int level)
 {
-    d->level = level;
+    if (deflateInit2(&d->z, level, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return voco_fail(VOCO_EMEMORY, "no memory for a compressor");
     return VOCO_OK;
 }
 
 static void
 deflater_end(struct voco_deflater *d)
 {
-    (void)d;
+    deflateEnd(&d->z);
 }
 
 static size_t
-deflate_bytes(struct voco_deflater *d, const uint8_t *in, size_t n, uint8_t *out)
+deflate_blocks(struct voco_deflater *d, const uint8_t *in, size_t n, uint8_t *out,
+               size_t room)
 {
-    uLongf used = voco_deflate_bound(n);
+    deflateReset(&d->z);
+    d->z.next_in = (Bytef *)in;
+    d->z.avail_in = (uInt)n;
+    d->z.next_out = out;
+    d->z.avail_out = (uInt)room;
+    return deflate(&d->z, Z_FINISH) == Z_STREAM_END ? room - d->z.avail_out : 0;
+}
 
-    return compress2(out, &used, in, n, d->level) == Z_OK ? used : 0;
+static uint32_t
+adler(const uint8_t *in, size_t n)
+{
+    return (uint32_t)adler32(1, in, (uInt)n);
 }
 
 static enum voco_err
@@ -337,6 +356,68 @@ in_box(const struct voco_chunk_box *box, const struct overlap *o, int64_t x, int
         + o->from[2] - box->start[2];
 }
 
+/* Bits of information per byte, taken one by one: what Huffman codes can reach. */
+static double
+entropy_bits(const uint8_t *p, size_t n)
+{
+    size_t count[256] = {0};
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count[p[i]]++;
+    for (int v = 0; v < 256; v++)
+        if (count[v])
+            sum -= (double)count[v] * log2((double)count[v] / (double)n);
+    return sum / (double)n;
+}
+
+/* Stored deflate blocks that are not the last: n bytes as they are. */
+static uint8_t *
+put_stored(const uint8_t *in, size_t n, uint8_t *out)
+{
+    while (n > 0) {
+        const uint16_t size = (uint16_t)(n < 65535 ? n : 65535);
+
+        *out++ = 0;
+        put16(out, size);
+        put16(out + 2, (uint16_t)~size);
+        memcpy(out + 4, in, size);
+        out += 4 + size;
+        in += size;
+        n -= size;
+    }
+    return out;
+}
+
+/*
+ * A zlib stream.  The low bytes of resampled intensities are noise, which Huffman codes
+ * make a few per cent smaller and several times slower to decode: leading planes in
+ * which less than an eighth could be saved are stored as they are.
+ */
+static size_t
+zlib_stream(struct voco_deflater *d, const uint8_t *planes, size_t plane, size_t n_planes,
+            uint8_t *out)
+{
+    const size_t n = plane * n_planes;
+    const uint32_t check = adler(planes, n);
+    size_t stored = 0;
+    uint8_t *to = out;
+
+    while (stored + plane < n && entropy_bits(planes + stored, plane) > 7)
+        stored += plane;
+    *to++ = 0x78;                       /* deflate with a window of 32 KiB */
+    *to++ = 0x9C;                       /* makes the two a multiple of 31 */
+    to = put_stored(planes, stored, to);
+    const size_t used = deflate_blocks(d, planes + stored, n - stored, to,
+                                       voco_deflate_bound(n) - (size_t)(to - out) - 4);
+    if (used == 0)
+        return 0;
+    to += used;
+    for (int shift = 24; shift >= 0; shift -= 8)
+        *to++ = (uint8_t)(check >> shift);
+    return (size_t)(to - out);
+}
+
 size_t
 voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
                   size_t element_bytes, const uint8_t *elements, int64_t i,
@@ -358,7 +439,7 @@ voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
                 for (int64_t z = 0; z < n; z++)
                     to[b * plane + (size_t)z] = from[(size_t)z * element_bytes + b];
         }
-    return deflate_bytes(d, planes, plane * element_bytes, out);
+    return zlib_stream(d, planes, plane, element_bytes, out);
 }
 
 /* ---- elements to voxels: the hot loops of the loader ---- */
