@@ -44,6 +44,11 @@ libvoco_la_SOURCES += \
 	src/dev/dnnl_shim.c \
 	src/dev/dnnl_shim.h \
 	src/dev/dnnl_shim_api.h \
+	src/dev/dry.c \
+	src/dev/dry.h \
+	src/dev/entries.h \
+	src/dev/flops.c \
+	src/dev/flops.h \
 	src/dev/oracle.c \
 	src/dev/oracle.h \
 	src/dev/oracle_attn.c \

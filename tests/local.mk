@@ -29,6 +29,17 @@ tests_test_cpu_gemm_SOURCES = tests/test_cpu_gemm.c tests/twin.h
 tests_test_cpu_gemm_LDADD = $(TEST_LIBS)
 TESTS += tests/test_cpu_gemm
 
+check_PROGRAMS += tests/test_device
+tests_test_device_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
+	tests/harness.c tests/harness.h tests/tensors.h tests/test_device.c
+tests_test_device_LDADD = $(TEST_LIBS)
+TESTS += tests/test_device
+
+check_PROGRAMS += tests/test_dry
+tests_test_dry_SOURCES = tests/test_dry.c
+tests_test_dry_LDADD = $(TEST_LIBS)
+TESTS += tests/test_dry
+
 check_PROGRAMS += tests/test_golden_ops
 tests_test_golden_ops_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
 	tests/golden_read.c tests/golden_read.h tests/test_golden_ops.c

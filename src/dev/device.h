@@ -184,8 +184,8 @@ struct voco_device {
                   Y vmax);
     void (*ema)(struct voco_ctx *ctx, double momentum, X student, Y teacher);
 
-    /* ---- what an entry will push on temp, in bytes; x as the entry gets it (for
-     * conv backward: the shape of the forward input) ---- */
+    /* ---- what a conv3d or attn entry pushes on temp, at most, in bytes; x is the
+     * forward input, also for backward.  Others: voco_small_scratch ---- */
     size_t (*conv_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
                              const struct voco_conv *conv, X x);
     size_t (*attn_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
@@ -200,9 +200,13 @@ struct voco_device {
 extern const struct voco_device voco_oracle;
 extern const struct voco_device voco_cpu;
 
-/* *ret: a device that plans for inner: its workspace entries are asked and their bytes
- * pushed on temp, nothing is computed, data are never touched (downloads give zeros). */
-void voco_dry_device(const struct voco_device *inner, struct voco_device *ret);
+/* What an entry other than conv3d_* and attn_* may push on temp, where cols is the last
+ * dimension of its first tensor: partial sums per thread or per piece of rows. */
+static inline size_t
+voco_small_scratch(const struct voco_ctx *ctx, int64_t cols)
+{
+    return ((size_t)4 << 20) + (size_t)(128 + 2 * ctx->threads) * (size_t)cols * 16;
+}
 
 /* Reserve arenas and open the device.  limit: bytes each arena may grow to; planning:
  * the arenas are inaccessible.  threads <= 0: voco_default_threads(). */

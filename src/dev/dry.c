@@ -1,0 +1,182 @@
+/* The planning device: arguments are looked at, elements never. */
+#include "dev/dry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/entries.h"
+
+static struct voco_dry *
+dry_of(const struct voco_ctx *ctx)
+{
+    return (struct voco_dry *)ctx->dev;     /* its first member */
+}
+
+/* Scratch of so many bytes comes and goes. */
+static void
+borrow(struct voco_ctx *ctx, size_t bytes)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+
+    if (!voco_arena_push(&ctx->temp, bytes)) {
+        voco_fail(VOCO_EMEMORY, "the plan needs more than %zu MiB of scratch",
+                  ctx->temp.limit >> 20);
+        voco_ctx_fail(ctx, VOCO_EMEMORY);
+    }
+    voco_arena_release(&ctx->temp, mark);
+}
+
+/* Each weight tensor is packed once, however often it is used. */
+static void
+count_packed(struct voco_ctx *ctx, const struct voco_conv *conv,
+             const struct voco_tensor *x, const struct voco_tensor *w)
+{
+    struct voco_dry *dry = dry_of(ctx);
+
+    if (ctx->err)
+        return;
+    for (int i = 0; i < dry->n; i++)
+        if (dry->weights[i] == w->data)
+            return;
+    if (dry->n == dry->room) {
+        const int room = dry->room ? 2 * dry->room : 64;
+        const void **more = realloc(dry->weights, (size_t)room * sizeof *more);
+
+        if (!more) {
+            voco_fail(VOCO_EMEMORY, "out of memory while planning");
+            voco_ctx_fail(ctx, VOCO_EMEMORY);
+            return;
+        }
+        dry->weights = more;
+        dry->room = room;
+    }
+    dry->weights[dry->n++] = w->data;
+    dry->packed_bytes += dry->inner->conv_packed_bytes(ctx, conv, x);
+}
+
+/* ---- the entries ---- */
+
+/* Uses arguments that an entry has no use for. */
+static void
+ignore(int n, ...)
+{
+    (void)n;
+}
+
+#define DRY(name, parameters, arguments, tensors, operations)                           \
+    static void name(struct voco_ctx *ctx, VOCO_BARE parameters)                        \
+    {                                                                                   \
+        const struct voco_tensor *const list[] = { VOCO_BARE tensors };                 \
+                                                                                        \
+        ignore(0, VOCO_BARE arguments);                                                 \
+        if (ctx->err)                                                                   \
+            return;                                                                     \
+        dry_of(ctx)->flops += (double)(operations);                                     \
+        borrow(ctx, voco_small_scratch(ctx, voco_cols(list[0])));                       \
+    }
+
+VOCO_DEVICE_ENTRIES(DRY)
+
+/* ---- those that do a little more ---- */
+
+static void
+download_zeros(struct voco_ctx *ctx, const struct voco_tensor *x,
+               const struct voco_tensor *host)
+{
+    download(ctx, x, host);
+    memset(host->data, 0, voco_tensor_bytes(host));
+}
+
+static void
+convolve(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv,
+         const struct voco_tensor *x)
+{
+    if (!ctx->err)
+        borrow(ctx, dry_of(ctx)->inner->conv_workspace(ctx, what, conv, x));
+}
+
+static void
+plan_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv,
+                    const struct voco_tensor *x, const struct voco_tensor *w,
+                    const struct voco_tensor *b, const struct voco_tensor *y)
+{
+    conv3d_forward(ctx, conv, x, w, b, y);
+    convolve(ctx, VOCO_WS_CONV_FORWARD, conv, x);
+    count_packed(ctx, conv, x, w);
+}
+
+static void
+plan_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
+                          const struct voco_tensor *dy, const struct voco_tensor *w,
+                          const struct voco_tensor *dx)
+{
+    conv3d_backward_data(ctx, conv, dy, w, dx);
+    convolve(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx);
+    count_packed(ctx, conv, dx, w);
+}
+
+static void
+plan_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
+                             const struct voco_tensor *x, const struct voco_tensor *dy,
+                             const struct voco_tensor *dw, const struct voco_tensor *db)
+{
+    conv3d_backward_weights(ctx, conv, x, dy, dw, db);
+    convolve(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x);
+}
+
+static void
+plan_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win,
+                  const struct voco_tensor *qkv, const struct voco_tensor *qkv_bias,
+                  const struct voco_tensor *table, const struct voco_tensor *y,
+                  const struct voco_tensor *lse)
+{
+    attn_forward(ctx, win, qkv, qkv_bias, table, y, lse);
+    if (!ctx->err)
+        borrow(ctx, dry_of(ctx)->inner->attn_workspace(ctx, VOCO_WS_ATTN_FORWARD, win,
+                                                       qkv));
+}
+
+static void
+plan_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win,
+                   const struct voco_tensor *qkv, const struct voco_tensor *qkv_bias,
+                   const struct voco_tensor *table, const struct voco_tensor *y,
+                   const struct voco_tensor *lse, const struct voco_tensor *dy,
+                   const struct voco_tensor *dqkv, const struct voco_tensor *dqkv_bias,
+                   const struct voco_tensor *dtable)
+{
+    attn_backward(ctx, win, qkv, qkv_bias, table, y, lse, dy, dqkv, dqkv_bias, dtable);
+    if (!ctx->err)
+        borrow(ctx, dry_of(ctx)->inner->attn_workspace(ctx, VOCO_WS_ATTN_BACKWARD, win,
+                                                       qkv));
+}
+
+/* A new entry of the table needs a line in entries.h. */
+#define ONE(...) + 1
+_Static_assert(offsetof(struct voco_device, conv_workspace)
+               - offsetof(struct voco_device, upload)
+               == (0 VOCO_DEVICE_ENTRIES(ONE)) * sizeof(void (*)(void)),
+               "entries.h lists every computing entry of the device table");
+
+#define SET(entry, ...) ret->device.entry = entry;
+
+void
+voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
+{
+    *ret = (struct voco_dry){ .device = *inner, .inner = inner };
+    ret->device.name = "dry";
+    VOCO_DEVICE_ENTRIES(SET)
+    ret->device.download = download_zeros;
+    ret->device.conv3d_forward = plan_conv3d_forward;
+    ret->device.conv3d_backward_data = plan_conv3d_backward_data;
+    ret->device.conv3d_backward_weights = plan_conv3d_backward_weights;
+    ret->device.attn_forward = plan_attn_forward;
+    ret->device.attn_backward = plan_attn_backward;
+}
+
+void
+voco_dry_free(struct voco_dry *dry)
+{
+    free(dry->weights);
+    dry->weights = NULL;
+    dry->n = dry->room = 0;
+}

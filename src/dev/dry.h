@@ -1,0 +1,27 @@
+/*
+ * A device that plans: it computes nothing and never touches data.
+ *
+ * With arenas that nobody may access (voco_ctx_open with planning), the real composition
+ * code runs once, and what the arenas reached is the memory plan.  Scratch that the inner
+ * device would take is asked from its workspace entries; operations are counted.
+ */
+#ifndef VOCO_DEV_DRY_H
+#define VOCO_DEV_DRY_H
+
+#include "dev/device.h"
+
+struct voco_dry {
+    struct voco_device device;          /* first: ctx->dev points to it */
+    const struct voco_device *inner;
+    double flops;                       /* of all calls so far, by the direct method */
+    uint64_t packed_bytes;              /* weights kept in another order */
+    const void **weights;               /* those that are counted in packed_bytes */
+    int n, room;
+};
+
+/* For voco_ctx_open(&ctx, &ret->device, ...); life is the inner device's, so its state is
+ * made and its workspace entries work as usual.  Downloads give zeros. */
+void voco_dry_init(struct voco_dry *ret, const struct voco_device *inner);
+void voco_dry_free(struct voco_dry *dry);           /* accepts {0}; after voco_ctx_close */
+
+#endif
