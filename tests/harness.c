@@ -160,8 +160,8 @@ run_once(const struct voco_device *dev, const struct harness_case *c, bool plann
     c->run(h, c->p);
     ok = ctx.err == VOCO_OK && voco_arena_mark(&ctx.temp) == 0;
     if (!ok)
-        printf("%s: error %d (%s), %zu bytes of scratch not released\n", dev->name, ctx.err,
-               voco_fail_text(), voco_arena_mark(&ctx.temp));
+        printf("%s: error %d (%s), %zu bytes of scratch not released\n", dev->name,
+               ctx.err, voco_fail_text(), voco_arena_mark(&ctx.temp));
     if (!planning)
         ok = guards_are_whole(h) && ok;
     *ret_keep = ctx.keep.peak;

@@ -127,7 +127,8 @@ run_instnorm(struct harness *h, const int64_t *p)
     const struct voco_tensor x = operand(h, -1, 3, SHAPE(p[0], p[1], p[2]));
     const struct voco_tensor residual = operand(h, -1, 1, x);
     const struct voco_tensor *r = p[3] ? &residual : NULL;
-    const struct voco_tensor y = overwritten(h, x), rstd = overwritten(h, SHAPE(p[0], p[2]));
+    const struct voco_tensor y = overwritten(h, x);
+    const struct voco_tensor rstd = overwritten(h, SHAPE(p[0], p[2]));
 
     dev->instnorm_forward(h->ctx, &x, r, slope, 1e-5, &y, &rstd);
     result(h, "y", &y, sum_tolerance(h, p[1]));
@@ -172,7 +173,8 @@ run_layernorm(struct harness *h, const int64_t *p)
     const struct voco_tensor w = operand(h, -1, 2, SHAPE(p[1]));
     const struct voco_tensor b = operand(h, -1, 1, SHAPE(p[1]));
     const struct voco_tensor y = overwritten(h, x), mean = overwritten(h, SHAPE(p[0]));
-    const struct voco_tensor rstd = overwritten(h, SHAPE(p[0])), dy = operand(h, -1, 1, x);
+    const struct voco_tensor rstd = overwritten(h, SHAPE(p[0]));
+    const struct voco_tensor dy = operand(h, -1, 1, x);
     const struct voco_tensor dx = overwritten(h, x), dw = added_to(h, w);
     const struct voco_tensor db = added_to(h, b);
     const bool affine = p[2] != 0;
@@ -283,8 +285,9 @@ run_merge(struct harness *h, const int64_t *p)
     };
     const struct voco_device *dev = h->ctx->dev;
     const struct voco_tensor x = operand(h, -1, 1, SHAPE(p[0], p[1], p[2], p[3], p[4]));
-    const struct voco_tensor y = overwritten(h, SHAPE(p[0], (p[1] + 1) / 2, (p[2] + 1) / 2,
-                                                      (p[3] + 1) / 2, 8 * p[4]));
+    const int64_t half[3] = { (p[1] + 1) / 2, (p[2] + 1) / 2, (p[3] + 1) / 2 };
+    const struct voco_tensor y = overwritten(h, SHAPE(p[0], half[0], half[1], half[2],
+                                                      8 * p[4]));
     const struct voco_tensor dy = operand(h, -1, 1, y), dx = overwritten(h, x);
 
     dev->merge_forward(h->ctx, &x, fixed, &y);
@@ -364,7 +367,8 @@ static void
 run_slabs(struct harness *h, const int64_t *p)
 {
     const struct voco_adamw o = { .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
-                                  .weight_decay = 1e-2, .amsgrad = p[1] != 0, .step = p[2] };
+                                  .weight_decay = 1e-2, .amsgrad = p[1] != 0,
+                                  .step = p[2] };
     const struct voco_device *dev = h->ctx->dev;
     const struct voco_tensor g = operand(h, -1, 1, SHAPE(p[0])), w = operand(h, -1, 1, g);
     const struct voco_tensor m = operand(h, -1, 1, g), v = operand(h, 0.01, 1, g);

@@ -22,6 +22,6 @@ struct voco_dry {
 /* For voco_ctx_open(&ctx, &ret->device, ...); life is the inner device's, so its state is
  * made and its workspace entries work as usual.  Downloads give zeros. */
 void voco_dry_init(struct voco_dry *ret, const struct voco_device *inner);
-void voco_dry_free(struct voco_dry *dry);           /* accepts {0}; after voco_ctx_close */
+void voco_dry_free(struct voco_dry *dry);       /* accepts {0}; after voco_ctx_close */
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "dev/device.h"
 
-/* Forward, data gradient and weight gradient alike; y [.., cout] is the output's shape. */
+/* Forward, data gradient and weight gradient alike; y [.., cout] is the output. */
 double voco_flops_conv(const struct voco_conv *conv, const struct voco_tensor *y);
 
 /* x [.., cin], w [cin,cout,2,2,2] */
