@@ -82,13 +82,14 @@ run(const char *input, const char *folder, const char *log, int *ret_status)
     if (posix_spawn_file_actions_init(&actions) != 0)
         return voco_fail(VOCO_EMEMORY, "no memory to run dcm2niix");
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     failed = posix_spawnp(&child, args[0], &actions, NULL, (char *const *)args, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failed == ENOENT)
-        return voco_fail(VOCO_EFORMAT, "%s: DICOM needs the program dcm2niix, which is not"
-                         " installed (Debian: apt install dcm2niix)", input);
+        return voco_fail(VOCO_EFORMAT, "%s: DICOM needs the program dcm2niix, which is"
+                         " not installed (Debian: apt install dcm2niix)", input);
     if (failed != 0) {
         errno = failed;
         return voco_fail_errno(VOCO_EIO, "dcm2niix cannot be run");
@@ -178,8 +179,8 @@ description(const char *folder, const char *stem)
     json_t *json = json_load_file(path, 0, &where);
 
     if (json == NULL)
-        voco_fail(VOCO_EFORMAT, "dcm2niix wrote no usable description (%s.json: %s)", stem,
-                  where.text);
+        voco_fail(VOCO_EFORMAT, "dcm2niix wrote no usable description (%s.json: %s)",
+                  stem, where.text);
     free(path);
     return json;
 }
@@ -217,8 +218,9 @@ several(const char *input, const char *folder, const struct outputs *o)
         free(list);
         list = longer;
     }
-    voco_fail(VOCO_EFORMAT, "%s: %d series in one folder, expected one; put the wanted one"
-              " in a folder of its own: %s%s", input, o->n, list, o->n > 8 ? "; ..." : "");
+    voco_fail(VOCO_EFORMAT, "%s: %d series in one folder, expected one; put the wanted"
+              " one in a folder of its own: %s%s", input, o->n, list,
+              o->n > 8 ? "; ..." : "");
     free(list);
     return VOCO_EFORMAT;
 }

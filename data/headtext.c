@@ -75,6 +75,12 @@ voco_trim(char *text)
     return text;
 }
 
+static const char *
+skip_blanks(const char *p)
+{
+    return p + strspn(p, BLANKS);
+}
+
 static enum voco_err
 bad_number(const char *path, const char *key, const char *text)
 {
@@ -83,15 +89,16 @@ bad_number(const char *path, const char *key, const char *text)
 }
 
 enum voco_err
-voco_parse_reals(const char *path, const char *key, const char *text, int max, double *out,
-                 int *ret_n)
+voco_parse_reals(const char *path, const char *key, const char *text, int max,
+                 double *out, int *ret_n)
 {
     *ret_n = 0;
-    for (const char *p = text + strspn(text, BLANKS); *p != '\0'; p += strspn(p, BLANKS)) {
+    for (const char *p = skip_blanks(text); *p != '\0'; p = skip_blanks(p)) {
         char *end;
 
         if (*ret_n == max)
-            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d numbers", path, key, max);
+            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d numbers", path, key,
+                             max);
         out[*ret_n] = strtod(p, &end);
         if (end == p || (*end != '\0' && strchr(BLANKS, *end) == NULL))
             return bad_number(path, key, text);
@@ -102,15 +109,16 @@ voco_parse_reals(const char *path, const char *key, const char *text, int max, d
 }
 
 enum voco_err
-voco_parse_ints(const char *path, const char *key, const char *text, int max, int64_t *out,
-                int *ret_n)
+voco_parse_ints(const char *path, const char *key, const char *text, int max,
+                int64_t *out, int *ret_n)
 {
     *ret_n = 0;
-    for (const char *p = text + strspn(text, BLANKS); *p != '\0'; p += strspn(p, BLANKS)) {
+    for (const char *p = skip_blanks(text); *p != '\0'; p = skip_blanks(p)) {
         char *end;
 
         if (*ret_n == max)
-            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d numbers", path, key, max);
+            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d numbers", path, key,
+                             max);
         errno = 0;
         out[*ret_n] = strtoll(p, &end, 10);
         if (end == p || errno != 0 || (*end != '\0' && strchr(BLANKS, *end) == NULL))

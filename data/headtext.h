@@ -30,8 +30,8 @@ char *voco_trim(char *text);
  * VOCO_EFORMAT naming path and key. */
 enum voco_err voco_parse_reals(const char *path, const char *key, const char *text,
                                int max, double *out, int *ret_n);
-enum voco_err voco_parse_ints(const char *path, const char *key, const char *text, int max,
-                              int64_t *out, int *ret_n);
+enum voco_err voco_parse_ints(const char *path, const char *key, const char *text,
+                              int max, int64_t *out, int *ret_n);
 
 /* name as seen from the folder of path; free the result. */
 char *voco_sibling(const char *path, const char *name);

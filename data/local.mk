@@ -8,6 +8,12 @@ libvoco_la_SOURCES += \
 	data/chunk.c \
 	data/chunk.h \
 	data/crop.c \
+	data/datalist.c \
+	data/datalist.h \
+	data/datalist_folder.c \
+	data/datalist_id.c \
+	data/datalist_json.c \
+	data/datalist_text.c \
 	data/dicom.c \
 	data/geometry.h \
 	data/hdf5.c \
@@ -18,6 +24,7 @@ libvoco_la_SOURCES += \
 	data/inventory.h \
 	data/lerp.c \
 	data/lerp.h \
+	data/listing.h \
 	data/loader.c \
 	data/loader.h \
 	data/manifest.c \

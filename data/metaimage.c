@@ -30,8 +30,8 @@ parse_bool(const char *path, const char *key, const char *value, bool *ret)
     else if (strcasecmp(value, "false") == 0 || strcmp(value, "0") == 0)
         *ret = false;
     else
-        return voco_fail(VOCO_EFORMAT, "%s: %s = %.40s, expected True or False", path, key,
-                         value);
+        return voco_fail(VOCO_EFORMAT, "%s: %s = %.40s, expected True or False", path,
+                         key, value);
     return VOCO_OK;
 }
 
@@ -147,8 +147,8 @@ choose_element(const char *path, const struct metaimage *m, struct voco_source *
             src->element = TYPE[i].element;
             return VOCO_OK;
         }
-    return voco_fail(VOCO_EFORMAT, "%s: ElementType is %.40s, expected MET_SHORT, MET_FLOAT"
-                     " or another number type", path,
+    return voco_fail(VOCO_EFORMAT, "%s: ElementType is %.40s, expected MET_SHORT,"
+                     " MET_FLOAT or another number type", path,
                      m->type != NULL ? m->type : "missing");
 }
 
@@ -174,8 +174,8 @@ expect_count(const char *path, const char *key, int n, int64_t want)
 {
     if (n == 0 || n == want)
         return VOCO_OK;
-    return voco_fail(VOCO_EFORMAT, "%s: %s has %d numbers, expected %" PRId64, path, key, n,
-                     want);
+    return voco_fail(VOCO_EFORMAT, "%s: %s has %d numbers, expected %" PRId64, path, key,
+                     n, want);
 }
 
 /* Row i of TransformMatrix is the direction of axis i, in LPS; turning the first two
@@ -183,7 +183,8 @@ expect_count(const char *path, const char *key, int n, int64_t want)
 static enum voco_err
 choose_affine(const char *path, const struct metaimage *m, struct voco_source *src)
 {
-    const double *spacing = m->n_spacing > 0 ? m->spacing : m->n_size > 0 ? m->size : NULL;
+    const double *spacing = m->n_spacing > 0 ? m->spacing
+        : m->n_size > 0 ? m->size : NULL;
     enum voco_err err;
 
     if ((err = expect_count(path, "ElementSpacing", m->n_spacing, m->ndims)) != VOCO_OK ||
@@ -193,7 +194,7 @@ choose_affine(const char *path, const struct metaimage *m, struct voco_source *s
                             m->ndims * m->ndims)) != VOCO_OK)
         return err;
     if (spacing == NULL)
-        voco_warn("%s: no ElementSpacing: 1 mm assumed, as the format says", path);
+        voco_note("%s: no ElementSpacing: 1 mm assumed, as the format says", path);
     for (int i = 0; i < 3; i++) {
         const double turn = i < 2 ? -1 : 1;
 
@@ -204,8 +205,8 @@ choose_affine(const char *path, const struct metaimage *m, struct voco_source *s
         }
         src->affine[i][3] = m->n_offset == 0 ? 0 : turn * m->offset[i];
         if (spacing != NULL && !(spacing[i] > 0))
-            return voco_fail(VOCO_EFORMAT, "%s: spacing along %c is %g, expected more than"
-                             " 0 mm", path, "xyz"[i], spacing[i]);
+            return voco_fail(VOCO_EFORMAT, "%s: spacing along %c is %g, expected more"
+                             " than 0 mm", path, "xyz"[i], spacing[i]);
     }
     src->affine[3][3] = 1;
     return VOCO_OK;
@@ -229,8 +230,8 @@ choose_place(const struct voco_headtext *t, const struct metaimage *m,
         return voco_fail(VOCO_EFORMAT, "%s: ElementDataFile has no value", t->path);
     src->path = voco_sibling(t->path, m->file);
     if (!voco_file_exists(src->path))
-        return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not there",
-                         t->path, src->path);
+        return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not"
+                         " there", t->path, src->path);
     if (m->header_bytes < -1 || (m->header_bytes == -1 && m->compressed))
         return voco_fail(VOCO_EFORMAT, "%s: HeaderSize is %" PRId64 "%s", t->path,
                          m->header_bytes, m->compressed ? " with compressed data" : "");
@@ -255,7 +256,7 @@ voco_metaimage_parse(const char *path, struct voco_source *ret)
         (err = choose_affine(path, &m, ret)) == VOCO_OK)
         err = choose_place(&t, &m, ret);
     if (err == VOCO_OK && (m.slope != 1 || m.inter != 0))
-        voco_warn("%s: ElementToIntensityFunction is not applied, as in ITK", path);
+        voco_note("%s: ElementToIntensityFunction is not applied, as in ITK", path);
     voco_headtext_close(&t);
     return err;
 }

@@ -120,7 +120,7 @@ static enum voco_err
 recognise(const char *path, struct voco_stream *s, unsigned char h[NIFTI2_BYTES],
           struct fields *f, struct nifti *n)
 {
-    enum voco_err err = voco_stream_read(s, h, NIFTI1_BYTES);
+    enum voco_err err = voco_stream_read(s, h, 4);
     const char *magic;
 
     if (err != VOCO_OK)
@@ -134,8 +134,7 @@ recognise(const char *path, struct voco_stream *s, unsigned char h[NIFTI2_BYTES]
         return voco_fail(VOCO_EFORMAT, "%s: not a NIfTI file: it begins with %02x %02x"
                          " %02x %02x, expected the header size 348 or 540", path, h[0],
                          h[1], h[2], h[3]);
-    if (n->two)
-        err = voco_stream_read(s, h + NIFTI1_BYTES, NIFTI2_BYTES - NIFTI1_BYTES);
+    err = voco_stream_read(s, h + 4, (n->two ? NIFTI2_BYTES : NIFTI1_BYTES) - 4);
     if (err != VOCO_OK)
         return err;
     magic = (const char *)h + (n->two ? 4 : 344);
@@ -174,8 +173,8 @@ choose_element(const char *path, const struct nifti *n, struct voco_source *src)
                              " voxel", path, TYPE[i].name);
         src->element = (enum voco_element)TYPE[i].element;
         if (n->bitpix != 0 && n->bitpix != 8 * voco_element_bytes(src->element))
-            return voco_fail(VOCO_EFORMAT, "%s: the header contradicts itself: datatype %d"
-                             " (%s) with bitpix %d", path, n->datatype, TYPE[i].name,
+            return voco_fail(VOCO_EFORMAT, "%s: the header contradicts itself: datatype"
+                             " %d (%s) with bitpix %d", path, n->datatype, TYPE[i].name,
                              n->bitpix);
         return VOCO_OK;
     }
@@ -195,8 +194,8 @@ choose_sizes(const char *path, const struct nifti *n, struct voco_source *src)
             return voco_fail(VOCO_EFORMAT, "%s: dim[%d] is %" PRId64 ", expected at least"
                              " 1", path, i, n->dim[i]);
     if (rank >= 4 && n->dim[4] > 1)
-        return voco_fail(VOCO_EFORMAT, "%s: 4-D with %" PRId64 " time points, expected one;"
-                         " split it first", path, n->dim[4]);
+        return voco_fail(VOCO_EFORMAT, "%s: 4-D with %" PRId64 " time points, expected"
+                         " one; split it first", path, n->dim[4]);
     for (int i = 5; i <= rank; i++)
         if (n->dim[i] > 1)
             return voco_fail(VOCO_EFORMAT, "%s: %" PRId64 " values a voxel (dim[%d]),"
@@ -223,8 +222,8 @@ qform_affine(const char *path, const struct nifti *n, double affine[4][4])
     };
 
     if (!(rest > -3 * 1.1920929e-7))        /* three f32 epsilons, as nibabel */
-        return voco_fail(VOCO_EFORMAT, "%s: qform quaternion (%g, %g, %g) is longer than 1",
-                         path, b, c, d);
+        return voco_fail(VOCO_EFORMAT, "%s: qform quaternion (%g, %g, %g) is longer than"
+                         " 1", path, b, c, d);
     for (int j = 0; j < 3; j++) {
         const double side = j == 2 && n->pixdim[0] < 0 ? -1 : 1;
 
@@ -301,16 +300,16 @@ choose_place(const char *path, const struct nifti *n, struct voco_source *src)
     const double at = n->single && n->vox_offset == 0 ? first : n->vox_offset;
 
     if (!(at >= first && at < 1099511627776.0) || at != floor(at))
-        return voco_fail(VOCO_EFORMAT, "%s: vox_offset is %g, expected a whole number from"
-                         " %d on", path, n->vox_offset, first);
+        return voco_fail(VOCO_EFORMAT, "%s: vox_offset is %g, expected a whole number"
+                         " from %d on", path, n->vox_offset, first);
     src->skip = (int64_t)at;
     src->path = n->single ? voco_format("%s", path) : image_of(path);
     src->packing = n->single ? VOCO_GUESS
         : strcasecmp(src->path + strlen(src->path) - 3, ".gz") == 0 ? VOCO_PACKED
         : VOCO_PLAIN;                       /* a first voxel may look like gzip */
     if (!n->single && !voco_file_exists(src->path))
-        return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not there",
-                         path, src->path);
+        return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not"
+                         " there", path, src->path);
     return VOCO_OK;
 }
 
@@ -343,13 +342,13 @@ voco_nifti_parse(const char *path, struct voco_source *ret)
         return err;
     if (isfinite(n.slope) && n.slope != 0) {
         if (!isfinite(n.inter))
-            return voco_fail(VOCO_EFORMAT, "%s: scl_inter is %g with scl_slope %g, expected"
-                             " a finite number", path, n.inter, n.slope);
+            return voco_fail(VOCO_EFORMAT, "%s: scl_inter is %g with scl_slope %g,"
+                             " expected a finite number", path, n.inter, n.slope);
         ret->slope = n.slope;
         ret->inter = n.inter;
     }
     if (n.units == 1 || n.units == 3)
-        voco_warn("%s: the header says that lengths are in %s; taken as millimetres, as"
+        voco_note("%s: the header says that lengths are in %s; taken as millimetres, as"
                   " other tools do", path, n.units == 1 ? "metres" : "micrometres");
     return VOCO_OK;
 }

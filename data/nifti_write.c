@@ -120,8 +120,8 @@ voco_volume_write(const char *path, const struct voco_volume *v)
 
     for (int i = 0; i < 3; i++)
         if (v->dim[i] < 1 || v->dim[i] > INT16_MAX)
-            return voco_fail(VOCO_EFORMAT, "%s: size %" PRId64 " along %c, NIfTI-1 holds 1"
-                             " to %d", path, v->dim[i], "xyz"[i], INT16_MAX);
+            return voco_fail(VOCO_EFORMAT, "%s: size %" PRId64 " along %c, NIfTI-1 holds"
+                             " 1 to %d", path, v->dim[i], "xyz"[i], INT16_MAX);
     if (s.packed && deflateInit2(&s.z, 6, Z_DEFLATED, GZIP_WINDOW, 8,
                                  Z_DEFAULT_STRATEGY) != Z_OK)
         return voco_fail(VOCO_EMEMORY, "%s: no memory to deflate", path);

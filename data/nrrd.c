@@ -63,7 +63,7 @@ parse_vector(const char *path, const char *key, const char **p, double out[3])
 static enum voco_err
 parse_directions(const char *path, const char *value, struct nrrd *n)
 {
-    for (const char *p = value + strspn(value, " \t"); *p != '\0'; p += strspn(p, " \t")) {
+    for (const char *p = value; *p != '\0'; p += strspn(p, " \t")) {
         enum voco_err err = VOCO_OK;
 
         if (n->n_axis == DIMS_MAX)
@@ -125,7 +125,8 @@ parse_lines(struct voco_headtext *t, struct nrrd *n)
     enum voco_err err = VOCO_OK;
     bool complete = false;
 
-    if (line == NULL || strncmp(line, "NRRD000", 7) != 0 || line[7] < '1' || line[7] > '5')
+    if (line == NULL || strncmp(line, "NRRD000", 7) != 0 || line[7] < '1' ||
+        line[7] > '5')
         return voco_fail(VOCO_EFORMAT, "%s: NRRD version \"%.12s\", expected NRRD0001 to"
                          " NRRD0005", t->path, line != NULL ? line : "");
     while (err == VOCO_OK && (line = voco_headtext_line(t)) != NULL) {
@@ -179,14 +180,14 @@ choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
         }
     free(barred);
     if (!found)
-        return voco_fail(VOCO_EFORMAT, "%s: type is %.40s, expected short, float or another"
-                         " number type", path, type);
+        return voco_fail(VOCO_EFORMAT, "%s: type is %.40s, expected short, float or"
+                         " another number type", path, type);
     if (voco_element_bytes(src->element) == 1)
         return VOCO_OK;
     if (n->endian == NULL || (strcasecmp(n->endian, "little") != 0 &&
                               strcasecmp(n->endian, "big") != 0))
-        return voco_fail(VOCO_EFORMAT, "%s: endian is %.40s, expected little or big", path,
-                         n->endian != NULL ? n->endian : "missing");
+        return voco_fail(VOCO_EFORMAT, "%s: endian is %.40s, expected little or big",
+                         path, n->endian != NULL ? n->endian : "missing");
     src->big_endian = strcasecmp(n->endian, "big") == 0;
     return VOCO_OK;
 }
@@ -217,7 +218,8 @@ choose_axes(const char *path, const struct nrrd *n, int axis[3])
                              n->dimension, i, n->size[i]);
     }
     if (found != 3)
-        return voco_fail(VOCO_EFORMAT, "%s: %d space directions, expected 3", path, found);
+        return voco_fail(VOCO_EFORMAT, "%s: %d space directions, expected 3", path,
+                         found);
     return VOCO_OK;
 }
 
@@ -243,8 +245,8 @@ choose_space(const char *path, const char *space, double turn[3])
             memcpy(turn, SPACE[i].turn, sizeof SPACE[i].turn);
             return VOCO_OK;
         }
-    return voco_fail(VOCO_EFORMAT, "%s: space is %.60s, expected RAS, LAS or LPS (or their"
-                     " long names)", path, space);
+    return voco_fail(VOCO_EFORMAT, "%s: space is %.60s, expected RAS, LAS or LPS (or"
+                     " their long names)", path, space);
 }
 
 static enum voco_err
@@ -259,7 +261,7 @@ choose_affine(const char *path, const struct nrrd *n, struct voco_source *src)
     if (err != VOCO_OK)
         return err;
     if (n->n_axis == 0 && n->n_spacing == 0)
-        voco_warn("%s: neither space directions nor spacings: 1 mm assumed", path);
+        voco_note("%s: neither space directions nor spacings: 1 mm assumed", path);
     for (int j = 0; j < 3; j++) {
         src->dim[j] = n->size[axis[j]];
         for (int i = 0; i < 3; i++) {

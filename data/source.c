@@ -80,8 +80,8 @@ voco_affine_check(const char *path, double affine[4][4])
                        a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
                        a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
     if (!(fabs(det) > 1e-4 * length[0] * length[1] * length[2]))
-        return voco_fail(VOCO_EFORMAT, "%s: singular affine: the three axes lie in a plane"
-                         " (determinant %g, spacing %g x %g x %g mm)", path, det,
+        return voco_fail(VOCO_EFORMAT, "%s: singular affine: the three axes lie in a"
+                         " plane (determinant %g, spacing %g x %g x %g mm)", path, det,
                          length[0], length[1], length[2]);
     return VOCO_OK;
 }

@@ -132,14 +132,14 @@ inflate_some(struct voco_stream *s)
     if (err != VOCO_OK)
         return err;
     if (s->z->avail_in == 0)
-        return voco_fail(VOCO_EFORMAT, "%s: truncated: the compressed data stop after %lld"
-                         " bytes (inflated) without their checksum", s->path,
+        return voco_fail(VOCO_EFORMAT, "%s: truncated: the compressed data stop after"
+                         " %lld bytes (inflated) without their checksum", s->path,
                          (long long)s->position);
     const int result = inflate(s->z, Z_NO_FLUSH);
     s->position += had - s->z->avail_out;
     switch (result) {
     case Z_OK:
-    case Z_BUF_ERROR:                       /* wants more input: the next round brings it */
+    case Z_BUF_ERROR:                       /* more input comes in the next round */
         return VOCO_OK;
     case Z_STREAM_END:
         return next_member(s);

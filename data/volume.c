@@ -152,14 +152,14 @@ recognise(const char *path, enum kind *ret)
     if (*ret == KIND_UNKNOWN)
         *ret = kind_of_name(path);              /* its reader says what is wrong */
     if (*ret == KIND_DICOM_FILE)
-        return voco_fail(VOCO_EFORMAT, "%s: one DICOM file; give the folder that holds the"
-                         " series", path);
+        return voco_fail(VOCO_EFORMAT, "%s: one DICOM file; give the folder that holds"
+                         " the series", path);
     if (*ret == KIND_UNKNOWN)
         return voco_fail(VOCO_EFORMAT, "%s: neither the content nor the name is that of a"
                          " volume (NIfTI, MetaImage, NRRD or a DICOM folder)", path);
     if (packed && *ret != KIND_NIFTI)
-        return voco_fail(VOCO_EFORMAT, "%s: a %s file inside gzip is not supported: gunzip"
-                         " it", path, KIND_NAME[*ret]);
+        return voco_fail(VOCO_EFORMAT, "%s: a %s file inside gzip is not supported:"
+                         " gunzip it", path, KIND_NAME[*ret]);
     return VOCO_OK;
 }
 
@@ -184,7 +184,7 @@ header_of(const char *path)
         }
         free(packed);
         free(header);
-        header = voco_format("%s", path);       /* perhaps it is a single file after all */
+        header = voco_format("%s", path);       /* perhaps a single file after all */
     }
     return header;
 }
@@ -218,8 +218,8 @@ open_any(const char *path, struct opened *o)
     if (!voco_is_folder(path))
         return parse_file(path, &o->src);
     if (!voco_is_dicom_folder(path))
-        return voco_fail(VOCO_EFORMAT, "%s: a folder without DICOM files, expected a volume",
-                         path);
+        return voco_fail(VOCO_EFORMAT, "%s: a folder without DICOM files, expected a"
+                         " volume", path);
     err = voco_dicom_convert(path, &o->folder, &file);
     if (err == VOCO_OK && (err = parse_file(file, &o->src)) != VOCO_OK)
         voco_fail_in(err, "%s: after dcm2niix", path);
@@ -248,16 +248,16 @@ voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
     *v = (struct voco_volume){.voxel = NULL};
     for (int i = 0; i < 3; i++)
         if (dim[i] < 1)
-            return voco_fail(VOCO_EFORMAT, "size %" PRId64 " along %c, expected at least 1",
-                             dim[i], "xyz"[i]);
+            return voco_fail(VOCO_EFORMAT, "size %" PRId64 " along %c, expected at least"
+                             " 1", dim[i], "xyz"[i]);
     if (memory > 0 && total > memory)
-        return voco_fail(VOCO_EMEMORY, "%" PRId64 " x %" PRId64 " x %" PRId64 " voxels need"
-                         " %s, this machine has %s", dim[0], dim[1], dim[2],
+        return voco_fail(VOCO_EMEMORY, "%" PRId64 " x %" PRId64 " x %" PRId64 " voxels"
+                         " need %s, this machine has %s", dim[0], dim[1], dim[2],
                          voco_format_bytes(total, need), voco_format_bytes(memory, have));
     v->voxel = malloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2] * sizeof(float));
     if (v->voxel == NULL)
-        return voco_fail(VOCO_EMEMORY, "no memory for %" PRId64 " x %" PRId64 " x %" PRId64
-                         " voxels", dim[0], dim[1], dim[2]);
+        return voco_fail(VOCO_EMEMORY, "no memory for %" PRId64 " x %" PRId64 " x %"
+                         PRId64 " voxels", dim[0], dim[1], dim[2]);
     for (int i = 0; i < 3; i++) {
         v->dim[i] = dim[i];
         v->affine[i][i] = 1;
@@ -298,6 +298,14 @@ voco_volume_nonfinite(const struct voco_volume *v)
     return bad;
 }
 
+/* The voxels' file names itself in its errors: the one asked for goes in front. */
+static void
+name_both(const char *path, const struct voco_source *src, enum voco_err err)
+{
+    if (err != VOCO_OK && strcmp(path, src->path) != 0)
+        voco_fail_in(err, "%s", path);
+}
+
 enum voco_err
 voco_volume_read(const char *path, struct voco_volume *ret_volume)
 {
@@ -306,12 +314,14 @@ voco_volume_read(const char *path, struct voco_volume *ret_volume)
     enum voco_err err = open_any(path, &o);
 
     *ret_volume = (struct voco_volume){.voxel = NULL};
-    if (err == VOCO_OK)
+    if (err == VOCO_OK) {
         err = voco_source_open(&o.src, &s);
-    if (err == VOCO_OK && (err = voco_volume_alloc(ret_volume, o.src.dim)) != VOCO_OK)
-        voco_fail_in(err, "%s", path);
-    if (err == VOCO_OK)
-        err = voco_source_read(&o.src, &s, ret_volume->voxel);
+        if (err == VOCO_OK && (err = voco_volume_alloc(ret_volume, o.src.dim)) != VOCO_OK)
+            voco_fail_in(err, "%s", o.src.path);
+        if (err == VOCO_OK)
+            err = voco_source_read(&o.src, &s, ret_volume->voxel);
+        name_both(path, &o.src, err);
+    }
     if (err == VOCO_OK)
         memcpy(ret_volume->affine, o.src.affine, sizeof o.src.affine);
     else
@@ -329,7 +339,7 @@ voco_volume_describe(const char *path, struct voco_volume_header *ret)
     enum voco_err err = open_any(path, &o);
 
     if (err == VOCO_OK)
-        err = voco_source_open(&o.src, &s);
+        name_both(path, &o.src, err = voco_source_open(&o.src, &s));
     if (err == VOCO_OK) {
         *ret = (struct voco_volume_header){
             .format = o.src.format, .element = voco_element_name(o.src.element),

@@ -76,3 +76,20 @@ check_PROGRAMS += tests/test_loader
 tests_test_loader_SOURCES = tests/store_util.h tests/test_loader.c
 tests_test_loader_LDADD = $(TEST_LIBS)
 TESTS += tests/test_loader
+
+check_PROGRAMS += tests/test_volume
+tests_test_volume_SOURCES = tests/scratch.h tests/test_volume.c tests/volfile.c \
+	tests/volfile.h
+tests_test_volume_LDADD = $(TEST_LIBS)
+TESTS += tests/test_volume
+
+check_PROGRAMS += tests/test_formats
+tests_test_formats_SOURCES = tests/scratch.h tests/test_formats.c tests/volfile.c \
+	tests/volfile.h
+tests_test_formats_LDADD = $(TEST_LIBS)
+TESTS += tests/test_formats
+
+check_PROGRAMS += tests/test_datalist
+tests_test_datalist_SOURCES = tests/scratch.h tests/test_datalist.c
+tests_test_datalist_LDADD = $(TEST_LIBS)
+TESTS += tests/test_datalist

@@ -1,0 +1,206 @@
+/* Inputs of convert as a list of items: what kind an input is.  Ids: datalist_id.c. */
+#include "data/datalist.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "data/headtext.h"
+#include "data/listing.h"
+#include "data/volume.h"
+
+static void
+free_item(struct voco_item *item)
+{
+    for (int i = 0; i < item->n_images; i++)
+        free(item->image[i]);
+    free(item->image);
+    free(item->id);
+    free(item->label);
+    free(item->class_name);
+    free(item->dataset);
+    free(item->problem);
+}
+
+static void
+shrink(struct voco_datalist *l, int n)
+{
+    while (l->n > n)
+        free_item(&l->item[--l->n]);
+    l->n_problems = 0;
+    for (int i = 0; i < n; i++)
+        l->n_problems += l->item[i].problem != NULL;
+}
+
+void
+voco_datalist_free(struct voco_datalist *l)
+{
+    shrink(l, 0);
+    free(l->item);
+    *l = (struct voco_datalist){.n = 0};
+}
+
+static void *
+grown(void *array, size_t n, size_t bytes)
+{
+    array = realloc(array, n * bytes);
+    VOCO_ASSERT(array != NULL);             /* as voco_format: names are small */
+    return array;
+}
+
+void
+voco_datalist_problem(struct voco_datalist *l, struct voco_item *item, char *problem)
+{
+    if (item->problem != NULL) {
+        free(problem);                      /* the first one is enough */
+        return;
+    }
+    item->problem = problem;
+    l->n_problems++;
+}
+
+/* ---- for the readers of lists ---- */
+
+char *
+voco_listing_path(const struct voco_listing *l, const char *name)
+{
+    if (l->options->root == NULL || name[0] == '/')
+        return voco_sibling(l->path, name);
+    return voco_format("%s/%s", l->options->root, name);
+}
+
+void
+voco_listing_channel(struct voco_listing *l, struct voco_item *item, char *image)
+{
+    if (!voco_file_exists(image))
+        voco_datalist_problem(l->list, item, voco_format("%s: no such file", image));
+    item->image = grown(item->image, (size_t)item->n_images + 1, sizeof *item->image);
+    item->image[item->n_images++] = image;
+}
+
+struct voco_item *
+voco_listing_push(struct voco_listing *l, char *image, char *label)
+{
+    struct voco_datalist *list = l->list;
+    struct voco_item *item;
+
+    if (list->n == list->capacity) {
+        list->capacity = list->capacity > 0 ? 2 * list->capacity : 64;
+        list->item = grown(list->item, (size_t)list->capacity, sizeof *list->item);
+    }
+    item = &list->item[list->n++];
+    *item = (struct voco_item){.label = label, .dataset = voco_format("%s", l->dataset)};
+    voco_listing_channel(l, item, image);
+    l->n_labels += label != NULL;
+    if (label != NULL && !voco_file_exists(label)) {
+        item->label = NULL;
+        if (l->n_missing_labels++ == 0)
+            l->missing_label = label;
+        else
+            free(label);
+    }
+    return item;
+}
+
+static const char *
+last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+char *
+voco_stem(const char *path)
+{
+    const char *name = last_name(path);
+
+    return voco_format("%.*s", (int)strlen(name) - voco_volume_ending(name), name);
+}
+
+/* ---- what an input is ---- */
+
+static bool
+ends_in_any(const char *name, const char *const *endings)
+{
+    const size_t n = strlen(name);
+
+    for (; *endings != NULL; endings++) {
+        const size_t m = strlen(*endings);
+
+        if (n > m && strcasecmp(name + n - m, *endings) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The first byte that is no blank, 0 if there is none near the begin. */
+static char
+first_character(const char *path)
+{
+    char head[64] = "";
+    FILE *in = fopen(path, "rb");
+    size_t n = 0;
+
+    if (in != NULL) {
+        n = fread(head, 1, sizeof head - 1, in);
+        fclose(in);
+    }
+    head[n] = '\0';
+    return head[strspn(head, " \t\r\n\xef\xbb\xbf")];
+}
+
+static enum voco_err
+add_any(struct voco_listing *l)
+{
+    static const char *const JSON[] = {".json", NULL};
+    static const char *const CSV[] = {".csv", ".tsv", NULL};
+    static const char *const TEXT[] = {".txt", ".lst", ".list", NULL};
+    struct stat st;
+
+    if (stat(l->path, &st) != 0)
+        return voco_fail_errno(VOCO_EFORMAT, "%s", l->path);
+    if (S_ISDIR(st.st_mode))
+        return voco_listing_folder(l);
+    if (!S_ISREG(st.st_mode))
+        return voco_fail(VOCO_EFORMAT, "%s: neither a file nor a folder", l->path);
+    if (ends_in_any(l->path, JSON))
+        return voco_listing_json(l);
+    if (ends_in_any(l->path, CSV))
+        return voco_listing_csv(l);
+    if (ends_in_any(l->path, TEXT))
+        return voco_listing_text(l);
+    if (voco_volume_ending(l->path) > 0 || voco_volume_sniff(l->path)) {
+        voco_listing_push(l, voco_format("%s", l->path), NULL);
+        return VOCO_OK;
+    }
+    if (first_character(l->path) == '{' || first_character(l->path) == '[')
+        return voco_listing_json(l);
+    return voco_fail(VOCO_EFORMAT, "%s: neither a volume (NIfTI, MetaImage, NRRD, DICOM"
+                     " folder) nor a list (.json, .csv, .txt)", l->path);
+}
+
+enum voco_err
+voco_datalist_add(struct voco_datalist *list, const char *input,
+                  const struct voco_datalist_options *o)
+{
+    const int before = list->n;
+    struct voco_listing l = {
+        .list = list, .options = o, .path = input,
+        .dataset = voco_format("%s", o->dataset != NULL ? o->dataset : "")
+    };
+    const enum voco_err err = add_any(&l);
+
+    if (err != VOCO_OK)
+        shrink(list, before);
+    else if (l.n_missing_labels > 0)
+        voco_warn("%s: %d of %d label files are not there; their images are taken without"
+                  " (first: %s)", input, l.n_missing_labels, l.n_labels, l.missing_label);
+    free(l.dataset);
+    free(l.missing_label);
+    return err;
+}

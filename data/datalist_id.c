@@ -1,0 +1,238 @@
+/* Ids of a list's items: short, unique, the same every time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "data/listing.h"
+
+enum { ID_MAX = 200 };              /* bytes: leaves room for an ending in a file name */
+
+struct named {
+    struct voco_item *item;
+    char *stem;
+    int index, depth;               /* place in the list; parent folders in the id */
+    bool repeats, exhausted;        /* exhausted: no more parents */
+};
+
+/* Bytes of the well-formed UTF-8 sequence at s (not ASCII), 0 if it is none. */
+static int
+utf8_length(const unsigned char *s)
+{
+    const int n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+        : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+
+    for (int i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;                           /* too long, surrogate, beyond U+10FFFF */
+    return n;
+}
+
+/* Letters, digits, . - + _ and UTF-8 stay; anything else becomes _. */
+static void
+clean_id(char *id)
+{
+    unsigned char *s = (unsigned char *)id;
+
+    if (*s == '.')
+        *s = '_';
+    while (*s != '\0') {
+        const int n = *s < 0x80 ? 0 : utf8_length(s);
+        const bool plain = (*s >= '0' && *s <= '9') || (*s >= 'A' && *s <= 'Z') ||
+                           (*s >= 'a' && *s <= 'z') || strchr(".-+_", *s) != NULL;
+
+        if (n == 0 && !plain)
+            *s = '_';
+        s += n > 0 ? n : 1;
+    }
+}
+
+/* stem with `depth` parent folders of path in front, joined by -; NULL when path has
+ * fewer.  "." and empty components do not count. Free the result. */
+static char *
+make_id(const char *path, const char *stem, int depth)
+{
+    char *id = voco_format("%s", stem);
+    const char *slash = strrchr(path, '/'), *end = slash != NULL ? slash + 1 : path;
+
+    while (depth > 0) {
+        const char *begin;
+
+        while (end > path && end[-1] == '/')
+            end--;
+        for (begin = end; begin > path && begin[-1] != '/'; begin--)
+            ;
+        if (begin == end) {
+            free(id);
+            return NULL;
+        }
+        if (!(end - begin == 1 && *begin == '.')) {
+            char *longer = voco_format("%.*s-%s", (int)(end - begin), begin, id);
+
+            free(id);
+            id = longer;
+            depth--;
+        }
+        end = begin;
+    }
+    clean_id(id);
+    return id;
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    const int order = strcmp(x->item->id, y->item->id);
+
+    return order != 0 ? order : x->index - y->index;
+}
+
+static void
+set_id(struct voco_item *item, char *id)
+{
+    free(item->id);
+    item->id = id;
+}
+
+/* Sorts by id and marks those that are not alone; how many. */
+static int
+mark_repeats(struct named *name, int n)
+{
+    int repeats = 0;
+
+    qsort(name, (size_t)n, sizeof *name, by_id);
+    for (int i = 0; i < n; i++) {
+        const char *id = name[i].item->id;
+
+        name[i].repeats = (i > 0 && strcmp(name[i - 1].item->id, id) == 0) ||
+                          (i + 1 < n && strcmp(name[i + 1].item->id, id) == 0);
+        repeats += name[i].repeats;
+    }
+    return repeats;
+}
+
+/* One more parent folder in front of every repeated id; false when none was left. */
+static bool
+lengthen_repeats(struct named *name, int n)
+{
+    bool changed = false;
+
+    for (int i = 0; i < n; i++) {
+        char *id;
+
+        if (!name[i].repeats || name[i].exhausted)
+            continue;
+        id = make_id(name[i].item->image[0], name[i].stem, name[i].depth + 1);
+        name[i].exhausted = id == NULL;
+        if (id == NULL)
+            continue;
+        set_id(name[i].item, id);
+        name[i].depth++;
+        changed = true;
+    }
+    return changed;
+}
+
+/* The last resort, for paths that differ only in bytes that an id cannot have, for very
+ * long ones and for a path listed again: a checksum of the path, started with how often
+ * it came before. */
+static void
+add_checksums(struct named *name, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct voco_item *item = name[i].item;
+        const char *path = item->image[0];
+        int keep = (int)strlen(item->id), earlier = 0;
+
+        if (!name[i].repeats && keep <= ID_MAX)
+            continue;
+        for (int k = i; k-- > 0 && name[k].repeats && name[i].repeats;)
+            earlier += strcmp(name[k].item->image[0], path) == 0;
+        for (keep = keep < ID_MAX - 9 ? keep : ID_MAX - 9; keep > 0 &&
+             ((unsigned char)item->id[keep] & 0xc0) == 0x80; keep--)
+            ;                               /* not inside a character */
+        set_id(item, voco_format("%.*s-%08x", keep, item->id,
+                                 voco_crc32c((uint32_t)earlier, path, strlen(path))));
+        name[i].depth++;
+    }
+}
+
+struct seen {
+    dev_t device;
+    ino_t inode;
+    int index;
+};
+
+static int
+by_inode(const void *a, const void *b)
+{
+    const struct seen *x = a, *y = b;
+
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    if (x->inode != y->inode)
+        return x->inode < y->inode ? -1 : 1;
+    return x->index - y->index;
+}
+
+static void
+find_repeated_files(struct voco_datalist *l)
+{
+    struct seen *seen = calloc((size_t)l->n + 1, sizeof *seen);
+    int n = 0;
+
+    VOCO_ASSERT(seen != NULL);              /* as voco_format: small next to the files */
+    for (int i = 0; i < l->n; i++) {
+        struct stat st;
+
+        if (stat(l->item[i].image[0], &st) == 0)
+            seen[n++] = (struct seen){st.st_dev, st.st_ino, i};
+    }
+    qsort(seen, (size_t)n, sizeof *seen, by_inode);
+    for (int i = 1; i < n; i++)
+        if (seen[i].device == seen[i - 1].device && seen[i].inode == seen[i - 1].inode)
+            voco_datalist_problem(l, &l->item[seen[i].index],
+                        voco_format("%s: listed twice, first as %s",
+                                    l->item[seen[i].index].image[0],
+                                    l->item[seen[i - 1].index].image[0]));
+    free(seen);
+}
+
+enum voco_err
+voco_datalist_finish(struct voco_datalist *l)
+{
+    struct named *name = calloc((size_t)l->n + 1, sizeof *name);
+    enum voco_err err = VOCO_OK;
+
+    VOCO_ASSERT(name != NULL);
+    find_repeated_files(l);
+    for (int i = 0; i < l->n; i++) {
+        struct voco_item *item = &l->item[i];
+
+        name[i] = (struct named){.item = item, .index = i};
+        name[i].stem = item->id != NULL ? item->id : voco_stem(item->image[0]);
+        item->id = make_id(item->image[0], name[i].stem, 0);
+    }
+    while (mark_repeats(name, l->n) > 0 && lengthen_repeats(name, l->n))
+        ;
+    add_checksums(name, l->n);
+    if (mark_repeats(name, l->n) > 0)
+        err = voco_fail(VOCO_EFORMAT, "the input list has names that cannot be told"
+                        " apart");
+    l->n_renamed = 0;
+    for (int i = 0; i < l->n; i++) {
+        l->n_renamed += name[i].depth > 0;
+        free(name[i].stem);
+    }
+    if (l->n_renamed > 0)
+        voco_note("%d of %d file names repeat; their ids have the parent folder in front",
+                  l->n_renamed, l->n);
+    free(name);
+    return err;
+}

@@ -1,0 +1,305 @@
+/* Dataset lists in JSON: Decathlon and nnU-Net v1 (training: [{image, label}]), nnU-Net
+ * v2 (channel_names, file_ending, imagesTr/CASE_0000), arrays of entries. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "data/headtext.h"
+#include "data/listing.h"
+#include "data/volume.h"
+
+enum { LIST_MAX = 1 << 30, CHANNELS_MAX = 64 };
+
+static char *
+class_of(const json_t *entry)
+{
+    const json_t *value = json_object_get(entry, "class");
+
+    if (json_is_string(value))
+        return voco_format("%s", json_string_value(value));
+    if (json_is_integer(value))
+        return voco_format("%lld", (long long)json_integer_value(value));
+    return NULL;
+}
+
+/* nnU-Net v1 lists CASE.nii.gz and keeps CASE_0000.nii.gz; NULL if that is not there. */
+static char *
+first_channel_of(const char *path)
+{
+    const int ending = voco_volume_ending(path), n = (int)strlen(path) - ending;
+    char *channel = voco_format("%.*s_0000%s", n, path, path + n);
+
+    if (voco_file_exists(channel))
+        return channel;
+    free(channel);
+    return NULL;
+}
+
+/* An image as one path or an array of paths; takes label over. */
+static enum voco_err
+push_images(struct voco_listing *l, const char *where, size_t index, const json_t *image,
+            char *label, struct voco_item **ret)
+{
+    const json_t *first = json_is_array(image) ? json_array_get(image, 0) : image;
+    char *path, *channel = NULL;
+
+    if (!json_is_string(first)) {
+        free(label);
+        return voco_fail(VOCO_EFORMAT, "%s: %s[%zu]: expected a path or {\"image\": path,"
+                         " ...}", l->path, where, index);
+    }
+    path = voco_listing_path(l, json_string_value(first));
+    if (!voco_file_exists(path))
+        channel = first_channel_of(path);
+    if (channel == NULL)
+        *ret = voco_listing_push(l, path, label);
+    else {
+        *ret = voco_listing_push(l, channel, label);
+        (*ret)->id = voco_stem(path);
+        free(path);
+    }
+    for (size_t i = 1; json_is_array(image) && i < json_array_size(image); i++) {
+        const char *name = json_string_value(json_array_get(image, i));
+
+        if (name == NULL || i >= CHANNELS_MAX)
+            return voco_fail(VOCO_EFORMAT, "%s: %s[%zu]: image %zu is no path", l->path,
+                             where, index, i);
+        voco_listing_channel(l, *ret, voco_listing_path(l, name));
+    }
+    return VOCO_OK;
+}
+
+/* [{"image": path or paths, "label": path, "class": ...} or path, ...] */
+static enum voco_err
+take_entries(struct voco_listing *l, const char *where, const json_t *entries)
+{
+    enum voco_err err = VOCO_OK;
+
+    if (!json_is_array(entries))
+        return voco_fail(VOCO_EFORMAT, "%s: \"%s\" is no array", l->path, where);
+    for (size_t i = 0; err == VOCO_OK && i < json_array_size(entries); i++) {
+        const json_t *entry = json_array_get(entries, i);
+        const char *label = json_string_value(json_object_get(entry, "label"));
+        struct voco_item *item = NULL;
+
+        err = push_images(l, where, i,
+                          json_is_object(entry) ? json_object_get(entry, "image") : entry,
+                          label != NULL ? voco_listing_path(l, label) : NULL, &item);
+        if (err == VOCO_OK)
+            item->class_name = class_of(entry);
+    }
+    return err;
+}
+
+/* ---- nnU-Net v2 ---- */
+
+/* Bytes of the case in "CASE_0000" + ending and its channel; 0 for other names. */
+static int
+case_bytes(const char *name, const char *ending, int *ret_channel)
+{
+    const size_t n = strlen(name), m = strlen(ending) + 5;
+
+    if (n <= m || strcmp(name + n - strlen(ending), ending) != 0 || name[n - m] != '_')
+        return 0;
+    *ret_channel = 0;
+    for (size_t i = n - m + 1; i < n - m + 5; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return 0;
+        *ret_channel = 10 * *ret_channel + (name[i] - '0');
+    }
+    return (int)(n - m);
+}
+
+static void
+take_case(struct voco_listing *l, const char *set, const char *id, const char *ending,
+          int channels)
+{
+    char *label_name = voco_format("labels%s/%s%s", set, id, ending);
+    char *label = voco_listing_path(l, label_name);
+    struct voco_item *item = NULL;
+
+    if (!voco_file_exists(label)) {             /* test cases have none */
+        free(label);
+        label = NULL;
+    }
+    for (int i = 0; i < channels; i++) {
+        char *name = voco_format("images%s/%s_%04d%s", set, id, i, ending);
+        char *path = voco_listing_path(l, name);
+
+        if (i == 0)
+            item = voco_listing_push(l, path, label);
+        else
+            voco_listing_channel(l, item, path);
+        free(name);
+    }
+    item->id = voco_format("%s", id);
+    free(label_name);
+}
+
+/* All cases of imagesTr or imagesTs, each with all channels.  A case is met at its
+ * channel 0, or at channel 1 if 0 is missing, which is then its problem. */
+static enum voco_err
+take_set(struct voco_listing *l, const char *set, const char *ending, int channels)
+{
+    char *images = voco_format("images%s", set), *folder = voco_listing_path(l, images);
+    char **names = NULL;
+    int n = 0;
+    enum voco_err err = voco_folder_names(folder, &names, &n);
+
+    for (int i = 0; i < n; i++) {
+        int channel = 0;
+        const int bytes = case_bytes(names[i], ending, &channel);
+
+        if (bytes == 0 || channel > 1)
+            continue;
+        char *id = voco_format("%.*s", bytes, names[i]);
+        char *first = voco_format("%s/%s_0000%s", folder, id, ending);
+        if (channel == 0 || !voco_file_exists(first))
+            take_case(l, set, id, ending, channels);
+        free(first);
+        free(id);
+    }
+    voco_names_free(names, n);
+    free(folder);
+    free(images);
+    return err;
+}
+
+/* "dataset": {CASE: {"images": [...], "label": ...}} names the files itself. */
+static enum voco_err
+take_named_cases(struct voco_listing *l, json_t *cases)
+{
+    enum voco_err err = VOCO_OK;
+    const char *id;
+    json_t *entry;
+    size_t i = 0;
+
+    json_object_foreach(cases, id, entry) {
+        const char *label = json_string_value(json_object_get(entry, "label"));
+        struct voco_item *item = NULL;
+
+        err = push_images(l, "dataset", i++, json_object_get(entry, "images"),
+                          label != NULL ? voco_listing_path(l, label) : NULL, &item);
+        if (err != VOCO_OK)
+            break;
+        free(item->id);
+        item->id = voco_format("%s", id);
+    }
+    return err;
+}
+
+static enum voco_err
+take_nnunet2(struct voco_listing *l, json_t *root)
+{
+    const char *ending = json_string_value(json_object_get(root, "file_ending"));
+    const json_t *channel_names = json_object_get(root, "channel_names");
+    const size_t channels = json_object_size(channel_names);
+    json_t *cases = json_object_get(root, "dataset");
+    enum voco_err err;
+
+    if (json_is_object(cases))
+        return take_named_cases(l, cases);
+    if (ending == NULL || ending[0] != '.')
+        return voco_fail(VOCO_EFORMAT, "%s: \"file_ending\" is missing, expected text"
+                         " such as \".nii.gz\"", l->path);
+    if (channels < 1 || channels > CHANNELS_MAX)
+        return voco_fail(VOCO_EFORMAT, "%s: \"channel_names\" has %zu entries, expected 1"
+                         " to %d", l->path, channels, CHANNELS_MAX);
+    err = take_set(l, "Tr", ending, (int)channels);
+    if (err == VOCO_OK && l->options->test_split)
+        err = take_set(l, "Ts", ending, (int)channels);
+    return err;
+}
+
+/* ---- any of them ---- */
+
+static enum voco_err
+take_splits(struct voco_listing *l, const json_t *root)
+{
+    static const struct {
+        const char *name;
+        bool test;
+    } SPLIT[] = {
+        {"training", false}, {"validation", false}, {"test", true}, {"testing", true}
+    };
+    enum voco_err err = VOCO_OK;
+
+    for (size_t i = 0; err == VOCO_OK && i < sizeof SPLIT / sizeof *SPLIT; i++) {
+        const json_t *entries = json_object_get(root, SPLIT[i].name);
+
+        if (entries != NULL && (l->options->test_split || !SPLIT[i].test))
+            err = take_entries(l, SPLIT[i].name, entries);
+    }
+    return err;
+}
+
+/* "name" of the list, else the name of the file or, for dataset.json, of its folder. */
+static void
+name_dataset(struct voco_listing *l, const json_t *root)
+{
+    const char *name = json_string_value(json_object_get(root, "name"));
+    char *full, *slash;
+
+    if (l->options->dataset != NULL)
+        return;
+    free(l->dataset);
+    if (name != NULL && *name != '\0') {
+        l->dataset = voco_format("%s", name);
+        return;
+    }
+    l->dataset = voco_stem(l->path);
+    l->dataset[strcspn(l->dataset, ".")] = '\0';
+    full = realpath(l->path, NULL);
+    if (strcmp(l->dataset, "dataset") == 0 && full != NULL &&
+        (slash = strrchr(full, '/')) != NULL && slash > full) {
+        *slash = '\0';
+        free(l->dataset);
+        l->dataset = voco_format("%s", strrchr(full, '/') + 1);
+    }
+    free(full);
+}
+
+static enum voco_err
+take_root(struct voco_listing *l, json_t *root)
+{
+    const int before = l->list->n;
+    enum voco_err err;
+
+    name_dataset(l, root);
+    if (json_is_array(root))
+        err = take_entries(l, "list", root);
+    else if (json_object_get(root, "training") != NULL ||
+             json_object_get(root, "validation") != NULL)
+        err = take_splits(l, root);
+    else if (json_object_get(root, "channel_names") != NULL)
+        err = take_nnunet2(l, root);
+    else
+        err = voco_fail(VOCO_EFORMAT, "%s: no known list: expected \"training\": [...],"
+                        " \"channel_names\" (nnU-Net) or an array of entries", l->path);
+    if (err == VOCO_OK && l->list->n == before)
+        err = voco_fail(VOCO_EFORMAT, "%s: the list names no volume", l->path);
+    return err;
+}
+
+enum voco_err
+voco_listing_json(struct voco_listing *l)
+{
+    json_error_t where;
+    json_t *root;
+    char *text;
+    size_t n, mark;
+    enum voco_err err = voco_file_read(l->path, LIST_MAX, &text, &n);
+
+    if (err != VOCO_OK)
+        return err;
+    mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;     /* byte order mark */
+    root = json_loadb(text + mark, n - mark, 0, &where);
+    free(text);
+    if (root == NULL)
+        return voco_fail(VOCO_EFORMAT, "%s:%d:%d: wrong JSON: %s", l->path, where.line,
+                         where.column, where.text);
+    err = take_root(l, root);
+    json_decref(root);
+    return err;
+}
