@@ -124,6 +124,16 @@ voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
 
 /* ---- deflate ---- */
 
+const char *
+voco_inflate_name(void)
+{
+#ifdef HAVE_LIBDEFLATE
+    return "libdeflate " LIBDEFLATE_VERSION_STRING;
+#else
+    return zlibVersion();
+#endif
+}
+
 #ifdef HAVE_LIBDEFLATE
 
 struct voco_deflater {

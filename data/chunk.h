@@ -63,6 +63,9 @@ void voco_inflater_free(struct voco_inflater *f);                   /* accepts N
 enum voco_err voco_inflate(struct voco_inflater *f, const void *in, size_t n_in,
                            uint8_t *out, size_t n_raw);
 
+/* What inflates in this build: "libdeflate 1.14" or zlib's version, "1.2.13". */
+const char *voco_inflate_name(void);
+
 /* A box of voxels, inside the volume. */
 struct voco_chunk_box {
     int64_t start[3], size[3];

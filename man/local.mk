@@ -1,5 +1,6 @@
 # Manual pages are mdoc sources, read by groff and mandoc as they are.
 dist_man_MANS += \
 	man/voco-completion.1 \
+	man/voco-doctor.1 \
 	man/voco-plot.1 \
 	man/voco.1

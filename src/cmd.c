@@ -3,6 +3,7 @@
 
 const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_plot,
+    &voco_cmd_doctor,
     &voco_cmd_completion,
     NULL
 };

@@ -3,6 +3,7 @@ voco_SOURCES = \
 	src/cmd.c \
 	src/cmd.h \
 	src/cmd_completion.c \
+	src/cmd_doctor.c \
 	src/cmd_plot.c \
 	src/main.c
 voco_LDADD = libvoco.la
@@ -55,6 +56,8 @@ libvoco_la_SOURCES += \
 	src/dev/oracle_contrast.c \
 	src/dev/oracle_conv.c \
 	src/dev/oracle_norm.c \
+	src/dev/selftest.c \
+	src/dev/selftest.h \
 	src/net/contrast.c \
 	src/net/encoder.c \
 	src/net/encoder.h \
