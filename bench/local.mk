@@ -2,3 +2,5 @@
 EXTRA_PROGRAMS += bench/loader
 bench_loader_SOURCES = bench/loader.c
 bench_loader_LDADD = libvoco.la
+
+EXTRA_DIST += bench/peer/README.md bench/peer/pretrain_step.py

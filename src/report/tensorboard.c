@@ -152,7 +152,7 @@ write_start(struct voco_events *e, int64_t from_step)
 
     put_bytes(&version, 3, "brain.Event:2", 13);
     err = write_event(e, &version);
-    if (err || from_step == 0)
+    if (err)
         return err;
     start = new_event(from_step);
     put_int(&log, 1, 1);
