@@ -3,4 +3,5 @@ dist_man_MANS += \
 	man/voco-completion.1 \
 	man/voco-doctor.1 \
 	man/voco-plot.1 \
+	man/voco-pretrain.1 \
 	man/voco.1
