@@ -18,6 +18,7 @@ static void
 enter(void)
 {
     pthread_mutex_lock(&library);
+    H5dont_atexit();        /* a file that a full disk kept from closing crashes there */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -35,13 +36,19 @@ keep_first(unsigned n, const H5E_error2_t *e, void *user)
     return 0;
 }
 
-/* A sentence from the deepest line of the library's error stack. */
+/* A sentence from the deepest line of the library's error stack; where the system is to
+ * blame, only what the system said. */
 static enum voco_err
 fail(enum voco_err err, const struct voco_h5 *h, const char *what, const char *name)
 {
-    char why[256] = "no reason given";
+    static const char system_says[] = "error message = '";
+    char stack[256] = "no reason given", *why = stack, *said;
 
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, why);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, stack);
+    if ((said = strstr(stack, system_says)) != NULL) {
+        why = said + sizeof system_says - 1;
+        why[strcspn(why, "'")] = '\0';
+    }
     for (char *c = why; *c; c++)
         if ((unsigned char)*c < ' ')
             *c = ' ';
