@@ -88,7 +88,7 @@ voco_orient_header(struct voco_volume *v, const struct voco_orientation *o)
 
         v->dim[j] = dim[p];
         for (int i = 0; i < 3; i++) {
-            v->affine[i][j] = o->flip[j] ? -a[i][p] : a[i][p];
+            v->affine[i][j] = o->flip[j] ? 0 - a[i][p] : a[i][p];   /* no -0 */
             if (o->flip[j])
                 v->affine[i][3] += a[i][p] * (double)(dim[p] - 1);
         }

@@ -38,7 +38,7 @@ unshear(const double a[4][4], const double mm[3], double out[4][4])
     }
     for (int j = 0; j < 3; j++)
         for (int i = 0; i < 3; i++)
-            out[i][j] *= mm[j];
+            out[i][j] = out[i][j] * mm[j] + 0.0;        /* no -0 */
     return true;
 }
 
