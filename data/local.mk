@@ -1,12 +1,16 @@
 libvoco_la_SOURCES += \
 	data/affine.c \
 	data/affine.h \
+	data/anatomy.c \
+	data/anatomy.h \
 	data/augment.c \
 	data/augment.h \
 	data/block.c \
 	data/block.h \
 	data/chunk.c \
 	data/chunk.h \
+	data/convert.c \
+	data/convert.h \
 	data/crop.c \
 	data/datalist.c \
 	data/datalist.h \
@@ -34,6 +38,8 @@ libvoco_la_SOURCES += \
 	data/nifti_write.c \
 	data/nrrd.c \
 	data/orient.c \
+	data/phantom.c \
+	data/phantom.h \
 	data/preset.c \
 	data/preset.h \
 	data/regrid.c \

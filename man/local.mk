@@ -1,7 +1,9 @@
 # Manual pages are mdoc sources, read by groff and mandoc as they are.
 dist_man_MANS += \
 	man/voco-completion.1 \
+	man/voco-convert.1 \
 	man/voco-doctor.1 \
+	man/voco-phantom.1 \
 	man/voco-plot.1 \
 	man/voco-pretrain.1 \
 	man/voco.1

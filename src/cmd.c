@@ -2,6 +2,8 @@
 #include "cmd.h"
 
 const struct voco_verb *const voco_verbs[] = {
+    &voco_cmd_convert,
+    &voco_cmd_phantom,
     &voco_cmd_plot,
     &voco_cmd_doctor,
     &voco_cmd_completion,

@@ -3,7 +3,9 @@ voco_SOURCES = \
 	src/cmd.c \
 	src/cmd.h \
 	src/cmd_completion.c \
+	src/cmd_convert.c \
 	src/cmd_doctor.c \
+	src/cmd_phantom.c \
 	src/cmd_plot.c \
 	src/main.c
 voco_LDADD = libvoco.la
@@ -21,6 +23,8 @@ libvoco_la_SOURCES += \
 	src/base/machine.h \
 	src/base/opt.c \
 	src/base/opt.h \
+	src/base/parallel.c \
+	src/base/parallel.h \
 	src/base/rng.c \
 	src/base/rng.h \
 	src/base/tensor.c \
@@ -93,4 +97,6 @@ libvoco_la_SOURCES += \
 	src/train/safetensors.c \
 	src/train/safetensors.h \
 	src/train/step.c \
-	src/train/step.h
+	src/train/step.h \
+	src/train/stop.c \
+	src/train/stop.h

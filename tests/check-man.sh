@@ -17,7 +17,7 @@ while read -r verb; do
     fi
     ./voco "$verb" --help | sed -n '
         /^Common options/q
-        s/^  -\(.\), --\([a-z0-9-]*\) *\([^ ]*\).*/\1 \2 \3/p
+        s/^  -\(.\), --\([a-z0-9-]*\) \{0,1\}\([^ ]*\).*/\1 \2 \3/p
         s/^      --\([a-z0-9-]*\) \{0,1\}\([^ ]*\).*/- \1 \2/p' |
         sed 's/ *$//' | sort > "$work/help"
     # .It Fl o , Fl -out Ar STORE        .It Fl -steps Ar N        .It Fl -force

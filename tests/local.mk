@@ -93,3 +93,11 @@ check_PROGRAMS += tests/test_datalist
 tests_test_datalist_SOURCES = tests/scratch.h tests/test_datalist.c
 tests_test_datalist_LDADD = $(TEST_LIBS)
 TESTS += tests/test_datalist
+
+check_PROGRAMS += tests/test_phantom
+tests_test_phantom_SOURCES = tests/test_phantom.c
+tests_test_phantom_LDADD = $(TEST_LIBS)
+TESTS += tests/test_phantom
+
+dist_check_SCRIPTS += tests/cli_convert.sh
+TESTS += tests/cli_convert.sh

@@ -1,0 +1,78 @@
+/*
+ * A list of volumes through the transforms into a store, several at a time.
+ *
+ * Volumes already stored with the same options are left alone, so that a killed convert
+ * goes on where it was.  What cannot be used is rejected with a reason and never stops
+ * the rest; what the disk refuses stops everything and leaves the store as published.
+ */
+#ifndef VOCO_DATA_CONVERT_H
+#define VOCO_DATA_CONVERT_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/datalist.h"
+#include "data/store.h"
+#include "data/transform.h"
+
+struct voco_convert_options {
+    const char *store;                  /* folder */
+    struct voco_store_options element;
+    struct voco_transform transform;
+    const char *preset, *dataset;       /* as the manifest shall say */
+    int channel;                        /* of several images; -1: refuse such items */
+    int threads;
+    int64_t memory_bytes;               /* for all volumes in hand together */
+    const volatile sig_atomic_t *stop;  /* not 0: begin no further volume; may be NULL */
+};
+
+enum voco_fate {
+    VOCO_FATE_PENDING,                  /* not reached */
+    VOCO_FATE_STORED,
+    VOCO_FATE_SKIPPED,                  /* was there already */
+    VOCO_FATE_REJECTED
+};
+
+/* What became of an item. */
+struct voco_outcome {
+    enum voco_fate fate;
+    char *reason;                       /* of a reject, now or earlier; owned */
+};
+
+struct voco_convert_result {
+    struct voco_outcome *outcome;       /* one per item of the list; owned */
+    int n;
+    int64_t stored, skipped, rejected, pending;
+    int64_t voxels;                     /* of the volumes stored now, in the foreground */
+    int64_t below, above;               /* of these, clipped by the window */
+    int64_t outside;                    /* that the element type could not hold */
+    int64_t nonfinite;                  /* replaced */
+    int64_t bytes_read;                 /* size of the files read */
+};
+void voco_convert_result_free(struct voco_convert_result *r);   /* accepts {0} */
+
+/* VOCO_OK also when volumes were rejected or the work was stopped: see the result, which
+ * is to be freed in any case. */
+enum voco_err voco_convert_run(const struct voco_datalist *list,
+                               const struct voco_convert_options *o,
+                               struct voco_convert_result *ret);
+
+/* What would be done with an item: sizes after the transforms and peak memory, from its
+ * header alone.  VOCO_EFORMAT with the reason of a reject. */
+struct voco_convert_plan {
+    int64_t from[3], to[3];
+    double from_mm[3], to_mm[3];
+    double bytes;                       /* of memory at the peak; 0: not known */
+};
+enum voco_err voco_convert_plan(const struct voco_item *item,
+                                const struct voco_convert_options *o,
+                                struct voco_convert_plan *ret);
+
+/* Compares an entry of a store with what the options would make of an item now.  If they
+ * differ, what says how. */
+bool voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
+                       const struct voco_convert_options *o, char *what, size_t what_n);
+
+#endif

@@ -1,0 +1,116 @@
+/* voco phantom: a folder of synthetic CT volumes to try everything with. */
+#include "cmd.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/parallel.h"
+#include "data/phantom.h"
+
+static const char *folder, *label_folder;
+static int64_t count = 1, seed = 1, threads = INT64_MIN;
+static double size[3] = { 192, 192, 112 }, spacing_mm[3] = { 2, 2, 3 };
+
+static const struct voco_opt options[] = {
+    { "output", 'o', VOCO_OPT_FOLDER, &folder, "FOLDER", "where the volumes go" },
+    { "count", 'n', VOCO_OPT_INT, &count, "N", "volumes", 1, 100000 },
+    { "labels", 0, VOCO_OPT_FOLDER, &label_folder, "FOLDER",
+      "label maps with the same names, 1..11 by organ" },
+    { "seed", 0, VOCO_OPT_INT, &seed, "N", "other seed, other patients", 0, 1e18 },
+    { "size", 0, VOCO_OPT_REAL3, size, "X,Y,Z", "voxels", 16, 1024 },
+    { "spacing", 0, VOCO_OPT_REAL3, spacing_mm, "MM", "voxel size, one number or three",
+      0.25, 20 },
+    { "threads", 0, VOCO_OPT_INT, &threads, "N", "volumes at once (default: the cores)",
+      1, 1024 },
+    { NULL }
+};
+
+struct job {
+    struct voco_phantom_options o;
+    struct voco_progress progress;
+    pthread_mutex_t lock;
+    int64_t done;
+};
+
+static enum voco_err
+write_volume(const char *where, int64_t i, const struct voco_volume *v)
+{
+    char *path = voco_format("%s/phantom-%05" PRId64 ".nii.gz", where, i);
+    enum voco_err err = voco_volume_write(path, v);
+
+    free(path);
+    return err;
+}
+
+static enum voco_err
+make_one(int64_t i, void *user)
+{
+    struct job *job = user;
+    struct voco_phantom_options o = job->o;
+    struct voco_volume image, labels = { .voxel = NULL };
+    enum voco_err err;
+
+    o.index = (uint32_t)i;
+    err = voco_phantom_make(&o, &image, label_folder ? &labels : NULL);
+    if (!err && label_folder)
+        err = write_volume(label_folder, i, &labels);
+    if (!err)
+        err = write_volume(folder, i, &image);
+    voco_volume_free(&image);
+    voco_volume_free(&labels);
+    if (!err) {
+        pthread_mutex_lock(&job->lock);
+        voco_progress_show(&job->progress, ++job->done, "volumes");
+        pthread_mutex_unlock(&job->lock);
+    }
+    return err;
+}
+
+static enum voco_err
+run(int argc, char **argv)
+{
+    struct job job = { .o = { .seed = (uint64_t)seed } };
+    enum voco_err err;
+
+    (void)argc;
+    (void)argv;
+    if (!folder)
+        return voco_fail(VOCO_EUSAGE, "-o FOLDER is missing: where the volumes go");
+    for (int i = 0; i < 3; i++) {
+        job.o.dim[i] = (int64_t)size[i];
+        job.o.spacing_mm[i] = spacing_mm[i];
+        if ((double)job.o.dim[i] != size[i])
+            return voco_fail(VOCO_EUSAGE, "--size: %g is not a whole number", size[i]);
+    }
+    err = voco_folder_make(folder);
+    if (!err && label_folder)
+        err = voco_folder_make(label_folder);
+    if (err)
+        return err;
+    pthread_mutex_init(&job.lock, NULL);
+    voco_progress_start(&job.progress, "phantom", 0, count);
+    err = voco_parallel_for(threads > 0 ? (int)threads : voco_default_threads(), count,
+                            make_one, &job);
+    voco_progress_end(&job.progress, "%" PRId64 " volumes", job.done);
+    pthread_mutex_destroy(&job.lock);
+    if (!err)
+        printf("%s: %" PRId64 " phantoms of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels\n"
+               "next: voco convert --preset abdomen -o STORE %s\n", folder, count,
+               job.o.dim[0], job.o.dim[1], job.o.dim[2], folder);
+    return err;
+}
+
+const struct voco_verb voco_cmd_phantom = {
+    .name = "phantom",
+    .summary = "make torso-like CT volumes to try things with",
+    .args = "",
+    .details =
+        "The volumes are phantom-00000.nii.gz and so on, in HU, with the axes that CT\n"
+        "scanners use.  The same seed and number give the same volume everywhere.",
+    .options = options,
+    .run = run
+};

@@ -1,0 +1,117 @@
+/* Phantoms: the same everywhere, a torso inside, labels where they belong; and the
+ * threads that make them. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "data/phantom.h"
+
+#define ck_ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
+
+static const struct voco_phantom_options options = {
+    .seed = 3, .index = 1, .dim = { 80, 76, 60 }, .spacing_mm = { 5, 5, 6 }
+};
+
+START_TEST(the_same_seed_and_number_give_the_same_voxels)
+{
+    struct voco_phantom_options o = options;
+    struct voco_volume a, b, c;
+    const size_t bytes = 80 * 76 * 60 * sizeof *a.voxel;
+
+    ck_ok(voco_phantom_make(&o, &a, NULL));
+    ck_ok(voco_phantom_make(&o, &b, NULL));
+    o.index++;
+    ck_ok(voco_phantom_make(&o, &c, NULL));
+    ck_assert_mem_eq(a.voxel, b.voxel, bytes);
+    ck_assert(memcmp(a.voxel, c.voxel, bytes) != 0);
+    voco_volume_free(&a);
+    voco_volume_free(&b);
+    voco_volume_free(&c);
+}
+END_TEST
+
+START_TEST(every_organ_is_there_in_its_range_of_intensities)
+{
+    static const double range[][2] = {  /* HU of the mean, any contrast phase */
+        [VOCO_PHANTOM_LUNG_RIGHT] = { -950, -650 },
+        [VOCO_PHANTOM_LUNG_LEFT] = { -950, -650 },
+        [VOCO_PHANTOM_HEART] = { 20, 260 }, [VOCO_PHANTOM_LIVER] = { 40, 140 },
+        [VOCO_PHANTOM_SPLEEN] = { 30, 150 }, [VOCO_PHANTOM_KIDNEY_RIGHT] = { 15, 200 },
+        [VOCO_PHANTOM_KIDNEY_LEFT] = { 15, 200 }, [VOCO_PHANTOM_STOMACH] = { -900, 80 },
+        [VOCO_PHANTOM_AORTA] = { -40, 400 }, [VOCO_PHANTOM_SPINE] = { 100, 500 },
+        [VOCO_PHANTOM_BONES] = { 100, 700 }
+    };
+    const int64_t n = options.dim[0] * options.dim[1] * options.dim[2];
+    double sum[VOCO_PHANTOM_BONES + 1] = { 0 };
+    int64_t count[VOCO_PHANTOM_BONES + 1] = { 0 };
+    struct voco_phantom_options o = options;
+    struct voco_volume image, labels;
+
+    o.index = (uint32_t)_i;
+    ck_ok(voco_phantom_make(&o, &image, &labels));
+    for (int64_t i = 0; i < n; i++) {
+        ck_assert(image.voxel[i] >= -1024 && image.voxel[i] <= 3071);
+        ck_assert_float_eq(image.voxel[i], rintf(image.voxel[i]));
+        if (image.voxel[i] > -1024) {       /* seen */
+            sum[(int)labels.voxel[i]] += image.voxel[i];
+            count[(int)labels.voxel[i]]++;
+        }
+    }
+    for (int k = 1; k <= VOCO_PHANTOM_BONES; k++) {
+        const double mean = sum[k] / (double)(count[k] ? count[k] : 1);
+
+        ck_assert_msg(count[k] > 40, "%d: %d voxels of %s", _i, (int)count[k],
+                      voco_phantom_label_name[k]);
+        ck_assert_msg(mean > range[k][0] && mean < range[k][1], "%d: %s has mean %g", _i,
+                      voco_phantom_label_name[k], mean);
+    }
+    ck_assert_double_lt(image.affine[0][0], 0);
+    ck_assert_double_lt(image.affine[1][1], 0);
+    voco_volume_free(&image);
+    voco_volume_free(&labels);
+}
+END_TEST
+
+static enum voco_err
+add_up(int64_t i, void *user)
+{
+    __atomic_fetch_add((int64_t *)user, i + 1, __ATOMIC_RELAXED);
+    return i == 300 ? voco_fail(VOCO_EIO, "item %d fails", (int)i) : VOCO_OK;
+}
+
+START_TEST(threads_do_each_item_once_and_stop_at_a_failure)
+{
+    int64_t sum = 0;
+
+    ck_ok(voco_parallel_for(_i, 300, add_up, &sum));
+    ck_assert_int_eq(sum, 300 * 301 / 2);
+    ck_ok(voco_parallel_for(_i, 0, add_up, &sum));
+    ck_assert_int_eq(sum, 300 * 301 / 2);
+    sum = 0;
+    ck_assert_int_eq(voco_parallel_for(_i, 100000, add_up, &sum), VOCO_EIO);
+    ck_assert_str_eq(voco_fail_text(), "item 300 fails");
+    ck_assert_int_lt(sum, (int64_t)100000 * 100001 / 2);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("phantom");
+    TCase *c = tcase_create("all");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, the_same_seed_and_number_give_the_same_voxels);
+    tcase_add_loop_test(c, every_organ_is_there_in_its_range_of_intensities, 0, 6);
+    tcase_add_loop_test(c, threads_do_each_item_once_and_stop_at_a_failure, 1, 4);
+    suite_add_tcase(s, c);
+    runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
