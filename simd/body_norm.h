@@ -151,18 +151,18 @@ layernorm(const struct voco_layernorm_rows *a)
             dist = v_add(dist, t);
             squares = v_fma(t, t, squares);
         }
-        off = v_sum(dist) * over;
-        centre += off;
+        off = v_sum(dist) * over;               /* of the mean from centre */
         var = v_sum(squares) * over - off * off;
         rstd = 1 / sqrtf(var + a->eps);
         for (j = 0; j < c; j += VW) {
-            vf t = v_mul(v_sub(load_at(x, j, c), v_set(centre)), v_set(rstd));
+            vf t = v_sub(v_sub(load_at(x, j, c), v_set(centre)), v_set(off));
 
+            t = v_mul(t, v_set(rstd));
             if (a->w)
                 t = v_fma(t, load_at(a->w, j, c), load_at(a->b, j, c));
             store_at(y, j, c, t);
         }
-        a->mean[i] = centre;
+        a->mean[i] = centre + off;
         a->rstd[i] = rstd;
     }
 }

@@ -52,6 +52,20 @@ tests_test_grad_SOURCES = tests/gradcheck.c tests/gradcheck.h tests/tensors.h \
 tests_test_grad_LDADD = $(TEST_LIBS)
 TESTS += tests/test_grad
 
+# With SIMDe the AVX-512 kernels run on any machine.
+check_PROGRAMS += tests/test_kernels
+tests_test_kernels_SOURCES = tests/test_kernels.c
+tests_test_kernels_CPPFLAGS = $(AM_CPPFLAGS)
+tests_test_kernels_CFLAGS = $(AM_CFLAGS)
+tests_test_kernels_LDADD = $(TEST_LIBS)
+if HAVE_SIMDE
+tests_test_kernels_SOURCES += simd/avx512.c simd/emulated_avx512.h
+tests_test_kernels_CPPFLAGS += -DVOCO_EMULATE_AVX512
+tests_test_kernels_CFLAGS += -Wno-psabi
+endif
+EXTRA_DIST += simd/emulated_avx512.h
+TESTS += tests/test_kernels
+
 check_PROGRAMS += tests/test_transform
 tests_test_transform_SOURCES = tests/test_transform.c
 tests_test_transform_LDADD = $(TEST_LIBS)

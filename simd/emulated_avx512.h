@@ -1,0 +1,81 @@
+/*
+ * AVX-512 in portable C, for tests of simd/avx512.c where no CPU has it: SIMDe, and the
+ * few operations that SIMDe 0.7.4 lacks.  fma is the real one (a single rounding), since
+ * exp depends on it.
+ */
+#ifndef VOCO_SIMD_EMULATED_AVX512_H
+#define VOCO_SIMD_EMULATED_AVX512_H
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#include <simde/x86/avx512.h>
+#include <simde/x86/fma.h>
+#pragma GCC diagnostic pop
+
+#include <math.h>
+
+#ifndef __mmask16
+#define __mmask16 simde__mmask16
+#endif
+
+static inline simde__m512
+emulated_maskz_loadu_ps(simde__mmask16 mask, const float *p)
+{
+    float x[16] = { 0 };
+
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            x[i] = p[i];
+    return simde_mm512_loadu_ps(x);
+}
+
+static inline void
+emulated_mask_storeu_ps(float *p, simde__mmask16 mask, simde__m512 x)
+{
+    float y[16];
+
+    simde_mm512_storeu_ps(y, x);
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            p[i] = y[i];
+}
+
+static inline simde__m512
+emulated_fmadd_ps(simde__m512 a, simde__m512 b, simde__m512 c)
+{
+    float x[16], y[16], z[16];
+
+    simde_mm512_storeu_ps(x, a);
+    simde_mm512_storeu_ps(y, b);
+    simde_mm512_storeu_ps(z, c);
+    for (int i = 0; i < 16; i++)
+        z[i] = fmaf(x[i], y[i], z[i]);
+    return simde_mm512_loadu_ps(z);
+}
+
+static inline simde__m512d
+emulated_cvtps_pd(simde__m256 x)
+{
+    float y[8];
+    double z[8];
+
+    simde_mm256_storeu_ps(y, x);
+    for (int i = 0; i < 8; i++)
+        z[i] = y[i];
+    return simde_mm512_loadu_pd(z);
+}
+
+#undef _mm512_maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
+#undef _mm512_fmadd_ps
+#undef _mm512_fnmadd_ps
+#undef _mm512_cvtps_pd
+#define _mm512_maskz_loadu_ps(mask, p) emulated_maskz_loadu_ps(mask, p)
+#define _mm512_mask_storeu_ps(p, mask, x) emulated_mask_storeu_ps(p, mask, x)
+#define _mm512_fmadd_ps(a, b, c) emulated_fmadd_ps(a, b, c)
+#define _mm512_fnmadd_ps(a, b, c) \
+    emulated_fmadd_ps(simde_mm512_sub_ps(simde_mm512_set1_ps(-0.0f), a), b, c)
+#define _mm512_cvtps_pd(x) emulated_cvtps_pd(x)
+
+#endif

@@ -1,0 +1,537 @@
+/*
+ * Every kernel of every level that this machine can run against the portable one.
+ *
+ * AVX-512 is also run in emulation where the headers of SIMDe were found.  Every array
+ * ends at a page that nobody may touch, so a tail that reads or writes too much is a
+ * crash, and alignment varies with length.
+ */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "simd/kernels.h"
+
+static const double ulp = 0x1p-23;
+
+/* ---- levels ---- */
+
+static struct voco_kernels ref;
+
+/* The table of level i; false when it cannot run here. */
+static bool
+level(int i, struct voco_kernels *ret)
+{
+    struct voco_isa_choice choice;
+
+    if (i == VOCO_ISA_COUNT) {
+#ifdef VOCO_EMULATE_AVX512
+        voco_kernels_avx512_emulated(ret);
+        return true;
+#else
+        return false;
+#endif
+    }
+    ck_assert_int_eq(voco_kernels_select(voco_isa_name((enum voco_isa)i), ret, &choice), 0);
+    return (int)choice.chosen == i;
+}
+
+enum { LEVELS = VOCO_ISA_COUNT + 1 };
+
+/* ---- arrays that end at a forbidden page ---- */
+
+static struct { void *at; size_t bytes; } mapped[64];
+static int mappings;
+
+static void *
+guarded(size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t room = (bytes + page - 1) / page * page;
+    char *p = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
+
+    ck_assert_ptr_ne(p, MAP_FAILED);
+    ck_assert_int_eq(mprotect(p + room, page, PROT_NONE), 0);
+    ck_assert_int_lt(mappings, 64);
+    mapped[mappings].at = p;
+    mapped[mappings++].bytes = room + page;
+    return p + room - bytes;
+}
+
+static void
+release(void)
+{
+    while (mappings > 0) {
+        mappings--;
+        munmap(mapped[mappings].at, mapped[mappings].bytes);
+    }
+}
+
+/* n numbers, uniform in (low, high), another set for another seed */
+static float *
+uniform(unsigned seed, size_t n, double low, double high)
+{
+    float *x = guarded(n * sizeof *x);
+
+    voco_hash_uniform(seed, "kernels", (int64_t)n, low, high, x);
+    return x;
+}
+
+static float *
+copy(const float *x, size_t n)
+{
+    float *y = guarded(n * sizeof *y);
+
+    memcpy(y, x, n * sizeof *y);
+    return y;
+}
+
+/* |want - got| <= limit[i], or the one limit when there is no array */
+static void
+check_each(const char *what, const struct voco_kernels *k, size_t size, const float *want,
+           const float *got, size_t n, const double *limits, double limit)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double most = limits ? limits[i] : limit;
+
+        ck_assert_msg(fabs((double)want[i] - got[i]) <= most,
+                      "%s, %s, size %zu: element %zu is %.9g, want %.9g, within %.1e", what,
+                      voco_isa_name(k->isa), size, i, got[i], want[i], most);
+    }
+}
+
+static double
+largest(const float *x, size_t n)
+{
+    double top = 0;
+
+    for (size_t i = 0; i < n; i++)
+        top = fmax(top, fabs((double)x[i]));
+    return top;
+}
+
+/* relative to the largest of want; inputs are of the order of 1, so near-zero sums of them
+ * are as good as 0 within some ulp of 1 */
+static void
+check(const char *what, const struct voco_kernels *k, size_t size, const float *want,
+      const float *got, size_t n, double relative)
+{
+    check_each(what, k, size, want, got, n, NULL,
+               relative > 0 ? relative * largest(want, n) + 4 * ulp : 0);
+}
+
+static const size_t sizes[] = { 0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49,
+                                63, 64, 65, 100, 343, 1000 };
+enum { N_SIZE = sizeof sizes / sizeof sizes[0] };
+
+/* ---- flat kernels ---- */
+
+START_TEST(sums_and_products_are_the_same_numbers)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_SIZE; s++) {
+        const size_t n = sizes[s];
+        const float *x = uniform(1, n, -1, 1), *y = uniform(2, n, -1, 1);
+        float *want = copy(y, n), *got = copy(y, n);
+        double sum = 0;
+
+        ref.add(x, want, n);
+        k.add(x, got, n);
+        check("add", &k, n, want, got, n, 0);
+        ref.scale(x, 0.3f, want, n);
+        k.scale(x, 0.3f, got, n);
+        check("scale", &k, n, want, got, n, 0);
+        ref.leaky(x, 0.01f, want, n);
+        k.leaky(x, 0.01f, got, n);
+        check("leaky", &k, n, want, got, n, 0);
+        ref.leaky_grad(x, 0.01f, y, want, n);
+        k.leaky_grad(x, 0.01f, y, got, n);
+        check("leaky_grad", &k, n, want, got, n, 0);
+        for (size_t i = 0; i < n; i++)
+            sum += fabs((double)x[i] * y[i]);
+        ck_assert_double_eq_tol(ref.dot(x, y, n), k.dot(x, y, n),
+                                (double)n * ulp * sum + 1e-30);
+        ck_assert_double_eq_tol(ref.sum_squares(x, n), k.sum_squares(x, n),
+                                0x1p-53 * (double)(n * n + 1));
+        release();
+    }
+}
+END_TEST
+
+START_TEST(exp_is_right_to_two_ulp)
+{
+    enum { N = 20001 };
+    struct voco_kernels k;
+    float *x, *want, *got;
+
+    if (!level(_i, &k))
+        return;
+    x = uniform(1, N, -87.3, 88);
+    x[0] = 0;
+    x[1] = -0.0f;
+    x[2] = 1e-30f;
+    want = guarded(N * sizeof *want);
+    got = guarded(N * sizeof *got);
+    ref.exp(x, want, N);
+    k.exp(x, got, N);
+    for (size_t i = 0; i < N; i++)
+        ck_assert_msg(fabs((double)got[i] - exp(x[i])) <= 2 * ulp * exp(x[i]),
+                      "%s: exp(%.9g) is %.9g, want %.9g", voco_isa_name(k.isa), x[i], got[i],
+                      exp(x[i]));
+    for (int i = 0; i < 4; i++) {       /* too small for a normal number: 0 in the vectors */
+        const float tiny[] = { -88.0f, -104.0f, -1e30f, -INFINITY };
+
+        k.exp(&tiny[i], got, 1);
+        ck_assert_float_le(got[0], 1.2e-38f);
+        ck_assert_float_ge(got[0], 0);
+    }
+    x[0] = NAN;
+    k.exp(x, got, 1);
+    ck_assert(isnan(got[0]));
+    release();
+}
+END_TEST
+
+/* Both tails keep relative accuracy: the exponent -x^2/2 is rounded, nothing cancels. */
+START_TEST(gelu_is_right_in_both_tails)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_SIZE; s++) {
+        const size_t n = sizes[s];
+        float *x = uniform(3, n, -13, 13), *dy = uniform(4, n, -1, 1);
+        float *want = copy(x, n), *got = copy(x, n);
+        double *limit = guarded(n * sizeof *limit);
+
+        if (n > 2)
+            x[0] = x[1] = 0;
+        ref.gelu(x, want, n);
+        k.gelu(x, got, n);
+        for (size_t i = 0; i < n; i++)
+            limit[i] = (5 + 0.5 * x[i] * x[i]) * ulp * fabs((double)want[i]) + 1e-36;
+        check_each("gelu", &k, n, want, got, n, limit, 0);
+        k.gelu(x, x, n);
+        check("gelu in place", &k, n, got, x, n, 0);
+        ref.gelu_grad(want, dy, want, n);
+        k.gelu_grad(got, dy, got, n);
+        check_each("gelu_grad", &k, n, want, got, n, NULL, 8 * ulp);
+        release();
+    }
+}
+END_TEST
+
+START_TEST(adamw_and_ema_agree)
+{
+    const struct voco_adamw_step step = { .decay = 1 - 1e-6f, .beta1 = 0.9f,
+        .one_beta1 = 0.1f, .beta2 = 0.999f, .one_beta2 = 0.001f, .scale = 1e-3f,
+        .rsqrt_bias2 = 31.6f, .eps = 1e-8f };
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_SIZE; s++)
+        for (int amsgrad = 0; amsgrad < 2; amsgrad++) {
+            const size_t n = sizes[s];
+            const float *g = uniform(1, n, -1, 1);
+            float *want[4], *got[4];
+
+            for (unsigned i = 0; i < 4; i++) {      /* w, m, v, vmax */
+                want[i] = uniform(5 + i, n, i < 2 ? -1 : 0, 1);
+                got[i] = copy(want[i], n);
+            }
+            for (int t = 0; t < 2; t++) {
+                ref.adamw(&step, g, want[0], want[1], want[2], amsgrad ? want[3] : NULL, n);
+                k.adamw(&step, g, got[0], got[1], got[2], amsgrad ? got[3] : NULL, n);
+            }
+            for (int i = 0; i < 4; i++)
+                check("adamw", &k, n, want[i], got[i], n, 4 * ulp);
+            ref.ema(0.9f, 0.1f, g, want[0], n);
+            k.ema(0.9f, 0.1f, g, got[0], n);
+            check("ema", &k, n, want[0], got[0], n, 4 * ulp);
+            release();
+        }
+}
+END_TEST
+
+/* ---- rows of channels ---- */
+
+static const size_t channels[] = { 1, 3, 8, 12, 15, 16, 17, 24, 48, 96, 100 };
+static const size_t row_counts[] = { 0, 1, 2, 5, 64, 65, 200 };
+enum { N_CHANNEL = sizeof channels / sizeof channels[0],
+       N_ROWS = sizeof row_counts / sizeof row_counts[0] };
+
+/* Numbers around 100: the mean is large against the spread. */
+START_TEST(moments_survive_a_large_mean)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS; s++) {
+        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL];
+        const float *x = uniform(1, rows * c, 99, 101);
+        double *want = guarded(2 * c * sizeof *want), *got = guarded(2 * c * sizeof *got);
+
+        ref.moments(x, rows, c, want, want + c);
+        k.moments(x, rows, c, got, got + c);
+        for (size_t j = 0; j < c; j++) {
+            ck_assert_double_eq_tol(got[j], want[j], 1e-7 * 100);
+            ck_assert_double_eq_tol(got[c + j], want[c + j], 2e-6 * want[c + j] + 1e-9);
+        }
+        release();
+    }
+}
+END_TEST
+
+START_TEST(norm_of_rows_agrees)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
+        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t n = rows * c;
+        struct voco_norm_rows a = { .rows = rows, .c = c, .slope = 0.01f };
+        float *x = uniform(1, n, -1, 1), *want = guarded(n * sizeof *want);
+
+        a.x = x;
+        a.r = s / N_CHANNEL / N_ROWS ? uniform(2, n, -1, 1) : NULL;
+        a.mean = uniform(3, c, -1, 1);
+        a.rstd = uniform(4, c, 0.5, 2);
+        a.y = want;
+        ref.norm_rows(&a);
+        a.y = x;                                    /* in place */
+        k.norm_rows(&a);
+        check("norm_rows", &k, n, want, x, n, 4 * ulp);
+        release();
+    }
+}
+END_TEST
+
+START_TEST(norm_of_rows_gradient_agrees)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
+        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t n = rows * c;
+        const float slope = s & 1 ? 1 : 0.25f;
+        struct voco_norm_rows_grad a = { .rows = rows, .c = c, .slope = slope };
+        float *want[2], *got[2];
+        double *sum[2];
+
+        a.y = uniform(1, n, -1, 1);
+        a.r = s / N_CHANNEL / N_ROWS ? uniform(2, n, -1, 1) : NULL;
+        a.rstd = uniform(3, c, 0.5, 2);
+        a.mean_g = uniform(4, c, -1, 1);
+        a.mean_gx = uniform(5, c, -1, 1);
+        for (int i = 0; i < 2; i++) {
+            want[i] = uniform(6, n, -1, 1);
+            got[i] = copy(want[i], n);
+            sum[i] = guarded(2 * c * sizeof **sum);
+            memset(sum[i], 0, 2 * c * sizeof **sum);
+            a.dy = want[0];
+            a.sum_g = sum[i];
+            a.sum_gx = sum[i] + c;
+            (i ? k : ref).norm_rows_sums(&a);
+        }
+        for (size_t j = 0; j < 2 * c; j++)
+            ck_assert_double_eq_tol(sum[0][j], sum[1][j],
+                                    (double)(rows + 1) * 8 * ulp);
+        for (int i = 0; i < 2; i++) {
+            a.dx = i ? got[0] : want[0];
+            a.dr = i ? got[1] : want[1];
+            a.dy = a.dr;                            /* dr in place */
+            (i ? k : ref).norm_rows_grad(&a);
+        }
+        check("norm_rows_grad dx", &k, n, want[0], got[0], n, 8 * ulp);
+        check("norm_rows_grad dr", &k, n, want[1], got[1], n, 0);
+        release();
+    }
+}
+END_TEST
+
+START_TEST(layernorm_agrees)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
+        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t n = rows * c;
+        const bool affine = s / N_CHANNEL / N_ROWS;
+        float *want[5], *got[5];        /* y, mean and rstd, dx, dw, db */
+        const float *x = uniform(1, n, 1, 3), *w = uniform(2, c, -1, 1);
+        const float *b = uniform(3, c, -1, 1), *dy = uniform(4, n, -1, 1);
+
+        for (int i = 0; i < 2; i++) {
+            float **out = i ? got : want;
+
+            out[0] = guarded(n * sizeof **out);
+            out[1] = guarded(2 * rows * sizeof **out);
+            out[2] = guarded(n * sizeof **out);
+            out[3] = uniform(5, c, -1, 1);
+            out[4] = uniform(6, c, -1, 1);
+            (i ? k : ref).layernorm(&(struct voco_layernorm_rows){
+                .rows = rows, .c = c, .x = x, .w = affine ? w : NULL,
+                .b = affine ? b : NULL, .eps = 1e-5f, .y = out[0], .mean = out[1],
+                .rstd = out[1] + rows });
+            (i ? k : ref).layernorm_grad(&(struct voco_layernorm_grad){
+                .rows = rows, .c = c, .x = x, .w = affine ? w : NULL, .mean = want[1],
+                .rstd = want[1] + rows, .dy = dy, .dx = out[2],
+                .dw = affine ? out[3] : NULL, .db = affine ? out[4] : NULL });
+        }
+        check("layernorm y", &k, c, want[0], got[0], n, 2e-6);
+        check("layernorm mean, rstd", &k, c, want[1], got[1], 2 * rows, 2e-6);
+        check_each("layernorm_grad dx", &k, c, want[2], got[2], n, NULL,   /* c 1: 0 rstd */
+                   4e-6 * largest(want[2], n) + 4 * ulp * largest(want[1] + rows, rows));
+        check("layernorm_grad dw", &k, c, want[3], got[3], c, 4e-6);
+        check("layernorm_grad db", &k, c, want[4], got[4], c, 4e-6);
+        release();
+    }
+}
+END_TEST
+
+/* ---- attention ---- */
+
+static const struct { size_t rows, keys, head_dim; } tiles[] = {
+    { 1, 1, 1 }, { 1, 2, 4 }, { 5, 7, 5 }, { 12, 16, 16 }, { 13, 17, 16 }, { 25, 33, 8 },
+    { 11, 49, 20 }, { 30, 31, 32 }, { 7, 50, 64 }, { 49, 50, 16 },
+};
+enum { N_TILE = sizeof tiles / sizeof tiles[0] };
+
+static size_t
+round_up(size_t x, size_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+/* A panel of rows [rows,n] with zeros where row >= real or column >= wide. */
+static float *
+panel(unsigned seed, size_t rows, size_t n, size_t real, size_t wide)
+{
+    float *x = uniform(seed, rows * n, -1, 1);
+
+    for (size_t i = 0; i < rows * n; i++)
+        if (i / n >= real || i % n >= wide)
+            x[i] = 0;
+    return x;
+}
+
+START_TEST(attention_of_a_tile_agrees)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_TILE; s++) {
+        const size_t rows = tiles[s].rows, keys = tiles[s].keys, hd = tiles[s].head_dim;
+        const size_t cols = round_up(keys, k.lanes), hr = round_up(hd, k.lanes);
+        struct voco_attn_tile a = { rows, cols, hd, hr };
+        struct voco_attn_grad g = { rows, cols, hd, hr };
+        float *bias = panel(1, rows, cols, rows, keys), *out[2][6];
+
+        for (size_t i = 0; i < rows * cols; i++)
+            if (i % cols >= keys)
+                bias[i] = VOCO_ATTN_NONE;
+        a.bias = g.bias = bias;
+        a.q = g.q = panel(2, rows, hr, rows, hd);
+        a.kt = g.kt = panel(3, hd, cols, hd, keys);
+        a.v = panel(4, cols, hr, keys, hd);
+        g.k = panel(5, cols, hr, keys, hd);
+        g.vt = panel(6, hd, cols, hd, keys);
+        g.dy = panel(7, rows, hr, rows, hd);
+        g.delta = uniform(8, rows, -1, 1);
+        for (int i = 0; i < 2; i++) {
+            const struct voco_kernels *by = i ? &k : &ref;
+
+            out[i][0] = a.y = guarded(rows * hr * sizeof(float));
+            out[i][1] = a.lse = guarded(rows * sizeof(float));
+            a.work = guarded(VOCO_ATTN_ROWS * cols * sizeof(float));
+            by->attn(&a);
+            g.lse = out[0][1];
+            out[i][2] = g.dq = guarded(rows * hr * sizeof(float));
+            out[i][3] = g.dk = guarded(cols * hr * sizeof(float));
+            out[i][4] = g.dv = guarded(cols * hr * sizeof(float));
+            out[i][5] = g.dbias = uniform(9, rows * cols, -1, 1);
+            g.work = guarded(2 * VOCO_ATTN_ROWS * cols * sizeof(float));
+            by->attn_grad(&g);
+        }
+        check("attn y", &k, keys, out[0][0], out[1][0], rows * hr, 2e-6);
+        check("attn lse", &k, keys, out[0][1], out[1][1], rows, 2e-6);
+        check("attn_grad dq", &k, keys, out[0][2], out[1][2], rows * hr, 4e-6);
+        check("attn_grad dk", &k, keys, out[0][3], out[1][3], cols * hr, 4e-6);
+        check("attn_grad dv", &k, keys, out[0][4], out[1][4], cols * hr, 4e-6);
+        check("attn_grad dbias", &k, keys, out[0][5], out[1][5], rows * cols, 4e-6);
+        release();
+    }
+}
+END_TEST
+
+/* ---- choice ---- */
+
+START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
+{
+    struct voco_kernels k;
+    struct voco_isa_choice choice;
+
+    ck_assert_int_eq(voco_kernels_select("avx-512", &k, &choice), -1);
+    ck_assert_int_eq(voco_kernels_select("AVX2", &k, &choice), -1);
+    ck_assert_int_eq(voco_kernels_select("ref", &k, &choice), 0);
+    ck_assert_int_eq(k.isa, VOCO_ISA_REF);
+    ck_assert_ptr_null(choice.note);
+    ck_assert_int_eq(voco_kernels_select(NULL, &k, &choice), 0);
+    ck_assert_int_eq(k.isa, choice.best);
+    ck_assert_ptr_null(choice.note);
+    ck_assert_int_eq(voco_kernels_select("avx512", &k, &choice), 0);
+    ck_assert_int_eq(k.isa, choice.best);
+    ck_assert((choice.note == NULL) == (choice.best == VOCO_ISA_AVX512));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("kernels");
+    TCase *all = tcase_create("levels"), *choice = tcase_create("choice");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    voco_kernels_ref(&ref);
+    tcase_set_timeout(all, 60);
+    tcase_add_loop_test(all, sums_and_products_are_the_same_numbers, 1, LEVELS);
+    tcase_add_loop_test(all, exp_is_right_to_two_ulp, 0, LEVELS);
+    tcase_add_loop_test(all, gelu_is_right_in_both_tails, 1, LEVELS);
+    tcase_add_loop_test(all, adamw_and_ema_agree, 1, LEVELS);
+    tcase_add_loop_test(all, moments_survive_a_large_mean, 1, LEVELS);
+    tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
+    tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
+    suite_add_tcase(s, all);
+    suite_add_tcase(s, choice);
+    srunner_run_all(sr, CK_ENV);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
