@@ -6,7 +6,7 @@
 
 static const struct voco_device *const devices[] = {
     &voco_oracle,
-    /*     &voco_cpu,voco_cpu, when its last stub is gone */
+    &voco_cpu,
 };
 
 enum { DEVICES = sizeof devices / sizeof devices[0] };
