@@ -30,7 +30,7 @@ struct voco_datalist {
     struct voco_item *item;
     int n, capacity;
     int n_problems;
-    int n_renamed;          /* ids that needed parent folders because names repeat */
+    int n_renamed;          /* ids that needed more than the file name */
 };
 
 struct voco_datalist_options {
@@ -49,9 +49,9 @@ enum voco_err voco_datalist_add(struct voco_datalist *l, const char *input,
 
 /*
  * Gives every item its id, once all inputs were added: the file name without its volume
- * ending; where names repeat, as many parent folders in front ("patient1-ct") as make
- * them differ.  Bytes that do not belong in a name become _.  The same file listed
- * again is a problem of the later item.
+ * ending; where names repeat, the ending too ("ct.mha" beside "ct.nii") or as many parent
+ * folders in front ("patient1-ct") as make them differ.  Bytes that do not belong in a
+ * name become _.  The same file listed again is a problem of the later item.
  */
 enum voco_err voco_datalist_finish(struct voco_datalist *l);
 

@@ -14,7 +14,9 @@ struct named {
     struct voco_item *item;
     char *stem;
     int index, depth;               /* place in the list; parent folders in the id */
+    int again;                      /* 2, 3, ...: the same file was listed before */
     bool repeats, exhausted;        /* exhausted: no more parents */
+    bool renamed;                   /* more than the file name was needed */
 };
 
 /* Bytes of the well-formed UTF-8 sequence at s (not ASCII), 0 if it is none. */
@@ -52,13 +54,22 @@ clean_id(char *id)
     }
 }
 
+/* Bytes of path in front of the file name. */
+static size_t
+folder_bytes(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? (size_t)(slash - path) + 1 : 0;
+}
+
 /* stem with `depth` parent folders of path in front, joined by -; NULL when path has
  * fewer.  "." and empty components do not count. Free the result. */
 static char *
 make_id(const char *path, const char *stem, int depth)
 {
     char *id = voco_format("%s", stem);
-    const char *slash = strrchr(path, '/'), *end = slash != NULL ? slash + 1 : path;
+    const char *end = path + folder_bytes(path);
 
     while (depth > 0) {
         const char *begin;
@@ -100,6 +111,35 @@ set_id(struct voco_item *item, char *id)
     item->id = id;
 }
 
+static int
+by_place(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    const size_t n = folder_bytes(x->item->image[0]), m = folder_bytes(y->item->image[0]);
+    const int order = n != m ? (n > m) - (n < m)
+        : strncmp(x->item->image[0], y->item->image[0], n);
+
+    return order != 0 ? order : strcmp(x->stem, y->stem);
+}
+
+/* case.mha beside case.nii: both keep their endings. */
+static void
+keep_telling_endings(struct named *name, int n)
+{
+    qsort(name, (size_t)n, sizeof *name, by_place);
+    for (int i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && by_place(&name[i], &name[end]) == 0; end++)
+            ;
+        for (int k = i; k < end && end - i > 1; k++) {
+            const char *path = name[k].item->image[0];
+
+            free(name[k].stem);
+            name[k].stem = voco_format("%s", path + folder_bytes(path));
+            name[k].renamed = true;
+        }
+    }
+}
+
 /* Sorts by id and marks those that are not alone; how many. */
 static int
 mark_repeats(struct named *name, int n)
@@ -134,32 +174,33 @@ lengthen_repeats(struct named *name, int n)
             continue;
         set_id(name[i].item, id);
         name[i].depth++;
+        name[i].renamed = true;
         changed = true;
     }
     return changed;
 }
 
-/* The last resort, for paths that differ only in bytes that an id cannot have, for very
- * long ones and for a path listed again: a checksum of the path, started with how often
- * it came before. */
+/* The last resort, for paths that differ only in bytes that an id cannot have and for
+ * very long ones: no folders, but a checksum of the path. */
 static void
 add_checksums(struct named *name, int n)
 {
     for (int i = 0; i < n; i++) {
         struct voco_item *item = name[i].item;
         const char *path = item->image[0];
-        int keep = (int)strlen(item->id), earlier = 0;
+        char *id;
+        int keep;
 
-        if (!name[i].repeats && keep <= ID_MAX)
+        if (!name[i].repeats && strlen(item->id) <= ID_MAX)
             continue;
-        for (int k = i; k-- > 0 && name[k].repeats && name[i].repeats;)
-            earlier += strcmp(name[k].item->image[0], path) == 0;
-        for (keep = keep < ID_MAX - 9 ? keep : ID_MAX - 9; keep > 0 &&
-             ((unsigned char)item->id[keep] & 0xc0) == 0x80; keep--)
-            ;                               /* not inside a character */
-        set_id(item, voco_format("%.*s-%08x", keep, item->id,
-                                 voco_crc32c((uint32_t)earlier, path, strlen(path))));
-        name[i].depth++;
+        id = make_id(path, name[i].stem, 0);
+        keep = (int)strlen(id) < ID_MAX - 9 ? (int)strlen(id) : ID_MAX - 9;
+        while (keep > 0 && ((unsigned char)id[keep] & 0xc0) == 0x80)
+            keep--;                         /* not inside a character */
+        set_id(item, voco_format("%.*s-%08x", keep, id,
+                                 voco_crc32c(0, path, strlen(path))));
+        free(id);
+        name[i].renamed = true;
     }
 }
 
@@ -181,8 +222,9 @@ by_inode(const void *a, const void *b)
     return x->index - y->index;
 }
 
+/* name[] is still in the order of the list. */
 static void
-find_repeated_files(struct voco_datalist *l)
+find_repeated_files(struct voco_datalist *l, struct named *name)
 {
     struct seen *seen = calloc((size_t)l->n + 1, sizeof *seen);
     int n = 0;
@@ -195,13 +237,35 @@ find_repeated_files(struct voco_datalist *l)
             seen[n++] = (struct seen){st.st_dev, st.st_ino, i};
     }
     qsort(seen, (size_t)n, sizeof *seen, by_inode);
-    for (int i = 1; i < n; i++)
-        if (seen[i].device == seen[i - 1].device && seen[i].inode == seen[i - 1].inode)
-            voco_datalist_problem(l, &l->item[seen[i].index],
-                        voco_format("%s: listed twice, first as %s",
-                                    l->item[seen[i].index].image[0],
-                                    l->item[seen[i - 1].index].image[0]));
+    for (int i = 1; i < n; i++) {
+        const int index = seen[i].index, before = seen[i - 1].index;
+
+        if (seen[i].device != seen[i - 1].device || seen[i].inode != seen[i - 1].inode)
+            continue;
+        name[index].again = name[before].again > 0 ? name[before].again + 1 : 2;
+        voco_datalist_problem(l, &l->item[index],
+                              voco_format("%s: listed twice, first as %s",
+                                          l->item[index].image[0],
+                                          l->item[before].image[0]));
+    }
     free(seen);
+}
+
+/* What an item is called before it is told apart from others. */
+static char *
+first_stem(const struct named *name)
+{
+    const struct voco_item *item = name->item;
+    char *stem = item->id != NULL ? voco_format("%s", item->id)
+        : voco_stem(item->image[0]);
+
+    if (name->again > 0) {
+        char *longer = voco_format("%s-again%d", stem, name->again);
+
+        free(stem);
+        return longer;
+    }
+    return stem;
 }
 
 enum voco_err
@@ -211,14 +275,14 @@ voco_datalist_finish(struct voco_datalist *l)
     enum voco_err err = VOCO_OK;
 
     VOCO_ASSERT(name != NULL);
-    find_repeated_files(l);
-    for (int i = 0; i < l->n; i++) {
-        struct voco_item *item = &l->item[i];
-
-        name[i] = (struct named){.item = item, .index = i};
-        name[i].stem = item->id != NULL ? item->id : voco_stem(item->image[0]);
-        item->id = make_id(item->image[0], name[i].stem, 0);
-    }
+    for (int i = 0; i < l->n; i++)
+        name[i] = (struct named){.item = &l->item[i], .index = i};
+    find_repeated_files(l, name);
+    for (int i = 0; i < l->n; i++)
+        name[i].stem = first_stem(&name[i]);
+    keep_telling_endings(name, l->n);
+    for (int i = 0; i < l->n; i++)
+        set_id(name[i].item, make_id(name[i].item->image[0], name[i].stem, 0));
     while (mark_repeats(name, l->n) > 0 && lengthen_repeats(name, l->n))
         ;
     add_checksums(name, l->n);
@@ -227,12 +291,12 @@ voco_datalist_finish(struct voco_datalist *l)
                         " apart");
     l->n_renamed = 0;
     for (int i = 0; i < l->n; i++) {
-        l->n_renamed += name[i].depth > 0;
+        l->n_renamed += name[i].renamed;
         free(name[i].stem);
     }
     if (l->n_renamed > 0)
-        voco_note("%d of %d file names repeat; their ids have the parent folder in front",
-                  l->n_renamed, l->n);
+        voco_note("file names repeat: the ids of %d of %d volumes have a folder or the"
+                  " ending too", l->n_renamed, l->n);
     free(name);
     return err;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/affine.h"
+
 enum { SLAB = 16 };             /* z-slices at a time: 16 floats fill a cache line */
 
 static const struct {
@@ -68,17 +70,12 @@ voco_affine_check(const char *path, double affine[4][4])
             if (!isfinite(affine[i][j]))
                 return voco_fail(VOCO_EFORMAT, "%s: affine row %d, column %d is %g,"
                                  " expected a finite number", path, i, j, affine[i][j]);
-    for (int j = 0; j < 3; j++) {
-        length[j] = sqrt(affine[0][j] * affine[0][j] + affine[1][j] * affine[1][j] +
-                         affine[2][j] * affine[2][j]);
+    voco_affine_spacing((const double (*)[4])affine, length);
+    for (int j = 0; j < 3; j++)
         if (!(length[j] > 1e-9 && length[j] < 1e9))
             return voco_fail(VOCO_EFORMAT, "%s: spacing along %c is %g mm, expected more"
                              " than 0", path, "xyz"[j], length[j]);
-    }
-    double (*a)[4] = affine;
-    const double det = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
-                       a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
-                       a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
+    const double det = voco_affine_det((const double (*)[4])affine);
     if (!(fabs(det) > 1e-4 * length[0] * length[1] * length[2]))
         return voco_fail(VOCO_EFORMAT, "%s: singular affine: the three axes lie in a"
                          " plane (determinant %g, spacing %g x %g x %g mm)", path, det,

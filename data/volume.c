@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/affine.h"
 #include "data/source.h"
 
 enum { HEAD = 512 };
@@ -273,18 +274,10 @@ voco_volume_free(struct voco_volume *v)
     *v = (struct voco_volume){.voxel = NULL};
 }
 
-static void
-spacing_of(double affine[4][4], double spacing_mm[3])
-{
-    for (int j = 0; j < 3; j++)
-        spacing_mm[j] = sqrt(affine[0][j] * affine[0][j] + affine[1][j] * affine[1][j] +
-                             affine[2][j] * affine[2][j]);
-}
-
 void
 voco_volume_spacing(const struct voco_volume *v, double spacing_mm[3])
 {
-    spacing_of((double (*)[4])v->affine, spacing_mm);
+    voco_affine_spacing(v->affine, spacing_mm);
 }
 
 int64_t
@@ -347,7 +340,7 @@ voco_volume_describe(const char *path, struct voco_volume_header *ret)
         };
         memcpy(ret->dim, o.src.dim, sizeof ret->dim);
         memcpy(ret->affine, o.src.affine, sizeof ret->affine);
-        spacing_of(ret->affine, ret->spacing_mm);
+        voco_affine_spacing((const double (*)[4])ret->affine, ret->spacing_mm);
     }
     voco_stream_close(&s);
     close_any(&o);

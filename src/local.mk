@@ -5,8 +5,12 @@ voco_SOURCES = \
 	src/cmd_completion.c \
 	src/cmd_convert.c \
 	src/cmd_doctor.c \
+	src/cmd_info.c \
 	src/cmd_phantom.c \
 	src/cmd_plot.c \
+	src/info.h \
+	src/info_data.c \
+	src/info_run.c \
 	src/main.c
 voco_LDADD = libvoco.la
 

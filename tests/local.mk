@@ -6,8 +6,8 @@ AM_TESTS_ENVIRONMENT = \
 	srcdir=$(srcdir); export srcdir;
 
 EXTRA_DIST += tests/golden
-dist_check_SCRIPTS += tests/check-cli.sh tests/check-man.sh tools/check-includes.sh
-TESTS += tests/check-cli.sh tests/check-man.sh tools/check-includes.sh
+dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
+TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 
 check_PROGRAMS += tests/test_base
 tests_test_base_SOURCES = tests/test_base.c

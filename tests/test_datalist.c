@@ -117,6 +117,19 @@ START_TEST(repeated_names_get_their_folders_in_front)
 }
 END_TEST
 
+START_TEST(equal_stems_in_one_folder_keep_their_endings)
+{
+    touch("d/ct.mha");
+    touch("d/ct.nii.gz");
+    touch("e/ct.mha");
+    struct voco_datalist l = add_ok(scratch_folder, &PLAIN);
+    assert_item(&l, 0, "ct.mha", "d/ct.mha", NULL);
+    assert_item(&l, 1, "ct.nii.gz", "d/ct.nii.gz", NULL);
+    assert_item(&l, 2, "ct", "e/ct.mha", NULL);
+    voco_datalist_free(&l);
+}
+END_TEST
+
 START_TEST(ids_are_safe_names_whatever_the_files_are_called)
 {
     touch("d/line\nbreak.nii");
@@ -146,6 +159,7 @@ START_TEST(ids_stay_unique_where_no_folder_helps)
     struct voco_datalist l = add_ok(scratch("d"), &PLAIN);
     ck_assert_int_eq(l.n, 3);
     ck_assert_str_ne(l.item[0].id, l.item[1].id);
+    ck_assert_int_eq(strncmp(l.item[0].id, "a_b-", 4), 0);
     ck_assert_uint_le(strlen(l.item[2].id), 200);
     voco_datalist_free(&l);
 }
@@ -164,8 +178,9 @@ START_TEST(file_listed_twice_is_a_problem_of_the_second_item)
     ck_assert_int_eq(l.n_problems, 2);
     ck_assert_ptr_null(l.item[0].problem);
     ck_assert_ptr_nonnull(strstr(l.item[1].problem, "listed twice"));
-    for (int i = 0; i < 3; i++)
-        ck_assert_str_ne(l.item[i].id, l.item[(i + 1) % 3].id);
+    ck_assert_str_eq(l.item[0].id, "a");
+    ck_assert_str_eq(l.item[1].id, "a-again2");
+    ck_assert_str_eq(l.item[2].id, "a-again3");
     voco_datalist_free(&l);
 }
 END_TEST
@@ -356,6 +371,7 @@ suite(void)
     tcase_add_test(t, single_file_is_one_item_named_after_it);
     tcase_add_test(t, folder_gives_its_volumes_in_order_without_labels_and_hidden_files);
     tcase_add_test(t, repeated_names_get_their_folders_in_front);
+    tcase_add_test(t, equal_stems_in_one_folder_keep_their_endings);
     tcase_add_test(t, ids_are_safe_names_whatever_the_files_are_called);
     tcase_add_test(t, ids_stay_unique_where_no_folder_helps);
     tcase_add_test(t, file_listed_twice_is_a_problem_of_the_second_item);

@@ -1,0 +1,321 @@
+/* voco info about safetensors files, checkpoints and run folders. */
+#include "info.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "data/listing.h"
+#include "report/metrics.h"
+#include "train/safetensors.h"
+
+enum { JSON_MAX = 1 << 24, RECENT = 100 };
+
+/* ---- weights ---- */
+
+static int64_t
+elements(const struct voco_st_tensor *t)
+{
+    int64_t n = 1;
+
+    for (int i = 0; i < t->rank; i++)
+        n *= t->dim[i];
+    return n;
+}
+
+/* The tensor whose name is key or ends in ".key". */
+static const struct voco_st_tensor *
+find_ending(const struct voco_safetensors *st, const char *key)
+{
+    const size_t m = strlen(key);
+
+    for (int i = 0; i < st->n; i++) {
+        const char *name = st->item[i].name;
+        const size_t n = strlen(name);
+
+        if (n >= m && strcmp(name + n - m, key) == 0 &&
+            (n == m || name[n - m - 1] == '.'))
+            return &st->item[i];
+    }
+    return NULL;
+}
+
+/* Numbers of parameters by the first part of the name: backbone, student, teacher.
+ * Integers are index tables, no parameters. */
+static void
+part_rows(struct voco_info *info, const struct voco_safetensors *st)
+{
+    json_t *parts = json_object();
+    char *words = voco_format("%s", ""), count[16];
+    int64_t total = 0, bytes = 0;
+    const char *name;
+    json_t *value;
+
+    for (int i = 0; i < st->n; i++) {
+        const struct voco_st_tensor *t = &st->item[i];
+        const int64_t n = t->type[0] == 'I' || t->type[0] == 'U' ? 0 : elements(t);
+        char *part = voco_format("%.*s", (int)strcspn(t->name, "."), t->name);
+
+        value = json_object_get(parts, part);
+        json_object_set_new(parts, part, json_integer(json_integer_value(value) + n));
+        total += n;
+        bytes += (int64_t)t->bytes;
+        free(part);
+    }
+    json_object_foreach(parts, name, value) {
+        char *longer = voco_format(
+            "%s%s%s %s", words, *words != '\0' ? ", " : "", name,
+            voco_info_count((double)json_integer_value(value), count));
+        free(words);
+        words = longer;
+    }
+    voco_info_row(info, "tensors", json_integer(st->n), NULL);
+    voco_info_row(info, "bytes", json_integer(bytes), NULL);
+    voco_info_row(info, "parameters", json_integer(total), "%" PRId64 " in %d tensors,"
+                  " %s", total, st->n, voco_format_bytes((double)bytes, count));
+    if (json_object_size(parts) <= 12)
+        voco_info_row(info, "parts", parts, "%s", words);
+    else
+        json_decref(parts);
+    free(words);
+}
+
+static void
+tensor_rows(struct voco_info *info, const struct voco_safetensors *st)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < st->n; i++) {
+        const struct voco_st_tensor *t = &st->item[i];
+        char shape[VOCO_ST_RANK_MAX * 24] = "";
+        json_t *one = json_object();
+
+        for (int k = 0; k < t->rank; k++)
+            sprintf(shape + strlen(shape), "%s%" PRId64, k > 0 ? "," : "", t->dim[k]);
+        json_object_set_new(one, "name", voco_info_text(t->name));
+        json_object_set_new(one, "type", voco_info_text(t->type));
+        json_object_set_new(one, "shape", voco_info_ints(t->dim, t->rank));
+        json_array_append_new(list, one);
+        voco_info_row(info, "tensor", NULL, "%-4s [%s] %s", t->type, shape, t->name);
+    }
+    voco_info_row(info, "list", list, NULL);
+}
+
+/* The first convolution tells the feature size, and that it is a Swin UNETR at all. */
+static void
+model_rows(struct voco_info *info, const struct voco_safetensors *st)
+{
+    const struct voco_st_tensor *embed = find_ending(st, "patch_embed.proj.weight");
+    json_t *meta = json_object();
+
+    if (embed != NULL && embed->rank == 5)
+        voco_info_row(info, "feature_size", json_integer(embed->dim[0]),
+                      "%" PRId64 ", %" PRId64 " input channel%s (Swin UNETR encoder%s)",
+                      embed->dim[0], embed->dim[1], embed->dim[1] == 1 ? "" : "s",
+                      find_ending(st, "decoder1.conv_block.conv1.conv.weight") != NULL
+                      ? " and decoder" : "");
+    for (int i = 0; i < st->n_meta; i++) {
+        json_object_set_new(meta, st->meta[i].key, voco_info_text(st->meta[i].value));
+        voco_info_row(info, "note", NULL, "%s = %s", st->meta[i].key, st->meta[i].value);
+    }
+    voco_info_row(info, "metadata", meta, NULL);
+}
+
+enum voco_err
+voco_info_weights(const char *path, const struct voco_info_options *o,
+                  struct voco_info *info)
+{
+    struct voco_safetensors st;
+    const enum voco_err err = voco_st_open(&st, path);
+
+    if (err != VOCO_OK)
+        return err;
+    voco_info_row(info, "kind", json_string("weights"), "safetensors, structure checked");
+    model_rows(info, &st);
+    part_rows(info, &st);
+    if (o->list)
+        tensor_rows(info, &st);
+    voco_st_close(&st);
+    return VOCO_OK;
+}
+
+/* ---- JSON files of ours ---- */
+
+static enum voco_err
+load_json(const char *folder, const char *name, json_t **ret)
+{
+    char *path = voco_format("%s/%s", folder, name), *text;
+    json_error_t where;
+    size_t n;
+    enum voco_err err = voco_file_read(path, JSON_MAX, &text, &n);
+
+    *ret = NULL;
+    if (err == VOCO_OK) {
+        *ret = json_loadb(text, n, 0, &where);
+        free(text);
+        if (*ret == NULL)
+            err = voco_fail(VOCO_EFORMAT, "%s:%d:%d: wrong JSON: %s", path, where.line,
+                            where.column, where.text);
+    }
+    free(path);
+    return err;
+}
+
+/* A row of text for every number, word and truth value, "outer.inner" one level deep. */
+static void
+scalar_rows(struct voco_info *info, const char *prefix, json_t *object)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value) {
+        char *name = voco_format("%s%s%s", prefix, *prefix != '\0' ? "." : "", key);
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+
+        if (json_is_object(value) && *prefix == '\0')
+            scalar_rows(info, key, value);
+        else if (json_is_string(value))
+            voco_info_row(info, "option", NULL, "%s = %s", name,
+                          json_string_value(value));
+        else if (!json_is_null(value) && text != NULL && strlen(text) <= 80)
+            voco_info_row(info, "option", NULL, "%s = %s", name, text);
+        free(text);
+        free(name);
+    }
+}
+
+/* ---- checkpoints ---- */
+
+enum voco_err
+voco_info_checkpoint(const char *path, const struct voco_info_options *o,
+                     struct voco_info *info)
+{
+    char *weights = voco_format("%s/model.safetensors", path), bytes[16];
+    json_t *state;
+    enum voco_err err = load_json(path, "state.json", &state);
+
+    if (err == VOCO_OK) {
+        const json_t *step = json_object_get(state, "step");
+
+        voco_info_row(info, "checkpoint", NULL, "step %" JSON_INTEGER_FORMAT ", %s; `voco"
+                      " verify` checks it to the last byte", json_integer_value(step),
+                      voco_format_bytes(voco_info_folder_bytes(path), bytes));
+        err = voco_info_weights(weights, o, info);
+        voco_info_row(info, "kind", json_string("checkpoint"), NULL);
+        voco_info_row(info, "state", json_incref(state), NULL);
+        if (o->list)
+            scalar_rows(info, "", state);
+    }
+    json_decref(state);
+    free(weights);
+    return err;
+}
+
+/* ---- runs ---- */
+
+static void
+checkpoint_rows(struct voco_info *info, const char *path)
+{
+    json_t *list = json_array();
+    char **names, *words = voco_format("%s", "");
+    int n;
+
+    if (voco_folder_names(path, &names, &n) != VOCO_OK)
+        n = 0;
+    for (int i = 0; i < n; i++) {
+        if (strncmp(names[i], "ckpt-", 5) != 0 || strspn(names[i] + 5, "0123456789") !=
+            strlen(names[i] + 5))
+            continue;
+        char *longer = voco_format("%s%s%s", words, *words != '\0' ? ", " : "", names[i]);
+
+        free(words);
+        words = longer;
+        json_array_append_new(list, voco_info_text(names[i]));
+    }
+    voco_info_row(info, "checkpoints", list, "%s", *words != '\0' ? words : "none yet");
+    free(words);
+    if (n > 0)
+        voco_names_free(names, n);
+}
+
+/* Mean of the finite values among the last ones. */
+static double
+recent_mean(const double *v, int64_t n)
+{
+    double sum = 0;
+    int64_t count = 0;
+
+    for (int64_t i = n > RECENT ? n - RECENT : 0; i < n; i++)
+        if (isfinite(v[i])) {
+            sum += v[i];
+            count++;
+        }
+    return sum / (double)count;
+}
+
+static void
+metric_rows(struct voco_info *info, const char *path)
+{
+    static const char *const NAME[] = {
+        "loss", "intra", "inter", "reg", "position_accuracy", "grad_norm", "lr",
+        "seconds", "gflops", "peak_fraction", "effective_rank"
+    };
+    char *file = voco_format("%s/metrics.jsonl", path);
+    struct voco_history h;
+
+    if (!voco_file_exists(file) || voco_history_read(file, &h) != VOCO_OK) {
+        voco_info_row(info, "steps", json_integer(0), "none logged");
+        free(file);
+        return;
+    }
+    voco_info_row(info, "steps", json_integer(h.n), "%" PRId64 " logged%s", h.n,
+                  h.bad_lines > 0 ? ", some lines unreadable" : "");
+    if (h.n > 0)
+        voco_info_row(info, "last_step", json_integer(h.step[h.n - 1]), NULL);
+    for (size_t i = 0; h.n > 0 && i < sizeof NAME / sizeof *NAME; i++) {
+        const double *v = voco_history_series(&h, NAME[i]);
+
+        if (v == NULL)
+            continue;
+        json_t *row = json_object();
+        json_object_set_new(row, "first", voco_info_real(v[0]));
+        json_object_set_new(row, "last", voco_info_real(v[h.n - 1]));
+        json_object_set_new(row, "recent", voco_info_real(recent_mean(v, h.n)));
+        voco_info_row(info, NAME[i], row, "%.5g at first, %.5g at last, mean of the last"
+                      " %d: %.5g", v[0], v[h.n - 1], h.n < RECENT ? (int)h.n : RECENT,
+                      recent_mean(v, h.n));
+    }
+    voco_history_free(&h);
+    free(file);
+}
+
+enum voco_err
+voco_info_run(const char *path, const struct voco_info_options *o, struct voco_info *info)
+{
+    char *model = voco_format("%s/model.safetensors", path);
+    char *config_file = voco_format("%s/config.json", path);
+    const bool finished = voco_file_exists(model);
+    json_t *config = NULL;
+    enum voco_err err = VOCO_OK;
+
+    if (voco_file_exists(config_file))
+        err = load_json(path, "config.json", &config);
+    if (err == VOCO_OK) {
+        voco_info_row(info, "kind", json_string("run"), "run, %s", finished
+                      ? "finished: model.safetensors is there" : "not finished");
+        voco_info_row(info, "finished", json_boolean(finished), NULL);
+        metric_rows(info, path);
+        checkpoint_rows(info, path);
+        if (o->list)
+            scalar_rows(info, "", config);
+        if (config != NULL)
+            voco_info_row(info, "config", json_incref(config), NULL);
+    }
+    json_decref(config);
+    free(config_file);
+    free(model);
+    return err;
+}
