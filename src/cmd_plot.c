@@ -100,7 +100,8 @@ print_run(const char *folder)
     printf("%s: %lld step%s, the last is %lld", folder, (long long)h.n,
            h.n == 1 ? "" : "s", (long long)h.step[h.n - 1]);
     if (h.bad_lines > 0)
-        printf("; %lld unreadable lines left out", (long long)h.bad_lines);
+        printf("; %lld unreadable line%s left out", (long long)h.bad_lines,
+               h.bad_lines == 1 ? "" : "s");
     printf("\n%-20s %10s %10s %10s %10s\n", "", "first", "last", "least", "most");
     for (int s = 0; s < h.n_series; s++)
         print_series(h.name[s], h.value[s], h.n);
