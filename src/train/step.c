@@ -25,6 +25,7 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     const int bases = 9;
     const int64_t crops = (int64_t)volumes * (sw + bases);
     const int64_t width = voco_encoder_width(&model->encoder), out = model->config.out;
+    const int64_t teacher = model->trained - model->student_at;
     struct voco_arena *a = &step->memory;
     enum voco_err err;
 
@@ -33,8 +34,8 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
                                 .momentum = 0.9, .drop = 0.2 };
     if (step->grouping.kept > groups_of(step))
         step->grouping.kept = groups_of(step);
-    err = voco_arena_init(a, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64) * 8,
-                          ctx->keep.planning);
+    err = voco_arena_init(a, ((size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
+                              + (size_t)teacher) * 8, ctx->keep.planning);
     if (err != VOCO_OK)
         return err;
     step->saved = calloc((size_t)step->grouping.kept, sizeof *step->saved);
@@ -51,6 +52,7 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     step->factor = voco_push(ctx, a, 1, crops);
     step->terms = voco_push(ctx, a, 1, INT64_C(3));
     step->norm = voco_push(ctx, a, 1, INT64_C(1));
+    step->teacher_before = voco_push(ctx, a, 1, teacher);
     return ctx->err;
 }
 
@@ -118,19 +120,32 @@ backward_group(struct voco_step *step, int g, const struct voco_encoder_saved *s
     voco_encoder_backward(step->ctx, &w, &step->model->encoder, saved, &rows);
 }
 
+static struct voco_tensor
+teacher_rows(const struct voco_model *model)
+{
+    return voco_slice(&model->weight, model->trained, model->trained - model->student_at);
+}
+
 static void
 teacher_follows(struct voco_step *step)
 {
     const struct voco_model *model = step->model;
-    const int64_t n = model->trained - model->student_at;
-    const struct voco_tensor student = voco_slice(&model->weight, model->student_at, n);
-    const struct voco_tensor teacher = voco_slice(&model->weight, model->trained, n);
+    const struct voco_tensor teacher = teacher_rows(model);
+    const struct voco_tensor student = voco_slice(&model->weight, model->student_at,
+                                                  teacher.dim[0]);
 
     step->ctx->dev->ema(step->ctx, step->momentum, &student, &teacher);
 }
 
+static bool
+stopping(const struct voco_step *step)
+{
+    return step->stop && *step->stop;
+}
+
+/* Labels, and the factor of each row: 0 where it is dropped; drop is the expected share. */
 static void
-upload_small(struct voco_step *step, const struct voco_step_input *in)
+upload_small(struct voco_step *step, const struct voco_step_input *in, double drop)
 {
     const int crops = voco_step_crops(step);
     struct voco_tensor labels = step->labels, factor = step->factor;
@@ -138,7 +153,7 @@ upload_small(struct voco_step *step, const struct voco_step_input *in)
 
     VOCO_ASSERT(scale);
     for (int i = 0; i < crops; i++)
-        scale[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - step->drop));
+        scale[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - drop));
     labels.data = (void *)in->labels;
     labels.type = factor.type = VOCO_F32;
     factor.data = scale;
@@ -157,7 +172,7 @@ contrast(struct voco_step *step, const struct voco_step_input *in)
     const size_t mark = voco_arena_mark(&ctx->keep);
     struct voco_head_saved saved;
 
-    upload_small(step, in);
+    upload_small(step, in, step->drop);
     ctx->dev->scale_rows(ctx, &step->embedding, &step->factor, &step->dropped);
     voco_head_forward(ctx, &w, &model->student, &step->dropped, &step->student, &saved);
     teacher_follows(step);
@@ -192,33 +207,72 @@ read_losses(struct voco_step *step, struct voco_step_result *ret)
     ret->finite = isfinite(ret->loss) && isfinite(ret->grad_norm);
 }
 
+/* Backward over all groups, those without kept activations last. */
+static void
+backward(struct voco_step *step, const struct voco_step_input *in, size_t mark)
+{
+    struct voco_ctx *ctx = step->ctx;
+    const int groups = groups_of(step), again = groups - step->grouping.kept;
+
+    for (int g = groups - 1; g >= again && !ctx->err && !stopping(step); g--)
+        backward_group(step, g, &step->saved[g - again]);
+    voco_arena_release(&ctx->keep, mark);
+    for (int g = again - 1; g >= 0 && !ctx->err && !stopping(step); g--) {
+        forward_group(step, in, g, &step->saved[0]);
+        if (!ctx->err)
+            backward_group(step, g, &step->saved[0]);
+        voco_arena_release(&ctx->keep, mark);
+    }
+}
+
 enum voco_err
 voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
                    struct voco_step_result *ret)
 {
     struct voco_ctx *ctx = step->ctx;
     const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor teacher = teacher_rows(step->model);
     const int groups = groups_of(step), again = groups - step->grouping.kept;
     const double start_s = voco_seconds();
 
     ctx->dev->fill(ctx, &step->model->grad, 0.0);
-    for (int g = 0; g < groups && !ctx->err; g++)
+    ctx->dev->copy(ctx, &teacher, &step->teacher_before);
+    for (int g = 0; g < groups && !ctx->err && !stopping(step); g++)
         forward_group(step, in, g, g < again ? NULL : &step->saved[g - again]);
-    if (!ctx->err)
+    if (!ctx->err && !stopping(step))
         contrast(step, in);
     ret->forward_s = voco_seconds() - start_s;
-    for (int g = groups - 1; g >= again && !ctx->err; g--)
-        backward_group(step, g, &step->saved[g - again]);
+    if (!ctx->err && !stopping(step))
+        backward(step, in, mark);
     voco_arena_release(&ctx->keep, mark);
-    for (int g = again - 1; g >= 0 && !ctx->err; g--) {
-        forward_group(step, in, g, &step->saved[0]);
-        if (!ctx->err)
-            backward_group(step, g, &step->saved[0]);
-        voco_arena_release(&ctx->keep, mark);
+    if (!ctx->err && stopping(step)) {
+        ctx->dev->copy(ctx, &step->teacher_before, &teacher);
+        return voco_fail(VOCO_ESTOPPED, "stopped inside a step");
     }
     if (!ctx->err)
         read_losses(step, ret);
     ret->backward_s = voco_seconds() - start_s - ret->forward_s;
+    return ctx->err;
+}
+
+enum voco_err
+voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
+{
+    const struct voco_weights w = voco_model_weights(step->model);
+    struct voco_ctx *ctx = step->ctx;
+
+    for (int g = 0; g < groups_of(step) && !ctx->err; g++)
+        forward_group(step, in, g, NULL);
+    if (ctx->err)
+        return ctx->err;
+    upload_small(step, in, 0.0);
+    voco_head_forward(ctx, &w, &step->model->student, &step->embedding, &step->student,
+                      NULL);
+    voco_head_forward(ctx, &w, &step->model->teacher, &step->embedding, &step->teacher,
+                      NULL);
+    if (!ctx->err)
+        voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
+                      &step->labels, &step->terms, &step->predicted, &step->dstudent);
     return ctx->err;
 }
 

@@ -13,6 +13,8 @@
 #ifndef VOCO_TRAIN_STEP_H
 #define VOCO_TRAIN_STEP_H
 
+#include <signal.h>
+
 #include "train/model.h"
 
 /* How the crops of a batch are cut into groups. */
@@ -34,7 +36,9 @@ struct voco_step {
     struct voco_tensor labels, predicted;               /* [volumes*sw, bases] */
     struct voco_tensor factor;                          /* [crops] */
     struct voco_tensor terms, norm;                     /* [3], [1] */
+    struct voco_tensor teacher_before;                  /* its parameters, for an abandoned step */
     struct voco_encoder_saved *saved;                   /* one per kept group */
+    const volatile sig_atomic_t *stop;                  /* asked between groups; may be NULL */
 };
 
 /* A batch as the host has it; row-major, volume-major, random crops before bases. */
@@ -59,9 +63,15 @@ void voco_step_free(struct voco_step *step);        /* accepts {0} */
 
 int voco_step_crops(const struct voco_step *step);
 
-/* Losses and gradients of a batch; the teacher moves too, as in the original. */
+/* Losses and gradients of a batch; the teacher moves too, as in the original.  When
+ * *step->stop is set the step is abandoned at the next group: VOCO_ESTOPPED, and the model
+ * is as it was before. */
 enum voco_err voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
                                  struct voco_step_result *ret);
+
+/* Position weights and embeddings without learning: no dropped rows, no gradient, the
+ * teacher stays. */
+enum voco_err voco_step_predict(struct voco_step *step, const struct voco_step_input *in);
 
 /* AdamW on the gradient at hand.  o->step counts updates from 1. */
 enum voco_err voco_step_update(struct voco_step *step, const struct voco_adamw *o);

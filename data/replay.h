@@ -1,0 +1,29 @@
+/*
+ * A batch that is given rather than drawn: for reproducing a step elsewhere computed.
+ */
+#ifndef VOCO_DATA_REPLAY_H
+#define VOCO_DATA_REPLAY_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct voco_replay {
+    int volumes, sw, bases, roi;
+    float *img;             /* [volumes*sw][roi^3] */
+    float *crops;           /* [volumes*bases][roi^3] */
+    float *labels;          /* [volumes*sw][bases] */
+    unsigned char *keep;    /* [steps][volumes*(sw+bases)]; NULL: nothing is dropped */
+    int64_t steps;          /* rows of keep */
+};
+
+/*
+ * spec is an HDF5 file with img [B*sw,1,r,r,r], crops [B*9,1,r,r,r], labels [B,sw,9] and
+ * optionally keep [N,B*(sw+9)] with N >= steps, all of any number type; or
+ * "hash:SEED:B:SW": the batch of the reference numbers, 64^3 crops, by formula.
+ * Shapes that do not fit each other are errors with both numbers.
+ */
+enum voco_err voco_replay_open(const char *spec, int64_t steps, struct voco_replay *ret);
+void voco_replay_free(struct voco_replay *r);       /* accepts {0} */
+
+#endif

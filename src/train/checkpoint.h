@@ -1,0 +1,73 @@
+/*
+ * Checkpoints: folders ckpt-<step> in a run folder.
+ *
+ *   model.safetensors       backbone, student, teacher under their state_dict names, and
+ *                           the relative_position_index buffers that PyTorch keeps
+ *   optimizer.safetensors   m.NAME, v.NAME, vmax.NAME of every trained parameter
+ *   state.json              counters and the options that the bits depend on
+ *   SUMS                    "crc32c bytes name" of the three, and of itself
+ *
+ * A checkpoint is written under a temporary name and renamed when every byte is on the
+ * disk, so a folder of this name is whole unless the disk lost it; SUMS finds that out.
+ */
+#ifndef VOCO_TRAIN_CHECKPOINT_H
+#define VOCO_TRAIN_CHECKPOINT_H
+
+#include "train/model.h"
+#include "train/safetensors.h"
+
+/* Where a run stands, besides its numbers. */
+struct voco_state {
+    int64_t step;               /* the next one to run */
+    int64_t updates;            /* done by the optimizer; skipped steps are not */
+    int64_t skipped_in_row;
+    int64_t rollbacks;
+    double lr_scale;            /* halved at each roll-back */
+    const char *options;        /* JSON object text; in: to be kept, out: owned, free */
+};
+
+/* Write RUN/ckpt-<state->step>, then remove all but the newest keep_last. */
+enum voco_err voco_checkpoint_write(const char *run, struct voco_ctx *ctx,
+                                    const struct voco_model *model,
+                                    const struct voco_state *state, int keep_last);
+
+/* The newest checkpoint of the run that is whole; damaged ones in front of it are named
+ * in warnings.  *ret_path is NULL (and the result VOCO_OK) where the run has none at all;
+ * VOCO_ECHECKPOINT where all are damaged.  Free *ret_path. */
+enum voco_err voco_checkpoint_newest(const char *run, char **ret_path);
+
+/* Read a checkpoint folder into an allocated model.  Free state->options. */
+enum voco_err voco_checkpoint_read(const char *folder, struct voco_ctx *ctx,
+                                   struct voco_model *model, struct voco_state *state);
+
+/* Checksums of every file, to the last byte, and the structure of the tensors. */
+enum voco_err voco_checkpoint_verify(const char *folder);
+
+/* ---- weights alone ---- */
+
+/* All parameters and buffers as one safetensors file. */
+enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
+                              const struct voco_model *model, uint32_t *ret_crc,
+                              uint64_t *ret_bytes);
+
+/* What a file covered of a model; names are in the warnings and notes. */
+struct voco_coverage {
+    int loaded, missing, unexpected, mismatched;
+    int64_t loaded_elements, model_elements;
+};
+
+/* Load by name: bare, "module." and "backbone." prefixes are understood, a backbone alone
+ * too.  Parameters that the file lacks keep their values and are counted; with strict
+ * anything missing or misshapen is VOCO_ECHECKPOINT. prefix: only parameters that begin
+ * with it are asked for ("" for all). */
+enum voco_err voco_model_load(const char *path, struct voco_ctx *ctx,
+                              struct voco_model *model, const char *prefix, bool strict,
+                              struct voco_coverage *ret);
+
+/* Feature size, merging and input channels as a weights file tells them. */
+enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
+
+/* "legacy" or "fixed". */
+const char *voco_merging_name(enum voco_merging merging);
+
+#endif
