@@ -1,0 +1,112 @@
+/* The memory planner: dry runs of the step. */
+#include "train/plan.h"
+
+#include "base/log.h"
+#include "base/machine.h"
+
+static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
+static const uint64_t program_bytes = (uint64_t)96 << 20;   /* code, libraries, threads */
+
+uint64_t
+voco_plan_default_memory(void)
+{
+    struct voco_machine machine;
+
+    voco_machine_read("", &machine);
+    return machine.memory / 2;
+}
+
+/* One dry step with this grouping; fills the memory fields of *p. */
+static enum voco_err
+measure(const struct voco_device *dev, const struct voco_plan_request *r,
+        struct voco_grouping grouping, struct voco_plan *p)
+{
+    struct voco_device dry;
+    struct voco_ctx ctx = { 0 };
+    struct voco_model model = { 0 };
+    struct voco_step step = { 0 };
+    struct voco_step_result result;
+    struct voco_step_input nothing = { 0 };
+    enum voco_err err;
+
+    voco_dry_device(dev, &dry);
+    if ((err = voco_ctx_open(&ctx, &dry, address_space, true, r->threads)) == VOCO_OK
+        && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
+        && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK
+        && (err = voco_step_init(&step, &ctx, &model, r->volumes, r->sw, r->roi, grouping))
+           == VOCO_OK
+        && (nothing.img = nothing.crops = nothing.labels = model.weight.data,
+            err = voco_step_gradient(&step, &nothing, &result)) == VOCO_OK) {
+        const uint64_t voxels = (uint64_t)r->roi * (uint64_t)r->roi * (uint64_t)r->roi;
+
+        p->crops = voco_step_crops(&step);
+        p->grouping = step.grouping;
+        p->groups = (p->crops + grouping.group - 1) / grouping.group;
+        p->parameters = voco_params_total(&model.params, "");
+        p->trained = p->parameters - voco_params_total(&model.params, "teacher.");
+        p->slabs = model.memory.peak + step.memory.peak;
+        p->kept = ctx.keep.peak;
+        p->gradients = ctx.grad.peak;
+        p->scratch = ctx.temp.peak;
+        p->packed = voco_dry_packed(&ctx);
+        p->batches = (uint64_t)(r->ahead + 1) * (uint64_t)p->crops * voxels * 4;
+        p->total = p->slabs + p->kept + p->gradients + p->scratch + p->packed + p->batches
+            + program_bytes;
+        p->flops = voco_dry_flops(&ctx);
+    }
+    voco_step_free(&step);
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+    return err;
+}
+
+/* With all groups of this size kept if they fit, else as many as do; at least one. */
+static enum voco_err
+fill_memory(const struct voco_device *dev, const struct voco_plan_request *r, int group,
+            struct voco_plan *p)
+{
+    struct voco_plan one = { 0 }, two = { 0 };
+    enum voco_err err = measure(dev, r, (struct voco_grouping){ group, 1 }, &one);
+    uint64_t each;
+    int kept = 1;
+
+    *p = one;
+    if (err != VOCO_OK || one.groups == 1 || (r->memory && one.total > r->memory))
+        return err;
+    err = measure(dev, r, (struct voco_grouping){ group, 2 }, &two);
+    if (err != VOCO_OK)
+        return err;
+    each = two.kept > one.kept ? two.kept - one.kept : 1;
+    kept = one.groups;
+    if (r->memory && (r->memory - one.total) / each < (uint64_t)(one.groups - 1))
+        kept = 1 + (int)((r->memory - one.total) / each);
+    return measure(dev, r, (struct voco_grouping){ group, kept }, p);
+}
+
+enum voco_err
+voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
+               struct voco_plan *ret)
+{
+    char need[16], have[16];
+    struct voco_plan all;
+    enum voco_err err;
+
+    for (int group = r->group ? r->group : 4; group >= 1; group /= 2) {
+        err = fill_memory(dev, r, group, ret);
+        if (err != VOCO_OK)
+            return err;
+        if (!r->memory || ret->total <= r->memory) {
+            err = measure(dev, r, (struct voco_grouping){ group, ret->groups }, &all);
+            ret->flops_again = ret->flops - all.flops;
+            ret->flops = all.flops;
+            return err;
+        }
+        if (r->group)
+            break;
+    }
+    return voco_fail(VOCO_EMEMORY, "a step with feature size %lld needs at least %s, and %s "
+                     "are allowed: raise --memory, or lower --feature-size or --batch",
+                     (long long)r->model.feature,
+                     voco_format_bytes((double)ret->total, need),
+                     voco_format_bytes((double)r->memory, have));
+}

@@ -1,0 +1,23 @@
+/*
+ * config.json of a run, and the part of it that its bits depend on.
+ */
+#ifndef VOCO_TRAIN_RUNCONFIG_H
+#define VOCO_TRAIN_RUNCONFIG_H
+
+#include "data/store.h"
+#include "train/plan.h"
+#include "train/run.h"
+
+/* Writes RUN/config.json.  *ret_options: JSON text of the options, libraries, threads and
+ * data that the numbers depend on, for the checkpoints; free it. store may be NULL. */
+enum voco_err voco_runconfig_write(const struct voco_run_config *c,
+                                   const struct voco_store *store,
+                                   const struct voco_plan *plan, struct voco_ctx *ctx,
+                                   char **ret_options);
+
+/* A checkpoint's options against those of now: another model is VOCO_ECHECKPOINT, other
+ * differences are warnings with both values. */
+enum voco_err voco_runconfig_compare(const char *checkpoint, const char *then,
+                                     const char *now);
+
+#endif
