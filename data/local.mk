@@ -43,6 +43,8 @@ libvoco_la_SOURCES += \
 	data/preset.c \
 	data/preset.h \
 	data/regrid.c \
+	data/replay.c \
+	data/replay.h \
 	data/resize.c \
 	data/sampler.c \
 	data/sampler.h \

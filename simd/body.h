@@ -19,7 +19,7 @@ BODY_EXPORT(struct voco_kernels *ret)
         .isa = BODY_ISA, .lanes = VW,
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
         .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
-        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,

@@ -149,4 +149,20 @@ ema(float momentum, float one_momentum, const float *s, float *t, size_t n)
                                 v_mul(v_set(one_momentum), load_at(s, i, n))));
 }
 
+/* Twelve chains hide the latency of the multiply-add. */
+static float
+peak(float x, size_t rounds)
+{
+    vf chain[12], sum = v_zero();
+
+    for (int k = 0; k < 12; k++)
+        chain[k] = v_set((float)k * x);
+    for (size_t i = 0; i < rounds; i++)
+        for (int k = 0; k < 12; k++)
+            chain[k] = v_fma(chain[k], v_set(0.5f), v_set(x));
+    for (int k = 0; k < 12; k++)
+        sum = v_add(sum, chain[k]);
+    return v_sum(sum);
+}
+
 #endif

@@ -126,6 +126,9 @@ struct voco_kernels {
     /* t = momentum t + (1 - momentum) s */
     void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
 
+    /* 12 lanes multiply-adds a round on registers alone: what the core can do at most. */
+    float (*peak)(float x, size_t rounds);
+
     /* ---- rows of c channels ---- */
     /* Of each column: mean and m2 = sum (x - mean)^2 over the rows.  Two sweeps, so the
      * rows had better fit in cache.  mean and m2 have c elements. */

@@ -110,6 +110,21 @@ ema(float momentum, float one_momentum, const float *s, float *t, size_t n)
         t[i] = momentum * t[i] + one_momentum * s[i];
 }
 
+static float
+peak(float x, size_t rounds)
+{
+    float chain[12], sum = 0;
+
+    for (int k = 0; k < 12; k++)
+        chain[k] = (float)k * x;
+    for (size_t i = 0; i < rounds; i++)
+        for (int k = 0; k < 12; k++)
+            chain[k] = chain[k] * 0.5f + x;
+    for (int k = 0; k < 12; k++)
+        sum += chain[k];
+    return sum;
+}
+
 static void
 moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
 {
@@ -313,7 +328,7 @@ voco_kernels_ref(struct voco_kernels *ret)
         .isa = VOCO_ISA_REF, .lanes = 1,
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
         .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
-        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,

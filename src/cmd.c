@@ -3,9 +3,10 @@
 
 const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_convert,
-    &voco_cmd_phantom,
+    &voco_cmd_pretrain,
     &voco_cmd_info,
     &voco_cmd_plot,
+    &voco_cmd_phantom,
     &voco_cmd_doctor,
     &voco_cmd_completion,
     NULL

@@ -11,6 +11,7 @@ voco_SOURCES = \
 	src/info.h \
 	src/info_data.c \
 	src/info_run.c \
+	src/cmd_pretrain.c \
 	src/main.c
 voco_LDADD = libvoco.la
 
@@ -45,6 +46,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_eltwise.c \
 	src/dev/cpu_gemm.c \
 	src/dev/cpu_kernels.c \
+	src/dev/cpu_peak.c \
 	src/dev/cpu_norm.c \
 	src/dev/cpu_windows.c \
 	src/dev/cpu_windows.h \
@@ -96,11 +98,24 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
+	src/train/checkpoint.c \
+	src/train/checkpoint.h \
 	src/train/model.c \
 	src/train/model.h \
+	src/train/plan.c \
+	src/train/plan.h \
+	src/train/run.c \
+	src/train/run.h \
+	src/train/runconfig.c \
+	src/train/runconfig.h \
+	src/train/runlog.c \
+	src/train/runlog.h \
 	src/train/safetensors.c \
 	src/train/safetensors.h \
+	src/train/schedule.c \
+	src/train/schedule.h \
 	src/train/step.c \
 	src/train/step.h \
 	src/train/stop.c \
-	src/train/stop.h
+	src/train/stop.h \
+	src/train/weights.c

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/machine.h"
+#include "dev/dry.h"
 
 static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
 static const uint64_t program_bytes = (uint64_t)96 << 20;   /* code, libraries, threads */
@@ -21,7 +22,7 @@ static enum voco_err
 measure(const struct voco_device *dev, const struct voco_plan_request *r,
         struct voco_grouping grouping, struct voco_plan *p)
 {
-    struct voco_device dry;
+    struct voco_dry dry = { 0 };
     struct voco_ctx ctx = { 0 };
     struct voco_model model = { 0 };
     struct voco_step step = { 0 };
@@ -29,8 +30,8 @@ measure(const struct voco_device *dev, const struct voco_plan_request *r,
     struct voco_step_input nothing = { 0 };
     enum voco_err err;
 
-    voco_dry_device(dev, &dry);
-    if ((err = voco_ctx_open(&ctx, &dry, address_space, true, r->threads)) == VOCO_OK
+    voco_dry_init(&dry, dev);
+    if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK
         && (err = voco_step_init(&step, &ctx, &model, r->volumes, r->sw, r->roi, grouping))
@@ -48,15 +49,16 @@ measure(const struct voco_device *dev, const struct voco_plan_request *r,
         p->kept = ctx.keep.peak;
         p->gradients = ctx.grad.peak;
         p->scratch = ctx.temp.peak;
-        p->packed = voco_dry_packed(&ctx);
+        p->packed = dry.packed_bytes;
         p->batches = (uint64_t)(r->ahead + 1) * (uint64_t)p->crops * voxels * 4;
         p->total = p->slabs + p->kept + p->gradients + p->scratch + p->packed + p->batches
             + program_bytes;
-        p->flops = voco_dry_flops(&ctx);
+        p->flops = dry.flops;
     }
     voco_step_free(&step);
     voco_model_free(&model);
     voco_ctx_close(&ctx);
+    voco_dry_free(&dry);
     return err;
 }
 

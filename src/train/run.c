@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "data/loader.h"
 #include "data/replay.h"
+#include "dev/cpu.h"
 #include "report/mosaic.h"
 #include "report/plot.h"
 #include "report/signals.h"
@@ -22,7 +23,7 @@
 #include "train/runlog.h"
 #include "train/stop.h"
 
-enum { ROI = 64, AHEAD = 2, REPLAY_DROP_NONE = 0 };
+enum { ROI = 64, AHEAD = 2 };
 
 struct run {
     const struct voco_run_config *c;
@@ -211,7 +212,7 @@ set_up(struct run *r)
     if (!r->keep || !r->embeddings || !r->predicted)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %zu crops", crops);
     r->log.flops = r->plan.flops;
-    r->log.peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_runconfig_peak(&r->ctx) : 0.0;
+    r->log.peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
     return VOCO_OK;
 }
 
