@@ -200,12 +200,14 @@ struct voco_device {
 extern const struct voco_device voco_oracle;
 extern const struct voco_device voco_cpu;
 
-/* What an entry other than conv3d_* and attn_* may push on temp, where cols is the last
- * dimension of its first tensor: partial sums per thread or per piece of rows. */
+/* What an entry other than conv3d_* and attn_* may push on temp, where x is its first
+ * tensor: partial sums of its columns, per thread or per piece of rows. */
 static inline size_t
-voco_small_scratch(const struct voco_ctx *ctx, int64_t cols)
+voco_small_scratch(const struct voco_ctx *ctx, const struct voco_tensor *x)
 {
-    return ((size_t)4 << 20) + (size_t)(128 + 2 * ctx->threads) * (size_t)cols * 16;
+    const size_t columns = x->rank > 1 ? (size_t)x->dim[x->rank - 1] : 1;
+
+    return ((size_t)4 << 20) + (size_t)(128 + 2 * ctx->threads) * columns * 16;
 }
 
 /* Reserve arenas and open the device.  limit: bytes each arena may grow to; planning:

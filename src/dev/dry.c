@@ -72,7 +72,7 @@ ignore(int n, ...)
         if (ctx->err)                                                                   \
             return;                                                                     \
         dry_of(ctx)->flops += (double)(operations);                                     \
-        borrow(ctx, voco_small_scratch(ctx, voco_cols(list[0])));                       \
+        borrow(ctx, voco_small_scratch(ctx, list[0]));                       \
     }
 
 VOCO_DEVICE_ENTRIES(DRY)
