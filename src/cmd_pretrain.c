@@ -131,7 +131,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_pretrain = {
     .name = "pretrain",
-    .summary = "Pre-train a Swin UNETR encoder with VoCo",
+    .summary = "pre-train a Swin UNETR encoder with VoCo",
     .args = "",
     .details = "The defaults are those of the published Base model.  A run that was stopped,\n"
                "by a signal or --max-hours (exit status 75), goes on when the same command\n"
