@@ -12,13 +12,25 @@ struct voco_h5 {
     char *path;
 };
 
+enum { WHY_MAX = 512 };
+
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
+
+/* At exit the library would close files once more that it could not close on a full disk,
+ * and crash (1.10).  We close every file ourselves. */
+static void
+no_second_close(void)
+{
+    H5dont_atexit();
+}
 
 static void
 enter(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
     pthread_mutex_lock(&library);
-    H5dont_atexit();        /* a file that a full disk kept from closing crashes there */
+    pthread_once(&once, no_second_close);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -32,26 +44,28 @@ static herr_t
 keep_first(unsigned n, const H5E_error2_t *e, void *user)
 {
     if (n == 0 && e->desc)
-        snprintf(user, 256, "%s", e->desc);
+        snprintf(user, WHY_MAX, "%s", e->desc);
     return 0;
 }
 
-/* A sentence from the deepest line of the library's error stack; where the system is to
- * blame, only what the system said. */
+/* A sentence from the deepest line of the library's error stack; of a failed system call
+ * only what the system said. */
 static enum voco_err
 fail(enum voco_err err, const struct voco_h5 *h, const char *what, const char *name)
 {
-    static const char system_says[] = "error message = '";
-    char stack[256] = "no reason given", *why = stack, *said;
+    static const char quoted[] = "error message = '";
+    char text[WHY_MAX] = "no reason given";
+    char *why = text;
 
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, stack);
-    if ((said = strstr(stack, system_says)) != NULL) {
-        why = said + sizeof system_says - 1;
-        why[strcspn(why, "'")] = '\0';
-    }
-    for (char *c = why; *c; c++)
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, text);
+    for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ')
             *c = ' ';
+    char *said = strstr(text, quoted);
+    if (said) {
+        why = said + sizeof quoted - 1;
+        why[strcspn(why, "'")] = '\0';
+    }
     return voco_fail(err, "%s: %s %s: %s", h->path, what, name, why);
 }
 

@@ -48,7 +48,21 @@ is_temporary(const char *name)
             && strncmp(name, shard, sizeof shard - 1) == 0);
 }
 
-/* A folder that is new to us must be empty, but for what a crash left of our own. */
+static enum voco_err
+remove_temporaries(struct voco_store_writer *w)
+{
+    DIR *dir = opendir(w->folder);
+
+    if (!dir)
+        return voco_fail_errno(VOCO_EIO, "%s: cannot list", w->folder);
+    for (struct dirent *e; (e = readdir(dir)); )
+        if (is_temporary(e->d_name))
+            unlinkat(w->folder_fd, e->d_name, 0);
+    closedir(dir);
+    return VOCO_OK;
+}
+
+/* A folder that is new to us must be empty. */
 static enum voco_err
 check_empty(const char *folder)
 {
@@ -58,8 +72,7 @@ check_empty(const char *folder)
     if (!dir)
         return voco_fail_errno(VOCO_EIO, "%s: cannot list", folder);
     for (struct dirent *e; !err && (e = readdir(dir)); )
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")
-            && !is_temporary(e->d_name))
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
             err = voco_fail(VOCO_EUSAGE, "%s: holds files (%s) but is not a voco store: "
                             "name a new folder", folder, e->d_name);
     closedir(dir);
@@ -78,11 +91,10 @@ lock_folder(struct voco_store_writer *w)
     return VOCO_OK;     /* where locks do not work we go without */
 }
 
-/* Files that no line speaks of.  Half-written shards go; a whole one can only be the
- * last, whose lines a kill prevented.  More of them mean that the manifest is damaged:
- * then nothing is removed. */
+/* A whole shard that no line speaks of can only be the last one, whose lines a kill
+ * prevented: it goes.  More of them mean that the manifest is damaged: nothing goes. */
 static enum voco_err
-remove_leftovers(struct voco_store_writer *w, const struct voco_inventory *v)
+remove_orphan(struct voco_store_writer *w, const struct voco_inventory *v)
 {
     DIR *dir = opendir(w->folder);
     const int last = v->n_shards ? v->shard[v->n_shards - 1].number : -1;
@@ -93,8 +105,6 @@ remove_leftovers(struct voco_store_writer *w, const struct voco_inventory *v)
     for (struct dirent *e; (e = readdir(dir)); ) {
         const int number = voco_shard_number(e->d_name);
 
-        if (is_temporary(e->d_name))
-            unlinkat(w->folder_fd, e->d_name, 0);
         if (number >= 0 && !voco_inventory_shard(v, number)) {
             orphan = number;
             orphans++;
@@ -156,7 +166,7 @@ reopen(struct voco_store_writer *w)
     w->o.chunk = w->manifest.chunk;
     err = voco_inventory_take(w->folder, &w->manifest, &v);
     if (!err)
-        err = remove_leftovers(w, &v);
+        err = remove_orphan(w, &v);
     if (!err && (v.lost >= 0 || v.cut >= 0))
         err = drop_lines(w, &v);
     if (!err && (v.lost >= 0 || v.cut >= 0 || w->manifest.torn))
@@ -173,6 +183,8 @@ start(struct voco_store_writer *w)
 
     if (!err)
         err = lock_folder(w);
+    if (!err)
+        err = remove_temporaries(w);
     if (!err && voco_file_exists(manifest)) {
         err = reopen(w);
     } else if (!err && !(err = check_empty(w->folder))) {

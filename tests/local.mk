@@ -115,3 +115,13 @@ TESTS += tests/test_phantom
 
 dist_check_SCRIPTS += tests/cli_convert.sh
 TESTS += tests/cli_convert.sh
+
+check_PROGRAMS += tests/test_store_crash
+tests_test_store_crash_SOURCES = tests/store_util.h tests/test_store_crash.c
+tests_test_store_crash_LDADD = $(TEST_LIBS)
+TESTS += tests/test_store_crash
+
+check_PROGRAMS += tests/test_store_damage
+tests_test_store_damage_SOURCES = tests/store_util.h tests/test_store_damage.c
+tests_test_store_damage_LDADD = $(TEST_LIBS)
+TESTS += tests/test_store_damage

@@ -1,0 +1,254 @@
+/* A store with damaged bytes: always an error that names the file, never a crash, and
+ * verify finds every flipped bit. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "store_util.h"
+
+enum { N = 18, VOLUMES = 2 };
+static const struct voco_store_options options = {.type = VOCO_STORE_U16, .chunk = 8};
+
+struct copy {
+    char *path;
+    char *bytes;
+    size_t n;
+};
+
+static struct copy
+copy_of(const char *folder, const char *name)
+{
+    struct copy c = {.path = voco_format("%s/%s", folder, name)};
+
+    ok(voco_file_read(c.path, 1 << 24, &c.bytes, &c.n));
+    return c;
+}
+
+static void
+put_bytes(const struct copy *c, size_t n)
+{
+    FILE *f = fopen(c->path, "wb");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(c->bytes, 1, n, f), n);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void
+put_byte(const struct copy *c, size_t at, char byte)
+{
+    const int fd = open(c->path, O_WRONLY);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* Everything a reader does; the first error. */
+static enum voco_err
+read_everything(const char *folder, int *ret_count)
+{
+    const int64_t start[3] = {0, 0, 0}, size[3] = {N, N, N};
+    struct voco_store_scratch scratch = {0};
+    struct voco_store *s;
+    enum voco_err err = voco_store_open(folder, &s);
+    float *x = malloc(N * N * N * sizeof *x);
+
+    ck_assert_ptr_nonnull(x);
+    *ret_count = 0;
+    if (!err) {
+        *ret_count = voco_store_count(s);
+        for (int i = 0; i < voco_store_count(s); i++) {
+            const enum voco_err e = voco_store_read(s, i, start, size, x, &scratch);
+
+            err = err ? err : e;
+        }
+        voco_store_scratch_free(&scratch);
+        voco_store_close(s);
+    }
+    free(x);
+    return err;
+}
+
+static void
+count_reports(const char *sentence, void *user)
+{
+    ck_assert_ptr_nonnull(strstr(sentence, "shard-00000.h5"));
+    ++*(int *)user;
+}
+
+static enum voco_err
+verify(const char *folder)
+{
+    struct voco_store *s;
+    int reports = 0;
+    enum voco_err err = voco_store_open(folder, &s);
+
+    if (err)
+        return err;
+    err = voco_store_verify(s, count_reports, &reports);
+    ck_assert(err ? reports > 0 : reports == 0);
+    voco_store_close(s);
+    return err;
+}
+
+START_TEST(verify_finds_any_flipped_bit_of_a_shard)
+{
+    char *folder = scratch_folder();
+    int count;
+
+    store_of(folder, &options, VOLUMES, N, N, N);
+    const struct copy c = copy_of(folder, "shard-00000.h5");
+    ok(verify(folder));
+    for (size_t at = 0; at < c.n; at += at + 2000 > c.n ? 1 : 13) {
+        put_byte(&c, at, (char)(c.bytes[at] ^ 1 << at % 8));
+        fails(VOCO_EFORMAT, verify(folder));
+        says("shard-00000.h5");
+        read_everything(folder, &count);            /* whatever it says: no crash */
+        put_byte(&c, at, c.bytes[at]);
+    }
+    ok(verify(folder));
+    free(c.path);
+    free(c.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(a_shard_of_the_wrong_length_is_refused)
+{
+    char *folder = scratch_folder();
+    int count;
+
+    store_of(folder, &options, VOLUMES, N, N, N);
+    struct copy c = copy_of(folder, "shard-00000.h5");
+    for (size_t n = 0; n < c.n; n += n + 700 > c.n ? 1 : 97) {
+        put_bytes(&c, n);
+        fails(VOCO_EFORMAT, read_everything(folder, &count));
+        says("shard-00000.h5");
+    }
+    c.bytes = realloc(c.bytes, c.n + 1);
+    ck_assert_ptr_nonnull(c.bytes);
+    c.bytes[c.n] = 0;
+    put_bytes(&c, c.n + 1);
+    fails(VOCO_EFORMAT, read_everything(folder, &count));
+    put_bytes(&c, c.n);
+    ok(read_everything(folder, &count));
+    free(c.path);
+    free(c.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
+START_TEST(a_changed_byte_of_the_manifest_is_noticed)
+{
+    char *folder = scratch_folder();
+    int count;
+
+    store_of(folder, &options, VOLUMES, N, N, N);
+    const struct copy c = copy_of(folder, "manifest.jsonl");
+    for (size_t at = 0; at < c.n; at++) {
+        const char values[] = {(char)(c.bytes[at] ^ 1 << at % 8), '\n', '\0', '"', '9'};
+
+        for (size_t k = 0; k < sizeof values; k++) {
+            if (values[k] == c.bytes[at])
+                continue;
+            put_byte(&c, at, values[k]);
+            const enum voco_err err = read_everything(folder, &count);
+            if (at == c.n - 1)                      /* as if cut off: one volume less */
+                ck_assert_int_lt(count, VOLUMES);
+            else
+                ck_assert_msg(err == VOCO_EFORMAT, "byte %zu as %d", at, values[k]);
+            put_byte(&c, at, c.bytes[at]);
+        }
+    }
+    ok(read_everything(folder, &count));
+    free(c.path);
+    free(c.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
+/* A line with a right checksum but wrong contents: made by a program, not by accident. */
+static void
+forge(const struct copy *c, const char *from, const char *to)
+{
+    char *at = strstr(c->bytes, from);
+
+    ck_assert_ptr_nonnull(at);
+    char *line = at, *end = strchr(at, '\n');
+    while (line > c->bytes && line[-1] != '\n')
+        line--;
+    char *body = voco_format("%.*s%s%.*s", (int)(at - line), line, to,
+                             (int)(end - 20 - at - (int)strlen(from)), at + strlen(from));
+    char *text = voco_format("%.*s%s,\"check\":\"%08x\"}%s", (int)(line - c->bytes),
+                             c->bytes, body, (unsigned)voco_crc32c(0, body, strlen(body)),
+                             end);
+    FILE *f = fopen(c->path, "wb");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    ck_assert_int_eq(fclose(f), 0);
+    free(text);
+    free(body);
+}
+
+START_TEST(lines_that_contradict_the_shard_or_themselves_are_refused)
+{
+    static const char *const change[][2] = {
+        {"\"version\":1", "\"version\":2"}, {"\"type\":\"u16\"", "\"type\":\"u17\""},
+        {"\"type\":\"u16\"", "\"type\":\"f32\""}, {"\"chunk\":8", "\"chunk\":0"},
+        {"\"chunk\":8", "\"chunk\":16"}, {"\"chunk\":8", "\"chunk\":-8"},
+        {"\"shape\":[18,18,18]", "\"shape\":[18,18,19]"},
+        {"\"shape\":[18,18,18]", "\"shape\":[18,18]"},
+        {"\"shape\":[18,18,18]", "\"shape\":[18,18,0]"},
+        {"\"shape\":[18,18,18]", "\"shape\":[18,18,99999999999999]"},
+        {"\"shape\":[18,18,18]", "\"shape\":\"18\""},
+        {"\"slot\":0", "\"slot\":2"}, {"\"slot\":0", "\"slot\":1"},
+        {"\"slot\":0", "\"slot\":-1"}, {"\"shard\":0", "\"shard\":1"},
+        {"\"id\":\"case000\"", "\"id\":\"case001\""},
+        {"\"id\":\"case000\"", "\"id\":\"case002\""}, {"\"id\":\"case000\"", "\"id\":7"},
+        {"\"status\":\"stored\"", "\"status\":\"odd\""}, {"\"crc\":\"", "\"crc\":\"0"},
+        {"\"spacing\":[1.5", "\"spacing\":[null"}, {"\"window\":[", "\"window\":[1,"},
+        {"\"affine\":[[", "\"affine\":[["}, {"\"transforms\":", "\"transform\":"},
+        {"\"preset\":", "\"id\":"}
+    };
+    char *folder = scratch_folder();
+    int count;
+
+    store_of(folder, &options, VOLUMES, N, N, N);
+    const struct copy c = copy_of(folder, "manifest.jsonl");
+    for (size_t k = 0; k < sizeof change / sizeof *change; k++) {
+        if (strcmp(change[k][0], change[k][1]) == 0) {
+            forge(&c, change[k][0], change[k][1]);  /* the forger itself is sound */
+            ok(read_everything(folder, &count));
+            continue;
+        }
+        forge(&c, change[k][0], change[k][1]);
+        ck_assert_msg(read_everything(folder, &count) == VOCO_EFORMAT, "%s -> %s",
+                      change[k][0], change[k][1]);
+    }
+    free(c.path);
+    free(c.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("store_damage");
+    TCase *t = tcase_create("store_damage");
+    SRunner *r = srunner_create(suite);
+
+    voco_log_level = VOCO_LOG_QUIET;
+    tcase_set_timeout(t, 120);
+    suite_add_tcase(suite, t);
+    tcase_add_test(t, verify_finds_any_flipped_bit_of_a_shard);
+    tcase_add_test(t, a_shard_of_the_wrong_length_is_refused);
+    tcase_add_test(t, a_changed_byte_of_the_manifest_is_noticed);
+    tcase_add_test(t, lines_that_contradict_the_shard_or_themselves_are_refused);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
