@@ -39,7 +39,7 @@ round_trip(enum voco_store_type type, int chunk, float scale, float offset, doub
 
     ok(voco_store_create(path, &o, &w));
     for (int k = 0; k < N_SIZES; k++) {
-        char id[8];
+        char id[16];
         struct voco_volume v = volume_of(k, sizes[k][0], sizes[k][1], sizes[k][2], scale,
                                          offset);
         snprintf(id, sizeof id, "v%d", k);
