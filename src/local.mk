@@ -68,6 +68,8 @@ libvoco_la_SOURCES += \
 	src/dev/oracle_norm.c \
 	src/dev/selftest.c \
 	src/dev/selftest.h \
+	src/dev/trace.c \
+	src/dev/trace.h \
 	src/net/contrast.c \
 	src/net/encoder.c \
 	src/net/encoder.h \

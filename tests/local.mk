@@ -1,6 +1,7 @@
 TEST_LIBS = libvoco.la $(CHECK_LIBS)
 AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-2}; export OMP_NUM_THREADS; \
+	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
 	ASAN_OPTIONS=handle_segv=0:$${ASAN_OPTIONS-}; export ASAN_OPTIONS; \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
@@ -65,6 +66,11 @@ tests_test_kernels_CFLAGS += -Wno-psabi
 endif
 EXTRA_DIST += simd/emulated_avx512.h
 TESTS += tests/test_kernels
+
+check_PROGRAMS += tests/test_trace
+tests_test_trace_SOURCES = tests/test_trace.c
+tests_test_trace_LDADD = $(TEST_LIBS)
+TESTS += tests/test_trace
 
 check_PROGRAMS += tests/test_transform
 tests_test_transform_SOURCES = tests/test_transform.c

@@ -9,6 +9,8 @@
  *   dry      nothing: arenas count, data are out of reach; the memory planner
  *   trace    another device, with a line per call: op, shapes, time, rate
  *
+ * dry.h and trace.h have the last two.
+ *
  * Conventions of every entry
  *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
  *     order ([cout,cin,kd,kh,kw], [nout,nin]).  All reals have the device's type.
@@ -141,7 +143,8 @@ struct voco_device {
     /* ---- attention ----
      * qkv [n,d,h,w,3c]: q, k, v, each heads x head_dim; qkv_bias [3c];
      * table [(2 full_window - 1)^3, heads]; y [n,d,h,w,c];
-     * lse [n, windows, heads, tokens]: log-sum-exp of each row of biased, masked scores.
+     * lse [n, windows, heads, tokens]: log-sum-exp of each row of biased, masked scores,
+     * 0 for padding tokens, whose rows nothing needs.
      * Scores are scaled by head_dim^-1/2.  Backward rebuilds the probabilities;
      * dqkv_bias [3c] receives what flows into padding tokens, and only that (added);
      * dtable is added to. */

@@ -173,7 +173,8 @@ score_row(const struct window *z, X table, int64_t head, int64_t i)
         axpy(t, z->scale * z->q[e * t + i], z->k + e * t, z->p);
 }
 
-/* y[i] = sum over j of softmax(score[i])[j] v[j]; lse[i] = log sum exp score[i] */
+/* y[i] = sum over j of softmax(score[i])[j] v[j]; lse[i] = log sum exp score[i].  What
+ * padding tokens ask for is cut off again. */
 static void
 attend_forward(const struct window *z, X table, int64_t head, double *lse)
 {
@@ -182,6 +183,9 @@ attend_forward(const struct window *z, X table, int64_t head, double *lse)
     for (int64_t i = 0; i < t; i++) {
         double max = -INFINITY, sum = 0;
 
+        lse[i] = 0;
+        if (z->row[i] < 0)
+            continue;
         score_row(z, table, head, i);
         for (int64_t j = 0; j < t; j++)
             max = fmax(max, z->p[j]);

@@ -1,0 +1,44 @@
+/*
+ * A device that tells what another one does: a line per call, and a table of where the
+ * time went.
+ *
+ * Shapes are those of the telling tensors of a call.  Operations are those of the direct
+ * method (flops.h); bytes are the call's tensors, each counted once, so GB/s is what the
+ * call would need at the least from a memory without caches.
+ */
+#ifndef VOCO_DEV_TRACE_H
+#define VOCO_DEV_TRACE_H
+
+#include <stdio.h>
+
+#include "dev/device.h"
+
+enum { VOCO_TRACE_SHAPES = 64 };
+
+/* Calls of one entry with one set of shapes. */
+struct voco_trace_row {
+    const char *op;
+    char shapes[VOCO_TRACE_SHAPES];
+    int64_t calls;
+    double seconds, flops, bytes;
+};
+
+struct voco_trace {
+    struct voco_device device;          /* first: ctx->dev points to it */
+    const struct voco_device *inner;
+    FILE *out;                          /* a line per call; NULL: only the table */
+    double peak;                        /* of the machine in GFLOP/s; 0: not known */
+    struct voco_trace_row *row;
+    int rows, room;
+};
+
+/* For voco_ctx_open(&ctx, &ret->device, ...). */
+void voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out,
+                     double peak);
+
+/* The table, longest time first. */
+void voco_trace_report(struct voco_trace *trace, FILE *out);
+
+void voco_trace_free(struct voco_trace *trace);     /* accepts {0} */
+
+#endif
