@@ -41,6 +41,12 @@ tests_test_dry_SOURCES = tests/test_dry.c
 tests_test_dry_LDADD = $(TEST_LIBS)
 TESTS += tests/test_dry
 
+check_PROGRAMS += tests/test_golden_net
+tests_test_golden_net_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
+	tests/golden_read.c tests/golden_read.h tests/tensors.h tests/test_golden_net.c
+tests_test_golden_net_LDADD = $(TEST_LIBS)
+TESTS += tests/test_golden_net
+
 check_PROGRAMS += tests/test_golden_ops
 tests_test_golden_ops_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
 	tests/golden_read.c tests/golden_read.h tests/test_golden_ops.c

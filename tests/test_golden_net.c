@@ -1,0 +1,239 @@
+/*
+ * Blocks of the network on every device against tests/golden/ops.h5: outputs, input
+ * gradients and all parameter gradients.  Tolerances as in test_golden_ops.c.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/head.h"
+#include "net/resblock.h"
+#include "net/stage.h"
+#include "tests/compare.h"
+#include "tests/devices.h"
+#include "tests/golden_read.h"
+#include "tests/tensors.h"
+
+static struct golden golden;
+static struct voco_ctx ctx;
+
+/* A block under test: how it is made and run.  shape: of x, channels last. */
+union block {
+    struct voco_resblock res;
+    struct voco_stage stage;
+    struct voco_head head;
+};
+
+struct golden_case {
+    const char *group;
+    void (*init)(const struct golden_case *c, union block *b, struct voco_params *t);
+    void (*run)(const union block *b, const struct voco_weights *w,
+                const struct voco_tensor *x, const struct voco_tensor *y,
+                const struct voco_tensor *dy, const struct voco_tensor *dx);
+    int64_t cin, cout;
+    enum voco_merging merging;
+    double floor;               /* gradients of parameters are judged against no less */
+};
+
+static void
+init_res(const struct golden_case *c, union block *b, struct voco_params *t)
+{
+    voco_resblock_init(&b->res, t, c->cin, c->cout, c->group);
+}
+
+static void
+run_res(const union block *b, const struct voco_weights *w, const struct voco_tensor *x,
+        const struct voco_tensor *y, const struct voco_tensor *dy,
+        const struct voco_tensor *dx)
+{
+    struct voco_resblock_saved saved;
+
+    voco_resblock_forward(&ctx, w, &b->res, x, y, &saved);
+    voco_resblock_backward(&ctx, w, &b->res, &saved, dy, dx);
+}
+
+static void
+init_stage(const struct golden_case *c, union block *b, struct voco_params *t)
+{
+    voco_stage_init(&b->stage, t, c->cin, 3, c->merging, c->group);
+}
+
+static void
+run_stage(const union block *b, const struct voco_weights *w, const struct voco_tensor *x,
+          const struct voco_tensor *y, const struct voco_tensor *dy,
+          const struct voco_tensor *dx)
+{
+    struct voco_stage_saved saved;
+
+    voco_stage_forward(&ctx, w, &b->stage, x, y, &saved);
+    voco_stage_backward(&ctx, w, &b->stage, &saved, dy, dx);
+}
+
+static void
+init_head(const struct golden_case *c, union block *b, struct voco_params *t)
+{
+    char prefix[64];
+
+    snprintf(prefix, sizeof prefix, "%s.", c->group);
+    voco_head_init(&b->head, t, c->cin, 32, c->cout, prefix);
+}
+
+static void
+run_head(const union block *b, const struct voco_weights *w, const struct voco_tensor *x,
+         const struct voco_tensor *y, const struct voco_tensor *dy,
+         const struct voco_tensor *dx)
+{
+    struct voco_head_saved saved;
+
+    voco_head_forward(&ctx, w, &b->head, x, y, &saved);
+    voco_head_backward(&ctx, w, &b->head, &saved, dy, dx);
+}
+
+/*
+ * Some gradients are small because large terms cancel: a norm takes the size of the
+ * weights in front of it away again (conv3 of resblock_proj has nothing but size: 3072
+ * terms leave 0.2), and it takes a bias away altogether.
+ */
+static const struct golden_case cases[] = {
+    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1 },
+    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10 },
+    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
+    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1 },
+    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
+    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
+    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
+    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1 },
+};
+
+/* ---- golden arrays on the device ---- */
+
+static struct voco_tensor
+upload(struct golden_array a)
+{
+    struct voco_tensor host, x;
+
+    golden_channels_last(&a);
+    host = golden_view(&a);
+    x = voco_push_like(&ctx, &ctx.keep, &host);
+    ctx.dev->upload(&ctx, &host, &x);
+    golden_free(&a);
+    return x;
+}
+
+/* Parameters are named GROUP.rest here and GROUP/rest in the file. */
+static const char *
+rest_of(const struct golden_case *c, const struct voco_param *p)
+{
+    return p->name + strlen(c->group) + 1;
+}
+
+static void
+fill_weights(const struct golden_case *c, const struct voco_weights *w)
+{
+    for (int i = 0; i < w->table->n; i++) {
+        const struct voco_param *p = &w->table->item[i];
+        const struct voco_tensor x = voco_weight(w, i);
+        struct golden_array a = golden_param(&golden, p->rank, p->dim, "%s/%s", c->group,
+                                             rest_of(c, p));
+        const struct voco_tensor host = golden_view(&a);
+
+        ctx.dev->upload(&ctx, &host, &x);
+        golden_free(&a);
+    }
+}
+
+/* f32: the tolerance on devices of single precision; floor: what counts as the largest
+ * value at the least. */
+static bool
+agrees(const char *group, const char *what, bool last, const struct voco_tensor *got,
+       double f32, double floor)
+{
+    const double tolerance = ctx.dev->real == VOCO_F64 ? 1e-6 : f32;
+    struct golden_array want = golden_read(&golden, "%s/%s", group, what);
+    const int64_t n = voco_count(got);
+    double *host = malloc((size_t)n * sizeof *host), largest = 0;
+    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
+    char label[192];
+    bool ok;
+
+    ck_assert_ptr_nonnull(host);
+    ck_assert_int_eq(want.count, n);
+    if (last)
+        golden_channels_last(&want);
+    ctx.dev->download(&ctx, got, &view);
+    for (int64_t i = 0; i < n; i++) {
+        const double size = want.x[i] < 0 ? -want.x[i] : want.x[i];
+
+        largest = size > largest ? size : largest;
+    }
+    snprintf(label, sizeof label, "%s: ops.h5 %s/%s", ctx.dev->name, group, what);
+    ok = compare(label, want.x, host, n,
+                 largest < floor ? tolerance * floor / largest : tolerance);
+    golden_free(&want);
+    free(host);
+    return ok;
+}
+
+START_TEST(block_agrees_with_the_reference)
+{
+    const struct golden_case *c = &cases[_i % COUNT(cases)];
+    struct voco_params table = { 0 };
+    struct voco_weights w = { .table = &table };
+    struct voco_tensor x, y, dy, dx;
+    struct golden_array shape;
+    union block b;
+    bool ok;
+
+    golden = golden_open("ops");
+    ck_assert_int_eq(voco_ctx_open(&ctx, devices[_i / COUNT(cases)], (size_t)256 << 20,
+                                   false, 2), VOCO_OK);
+    c->init(c, &b, &table);
+    w.weight = voco_push(&ctx, &ctx.keep, 1, table.count);
+    w.grad = voco_push(&ctx, &ctx.keep, 1, table.count);
+    ctx.dev->fill(&ctx, &w.weight, 0);
+    ctx.dev->fill(&ctx, &w.grad, 0);
+    fill_weights(c, &w);
+
+    x = upload(golden_input(&golden, c->group, 0, -1, 1));
+    shape = golden_read(&golden, "%s/y", c->group);
+    dy = upload(golden_upstream(&golden, c->group, &shape));
+    golden_free(&shape);
+    y = voco_push_like(&ctx, &ctx.keep, &dy);
+    dx = voco_push_like(&ctx, &ctx.keep, &x);
+    c->run(&b, &w, &x, &y, &dy, &dx);
+    ck_assert_int_eq(ctx.err, VOCO_OK);
+
+    ok = agrees(c->group, "y", true, &y, 1e-5, 0);
+    ok = agrees(c->group, "dx0", true, &dx, 1e-4, 0) && ok;
+    for (int i = 0; i < table.n; i++) {
+        const struct voco_tensor grad = voco_gradient(&w, i);
+        char path[160];
+
+        snprintf(path, sizeof path, "grad/%s", rest_of(c, &table.item[i]));
+        ok = agrees(c->group, path, false, &grad, 1e-4, c->floor) && ok;
+    }
+    ck_assert_msg(ok, "%s on %s", c->group, ctx.dev->name);
+    voco_params_free(&table);
+    voco_ctx_close(&ctx);
+    golden_close(&golden);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("golden_net");
+    TCase *tc = tcase_create("blocks");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, block_agrees_with_the_reference, 0, DEVICES * COUNT(cases));
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
