@@ -196,7 +196,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_completion = {
     .name = "completion",
-    .summary = "Print the completion script of a shell",
+    .summary = "print the completion script of a shell",
     .args = "bash|zsh",
     .details = "For this shell only:\n"
                "  . <(voco completion bash)",

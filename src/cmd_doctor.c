@@ -399,7 +399,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_doctor = {
     .name = "doctor",
-    .summary = "Check this machine, and a folder for stores and runs",
+    .summary = "check this machine, and a folder for stores and runs",
     .args = "[FOLDER]",
     .details = "FOLDER is where a store or a run will be written, by default the one you "
                "are in; a small file is written there and removed.\n"

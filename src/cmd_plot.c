@@ -130,7 +130,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_plot = {
     .name = "plot",
-    .summary = "Draw the curves of a run, or of several in one picture",
+    .summary = "draw the curves of a run, or of several in one picture",
     .args = "RUN...",
     .details = "RUN is the folder that voco pretrain --out has written; it may be still "
                "running.",
