@@ -254,7 +254,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_info = {
     .name = "info",
-    .summary = "Describe volumes, lists, stores, checkpoints and runs",
+    .summary = "describe volumes, lists, stores, checkpoints and runs",
     .args = "PATH...",
     .details = "A PATH is a volume (NIfTI, MetaImage, NRRD, DICOM folder), a list or "
                "folder of them, a store, a .safetensors file, a checkpoint or a run "
