@@ -209,6 +209,22 @@ parse_file(const char *path, struct voco_source *src)
     return err;
 }
 
+/* A file of voxels names itself in its errors: the path that was asked for goes in front,
+ * and in the place of dcm2niix's output, whose name means nothing to anybody. */
+static void
+name_asked(const char *path, const struct opened *o, const char *file, enum voco_err err)
+{
+    const char *text = voco_fail_text();
+    const size_t n = file != NULL ? strlen(file) : 0;
+
+    if (err == VOCO_OK || file == NULL || strcmp(path, file) == 0)
+        return;
+    if (o->folder != NULL && strncmp(text, file, n) == 0 && text[n] == ':')
+        voco_fail(err, "%s: after dcm2niix:%s", path, text + n + 1);
+    else
+        voco_fail_in(err, "%s", path);
+}
+
 static enum voco_err
 open_any(const char *path, struct opened *o)
 {
@@ -222,8 +238,8 @@ open_any(const char *path, struct opened *o)
         return voco_fail(VOCO_EFORMAT, "%s: a folder without DICOM files, expected a"
                          " volume", path);
     err = voco_dicom_convert(path, &o->folder, &file);
-    if (err == VOCO_OK && (err = parse_file(file, &o->src)) != VOCO_OK)
-        voco_fail_in(err, "%s: after dcm2niix", path);
+    if (err == VOCO_OK)
+        name_asked(path, o, file, err = parse_file(file, &o->src));
     if (err == VOCO_OK)
         o->src.format = "DICOM";
     free(file);
@@ -291,14 +307,6 @@ voco_volume_nonfinite(const struct voco_volume *v)
     return bad;
 }
 
-/* The voxels' file names itself in its errors: the one asked for goes in front. */
-static void
-name_both(const char *path, const struct voco_source *src, enum voco_err err)
-{
-    if (err != VOCO_OK && strcmp(path, src->path) != 0)
-        voco_fail_in(err, "%s", path);
-}
-
 enum voco_err
 voco_volume_read(const char *path, struct voco_volume *ret_volume)
 {
@@ -313,7 +321,7 @@ voco_volume_read(const char *path, struct voco_volume *ret_volume)
             voco_fail_in(err, "%s", o.src.path);
         if (err == VOCO_OK)
             err = voco_source_read(&o.src, &s, ret_volume->voxel);
-        name_both(path, &o.src, err);
+        name_asked(path, &o, o.src.path, err);
     }
     if (err == VOCO_OK)
         memcpy(ret_volume->affine, o.src.affine, sizeof o.src.affine);
@@ -332,7 +340,7 @@ voco_volume_describe(const char *path, struct voco_volume_header *ret)
     enum voco_err err = open_any(path, &o);
 
     if (err == VOCO_OK)
-        name_both(path, &o.src, err = voco_source_open(&o.src, &s));
+        name_asked(path, &o, o.src.path, err = voco_source_open(&o.src, &s));
     if (err == VOCO_OK) {
         *ret = (struct voco_volume_header){
             .format = o.src.format, .element = voco_element_name(o.src.element),

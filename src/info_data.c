@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -198,11 +199,26 @@ tally_add(struct tally *t, const int64_t dim[3], const double mm[3], const char 
                         json_integer(json_integer_value(count) + 1));
 }
 
+/* "3 x 4..5 x 6": numbers where least and most agree, else ranges. */
+static const char *
+ranges(const double least[3], const double most[3], char buf[128])
+{
+    size_t n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        n += (size_t)snprintf(buf + n, 128 - n, "%s%.4g", i > 0 ? " x " : "", least[i]);
+        if (least[i] < most[i])
+            n += (size_t)snprintf(buf + n, 128 - n, "..%.4g", most[i]);
+    }
+    return buf;
+}
+
 static void
 tally_rows(struct voco_info *info, struct tally *t)
 {
-    const int64_t *a = t->low, *b = t->high;
-    char *names = voco_format("%s", "");
+    const double least[3] = {(double)t->low[0], (double)t->low[1], (double)t->low[2]};
+    const double most[3] = {(double)t->high[0], (double)t->high[1], (double)t->high[2]};
+    char buf[128], *names = voco_format("%s", "");
     const char *name;
     json_t *count;
 
@@ -221,12 +237,10 @@ tally_rows(struct voco_info *info, struct tally *t)
     free(names);
     if (t->n == 0)
         return;
-    voco_info_row(info, "least_size", voco_info_ints(a, 3), NULL);
-    voco_info_row(info, "most_size", voco_info_ints(b, 3), NULL);
-    voco_info_row(info, "sizes", NULL, "%" PRId64 "..%" PRId64 " x %" PRId64 "..%" PRId64
-                  " x %" PRId64 "..%" PRId64, a[0], b[0], a[1], b[1], a[2], b[2]);
-    voco_info_row(info, "spacings", NULL, "%.3g..%.3g x %.3g..%.3g x %.3g..%.3g mm",
-                  t->near[0], t->far[0], t->near[1], t->far[1], t->near[2], t->far[2]);
+    voco_info_row(info, "least_size", voco_info_ints(t->low, 3), NULL);
+    voco_info_row(info, "most_size", voco_info_ints(t->high, 3), NULL);
+    voco_info_row(info, "sizes", NULL, "%s", ranges(least, most, buf));
+    voco_info_row(info, "spacings", NULL, "%s mm", ranges(t->near, t->far, buf));
 }
 
 static json_t *
