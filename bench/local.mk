@@ -1,4 +1,9 @@
 # Measuring programs: built by make bench only.
+EXTRA_PROGRAMS += bench/bench
+bench_bench_SOURCES = bench/bench.c
+bench_bench_LDADD = libvoco.la
+EXTRA_DIST += bench/shapes.txt
+
 EXTRA_PROGRAMS += bench/loader
 bench_loader_SOURCES = bench/loader.c
 bench_loader_LDADD = libvoco.la
