@@ -42,7 +42,7 @@ static const struct shape shapes[] = {
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
-static const char *const impls[] = { NULL, "dnnl", "blocked" };
+static const char *const impls[] = { NULL, "winograd", "dnnl", "blocked" };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 
 static void

@@ -113,11 +113,21 @@ voco_cpu_conv_close(struct voco_ctx *ctx)
     voco_cpu_state(ctx)->packs = NULL;
 }
 
+void
+voco_conv_add_bias(const struct voco_ctx *ctx, const float *bias, float *y, int64_t m,
+                   int64_t n)
+{
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++)
+            y[i * n + j] += bias[j];
+}
+
 /* ---- choice ---- */
 
 static const struct voco_conv_impl *const impls[] = {
-    &voco_conv_outer, &voco_conv_linear, &voco_conv_patch, &voco_conv_blocked,
-    &voco_conv_dnnl,
+    &voco_conv_outer, &voco_conv_linear, &voco_conv_patch, &voco_conv_winograd,
+    &voco_conv_blocked, &voco_conv_dnnl,
 };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 

@@ -37,17 +37,24 @@ extern const struct voco_conv_impl
     voco_conv_outer,        /* 1x1x1 of one channel */
     voco_conv_linear,       /* 1x1x1 */
     voco_conv_patch,        /* kernel = stride, one channel, no padding */
+    voco_conv_winograd,     /* 3x3x3 of stride 1, own kernels */
     voco_conv_dnnl,         /* oneDNN over NDHWC */
     voco_conv_blocked;      /* oneDNN over its own order, reordered in and out */
 
 /*
  * Weights packed for one layout, kept until ctx->weights_version changes.
  * make(arg, w, packed) fills bytes of packed from w; layout tells apart the packings of
- * the same w.  NULL with ctx->err set on failure.
+ * the same w: those below, oneDNN's count from 0.  NULL with ctx->err set on failure.
  */
+enum { VOCO_LAYOUT_DECONV = -1, VOCO_LAYOUT_WINOGRAD = -2, VOCO_LAYOUT_WINOGRAD_DATA = -3 };
+
 typedef enum voco_err voco_pack_make(void *arg, const float *w, float *packed);
 
 const float *voco_packed(struct voco_ctx *ctx, const float *w, int64_t count, int layout,
                          size_t bytes, voco_pack_make *make, void *arg);
+
+/* y[m,n] += bias, for implementations that have no better way. */
+void voco_conv_add_bias(const struct voco_ctx *ctx, const float *bias, float *y, int64_t m,
+                        int64_t n);
 
 #endif

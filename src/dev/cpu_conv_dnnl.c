@@ -36,16 +36,6 @@ make_packed(void *arg, const float *w, float *packed)
     return voco_dnnl_pack(a->dnnl, a->op, w, packed);
 }
 
-/* y[m,n] += bias.  No convolution of the network that comes here has one. */
-static void
-add_bias(const struct voco_ctx *ctx, const float *bias, float *y, int64_t m, int64_t n)
-{
-    #pragma omp parallel for num_threads(ctx->threads)
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++)
-            y[i * n + j] += bias[j];
-}
-
 /* The packed gradient goes behind the library's own scratch. */
 static void
 run(struct voco_ctx *ctx, const struct voco_conv_problem *p, const struct voco_conv_io *io,
@@ -72,8 +62,8 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *p, const struct voco_c
     if (err != VOCO_OK)
         voco_ctx_fail(ctx, err);
     else if (io->bias)
-        add_bias(ctx, io->bias, io->y, p->n * p->out[0] * p->out[1] * p->out[2],
-                 p->conv.cout);
+        voco_conv_add_bias(ctx, io->bias, io->y, p->n * p->out[0] * p->out[1] * p->out[2],
+                           p->conv.cout);
 }
 
 static size_t

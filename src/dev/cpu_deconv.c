@@ -32,15 +32,13 @@ make_packed(void *arg, const float *w, float *packed)
     return VOCO_OK;
 }
 
-enum { LAYOUT = -2 };           /* beside oneDNN's, which count from 0 */
-
 static const float *
 packed_of(struct voco_ctx *ctx, const struct voco_tensor *w, struct shape *s)
 {
     const int64_t count = voco_count(w);
 
-    return voco_packed(ctx, w->data, count, LAYOUT, (size_t)count * sizeof(float),
-                       make_packed, s);
+    return voco_packed(ctx, w->data, count, VOCO_LAYOUT_DECONV,
+                       (size_t)count * sizeof(float), make_packed, s);
 }
 
 /* Copy between cells[rows,8,cout] of input voxels [from,from+rows) and y. */
