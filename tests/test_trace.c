@@ -77,8 +77,8 @@ copy_nothing(struct voco_ctx *ctx, const struct voco_tensor *x,
 START_TEST(long_shapes_are_cut)
 {
     const int64_t n = INT64_C(1000000000);
-    const struct voco_tensor x = { .dim = { n, n, n, n, n }, .rank = 5 };
-    const struct voco_tensor y = { .dim = { n, n, n, n, 7 }, .rank = 5 };
+    const struct voco_tensor x = { .dim = { 0, n, n, n, n }, .rank = 5 };
+    const struct voco_tensor y = { .dim = { 0, n, n, n, 7 }, .rank = 5 };
     struct voco_device silent = voco_oracle;
     struct voco_trace trace;
     struct voco_ctx ctx;
