@@ -28,7 +28,7 @@ expect() {
     ok $? "$name (status $got, want $want; '$text')"
 }
 
-# plain KIND...: a small f32 MetaImage of 4x4x4 voxels with these header lines changed
+# image FILE LINE...: a f32 MetaImage of 4x4x4 voxels with these header lines changed
 image() {
     file=$1
     shift
@@ -172,5 +172,11 @@ wait $pid
 [ $? = 75 ] && grep -q "not reached" out; ok $? "SIGTERM: the volume in hand, then 75"
 expect 0 "there before" "and goes on" "$voco" convert -o term many
 [ "$(hash_of out)" = "$whole" ]; ok $? "with the same hash again"
+
+if "$voco" --help | grep -q '^  verify '; then
+    for store in s6 full cut term; do
+        expect 0 "" "$store is whole to the last byte" "$voco" verify "$store"
+    done
+fi
 
 echo "1..$n"
