@@ -23,6 +23,6 @@ BODY_EXPORT(struct voco_kernels *ret)
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
-        .attn = attn, .attn_grad = attn_grad,
+        .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
     };
 }

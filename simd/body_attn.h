@@ -84,6 +84,33 @@ multiply(const struct product *p)
         columns(p, j, 1);
 }
 
+/* Whole vectors keep many rows in flight: rows of a window are far apart in memory. */
+static void
+gather(const struct voco_rows *a, const float *x, float *panel)
+{
+    const vf scaled = v_set(a->scale);
+
+    for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
+        const float *in = x + (size_t)a->row[i] * a->stride;
+
+        for (size_t d = 0; d < a->head_row; d += VW)
+            v_store(panel + d, v_mul(load_at(in, d, a->head_dim), scaled));
+    }
+}
+
+static void
+scatter(const struct voco_rows *a, const float *panel, float *x)
+{
+    const vf scaled = v_set(a->scale);
+
+    for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
+        float *out = x + (size_t)a->row[i] * a->stride;
+
+        for (size_t d = 0; d < a->head_dim; d += VW)
+            store_at(out, d, a->head_dim, v_mul(v_load(panel + d), scaled));
+    }
+}
+
 /* In place: s = exp(s + bias - top) where top is the largest s + bias.  Returns the sum. */
 static float
 softmax_row(float *s, const float *bias, size_t cols, float *ret_top)
@@ -164,7 +191,7 @@ attn_grad(const struct voco_attn_grad *a)
             a->dk[j] = a->dv[j] = 0;
     for (size_t i = 0; i < a->rows; i += VOCO_ATTN_ROWS) {
         const size_t m = a->rows - i < VOCO_ATTN_ROWS ? a->rows - i : VOCO_ATTN_ROWS;
-        const float *q = a->q + i * hr, *dy = a->dy + i * hr;
+        const float *q = a->q + i * hr, *dy = a->dy + i * hr, *y = a->y + i * hr;
         struct product scores = { .a = q, .row = hr, .step = 1, .b = a->kt, .ldb = cols,
                                   .c = p, .ldc = cols, .m = m, .n = cols,
                                   .depth = a->head_dim };
@@ -174,10 +201,14 @@ attn_grad(const struct voco_attn_grad *a)
         multiply(&scores);                          /* S = q k' */
         scores.a = dy, scores.b = a->vt, scores.c = ds;
         multiply(&scores);                          /* dP = dy v' */
-        for (size_t r = 0; r < m; r++)
+        for (size_t r = 0; r < m; r++) {
+            vf delta = v_zero();
+
+            for (size_t d = 0; d < hr; d += VW)
+                delta = v_fma(v_load(dy + r * hr + d), v_load(y + r * hr + d), delta);
             softmax_grad_row(p + r * cols, ds + r * cols, a->bias + (i + r) * cols,
-                             a->dbias + (i + r) * cols, a->lse[i + r], a->delta[i + r],
-                             cols);
+                             a->dbias + (i + r) * cols, a->lse[i + r], v_sum(delta), cols);
+        }
         multiply(&(struct product){ .a = ds, .row = cols, .step = 1, .b = a->k, .ldb = hr,
                                     .c = a->dq + i * hr, .ldc = hr, .m = m, .n = hr,
                                     .depth = cols });

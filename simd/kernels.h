@@ -16,6 +16,7 @@
 #define VOCO_SIMD_KERNELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_COUNT };
 
@@ -68,6 +69,14 @@ struct voco_adamw_step {
     float eps;
 };
 
+/* Rows of a matrix that a window reads or writes, head_dim numbers of each. */
+struct voco_rows {
+    const int64_t *row;             /* [rows] */
+    size_t rows, stride;            /* floats from one row of the matrix to the next */
+    size_t head_dim, head_row;
+    float scale;
+};
+
 /*
  * Attention of one head within one window, over gathered panels.  cols is the number of
  * keys rounded up to a multiple of lanes, head_row that of head_dim: panels are zero
@@ -96,8 +105,7 @@ struct voco_attn_grad {
     const float *vt;                /* [head_dim,cols] */
     const float *bias;              /* [rows,cols] */
     const float *lse;               /* [rows] */
-    const float *dy;                /* [rows,head_row] */
-    const float *delta;             /* [rows] sum dy y */
+    const float *y, *dy;            /* [rows,head_row] */
     float *dq;                      /* [rows,head_row], overwritten: of the scaled q */
     float *dk, *dv;                 /* [cols,head_row], overwritten */
     float *dbias;                   /* [rows,cols], added to */
@@ -140,6 +148,10 @@ struct voco_kernels {
     void (*layernorm_grad)(const struct voco_layernorm_grad *a);
 
     /* ---- attention ---- */
+    /* panel [rows,head_row] = scale x[row[i],0..head_dim), zeros beyond head_dim */
+    void (*gather)(const struct voco_rows *a, const float *x, float *panel);
+    /* x[row[i],0..head_dim) = scale panel [rows,head_row] */
+    void (*scatter)(const struct voco_rows *a, const float *panel, float *x);
     void (*attn)(const struct voco_attn_tile *a);
     void (*attn_grad)(const struct voco_attn_grad *a);
 };

@@ -250,6 +250,23 @@ layernorm_grad(const struct voco_layernorm_grad *a)
     }
 }
 
+static void
+gather(const struct voco_rows *a, const float *x, float *panel)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t d = 0; d < a->head_row; d++)
+            panel[i * a->head_row + d] = d < a->head_dim
+                ? a->scale * x[(size_t)a->row[i] * a->stride + d] : 0;
+}
+
+static void
+scatter(const struct voco_rows *a, const float *panel, float *x)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t d = 0; d < a->head_dim; d++)
+            x[(size_t)a->row[i] * a->stride + d] = a->scale * panel[i * a->head_row + d];
+}
+
 /* s[j] = q k'_j + bias_j */
 static void
 scores(const float *q, const float *kt, const float *bias, size_t head_dim, size_t cols,
@@ -286,7 +303,7 @@ attn(const struct voco_attn_tile *a)
     }
 }
 
-/* P = exp(S - lse), dS = P (dy v' - delta); dq = dS k, dk += dS' q, dv += P' dy. */
+/* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk += dS' q, dv += P' dy. */
 static void
 attn_grad(const struct voco_attn_grad *a)
 {
@@ -297,12 +314,14 @@ attn_grad(const struct voco_attn_grad *a)
         a->dk[i] = a->dv[i] = 0;
     for (size_t i = 0; i < a->rows; i++) {
         const float *q = a->q + i * hr, *dy = a->dy + i * hr;
-        float *dq = a->dq + i * hr;
+        float *dq = a->dq + i * hr, delta = 0;
 
+        for (size_t d = 0; d < a->head_dim; d++)
+            delta += dy[d] * a->y[i * hr + d];
         scores(q, a->kt, a->bias + i * cols, a->head_dim, cols, p);
         for (size_t j = 0; j < cols; j++) {
             p[j] = expf(p[j] - a->lse[i]);
-            ds[j] = -a->delta[i];
+            ds[j] = -delta;
         }
         for (size_t d = 0; d < a->head_dim; d++)
             for (size_t j = 0; j < cols; j++)
@@ -332,6 +351,6 @@ voco_kernels_ref(struct voco_kernels *ret)
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
-        .attn = attn, .attn_grad = attn_grad,
+        .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
     };
 }

@@ -437,6 +437,33 @@ panel(unsigned seed, size_t rows, size_t n, size_t real, size_t wide)
     return x;
 }
 
+START_TEST(gather_and_scatter_move_the_same_rows)
+{
+    const int64_t row[] = { 4, 0, 6, 1 };
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (size_t hd = 1; hd <= 40; hd++) {
+        const size_t hr = round_up(hd, k.lanes), stride = hd + 3;
+        const struct voco_rows a = { row, 4, stride, hd, hr, 0.5f };
+        const float *x = uniform(1, 6 * stride + hd, -1, 1);
+        float *want = guarded(4 * hr * sizeof *want), *got = guarded(4 * hr * sizeof *got);
+        float *back[2];
+
+        ref.gather(&a, x, want);
+        k.gather(&a, x, got);
+        check("gather", &k, hd, want, got, 4 * hr, 0);
+        for (int i = 0; i < 2; i++) {
+            back[i] = copy(x, 6 * stride + hd);
+            (i ? k : ref).scatter(&a, got, back[i]);
+        }
+        check("scatter", &k, hd, back[0], back[1], 6 * stride + hd, 0);
+        release();
+    }
+}
+END_TEST
+
 START_TEST(attention_of_a_tile_agrees)
 {
     struct voco_kernels k;
@@ -460,7 +487,7 @@ START_TEST(attention_of_a_tile_agrees)
         g.k = panel(5, cols, hr, keys, hd);
         g.vt = panel(6, hd, cols, hd, keys);
         g.dy = panel(7, rows, hr, rows, hd);
-        g.delta = uniform(8, rows, -1, 1);
+        g.y = panel(8, rows, hr, rows, hd);
         for (int i = 0; i < 2; i++) {
             const struct voco_kernels *by = i ? &k : &ref;
 
@@ -526,6 +553,7 @@ main(void)
     tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);
     tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
     tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
     tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
     suite_add_tcase(s, all);

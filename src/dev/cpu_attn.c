@@ -21,7 +21,7 @@
 /* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
  * kt, vt [head_dim,cols]. */
 struct panels {
-    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dk, *dv, *lse, *delta, *dbias, *work;
+    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dk, *dv, *lse, *dbias, *work;
     int64_t *rows;              /* [real_max] */
 };
 
@@ -114,7 +114,6 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     ret->dq = cut(base, &at, real * row * f);
     ret->dk = cut(base, &at, cols * row * f);
     ret->dv = cut(base, &at, cols * row * f);
-    ret->delta = cut(base, &at, real * f);
     ret->dbias = cut(base, &at, real * cols * f > table ? real * cols * f : table);
     ret->work = cut(base, &at, 2 * VOCO_ATTN_ROWS * cols * f);
     return at;
@@ -193,9 +192,6 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
     {
         const struct panels own = own_panels(a);
 
-        /* columns beyond head_dim stay 0 */
-        memset(a->scratch + a->panels_bytes * (size_t)omp_get_thread_num(), 0,
-               a->panels_bytes);
         for (int i = 0; i < a->p.classes; i++)
 #pragma omp for collapse(2) schedule(static) nowait
             for (int h = 0; h < a->p.heads; h++)
@@ -207,47 +203,46 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
 
 /* ---- rows of the volume to panels and back ---- */
 
-/* out[i,..] = scale x[rows[i],..head_dim) */
-static void
-gather(const struct attn *a, const float *x, int64_t stride, const int64_t *rows, int n,
-       float scale, float *out)
+static struct voco_rows
+rows_of(const struct attn *a, const int64_t *rows, int n, int64_t stride, float scale)
 {
-    for (int i = 0; i < n; i++, out += a->p.head_row) {
-        const float *in = x + rows[i] * stride;
-
-        for (int d = 0; d < a->p.head_dim; d++)
-            out[d] = scale * in[d];
-    }
+    return (struct voco_rows){ .row = rows, .rows = (size_t)n, .stride = (size_t)stride,
+                               .head_dim = (size_t)a->p.head_dim,
+                               .head_row = a->p.head_row, .scale = scale };
 }
 
-/* x[rows[i],..head_dim) = scale in[i,..] */
 static void
-scatter(const struct attn *a, const float *in, const int64_t *rows, int n, float scale,
-        float *x, int64_t stride)
+gather(const struct attn *a, const float *x, int64_t stride, const struct panels *own,
+       int n, float scale, float *panel)
 {
-    for (int i = 0; i < n; i++, in += a->p.head_row) {
-        float *out = x + rows[i] * stride;
+    const struct voco_rows r = rows_of(a, own->rows, n, stride, scale);
 
-        for (int d = 0; d < a->p.head_dim; d++)
-            out[d] = scale * in[d];
-    }
+    a->k->gather(&r, x, panel);
+}
+
+static void
+scatter(const struct attn *a, const float *panel, const struct panels *own, int n,
+        float scale, float *x, int64_t stride)
+{
+    const struct voco_rows r = rows_of(a, own->rows, n, stride, scale);
+
+    a->k->scatter(&r, panel, x);
 }
 
 /* Rows of keys or values (part 1 or 2 of qkv), the one for the padding, zeros. */
 static void
-gather_keys(const struct attn *a, const struct task *t, int part, const int64_t *rows,
-            float *out)
+gather_keys(const struct attn *a, const struct task *t, int part, const struct panels *own,
+            float *panel)
 {
     const struct voco_window_class *z = t->z;
     const int64_t first = part * a->c + t->head * a->p.head_dim;
-    const int64_t bias = 0;
+    const int64_t only = 0;
+    const struct voco_rows bias = rows_of(a, &only, z->keys - z->real, 0, 1);
 
-    gather(a, a->qkv + first, 3 * a->c, rows, z->real, 1, out);
-    if (z->keys > z->real)
-        gather(a, a->qkv_bias + first, 0, &bias, 1, 1,
-               out + (size_t)z->real * a->p.head_row);
-    memset(out + (size_t)z->keys * a->p.head_row, 0,
-           (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *out);
+    gather(a, a->qkv + first, 3 * a->c, own, z->real, 1, panel);
+    a->k->gather(&bias, a->qkv_bias + first, panel + (size_t)z->real * a->p.head_row);
+    memset(panel + (size_t)z->keys * a->p.head_row, 0,
+           (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *panel);
 }
 
 /* out[head_dim,cols] = in[cols,head_row]' */
@@ -292,16 +287,16 @@ forward_window(const struct attn *a, const struct task *t, const struct panels *
     float *lse = lse_of(a, t, item, window);
 
     voco_windows_rows(&a->p, item, window, own->rows);
-    gather(a, a->qkv + first, 3 * a->c, own->rows, z->real, score_scale(a), own->q);
-    gather_keys(a, t, 1, own->rows, own->v);
+    gather(a, a->qkv + first, 3 * a->c, own, z->real, score_scale(a), own->q);
+    gather_keys(a, t, 1, own, own->v);
     transpose(a, z->cols, own->v, own->kt);
-    gather_keys(a, t, 2, own->rows, own->v);
+    gather_keys(a, t, 2, own, own->v);
     a->k->attn(&(struct voco_attn_tile){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
         .lse = own->lse, .work = own->work });
-    scatter(a, own->y, own->rows, z->real, 1, a->ret_y + first, a->c);
+    scatter(a, own->y, own, z->real, 1, a->ret_y + first, a->c);
     for (int i = 0; i < z->real; i++)
         lse[z->token[i]] = own->lse[i];
     for (int i = z->real; i < a->p.tokens; i++)
@@ -351,32 +346,24 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
     const float *lse = lse_of(a, t, item, window), scale = score_scale(a);
 
     voco_windows_rows(&a->p, item, window, own->rows);
-    gather(a, a->y + first, a->c, own->rows, z->real, 1, own->y);
-    gather(a, a->dy + first, a->c, own->rows, z->real, 1, own->dy);
-    for (int i = 0; i < z->real; i++) {
-        const float *y = own->y + (size_t)i * a->p.head_row;
-        const float *dy = own->dy + (size_t)i * a->p.head_row;
-        float sum = 0;
-
-        for (int d = 0; d < a->p.head_dim; d++)
-            sum += y[d] * dy[d];
-        own->delta[i] = sum;
+    gather(a, a->y + first, a->c, own, z->real, 1, own->y);
+    gather(a, a->dy + first, a->c, own, z->real, 1, own->dy);
+    for (int i = 0; i < z->real; i++)
         own->lse[i] = lse[z->token[i]];
-    }
-    gather(a, a->qkv + first, 3 * a->c, own->rows, z->real, scale, own->q);
-    gather_keys(a, t, 2, own->rows, own->k);
+    gather(a, a->qkv + first, 3 * a->c, own, z->real, scale, own->q);
+    gather_keys(a, t, 2, own, own->k);
     transpose(a, z->cols, own->k, own->vt);
-    gather_keys(a, t, 1, own->rows, own->k);
+    gather_keys(a, t, 1, own, own->k);
     transpose(a, z->cols, own->k, own->kt);
     a->k->attn_grad(&(struct voco_attn_grad){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
-        .lse = own->lse, .dy = own->dy, .delta = own->delta, .dq = own->dq, .dk = own->dk,
+        .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dk = own->dk,
         .dv = own->dv, .dbias = own->dbias, .work = own->work });
-    scatter(a, own->dq, own->rows, z->real, scale, a->dqkv + first, 3 * a->c);
-    scatter(a, own->dk, own->rows, z->real, 1, a->dqkv + first + a->c, 3 * a->c);
-    scatter(a, own->dv, own->rows, z->real, 1, a->dqkv + first + 2 * a->c, 3 * a->c);
+    scatter(a, own->dq, own, z->real, scale, a->dqkv + first, 3 * a->c);
+    scatter(a, own->dk, own, z->real, 1, a->dqkv + first + a->c, 3 * a->c);
+    scatter(a, own->dv, own, z->real, 1, a->dqkv + first + 2 * a->c, 3 * a->c);
 }
 
 /* dpad += what the key that stands for the padding has got */
