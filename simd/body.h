@@ -7,6 +7,9 @@
 
 #include "simd/kernels.h"
 
+/* So that a constant argument is a constant inside. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 #include "simd/body_math.h"
 #include "simd/body_flat.h"
 #include "simd/body_norm.h"
@@ -18,7 +21,8 @@ BODY_EXPORT(struct voco_kernels *ret)
     *ret = (struct voco_kernels){
         .isa = BODY_ISA, .lanes = VW,
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
-        .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
+        .leaky = leaky, .leaky_grad = leaky_grad,
+        .exp = exponential, .log_sum_exp = log_sum_exp,
         .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,

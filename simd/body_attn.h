@@ -11,7 +11,6 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* c [m,n] = a b, or += a b: element (i,k) of a is at i * row + k * step, so a may be
  * a transposed matrix; rows of b and c hold n floats, n a multiple of VW. */

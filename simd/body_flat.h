@@ -92,6 +92,25 @@ exponential(const float *x, float *y, size_t n)
         store_at(y, i, n, v_exp(load_at(x, i, n)));
 }
 
+static float
+log_sum_exp(const float *x, size_t n)
+{
+    vf top = v_set(x[0]), sum = v_zero();
+    size_t i;
+    float most;
+
+    for (i = 0; n - i >= VW; i += VW)
+        top = v_max(top, v_load(x + i));
+    for (most = v_top(top); i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    for (i = 0; i < n; i += VW) {
+        const vf e = v_exp(v_sub(load_at(x, i, n), v_set(most)));
+
+        sum = v_add(sum, n - i >= VW ? e : v_first(e, n - i));
+    }
+    return most + logf(v_sum(sum));
+}
+
 static void
 gelu(const float *x, float *y, size_t n)
 {

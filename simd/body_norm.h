@@ -2,30 +2,49 @@
 #ifndef VOCO_SIMD_BODY_NORM_H
 #define VOCO_SIMD_BODY_NORM_H
 
+/* Two accumulators, so that two additions are in flight. */
+struct two_sums {
+    vf even, odd;
+};
+
 /*
  * Of up to VW columns: mean, then the sum of squared distances.  The second sweep also
  * sums the distances themselves, which makes up for the rounding of the first mean.
  */
-static void
+static ALWAYS_INLINE void
 column_moments(const float *x, size_t rows, size_t c, size_t lanes, double *mean,
                double *m2)
 {
-    vf s[2] = { v_zero(), v_zero() }, d[2] = { v_zero(), v_zero() };
-    vf q[2] = { v_zero(), v_zero() }, centre;
+    struct two_sums s = { v_zero(), v_zero() }, d = s, q = s;
     float dist[VW], squares[VW], first[VW];
+    vf centre;
+    size_t i;
 
-    for (size_t i = 0; i < rows; i++)
-        s[i & 1] = v_add(s[i & 1], load_at(x + i * c, 0, lanes));
-    centre = v_div(v_add(s[0], s[1]), v_set((float)rows));
-    for (size_t i = 0; i < rows; i++) {
+    for (i = 0; i + 1 < rows; i += 2) {
+        s.even = v_add(s.even, load_at(x + i * c, 0, lanes));
+        s.odd = v_add(s.odd, load_at(x + (i + 1) * c, 0, lanes));
+    }
+    if (i < rows)
+        s.even = v_add(s.even, load_at(x + i * c, 0, lanes));
+    centre = v_div(v_add(s.even, s.odd), v_set((float)rows));
+    for (i = 0; i + 1 < rows; i += 2) {
+        const vf t = v_sub(load_at(x + i * c, 0, lanes), centre);
+        const vf u = v_sub(load_at(x + (i + 1) * c, 0, lanes), centre);
+
+        d.even = v_add(d.even, t);
+        d.odd = v_add(d.odd, u);
+        q.even = v_fma(t, t, q.even);
+        q.odd = v_fma(u, u, q.odd);
+    }
+    if (i < rows) {
         const vf t = v_sub(load_at(x + i * c, 0, lanes), centre);
 
-        d[i & 1] = v_add(d[i & 1], t);
-        q[i & 1] = v_fma(t, t, q[i & 1]);
+        d.even = v_add(d.even, t);
+        q.even = v_fma(t, t, q.even);
     }
     v_store(first, centre);
-    v_store(dist, v_add(d[0], d[1]));
-    v_store(squares, v_add(q[0], q[1]));
+    v_store(dist, v_add(d.even, d.odd));
+    v_store(squares, v_add(q.even, q.odd));
     for (size_t j = 0; j < lanes; j++) {
         mean[j] = first[j] + (double)dist[j] / (double)rows;
         m2[j] = squares[j] - (double)dist[j] * dist[j] / (double)rows;
@@ -39,8 +58,12 @@ moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
         for (size_t j = 0; j < c; j++)
             mean[j] = m2[j] = 0;
     else
-        for (size_t j = 0; j < c; j += VW)
-            column_moments(x + j, rows, c, c - j < VW ? c - j : VW, mean + j, m2 + j);
+        for (size_t j = 0; j < c; j += VW) {
+            if (c - j >= VW)
+                column_moments(x + j, rows, c, VW, mean + j, m2 + j);
+            else
+                column_moments(x + j, rows, c, c - j, mean + j, m2 + j);
+        }
 }
 
 static void
@@ -124,46 +147,64 @@ norm_rows_grad(const struct voco_norm_rows_grad *a)
         }
 }
 
+/* Of one row: the mean in two parts, which together are more exact than one float, and
+ * the variance. */
+static inline void
+row_moments(const float *x, size_t c, float over, float *centre, float *off, float *var)
+{
+    vf sum = v_zero(), squares = v_zero(), dist = v_zero();
+    size_t j;
+
+    for (j = 0; c - j >= VW; j += VW)
+        sum = v_add(sum, v_load(x + j));
+    if (j < c)
+        sum = v_add(sum, v_load_n(x + j, c - j));
+    *centre = v_sum(sum) * over;
+    for (j = 0; c - j >= VW; j += VW) {
+        const vf t = v_sub(v_load(x + j), v_set(*centre));
+
+        dist = v_add(dist, t);
+        squares = v_fma(t, t, squares);
+    }
+    if (j < c) {                                /* lanes beyond c must not count */
+        const vf t = v_first(v_sub(v_load_n(x + j, c - j), v_set(*centre)), c - j);
+
+        dist = v_add(dist, t);
+        squares = v_fma(t, t, squares);
+    }
+    *off = v_sum(dist) * over;
+    *var = v_sum(squares) * over - *off * *off;
+}
+
+/* VW rows at a time: their sums overlap, and one vector takes all square roots. */
 static void
 layernorm(const struct voco_layernorm_rows *a)
 {
     const size_t c = a->c;
     const float over = 1 / (float)c;
 
-    for (size_t i = 0; i < a->rows; i++) {
-        const float *x = a->x + i * c;
-        float *y = a->y + i * c, centre, off, var, rstd;
-        vf sum = v_zero(), squares = v_zero(), dist = v_zero();
-        size_t j = 0;
+    for (size_t first = 0; first < a->rows; first += VW) {
+        const size_t m = a->rows - first < VW ? a->rows - first : VW;
+        float centre[VW], off[VW], rstd[VW] = { 0 };
 
-        for (; j < c; j += VW)
-            sum = v_add(sum, load_at(x, j, c));
-        centre = v_sum(sum) * over;
-        for (j = 0; c - j >= VW; j += VW) {
-            const vf t = v_sub(v_load(x + j), v_set(centre));
+        for (size_t i = 0; i < m; i++)
+            row_moments(a->x + (first + i) * c, c, over, &centre[i], &off[i], &rstd[i]);
+        v_store(rstd, v_div(v_set(1), v_sqrt(v_add(v_load(rstd), v_set(a->eps)))));
+        for (size_t i = 0; i < m; i++) {
+            const float *x = a->x + (first + i) * c;
+            float *y = a->y + (first + i) * c;
+            const vf mean = v_set(centre[i]), rest = v_set(off[i]), r = v_set(rstd[i]);
 
-            dist = v_add(dist, t);
-            squares = v_fma(t, t, squares);
+            for (size_t j = 0; j < c; j += VW) {
+                vf t = v_mul(v_sub(v_sub(load_at(x, j, c), mean), rest), r);
+
+                if (a->w)
+                    t = v_fma(t, load_at(a->w, j, c), load_at(a->b, j, c));
+                store_at(y, j, c, t);
+            }
+            a->mean[first + i] = centre[i] + off[i];
+            a->rstd[first + i] = rstd[i];
         }
-        if (j < c) {                            /* lanes beyond c must not count */
-            const vf t = v_first(v_sub(v_load_n(x + j, c - j), v_set(centre)), c - j);
-
-            dist = v_add(dist, t);
-            squares = v_fma(t, t, squares);
-        }
-        off = v_sum(dist) * over;               /* of the mean from centre */
-        var = v_sum(squares) * over - off * off;
-        rstd = 1 / sqrtf(var + a->eps);
-        for (j = 0; j < c; j += VW) {
-            vf t = v_sub(v_sub(load_at(x, j, c), v_set(centre)), v_set(off));
-
-            t = v_mul(t, v_set(rstd));
-            if (a->w)
-                t = v_fma(t, load_at(a->w, j, c), load_at(a->b, j, c));
-            store_at(y, j, c, t);
-        }
-        a->mean[i] = centre + off;
-        a->rstd[i] = rstd;
     }
 }
 

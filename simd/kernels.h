@@ -125,6 +125,7 @@ struct voco_kernels {
     void (*leaky_grad)(const float *y, float slope, const float *dy, float *dx,
                        size_t n);                                           /* dx may be dy */
     void (*exp)(const float *x, float *y, size_t n);                        /* y may be x */
+    float (*log_sum_exp)(const float *x, size_t n);                         /* n >= 1 */
     /* exact GELU: x Phi(x) with the normal distribution function Phi */
     void (*gelu)(const float *x, float *y, size_t n);                       /* y may be x */
     void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n); /* may be dy */

@@ -58,6 +58,19 @@ exponential(const float *x, float *y, size_t n)
         y[i] = expf(x[i]);
 }
 
+static float
+log_sum_exp(const float *x, size_t n)
+{
+    float top = x[0];
+    double sum = 0;
+
+    for (size_t i = 1; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - top);
+    return (float)(top + log(sum));
+}
+
 /* Phi(x), the normal distribution function; erfc keeps the lower tail exact. */
 static double
 normal_cdf(double x)
@@ -346,7 +359,8 @@ voco_kernels_ref(struct voco_kernels *ret)
     *ret = (struct voco_kernels){
         .isa = VOCO_ISA_REF, .lanes = 1,
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
-        .leaky = leaky, .leaky_grad = leaky_grad, .exp = exponential,
+        .leaky = leaky, .leaky_grad = leaky_grad,
+        .exp = exponential, .log_sum_exp = log_sum_exp,
         .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,

@@ -95,6 +95,8 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     const size_t real = (size_t)a->p.real_max, cols = (size_t)a->p.cols_max;
     const size_t row = a->p.head_row, f = sizeof(float);
     const size_t transposed = (size_t)a->p.head_dim * cols;
+    const size_t spare = (size_t)a->p.tokens + VOCO_RUN;    /* of voco_windows_expand */
+    const size_t work = (a->backward ? 2 : 1) * VOCO_ATTN_ROWS * cols;
     const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
     size_t at = 0;
 
@@ -103,9 +105,9 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     ret->y = cut(base, &at, real * row * f);
     ret->kt = cut(base, &at, transposed * f);
     ret->lse = cut(base, &at, real * f);
+    ret->work = cut(base, &at, (work > spare ? work : spare) * f);
     if (!a->backward) {
         ret->v = cut(base, &at, cols * row * f);
-        ret->work = cut(base, &at, VOCO_ATTN_ROWS * cols * f);
         return at;
     }
     ret->k = cut(base, &at, cols * row * f);
@@ -115,7 +117,6 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     ret->dk = cut(base, &at, cols * row * f);
     ret->dv = cut(base, &at, cols * row * f);
     ret->dbias = cut(base, &at, real * cols * f > table ? real * cols * f : table);
-    ret->work = cut(base, &at, 2 * VOCO_ATTN_ROWS * cols * f);
     return at;
 }
 
@@ -187,7 +188,6 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
         return false;
     }
     lay_out(a, ctx->threads, base, table->data);
-    VOCO_ASSERT(VOCO_ATTN_ROWS * a->p.cols_max >= a->p.tokens);     /* work as spare */
 #pragma omp parallel num_threads(ctx->threads)
     {
         const struct panels own = own_panels(a);

@@ -2,6 +2,7 @@
 #include "dev/cpu_windows.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "simd/kernels.h"
 
@@ -165,15 +166,16 @@ voco_windows_plan(const struct voco_windows *win, const struct voco_tensor *qkv,
         p.cols_max = z->cols > p.cols_max ? z->cols : p.cols_max;
         p.bias_floats += (size_t)p.heads * (size_t)z->real * (size_t)z->cols;
     }
-    p.ints_bytes = round_up(((size_t)p.classes * 3 * (size_t)p.tokens + (size_t)p.windows)
-                            * sizeof(int), VOCO_ALIGN);
+    p.table_stride = (int64_t)round_up((size_t)p.table_rows + VOCO_RUN, 16);
+    p.ints_bytes = round_up(((size_t)p.classes * (4 * (size_t)p.tokens + 1)
+                             + (size_t)p.windows) * sizeof(int), VOCO_ALIGN);
     *ret = p;
 }
 
 size_t
 voco_windows_bytes(const struct voco_window_plan *p)
 {
-    const size_t table = round_up((size_t)p->heads * (size_t)p->table_rows, 16);
+    const size_t table = (size_t)p->heads * (size_t)p->table_stride;
 
     return p->ints_bytes + (table + round_up(p->bias_floats, 16)) * sizeof(float);
 }
@@ -197,10 +199,26 @@ list_tokens(const struct voco_window_plan *p, int k, struct voco_window_class *z
         i = inside ? real++ : pads++;
         z->token[i] = t;
         z->region[i] = where;
+        z->split |= where != 0;
         /* token t of a full window, clipped or not: published weights depend on it */
         z->code[i] = (t / p->full / p->full * span + t / p->full % p->full) * span
                      + t % p->full;
     }
+}
+
+static void
+list_runs(const struct voco_window_plan *p, struct voco_window_class *z)
+{
+    z->runs = 0;
+    for (int t = 0; t < p->tokens; t++) {
+        if (t == z->real)
+            z->real_runs = z->runs;
+        if (t == 0 || t == z->real || z->code[t] != z->code[t - 1] + 1)
+            z->run[z->runs++] = t;
+    }
+    z->run[z->runs] = p->tokens;
+    if (z->pads == 0)
+        z->real_runs = z->runs;
 }
 
 /* Numbers of the windows in order of their classes. */
@@ -227,7 +245,7 @@ voco_windows_place(struct voco_window_plan *p, const float *table, void *memory)
 
     p->ints = memory;
     p->table = (float *)(void *)((char *)memory + p->ints_bytes);
-    p->bias = p->table + round_up((size_t)p->heads * (size_t)p->table_rows, 16);
+    p->bias = p->table + p->heads * p->table_stride;
     bias = p->bias;
     for (int k = 0; k < p->classes; k++) {
         struct voco_window_class *z = &p->class[k];
@@ -235,56 +253,71 @@ voco_windows_place(struct voco_window_plan *p, const float *table, void *memory)
         z->token = list;
         z->code = list + p->tokens;
         z->region = list + 2 * p->tokens;
-        list += 3 * p->tokens;
+        z->run = list + 3 * p->tokens;
+        list += 4 * p->tokens + 1;
         z->bias = bias;
         bias += (size_t)p->heads * (size_t)z->real * (size_t)z->cols;
         list_tokens(p, k, z);
+        list_runs(p, z);
     }
     list_windows(p, list);
-    for (int h = 0; h < p->heads; h++)
+    for (int h = 0; h < p->heads; h++) {
+        float *own = p->table + h * p->table_stride;
+
         for (int64_t i = 0; i < p->table_rows; i++)
-            p->table[h * p->table_rows + i] = table[i * p->heads + h];
+            own[p->table_rows - 1 - i] = table[i * p->heads + h];
+        memset(own + p->table_rows, 0,
+               (size_t)(p->table_stride - p->table_rows) * sizeof *own);
+    }
 }
 
-static float
-biased_mask(const struct voco_window_plan *p, const struct voco_window_class *z,
-            const float *table, int i, int j)
+/*
+ * Bias of query i and the tokens of runs [from,to): out gets VOCO_RUN more than they have.
+ * Code rises by 1 within a run and the table lies from its end, so a run is a piece of it.
+ */
+static void
+copy_runs(const struct voco_window_plan *p, const struct voco_window_class *z, int head,
+          int i, int from, int to, float *out)
 {
-    return table[voco_bias_row(p, z, i, j)] - (z->region[i] == z->region[j] ? 0 : 100);
+    const float *table = p->table + head * p->table_stride + p->table_rows / 2 - z->code[i];
+    const int first = z->run[from];
+
+    for (int r = from; r < to; r++)
+        for (int j = z->run[r]; j < z->run[r + 1]; j += VOCO_RUN)
+            memcpy(out + j - first, table + z->code[j], VOCO_RUN * sizeof *out);
+}
+
+/* out[j] = x[j], - 100 where token from + j is of another region than token i */
+static void
+mask(const struct voco_window_class *z, int i, int from, int n, const float *x, float *out)
+{
+    const int *region = z->region + from, mine = z->region[i];
+
+#pragma omp simd
+    for (int j = 0; j < n; j++)
+        out[j] = x[j] - (region[j] == mine ? 0.0f : 100.0f);
 }
 
 void
 voco_windows_pad_scores(const struct voco_window_plan *p,
                         const struct voco_window_class *z, int head, int i, float *out)
 {
-    const float *table = p->table + head * p->table_rows;
-
-    for (int j = 0; j < z->pads; j++)
-        out[j] = biased_mask(p, z, table, i, z->real + j);
+    copy_runs(p, z, head, i, z->real_runs, z->runs, out);
+    if (z->split)
+        mask(z, i, z->real, z->pads, out, out);
 }
 
 void
 voco_windows_expand(const struct voco_window_plan *p, const struct voco_kernels *k,
                     const struct voco_window_class *z, int head, int i, float *spare)
 {
-    const float *table = p->table + head * p->table_rows;
     float *row = voco_windows_bias(z, head) + i * z->cols;
 
-    for (int j = 0; j < z->real; j++)
-        row[j] = biased_mask(p, z, table, i, j);
+    copy_runs(p, z, head, i, 0, z->real_runs, spare);
+    mask(z, i, 0, z->real, spare, row);
     if (z->pads > 0) {
-        float top = VOCO_ATTN_NONE;
-        double sum = 0;
-
         voco_windows_pad_scores(p, z, head, i, spare);
-        for (int j = 0; j < z->pads; j++)
-            top = spare[j] > top ? spare[j] : top;
-        for (int j = 0; j < z->pads; j++)
-            spare[j] -= top;
-        k->exp(spare, spare, (size_t)z->pads);
-        for (int j = 0; j < z->pads; j++)
-            sum += spare[j];
-        row[z->real] = top + (float)log(sum);
+        row[z->real] = k->log_sum_exp(spare, (size_t)z->pads);
     }
     for (int j = z->keys; j < z->cols; j++)
         row[j] = VOCO_ATTN_NONE;

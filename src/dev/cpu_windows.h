@@ -18,6 +18,7 @@
 struct voco_kernels;
 
 enum { VOCO_AXIS_CLASSES = 3, VOCO_WINDOW_CLASSES = 27 };
+enum { VOCO_RUN = 8 };              /* floats copied at a time */
 
 struct voco_window_axis {
     int windows, size, window, shift;
@@ -33,6 +34,9 @@ struct voco_window_class {
     int *token;                     /* [real + pads] place in the window; real ones first */
     int *code;                      /* [real + pads] see voco_bias_row */
     int *region;                    /* [real + pads] */
+    bool split;                     /* not all the same region: there is a mask */
+    int *run;                       /* [runs + 1] first tokens of runs of rising code; */
+    int runs, real_runs;            /* those of real tokens come first */
     int64_t count;                  /* windows */
     const int *window;              /* [count] their numbers */
     float *bias;                    /* [heads,real,cols], bias and mask */
@@ -48,7 +52,8 @@ struct voco_window_plan {
     int classes, real_max, cols_max;
     struct voco_window_class class[VOCO_WINDOW_CLASSES];
     int *ints;                      /* all lists of the classes, windows in order of class */
-    float *table;                   /* [heads,table_rows]: transposed */
+    float *table;                   /* [heads,table_stride]: transposed, from the end */
+    int64_t table_stride;           /* table_rows and room to read VOCO_RUN beyond */
     float *bias;
     size_t ints_bytes, bias_floats;
 };
@@ -63,7 +68,7 @@ size_t voco_windows_bytes(const struct voco_window_plan *p);
 /* Fill lists and the transposed table in memory of that size. */
 void voco_windows_place(struct voco_window_plan *p, const float *table, void *memory);
 
-/* Row i of the bias of a class, spare of `tokens` floats. */
+/* Row i of the bias of a class; spare has tokens + VOCO_RUN floats. */
 void voco_windows_expand(const struct voco_window_plan *p, const struct voco_kernels *k,
                          const struct voco_window_class *z, int head, int i,
                          float *spare);
@@ -75,7 +80,7 @@ voco_windows_bias(const struct voco_window_class *z, int head)
     return z->bias + (int64_t)head * z->real * z->cols;
 }
 
-/* Bias and mask of query i and the padding tokens of class z: out [pads]. */
+/* Bias and mask of query i and the padding tokens of class z: out [pads + VOCO_RUN]. */
 void voco_windows_pad_scores(const struct voco_window_plan *p,
                              const struct voco_window_class *z, int head, int i,
                              float *out);
