@@ -10,6 +10,9 @@ enum {
     ALARM = 0xC00000
 };
 
+/* A logarithmic axis over less has hardly a tick: it is drawn linear. */
+static const double log_decades = 0.7;
+
 /* Where data go on the canvas. */
 struct axes {
     double x, y, w, h;              /* plot area */
@@ -117,9 +120,9 @@ include_y(struct axes *a, double v)
     }
 }
 
-/* The range of everything that must be seen, never empty. */
+/* The data range of everything that must be seen; high < low where there is nothing. */
 static void
-find_range(struct axes *a, const struct voco_chart *chart)
+span(struct axes *a, const struct voco_chart *chart)
 {
     a->x0 = a->y0 = INFINITY;
     a->x1 = a->y1 = -INFINITY;
@@ -135,6 +138,17 @@ find_range(struct axes *a, const struct voco_chart *chart)
     if (chart->low <= chart->high) {
         include_y(a, chart->low);
         include_y(a, chart->high);
+    }
+}
+
+/* As span, but never empty, and with a margin. */
+static void
+find_range(struct axes *a, const struct voco_chart *chart)
+{
+    span(a, chart);
+    if (a->log_y && a->y1 - a->y0 < log_decades) {
+        a->log_y = false;
+        span(a, chart);
     }
     if (!(a->x0 <= a->x1))
         a->x0 = a->x1 = 0;
@@ -340,7 +354,8 @@ draw_x_axis(struct voco_canvas *c, const struct axes *a, const char *label)
     const struct voco_text_style quiet = { 13.5, FAINT_INK, VOCO_RIGHT, false, false };
     const double label_width = label ? voco_text_width(&quiet, label) + 14 : 0;
     double tick[16], step;
-    const int n = voco_ticks(a->x0, a->x1, (int)fmax(a->w / 110, 2), tick, &step);
+    const double want = fmin(fmax(a->w / 110, 2), fmax(a->x1 - a->x0, 1));
+    const int n = voco_ticks(a->x0, a->x1, (int)want, tick, &step);
     char text[32];
 
     voco_canvas_fill(c, a->x, floor(a->y + a->h), a->w, 1, AXIS, 1);
@@ -350,7 +365,7 @@ draw_x_axis(struct voco_canvas *c, const struct axes *a, const char *label)
         if (tick[i] != floor(tick[i]))
             continue;
         voco_canvas_fill(c, x, a->y + a->h, 1, 5, AXIS, 1);
-        tick_text(tick[i], step, text);
+        tick_text(tick[i], fmax(step, 1), text);
         if (x + voco_text_width(&style, text) / 2 < a->x + a->w - label_width)
             voco_canvas_text(c, x + 0.5, a->y + a->h + 18, &style, text);
     }
