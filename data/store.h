@@ -27,7 +27,7 @@ struct voco_store_options {
     enum voco_store_type type;
     int chunk;              /* edge in voxels; 0: the default */
     int level;              /* deflate 1..9; 0: the default */
-    int64_t shard_bytes;    /* a shard is closed when it has grown past this; 0: default */
+    int64_t shard_bytes;    /* a shard is closed when it has grown to this; 0: 2 GiB */
 };
 
 /* One line of the manifest. All strings are owned by the store. */
@@ -56,7 +56,7 @@ const struct voco_store_entry *voco_store_written(const struct voco_store_writer
                                                   const char *id);
 /* Thread-safe.  entry: id source dataset preset transforms window are read and copied;
  * dim, spacing, affine, crc are taken from the volume.  U16: voxels are clipped to
- * [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16: rounded and clipped. */
+ * [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16: rounded, clipped. */
 enum voco_err voco_store_add(struct voco_store_writer *w,
                              const struct voco_store_entry *entry,
                              const struct voco_volume *v, int64_t *ret_clipped);
@@ -101,10 +101,19 @@ enum voco_err voco_store_read(const struct voco_store *s, int i, const int64_t s
                               struct voco_store_scratch *scratch);
 void voco_store_scratch_free(struct voco_store_scratch *scratch);
 
-/* Every shard, index and chunk checksum and every volume's crc; the sentence of the first
- * fault is kept, all faults are passed to report (may be NULL). */
+struct voco_store_check {
+    int threads;                        /* each takes a shard at a time */
+    /* Every fault, and the volumes done so far; one call at a time, from any of the
+     * threads.  Both may be NULL. */
+    void (*report)(const char *sentence, void *user);
+    void (*progress)(int done, int total, void *user);
+    void *user;
+};
+
+/* Reads every byte of every shard against its checksums, and decodes every volume against
+ * the crc of its elements.  The sentence kept is that of the first fault in the first
+ * shard that has one. */
 enum voco_err voco_store_verify(const struct voco_store *s,
-                                void (*report)(const char *sentence, void *user),
-                                void *user);
+                                const struct voco_store_check *check);
 
 #endif

@@ -3,6 +3,7 @@
 #include "data/store_read.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,11 +12,22 @@
 #include "data/chunk.h"
 #include "data/shard.h"
 
-struct verifying {
-    void (*report)(const char *sentence, void *user);
-    void *user;
-    enum voco_err err;          /* the first fault */
+/* The work of all threads. */
+struct verification {
+    const struct voco_store *s;
+    const struct voco_store_check *check;
+    pthread_mutex_t mutex;              /* everything below, and the two callbacks */
+    int next;                           /* the next shard to take */
+    int done, total;                    /* volumes */
+    enum voco_err err;                  /* the first fault of the first shard with one */
+    int err_shard;
     char *why;
+};
+
+/* One thread's. */
+struct verifying {
+    struct verification *all;
+    int shard;                          /* its place in the inventory */
     struct voco_inflater *inflate;
 };
 
@@ -23,12 +35,43 @@ struct verifying {
 static void
 note_fault(struct verifying *v, enum voco_err err)
 {
-    if (v->report)
-        v->report(voco_fail_text(), v->user);
-    if (!v->err) {
-        v->err = err;
-        v->why = voco_format("%s", voco_fail_text());
+    struct verification *all = v->all;
+
+    pthread_mutex_lock(&all->mutex);
+    if (all->check->report)
+        all->check->report(voco_fail_text(), all->check->user);
+    if (!all->err || v->shard < all->err_shard) {
+        free(all->why);
+        all->err = err;
+        all->err_shard = v->shard;
+        all->why = voco_format("%s", voco_fail_text());
     }
+    pthread_mutex_unlock(&all->mutex);
+}
+
+static void
+note_volume(struct verifying *v)
+{
+    struct verification *all = v->all;
+
+    pthread_mutex_lock(&all->mutex);
+    all->done++;
+    if (all->check->progress)
+        all->check->progress(all->done, all->total, all->check->user);
+    pthread_mutex_unlock(&all->mutex);
+}
+
+/* A fault in the volume in a slot of a shard. */
+static void
+note_volume_fault(struct verifying *v, const struct voco_shard *s, int slot,
+                  enum voco_err err)
+{
+    const struct voco_store *store = v->all->s;
+
+    for (int i = 0; i < store->n; i++)
+        if (store->stored[i]->shard == s->number && store->stored[i]->slot == slot)
+            voco_fail_in(err, "volume %s", store->stored[i]->entry.id);
+    note_fault(v, err);
 }
 
 /* Memory for one volume. */
@@ -69,7 +112,7 @@ verify_chunks(struct verifying *v, const struct voco_shard *s, int fd, int slot,
         const enum voco_err err = verify_chunk(v, s, fd, &table[i], raw, room);
 
         if (err) {
-            note_fault(v, voco_fail_in(err, "chunk %lld", (long long)i));
+            note_volume_fault(v, s, slot, err);
             whole = false;
         } else {
             voco_chunk_place_elements(&g, i, room->planes, element_bytes, &all,
@@ -78,8 +121,8 @@ verify_chunks(struct verifying *v, const struct voco_shard *s, int fd, int slot,
     }
     const size_t n = (size_t)(g.dim[0] * g.dim[1] * g.dim[2]) * element_bytes;
     if (whole && voco_crc32c(0, room->elements, n) != vol->crc)
-        note_fault(v, voco_fail(VOCO_EFORMAT, "%s: the checksum over the voxels of "
-                                "volume number %d is wrong", s->path, slot));
+        note_volume_fault(v, s, slot, voco_fail(VOCO_EFORMAT, "%s: the checksum of its "
+                                                "voxels is wrong", s->path));
 }
 
 static void
@@ -98,8 +141,7 @@ verify_volume(struct verifying *v, const struct voco_shard *s, int fd, int slot,
     if (room.bytes && room.planes && room.elements)
         verify_chunks(v, s, fd, slot, table, &room);
     else
-        note_fault(v, voco_fail(VOCO_EMEMORY, "%s: no memory for volume number %d",
-                                s->path, slot));
+        note_volume_fault(v, s, slot, voco_fail(VOCO_EMEMORY, "%s: no memory", s->path));
     free(room.bytes);
     free(room.planes);
     free(room.elements);
@@ -117,11 +159,12 @@ verify_open_shard(struct verifying *v, const struct voco_shard *s, int fd,
 
     for (int i = 0; i < s->n_volumes; i++) {
         if ((err = voco_shard_table(s, fd, i, bytes, table + n))) {
-            note_fault(v, voco_fail_in(err, "volume number %d", i));
+            note_volume_fault(v, s, i, err);
             whole = false;
             continue;
         }
         verify_volume(v, s, fd, i, table + n);
+        note_volume(v);
         n += (int64_t)s->volume[i].n_chunks;
     }
     if (!whole)
@@ -159,19 +202,25 @@ verify_shard(struct verifying *v, const struct voco_shard *s)
     free(bytes);
 }
 
-enum voco_err
-voco_store_verify(const struct voco_store *s,
-                  void (*report)(const char *sentence, void *user), void *user)
+static void *
+verify_shards(void *user)
 {
-    struct verifying v = {.report = report, .user = user};
+    struct verification *all = user;
+    const struct voco_inventory *inventory = &all->s->inventory;
+    struct verifying v = {.all = all};
     const enum voco_err err = voco_inflater_new(&v.inflate);
 
     if (err)
-        return err;
-    for (int i = 0; i < s->inventory.n_shards; i++) {
-        struct voco_shard now = {0};            /* footer and table may have changed */
-        const enum voco_err opened = voco_shard_open(s->inventory.shard[i].path, &now);
-
+        note_fault(&v, err);
+    while (!err) {
+        pthread_mutex_lock(&all->mutex);
+        v.shard = all->next++;
+        pthread_mutex_unlock(&all->mutex);
+        if (v.shard >= inventory->n_shards)
+            break;
+        const char *path = inventory->shard[v.shard].path;
+        struct voco_shard now = {0};    /* it may have changed since the opening */
+        const enum voco_err opened = voco_shard_open(path, &now);
         if (opened)
             note_fault(&v, opened);
         else
@@ -179,8 +228,29 @@ voco_store_verify(const struct voco_store *s,
         voco_shard_free(&now);
     }
     voco_inflater_free(v.inflate);
-    if (v.err)
-        voco_fail(v.err, "%s", v.why);
-    free(v.why);
-    return v.err;
+    return NULL;
+}
+
+enum voco_err
+voco_store_verify(const struct voco_store *s, const struct voco_store_check *check)
+{
+    struct verification all = {.s = s, .check = check, .total = s->n};
+    const int shards = s->inventory.n_shards;
+    const int threads = check->threads < shards ? check->threads : shards;
+    pthread_t *thread = calloc((size_t)threads + 1, sizeof *thread);
+    int started = 0;
+
+    pthread_mutex_init(&all.mutex, NULL);
+    while (thread && started < threads - 1
+           && pthread_create(&thread[started], NULL, verify_shards, &all) == 0)
+        started++;
+    verify_shards(&all);                        /* this thread works too */
+    for (int t = 0; t < started; t++)
+        pthread_join(thread[t], NULL);
+    free(thread);
+    pthread_mutex_destroy(&all.mutex);
+    if (all.err)
+        voco_fail(all.err, "%s", all.why);
+    free(all.why);
+    return all.err;
 }

@@ -13,5 +13,6 @@ extern const struct voco_verb voco_cmd_info;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;
 extern const struct voco_verb voco_cmd_pretrain;
+extern const struct voco_verb voco_cmd_verify;
 
 #endif

@@ -12,6 +12,7 @@ voco_SOURCES = \
 	src/info_data.c \
 	src/info_run.c \
 	src/cmd_pretrain.c \
+	src/cmd_verify.c \
 	src/main.c
 voco_LDADD = libvoco.la
 

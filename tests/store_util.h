@@ -20,6 +20,8 @@
     ck_assert_msg(strstr(voco_fail_text(), part), "\"%s\" says nothing of \"%s\"", \
                   voco_fail_text(), part)
 
+static const struct voco_store_check check_all = {.threads = 2};
+
 static inline char *
 scratch_folder(void)
 {

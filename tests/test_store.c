@@ -66,7 +66,7 @@ round_trip(enum voco_store_type type, int chunk, float scale, float offset, doub
         }
         free(x);
     }
-    ok(voco_store_verify(s, NULL, NULL));
+    ok(voco_store_verify(s, &check_all));
     voco_store_close(s);
     free(path);
     scratch_remove(folder);
@@ -406,7 +406,7 @@ START_TEST(many_threads_write_and_read)
     ok(voco_store_open(folder, &s));
     ck_assert_int_eq(voco_store_count(s), THREADS * EACH);
     run_threads(read_some, NULL, s);
-    ok(voco_store_verify(s, NULL, NULL));
+    ok(voco_store_verify(s, &check_all));
     voco_store_close(s);
     scratch_remove(folder);
 }

@@ -58,7 +58,7 @@ check_whole(const char *folder)
 
     ok(voco_store_open(folder, &s));
     ck_assert_int_eq(voco_store_count(s), VOLUMES);
-    ok(voco_store_verify(s, NULL, NULL));
+    ok(voco_store_verify(s, &check_all));
     voco_store_close(s);
     ck_assert_int_eq(count_names(folder, ".part"), 0);
     ck_assert_int_eq(count_names(folder, ".tmp"), 0);
@@ -104,7 +104,7 @@ START_TEST(a_killed_writer_loses_at_most_the_open_shard)
     const int published = voco_store_count(s);
     ck_assert_int_ge(published, 2);
     ck_assert_int_lt(published, 6);
-    ok(voco_store_verify(s, NULL, NULL));
+    ok(voco_store_verify(s, &check_all));
     voco_store_close(s);
     ck_assert_int_eq(complete(folder), VOLUMES - published);
     check_whole(folder);
@@ -149,7 +149,7 @@ START_TEST(a_writer_killed_at_any_moment_can_be_continued)
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_msg(WIFSIGNALED(status), "the writer ended by itself: %d", status);
         if (voco_store_open(folder, &s) == VOCO_OK) {   /* else not begun yet */
-            ok(voco_store_verify(s, NULL, NULL));
+            ok(voco_store_verify(s, &check_all));
             voco_store_close(s);
         }
         complete(folder);
@@ -394,7 +394,7 @@ START_TEST(a_full_disk_does_not_hurt_published_shards)
     in_child(write_limited, folder, 5);
     ok(voco_store_open(folder, &s));
     ck_assert_int_eq(voco_store_count(s), before);
-    ok(voco_store_verify(s, NULL, NULL));
+    ok(voco_store_verify(s, &check_all));
     voco_store_close(s);
     complete(folder);
     check_whole(folder);

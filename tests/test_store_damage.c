@@ -87,7 +87,9 @@ verify(const char *folder)
 
     if (err)
         return err;
-    err = voco_store_verify(s, count_reports, &reports);
+    const struct voco_store_check check = {.threads = 1, .report = count_reports,
+                                           .user = &reports};
+    err = voco_store_verify(s, &check);
     ck_assert(err ? reports > 0 : reports == 0);
     voco_store_close(s);
     return err;
