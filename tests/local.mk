@@ -137,3 +137,6 @@ check_PROGRAMS += tests/test_store_damage
 tests_test_store_damage_SOURCES = tests/store_util.h tests/test_store_damage.c
 tests_test_store_damage_LDADD = $(TEST_LIBS)
 TESTS += tests/test_store_damage
+
+dist_check_SCRIPTS += tests/cli_verify.sh
+TESTS += tests/cli_verify.sh
