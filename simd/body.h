@@ -7,6 +7,13 @@
 
 #include "simd/kernels.h"
 
+/* Full unrolling keeps the accumulators in registers. */
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* So that a constant argument is a constant inside. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 

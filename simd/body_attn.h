@@ -5,13 +5,6 @@
 #ifndef VOCO_SIMD_BODY_ATTN_H
 #define VOCO_SIMD_BODY_ATTN_H
 
-/* Full unrolling keeps the accumulators in registers. */
-#if defined __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* c [m,n] = a b, or += a b: element (i,k) of a is at i * row + k * step, so a may be
  * a transposed matrix; rows of b and c hold n floats, n a multiple of VW. */
 struct product {

@@ -40,6 +40,7 @@ dot(const float *x, const float *y, size_t n)
     size_t i = 0;
 
     for (; n - i >= 4 * VW; i += 4 * VW)
+        UNROLL
         for (size_t k = 0; k < 4; k++)
             s[k] = v_fma(v_load(x + i + k * VW), v_load(y + i + k * VW), s[k]);
     for (; i < n; i += VW)
@@ -174,11 +175,14 @@ peak(float x, size_t rounds)
 {
     vf chain[12], sum = v_zero();
 
+    UNROLL
     for (int k = 0; k < 12; k++)
         chain[k] = v_set((float)k * x);
     for (size_t i = 0; i < rounds; i++)
+        UNROLL
         for (int k = 0; k < 12; k++)
             chain[k] = v_fma(chain[k], v_set(0.5f), v_set(x));
+    UNROLL
     for (int k = 0; k < 12; k++)
         sum = v_add(sum, chain[k]);
     return v_sum(sum);
