@@ -32,6 +32,8 @@ bench_arg(const struct problem *p, char letter, int64_t missing)
     return v < 0 ? missing : v;
 }
 
-extern const struct kind bench_rows_kinds[];    /* ends with a NULL name */
+/* Each ends with a NULL name. */
+extern const struct kind bench_matrix_kinds[];
+extern const struct kind bench_rows_kinds[];
 
 #endif

@@ -1,6 +1,10 @@
 # Measuring programs: built by make bench only.
 EXTRA_PROGRAMS += bench/bench
-bench_bench_SOURCES = bench/bench.c
+bench_bench_SOURCES = \
+	bench/bench.c \
+	bench/bench.h \
+	bench/bench_matrix.c \
+	bench/bench_rows.c
 bench_bench_LDADD = libvoco.la
 EXTRA_DIST += bench/shapes.txt
 

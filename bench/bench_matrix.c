@@ -1,0 +1,137 @@
+/*
+ * Convolutions and linear layers for bench.
+ *
+ *   conv, conv_data, conv_weights   n items, d size (one edge, or d e f), c channels in,
+ *                                   o out (default c), k kernel, s stride, p padding
+ *   linear, linear_data, linear_weights     m rows, k in, n out
+ */
+#include "bench/bench.h"
+
+#define arg bench_arg
+
+enum { TX, TW, TB, TY };
+
+/* ---- convolutions ---- */
+
+static struct voco_conv
+conv_of(const struct problem *p)
+{
+    const int k = (int)arg(p, 'k', 3), s = (int)arg(p, 's', 1);
+
+    return (struct voco_conv){ .cin = arg(p, 'c', 1), .cout = arg(p, 'o', arg(p, 'c', 1)),
+                               .kernel = k, .stride = s,
+                               .pad = (int)arg(p, 'p', s == 1 ? k / 2 : 0) };
+}
+
+static void
+conv_size(const struct problem *p, int64_t in[3], int64_t out[3])
+{
+    const struct voco_conv c = conv_of(p);
+
+    in[0] = arg(p, 'd', 8);
+    in[1] = arg(p, 'e', in[0]);
+    in[2] = arg(p, 'f', in[1]);
+    for (int i = 0; i < 3; i++)
+        out[i] = (in[i] + 2 * c.pad - c.kernel) / c.stride + 1;
+}
+
+static void
+conv_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
+{
+    const struct voco_conv c = conv_of(p);
+    const int64_t n = arg(p, 'n', 1), k = c.kernel;
+    int64_t in[3], out[3];
+
+    conv_size(p, in, out);
+    t[TX] = voco_push(ctx, &ctx->keep, 5, n, in[0], in[1], in[2], c.cin);
+    t[TW] = voco_push(ctx, &ctx->keep, 5, c.cout, c.cin, k, k, k);
+    t[TY] = voco_push(ctx, &ctx->keep, 5, n, out[0], out[1], out[2], c.cout);
+}
+
+static double
+conv_flops(const struct problem *p)
+{
+    const struct voco_conv c = conv_of(p);
+    int64_t in[3], out[3];
+
+    conv_size(p, in, out);
+    return 2.0 * (double)arg(p, 'n', 1) * (double)(out[0] * out[1] * out[2])
+           * (double)(c.cin * c.cout) * (double)c.kernel * (double)c.kernel
+           * (double)c.kernel;
+}
+
+static void
+conv_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    const struct voco_conv c = conv_of(p);
+
+    ctx->dev->conv3d_forward(ctx, &c, &t[TX], &t[TW], NULL, &t[TY]);
+}
+
+static void
+conv_data_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    const struct voco_conv c = conv_of(p);
+
+    ctx->dev->conv3d_backward_data(ctx, &c, &t[TY], &t[TW], &t[TX]);
+}
+
+static void
+conv_weights_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    const struct voco_conv c = conv_of(p);
+
+    ctx->dev->conv3d_backward_weights(ctx, &c, &t[TX], &t[TY], &t[TW], NULL);
+}
+
+/* ---- linear layers ---- */
+
+static void
+linear_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
+{
+    const int64_t m = arg(p, 'm', 64), k = arg(p, 'k', 48), n = arg(p, 'n', k);
+
+    t[TX] = voco_push(ctx, &ctx->keep, 2, m, k);
+    t[TW] = voco_push(ctx, &ctx->keep, 2, n, k);
+    t[TB] = voco_push(ctx, &ctx->keep, 1, n);
+    t[TY] = voco_push(ctx, &ctx->keep, 2, m, n);
+}
+
+static double
+linear_flops(const struct problem *p)
+{
+    const int64_t k = arg(p, 'k', 48);
+
+    return 2.0 * (double)arg(p, 'm', 64) * (double)k * (double)arg(p, 'n', k);
+}
+
+static void
+linear_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->linear_forward(ctx, &t[TX], &t[TW], &t[TB], &t[TY]);
+}
+
+static void
+linear_data_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->linear_backward_data(ctx, &t[TY], &t[TW], &t[TX]);
+}
+
+static void
+linear_weights_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->linear_backward_weights(ctx, &t[TX], &t[TY], &t[TW], &t[TB]);
+}
+
+const struct kind bench_matrix_kinds[] = {
+    { "conv", conv_setup, conv_run, conv_flops, NULL },
+    { "conv_data", conv_setup, conv_data_run, conv_flops, NULL },
+    { "conv_weights", conv_setup, conv_weights_run, conv_flops, NULL },
+    { "linear", linear_setup, linear_run, linear_flops, NULL },
+    { "linear_data", linear_setup, linear_data_run, linear_flops, NULL },
+    { "linear_weights", linear_setup, linear_weights_run, linear_flops, NULL },
+    { NULL }
+};
