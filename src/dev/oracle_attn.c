@@ -188,14 +188,12 @@ attend_forward(const struct window *z, X table, int64_t head, double *lse)
             continue;
         score_row(z, table, head, i);
         for (int64_t j = 0; j < t; j++)
-            max = fmax(max, z->p[j]);
+            max = z->p[j] > max ? z->p[j] : max;
         for (int64_t j = 0; j < t; j++)
-            sum += exp(z->p[j] - max);
+            sum += z->p[j] = exp(z->p[j] - max);
         lse[i] = max + log(sum);
-        for (int64_t j = 0; j < t; j++)
-            z->p[j] = exp(z->p[j] - lse[i]);
         for (int64_t e = 0; e < z->head_dim; e++)
-            z->y[e * t + i] = dot(t, z->p, z->v + e * t);
+            z->y[e * t + i] = dot(t, z->p, z->v + e * t) / sum;
     }
 }
 
