@@ -12,6 +12,7 @@ extern const struct voco_verb voco_cmd_doctor;
 extern const struct voco_verb voco_cmd_info;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;
+extern const struct voco_verb voco_cmd_plan;
 extern const struct voco_verb voco_cmd_pretrain;
 extern const struct voco_verb voco_cmd_verify;
 

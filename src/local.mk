@@ -7,12 +7,13 @@ voco_SOURCES = \
 	src/cmd_doctor.c \
 	src/cmd_info.c \
 	src/cmd_phantom.c \
+	src/cmd_plan.c \
 	src/cmd_plot.c \
+	src/cmd_pretrain.c \
+	src/cmd_verify.c \
 	src/info.h \
 	src/info_data.c \
 	src/info_run.c \
-	src/cmd_pretrain.c \
-	src/cmd_verify.c \
 	src/main.c
 voco_LDADD = libvoco.la
 

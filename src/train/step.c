@@ -311,6 +311,42 @@ voco_step_predicted(struct voco_step *step, float *out)
     download(step, &step->predicted, out);
 }
 
+/* Host crops [first, first+n) as a tensor on keep. */
+static struct voco_tensor
+upload_crops(struct voco_ctx *ctx, const float *crops, int64_t n, int64_t roi)
+{
+    const struct voco_tensor x = voco_push(ctx, &ctx->keep, 5, n, roi, roi, roi, INT64_C(1));
+    struct voco_tensor host = x;
+
+    host.type = VOCO_F32;
+    host.data = (void *)crops;          /* upload only reads it */
+    if (!ctx->err)
+        ctx->dev->upload(ctx, &host, &x);
+    return x;
+}
+
+enum voco_err
+voco_step_probe(struct voco_ctx *ctx, const struct voco_model *model, const float *crops,
+                int n, int roi, double *ret_forward_s, double *ret_both_s)
+{
+    const struct voco_weights w = voco_model_weights(model);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor x = upload_crops(ctx, crops, n, roi);
+    const struct voco_tensor y = voco_push(ctx, &ctx->keep, 2, (int64_t)n,
+                                           voco_encoder_width(&model->encoder));
+    const double start_s = voco_seconds();
+    struct voco_encoder_saved saved;
+
+    if (!ctx->err)
+        voco_encoder_forward(ctx, &w, &model->encoder, &x, &y, &saved);
+    *ret_forward_s = voco_seconds() - start_s;
+    if (!ctx->err)
+        voco_encoder_backward(ctx, &w, &model->encoder, &saved, &y);
+    *ret_both_s = voco_seconds() - start_s;
+    voco_arena_release(&ctx->keep, mark);
+    return ctx->err;
+}
+
 enum voco_err
 voco_embed(struct voco_ctx *ctx, const struct voco_model *model, const float *crops, int n,
            int roi, int group, float *out)
@@ -321,19 +357,17 @@ voco_embed(struct voco_ctx *ctx, const struct voco_model *model, const float *cr
     for (int first = 0; first < n && !ctx->err; first += group) {
         const size_t mark = voco_arena_mark(&ctx->keep);
         const int64_t m = n - first < group ? n - first : group;
-        const struct voco_tensor x = voco_push(ctx, &ctx->keep, 5, m, edge, edge, edge,
-                                               INT64_C(1));
+        const struct voco_tensor x = upload_crops(ctx, crops + first * edge * edge * edge, m,
+                                                  edge);
         const struct voco_tensor y = voco_push(ctx, &ctx->keep, 2, m, width);
-        struct voco_tensor host = x, host_y = y;
+        struct voco_tensor host = y;
 
         if (ctx->err)
             break;
-        host.type = host_y.type = VOCO_F32;
-        host.data = (void *)(crops + first * edge * edge * edge);
-        host_y.data = out + first * width;
-        ctx->dev->upload(ctx, &host, &x);
+        host.type = VOCO_F32;
+        host.data = out + first * width;
         voco_encoder_forward(ctx, &w, &model->encoder, &x, &y, NULL);
-        ctx->dev->download(ctx, &y, &host_y);
+        ctx->dev->download(ctx, &y, &host);
         voco_arena_release(&ctx->keep, mark);
     }
     return ctx->err;

@@ -80,6 +80,12 @@ enum voco_err voco_step_update(struct voco_step *step, const struct voco_adamw *
 void voco_step_embeddings(struct voco_step *step, float *out);
 void voco_step_predicted(struct voco_step *step, float *out);
 
+/* One group forward and backward from a made-up gradient, on the clock; what it adds to
+ * the gradients means nothing. */
+enum voco_err voco_step_probe(struct voco_ctx *ctx, const struct voco_model *model,
+                              const float *crops, int n, int roi, double *ret_forward_s,
+                              double *ret_both_s);
+
 /* Embeddings without gradients: crops [n][roi^3] -> out [n][24f], in groups. */
 enum voco_err voco_embed(struct voco_ctx *ctx, const struct voco_model *model,
                          const float *crops, int n, int roi, int group, float *out);

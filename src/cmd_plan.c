@@ -1,0 +1,136 @@
+/* voco plan: what a pre-training step will need here, before anything is started. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "cmd.h"
+#include "dev/cpu.h"
+#include "train/plan.h"
+
+static struct {
+    int64_t feature, batch, sw, memory, threads, group;
+    bool no_probe;
+} c = { .feature = 48, .batch = 4, .sw = 2 };
+
+static const struct voco_opt options[] = {
+    { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
+      "width of the network: 12, 24, 48 (Base), 96 (Large), 192 (Huge)", 12, 768 },
+    { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 1024 },
+    { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
+      1, 64 },
+    { "memory", 'm', VOCO_OPT_SIZE, &c.memory, "SIZE",
+      "what the step may use; 0: half of what is available", 0, 1e15 },
+    { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
+      "compute threads; 0: one per core of this process", 0, 4096 },
+    { "group", 0, VOCO_OPT_INT, &c.group, "N",
+      "crops that go through the network together; 0: up to 4, by memory", 0, 1024 },
+    { "no-probe", 0, VOCO_OPT_FLAG, &c.no_probe, NULL,
+      "do not run a group of crops to estimate the time" },
+    { 0 }
+};
+
+static void
+row(const char *what, double bytes)
+{
+    char text[16];
+
+    printf("  %-34s %12s\n", what, voco_format_bytes(bytes, text));
+}
+
+static void
+print_plan(const struct voco_plan *p, uint64_t allowed)
+{
+    char text[16];
+
+    printf("model       feature size %lld, %.2f M parameters (%.2f M trained)\n",
+           (long long)c.feature, (double)p->parameters * 1e-6, (double)p->trained * 1e-6);
+    printf("step        %lld volumes x (%lld random + 9 base crops) = %d crops of 64^3\n",
+           (long long)c.batch, (long long)c.sw, p->crops);
+    printf("arithmetic  %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
+           p->flops_again * 1e-12);
+    printf("groups      %d of %d crops; activations of %d kept, %d computed twice\n",
+           p->groups, p->grouping.group, p->grouping.kept, p->groups - p->grouping.kept);
+    printf("memory      %s of %s allowed\n", voco_format_bytes((double)p->total, text),
+           allowed ? voco_format_bytes((double)allowed, (char[16]){ 0 }) : "any");
+    row("weights, gradients, moments", (double)p->slabs);
+    row("activations", (double)p->kept);
+    row("gradients on their way", (double)p->gradients);
+    row("scratch", (double)p->scratch);
+    row("weights in the order of kernels", (double)p->packed);
+    row("batches made ahead", (double)p->batches);
+}
+
+/* Runs one group forward and backward twice, the second time on the clock. */
+static enum voco_err
+probe(const struct voco_plan *p, const struct voco_model_config *config)
+{
+    const int group = p->grouping.group < p->crops ? p->grouping.group : p->crops;
+    const int64_t voxels = 64 * 64 * 64;
+    float *x = malloc((size_t)(group * voxels) * sizeof *x);
+    struct voco_ctx ctx = { 0 };
+    struct voco_model model = { 0 };
+    double forward_s = 0.0, both_s = 0.0, peak = 0.0;
+    char step[16];
+    enum voco_err err = VOCO_OK;
+
+    if (!x)
+        return voco_fail(VOCO_EMEMORY, "no memory for a probe of %d crops", group);
+    voco_hash_uniform(1, "probe", group * voxels, 0.0, 1.0, x);
+    if ((err = voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))
+        == VOCO_OK
+        && (err = voco_model_describe(&model, config)) == VOCO_OK
+        && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
+        voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
+        peak = voco_cpu_peak(&ctx);
+        for (int i = 0; i < 2 && err == VOCO_OK; i++)
+            err = voco_step_probe(&ctx, &model, x, group, 64, &forward_s, &both_s);
+    }
+    if (err == VOCO_OK) {
+        const double again = (double)(p->groups - p->grouping.kept) * forward_s;
+        const double total = (double)p->crops / group * both_s + again;
+
+        printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
+               "%.0f GFLOP/s,\n            %.0f %% of the %.0f that %d threads reach on "
+               "registers (direct operations counted)\n",
+               voco_format_seconds(total, step), both_s / group, p->flops / total * 1e-9,
+               100.0 * p->flops / total / peak, peak * 1e-9, ctx.threads);
+    }
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+    free(x);
+    return err;
+}
+
+static enum voco_err
+run(int argc, char **argv)
+{
+    const struct voco_plan_request request = {
+        .model = { .feature = c.feature, .in_channels = 1, .hidden = 1024, .out = 1024,
+                   .merging = VOCO_MERGING_LEGACY },
+        .volumes = (int)c.batch, .sw = (int)c.sw, .roi = 64, .threads = (int)c.threads,
+        .group = (int)c.group, .ahead = 2,
+        .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
+    };
+    struct voco_plan plan;
+    enum voco_err err = voco_plan_step(&voco_cpu, &request, &plan);
+
+    (void)argc;
+    (void)argv;
+    if (err != VOCO_OK)
+        return err;
+    print_plan(&plan, request.memory);
+    fflush(stdout);
+    return c.no_probe ? VOCO_OK : probe(&plan, &request.model);
+}
+
+const struct voco_verb voco_cmd_plan = {
+    .name = "plan",
+    .summary = "tell what a pre-training step needs: operations, memory, time",
+    .args = "",
+    .details = "Nothing is trained.  The memory figures are found by running the real step\n"
+               "over memory that nobody may touch; the time by running one group of crops.",
+    .options = options,
+    .max_args = 0,
+    .run = run,
+};
