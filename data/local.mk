@@ -12,6 +12,8 @@ libvoco_la_SOURCES += \
 	data/convert.c \
 	data/convert.h \
 	data/crop.c \
+	data/cropfile.c \
+	data/cropfile.h \
 	data/datalist.c \
 	data/datalist.h \
 	data/datalist_folder.c \

@@ -1,13 +1,14 @@
 /* Replayed batches: from an HDF5 file, or by the hash formula of the reference numbers. */
 #include "data/replay.h"
 
-#include <hdf5.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/hdf5.h"
 
 enum { BASES = 9, HASH_ROI = 64 };
 
@@ -91,46 +92,15 @@ from_hash(const char *spec, int64_t steps, struct voco_replay *r)
 /* ---- from a file ---- */
 
 struct shape {
-    int rank;
-    hsize_t dim[8];
+    int rank;                   /* 0: there is no such dataset */
+    int64_t dim[VOCO_H5_RANK_MAX];
 };
 
-/* Shape of a dataset; rank 0 where there is none of that name. */
 static enum voco_err
-dataset_shape(hid_t file, const char *path, const char *name, struct shape *ret)
+find(struct voco_h5 *h, const char *name, struct shape *ret)
 {
-    hid_t set, space;
-
     *ret = (struct shape){ 0 };
-    if (H5Lexists(file, name, H5P_DEFAULT) <= 0)
-        return VOCO_OK;
-    set = H5Dopen2(file, name, H5P_DEFAULT);
-    space = set < 0 ? -1 : H5Dget_space(set);
-    ret->rank = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
-    if (ret->rank > 0 && ret->rank <= 8)
-        H5Sget_simple_extent_dims(space, ret->dim, NULL);
-    if (space >= 0)
-        H5Sclose(space);
-    if (set >= 0)
-        H5Dclose(set);
-    if (ret->rank < 1 || ret->rank > 8)
-        return voco_fail(VOCO_EFORMAT, "%s: %s is not an array", path, name);
-    return VOCO_OK;
-}
-
-static enum voco_err
-dataset_read(hid_t file, const char *path, const char *name, hid_t type, void *out)
-{
-    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-    const herr_t status = set < 0 ? -1
-        : H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
-
-    if (set >= 0)
-        H5Dclose(set);
-    if (status < 0)
-        return voco_fail(VOCO_EFORMAT, "%s: %s cannot be read as numbers (damaged file?)",
-                         path, name);
-    return VOCO_OK;
+    return voco_h5_has(h, name) ? voco_h5_shape(h, name, &ret->rank, ret->dim) : VOCO_OK;
 }
 
 static enum voco_err
@@ -142,10 +112,9 @@ check_crops(const char *path, const char *name, const struct shape *s)
     if (s->rank != 5 || s->dim[1] != 1 || s->dim[2] != s->dim[3] || s->dim[3] != s->dim[4]
         || s->dim[0] < 1 || s->dim[0] > 65536 || s->dim[2] < 32 || s->dim[2] > 512
         || s->dim[2] % 2 != 0)
-        return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %llu,%llu,%llu,...: "
-                         "expected [crops,1,r,r,r] with an even r of 32 to 512", path, name,
-                         s->rank, (unsigned long long)s->dim[0],
-                         (unsigned long long)s->dim[1], (unsigned long long)s->dim[2]);
+        return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %" PRId64 ",%" PRId64
+                         ",%" PRId64 ",...: expected [crops,1,r,r,r] with an even r of 32 "
+                         "to 512", path, name, s->rank, s->dim[0], s->dim[1], s->dim[2]);
     return VOCO_OK;
 }
 
@@ -161,15 +130,14 @@ check_shapes(const char *path, const struct shape *img, const struct shape *crop
     if (labels->rank != 3 || labels->dim[2] != BASES)
         return voco_fail(VOCO_EFORMAT, "%s: labels has rank %d: expected [volumes,sw,%d]",
                          path, labels->rank, BASES);
-    if (labels->dim[0] * labels->dim[1] != img->dim[0]
+    if (labels->dim[0] < 1 || labels->dim[0] > 65536 || labels->dim[1] > 65536
+        || labels->dim[0] * labels->dim[1] != img->dim[0]
         || labels->dim[0] * BASES != crops->dim[0] || img->dim[2] != crops->dim[2])
-        return voco_fail(VOCO_EFORMAT, "%s: labels of %llu volumes x %llu crops do not go "
-                         "with %llu img and %llu crops (edges %llu and %llu)", path,
-                         (unsigned long long)labels->dim[0],
-                         (unsigned long long)labels->dim[1],
-                         (unsigned long long)img->dim[0], (unsigned long long)crops->dim[0],
-                         (unsigned long long)img->dim[2],
-                         (unsigned long long)crops->dim[2]);
+        return voco_fail(VOCO_EFORMAT, "%s: labels of %" PRId64 " volumes x %" PRId64
+                         " crops do not go with %" PRId64 " img and %" PRId64
+                         " crops (edges %" PRId64 " and %" PRId64 ")", path,
+                         labels->dim[0], labels->dim[1], img->dim[0], crops->dim[0],
+                         img->dim[2], crops->dim[2]);
     r->volumes = (int)labels->dim[0];
     r->sw = (int)labels->dim[1];
     r->bases = BASES;
@@ -178,34 +146,33 @@ check_shapes(const char *path, const struct shape *img, const struct shape *crop
 }
 
 static enum voco_err
-read_keep(hid_t file, const char *path, int64_t steps, struct voco_replay *r)
+read_keep(struct voco_h5 *h, const char *path, int64_t steps, struct voco_replay *r)
 {
-    const hsize_t rows = (hsize_t)(r->volumes * (r->sw + r->bases));
+    const int64_t rows = (int64_t)r->volumes * (r->sw + r->bases);
     struct shape keep;
-    enum voco_err err = dataset_shape(file, path, "keep", &keep);
+    enum voco_err err = find(h, "keep", &keep);
 
     if (err != VOCO_OK || keep.rank == 0)
         return err;
-    if (keep.rank != 2 || keep.dim[1] != rows || keep.dim[0] < (hsize_t)steps
-        || keep.dim[0] > (hsize_t)1 << 32)
-        return voco_fail(VOCO_EFORMAT, "%s: keep has sizes %llu,%llu: expected at least "
-                         "%lld rows, one a step, of %llu", path,
-                         (unsigned long long)keep.dim[0], (unsigned long long)keep.dim[1],
-                         (long long)steps, (unsigned long long)rows);
-    r->keep = malloc((size_t)keep.dim[0] * (size_t)rows);
+    if (keep.rank != 2 || keep.dim[1] != rows || keep.dim[0] < steps
+        || keep.dim[0] > INT64_C(1) << 32)
+        return voco_fail(VOCO_EFORMAT, "%s: keep has sizes %" PRId64 ",%" PRId64
+                         ": expected at least %" PRId64 " rows, one a step, of %" PRId64,
+                         path, keep.dim[0], keep.dim[1], steps, rows);
+    r->keep = malloc((size_t)(keep.dim[0] * rows));
     if (!r->keep)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for keep", path);
-    r->steps = (int64_t)keep.dim[0];
-    return dataset_read(file, path, "keep", H5T_NATIVE_UCHAR, r->keep);
+    r->steps = keep.dim[0];
+    return voco_h5_read_u8(h, "keep", keep.dim[0] * rows, r->keep);
 }
 
 static enum voco_err
-check_values(const char *path, const char *name, const float *x, size_t n)
+check_labels(const char *path, const struct voco_replay *r)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return voco_fail(VOCO_EFORMAT, "%s: %s has a value that is not finite at "
-                             "element %zu", path, name, i);
+    for (int64_t i = 0; i < (int64_t)r->volumes * r->sw * BASES; i++)
+        if (!(r->labels[i] >= 0.0f && r->labels[i] <= 1.0f))
+            return voco_fail(VOCO_EFORMAT, "%s: labels: element %" PRId64 " is %g, expected "
+                             "a share of 0 to 1", path, i, (double)r->labels[i]);
     return VOCO_OK;
 }
 
@@ -213,28 +180,27 @@ static enum voco_err
 from_file(const char *path, int64_t steps, struct voco_replay *r)
 {
     struct shape img, crops, labels;
-    enum voco_err err;
-    hid_t file;
+    struct voco_h5 *h;
+    int64_t voxels;
+    enum voco_err err = voco_h5_open(path, &h);
 
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    if (H5Fis_hdf5(path) <= 0)
-        return voco_fail(VOCO_EFORMAT, "%s: not an HDF5 file (or hash:SEED:BATCH:SW)", path);
-    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0)
-        return voco_fail(VOCO_EFORMAT, "%s: HDF5 cannot open it (damaged?)", path);
-    if ((err = dataset_shape(file, path, "img", &img)) == VOCO_OK
-        && (err = dataset_shape(file, path, "crops", &crops)) == VOCO_OK
-        && (err = dataset_shape(file, path, "labels", &labels)) == VOCO_OK
+    if (err != VOCO_OK)
+        return err;
+    if ((err = find(h, "img", &img)) == VOCO_OK
+        && (err = find(h, "crops", &crops)) == VOCO_OK
+        && (err = find(h, "labels", &labels)) == VOCO_OK
         && (err = check_shapes(path, &img, &crops, &labels, r)) == VOCO_OK
-        && (err = allocate(r)) == VOCO_OK
-        && (err = dataset_read(file, path, "img", H5T_NATIVE_FLOAT, r->img)) == VOCO_OK
-        && (err = dataset_read(file, path, "crops", H5T_NATIVE_FLOAT, r->crops)) == VOCO_OK
-        && (err = dataset_read(file, path, "labels", H5T_NATIVE_FLOAT, r->labels))
-           == VOCO_OK
-        && (err = read_keep(file, path, steps, r)) == VOCO_OK)
-        err = check_values(path, "labels", r->labels,
-                           (size_t)r->volumes * (size_t)r->sw * BASES);
-    H5Fclose(file);
+        && (err = allocate(r)) == VOCO_OK) {
+        voxels = (int64_t)r->roi * r->roi * r->roi;
+        if ((err = voco_h5_read_f32(h, "img", img.dim[0] * voxels, r->img)) == VOCO_OK
+            && (err = voco_h5_read_f32(h, "crops", crops.dim[0] * voxels, r->crops))
+               == VOCO_OK
+            && (err = voco_h5_read_f32(h, "labels", img.dim[0] * BASES, r->labels))
+               == VOCO_OK
+            && (err = check_labels(path, r)) == VOCO_OK)
+            err = read_keep(h, path, steps, r);
+    }
+    voco_h5_close(h);
     return err;
 }
 

@@ -9,6 +9,7 @@ extern const struct voco_verb *const voco_verbs[];      /* NULL-terminated */
 extern const struct voco_verb voco_cmd_completion;
 extern const struct voco_verb voco_cmd_convert;
 extern const struct voco_verb voco_cmd_doctor;
+extern const struct voco_verb voco_cmd_embed;
 extern const struct voco_verb voco_cmd_info;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;

@@ -80,7 +80,7 @@ static const struct voco_opt options[] = {
     { "device", 0, VOCO_OPT_CHOICE, &c.device, "NAME",
       "oracle is the double-precision reference: right and slow", 0, 0, devices },
     { "trace", 0, VOCO_OPT_FLAG, &c.trace, NULL,
-      "print every primitive's shape, time and rate, and a summary" },
+      "at the end, a table of where the time went: primitive, shapes, rate" },
 
     { "resume", 'r', VOCO_OPT_CHOICE, &c.resume, "HOW",
       "auto: go on from the newest checkpoint in RUN, if there is one", 0, 0, resumes,

@@ -5,6 +5,7 @@ voco_SOURCES = \
 	src/cmd_completion.c \
 	src/cmd_convert.c \
 	src/cmd_doctor.c \
+	src/cmd_embed.c \
 	src/cmd_info.c \
 	src/cmd_phantom.c \
 	src/cmd_plan.c \

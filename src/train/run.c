@@ -14,6 +14,7 @@
 #include "data/loader.h"
 #include "data/replay.h"
 #include "dev/cpu.h"
+#include "dev/trace.h"
 #include "report/mosaic.h"
 #include "report/plot.h"
 #include "report/signals.h"
@@ -32,6 +33,7 @@ struct run {
     struct voco_loader *loader;
     int volumes, sw, roi;
     struct voco_plan plan;
+    struct voco_trace trace;
     struct voco_ctx ctx;
     struct voco_model model;
     struct voco_step step;
@@ -121,6 +123,10 @@ plan(struct run *r)
               r->plan.groups, r->plan.grouping.group, r->plan.grouping.kept,
               r->plan.groups - r->plan.grouping.kept,
               voco_format_bytes((double)r->plan.total, total));
+    if (c->trace) {
+        voco_trace_init(&r->trace, dev, NULL, 0.0);
+        dev = &r->trace.device;
+    }
     return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)c->threads);
 }
 
@@ -213,6 +219,7 @@ set_up(struct run *r)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %zu crops", crops);
     r->log.flops = r->plan.flops;
     r->log.peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
+    r->trace.peak = r->log.peak_flops * 1e-9;
     return VOCO_OK;
 }
 
@@ -522,12 +529,15 @@ static void
 tear_down(struct run *r)
 {
     voco_runlog_close(&r->log);
+    if (r->c->trace && r->ctx.dev)
+        voco_trace_report(&r->trace, stderr);
     voco_loader_close(r->loader);
     voco_store_close(r->store);
     voco_replay_free(&r->replay);
     voco_step_free(&r->step);
     voco_model_free(&r->model);
     voco_ctx_close(&r->ctx);
+    voco_trace_free(&r->trace);
     free(r->options);
     free(r->keep);
     free(r->embeddings);
