@@ -144,7 +144,7 @@ print_info(const char *path, const struct voco_info *info)
     print_words(path);
     putchar('\n');
     for (int i = 0; i < info->n; i++) {
-        printf("  %-12s ", info->row[i].name);
+        printf("  %-17s ", info->row[i].name);
         print_words(info->row[i].words);
         putchar('\n');
     }

@@ -285,12 +285,43 @@ metric_rows(struct voco_info *info, const char *path)
         json_object_set_new(row, "first", voco_info_real(v[0]));
         json_object_set_new(row, "last", voco_info_real(v[h.n - 1]));
         json_object_set_new(row, "recent", voco_info_real(recent_mean(v, h.n)));
-        voco_info_row(info, NAME[i], row, "%.5g at first, %.5g at last, mean of the last"
-                      " %d: %.5g", v[0], v[h.n - 1], h.n < RECENT ? (int)h.n : RECENT,
-                      recent_mean(v, h.n));
+        voco_info_row(info, NAME[i], row, "%.5g -> %.5g, mean of the last %d: %.5g", v[0],
+                      v[h.n - 1], h.n < RECENT ? (int)h.n : RECENT, recent_mean(v, h.n));
     }
     voco_history_free(&h);
     free(file);
+}
+
+/* The options that people ask for first, of those that the run wrote down. */
+static void
+option_rows(struct voco_info *info, const json_t *config)
+{
+    static const char *const NAME[] = {
+        "feature-size", "batch", "sw", "steps", "lr", "schedule", "merging", "seed"
+    };
+    const json_t *all = json_object_get(config, "options");
+    const char *store = json_string_value(json_object_get(config, "store"));
+    char *words = voco_format("%s", "");
+
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
+        const json_t *value = json_object_get(all, NAME[i]);
+        char *text = value == NULL ? NULL
+            : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        char *longer;
+
+        if (text == NULL)
+            continue;
+        longer = voco_format("%s%s%s %s", words, *words != '\0' ? ", " : "", NAME[i],
+                             json_is_string(value) ? json_string_value(value) : text);
+        free(text);
+        free(words);
+        words = longer;
+    }
+    if (store != NULL)
+        voco_info_row(info, "store", NULL, "%s", store);
+    if (*words != '\0')
+        voco_info_row(info, "options", NULL, "%s (all: --list)", words);
+    free(words);
 }
 
 enum voco_err
@@ -308,6 +339,7 @@ voco_info_run(const char *path, const struct voco_info_options *o, struct voco_i
         voco_info_row(info, "kind", json_string("run"), "run, %s", finished
                       ? "finished: model.safetensors is there" : "not finished");
         voco_info_row(info, "finished", json_boolean(finished), NULL);
+        option_rows(info, config);
         metric_rows(info, path);
         checkpoint_rows(info, path);
         if (o->list)

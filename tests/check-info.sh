@@ -57,7 +57,7 @@ printf '{"step":0,"loss":2.5}\n{"step":1,"loss":1.5}\n' > "$work/run/metrics.jso
 echo '{"seed": 3, "adamw": {"lr": 0.5}}' > "$work/run/config.json"
 echo '{"step": 2}' > "$work/run/ckpt-2/state.json"
 cp "$work/w.safetensors" "$work/run/ckpt-2/model.safetensors"
-says '2.5 at first, 1.5 at last' 0 "$work/run"
+says '2.5 -> 1.5' 0 "$work/run"
 says 'ckpt-2' 0 "$work/run"
 says 'adamw.lr = 0.5' 0 --list "$work/run"
 says 'step 2' 0 "$work/run/ckpt-2"
