@@ -82,6 +82,6 @@ Look at  $work/run/loss.png      the losses
 Next, with your own scans (--help and the manual pages say more):
   $voco doctor /where/runs/go
   $voco convert --preset abdomen -o STORE FOLDER-OF-CT...
-  $voco plan --store STORE
+  $voco plan
   $voco pretrain --store STORE --out RUN --resume auto
 NEXT
