@@ -235,6 +235,110 @@ START_TEST(lines_that_contradict_the_shard_or_themselves_are_refused)
 }
 END_TEST
 
+/* ---- an index with right checksums and wrong numbers ---- */
+
+enum { FOOTER = 64, VOLUME = 56 };
+
+static uint64_t
+number_at(const uint8_t *p, int bytes)
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < bytes; i++)
+        v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+static void
+set_number(uint8_t *p, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+}
+
+/* All checksums of the index made right again, as far as its numbers make sense. */
+static void
+seal(uint8_t *shard, size_t n)
+{
+    uint8_t *footer = shard + n - FOOTER;
+    const uint64_t table = number_at(footer + 40, 8), volumes = number_at(footer + 24, 4);
+
+    for (uint64_t i = 0; i < volumes; i++) {
+        uint8_t *v = shard + table + i * VOLUME;
+        const uint64_t at = number_at(v, 8), chunks = number_at(v + 8, 8);
+
+        if (at <= n && chunks <= (n - at) / 16)
+            set_number(v + 16, voco_crc32c(0, shard + at, chunks * 16), 4);
+    }
+    set_number(footer + 28, voco_crc32c(0, shard + table, volumes * VOLUME), 4);
+    set_number(footer + 60, voco_crc32c(0, footer, 60), 4);
+}
+
+START_TEST(an_index_with_impossible_numbers_is_refused)
+{
+    char *folder = scratch_folder();
+    int count, refused = 0;
+
+    store_of(folder, &options, VOLUMES, N, N, N);
+    const struct copy whole = copy_of(folder, "shard-00000.h5");
+    uint8_t *shard = malloc(whole.n);
+    const struct copy forged = {whole.path, (char *)shard, whole.n};
+    ck_assert_ptr_nonnull(shard);
+    const uint8_t *footer = (uint8_t *)whole.bytes + whole.n - FOOTER;
+    const size_t volumes = (size_t)number_at(footer + 40, 8);
+    const size_t first_table = (size_t)number_at(footer + 32, 8);
+    const struct {
+        size_t at;
+        int bytes;
+    } field[] = {
+        {first_table, 8}, {first_table + 8, 4},                 /* address, size */
+        {first_table + 16, 8}, {first_table + 24, 4},
+        {volumes, 8}, {volumes + 8, 8},                         /* table, chunks */
+        {volumes + 24, 8}, {volumes + 32, 8}, {volumes + 40, 8},
+        {whole.n - FOOTER + 8, 4}, {whole.n - FOOTER + 12, 4},
+        {whole.n - FOOTER + 16, 4}, {whole.n - FOOTER + 20, 4},
+        {whole.n - FOOTER + 24, 4}, {whole.n - FOOTER + 32, 8},
+        {whole.n - FOOTER + 40, 8}
+    };
+
+    for (size_t f = 0; f < sizeof field / sizeof *field; f++) {
+        const uint64_t was = number_at((uint8_t *)whole.bytes + field[f].at,
+                                       field[f].bytes);
+        const uint64_t values[] = {0, 1, was + 1, was - 1, was + 16, was * 2, was << 32,
+                                   INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,
+                                   UINT64_MAX - 15, (uint64_t)1 << 61, whole.n,
+                                   whole.n - FOOTER};
+
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            memcpy(shard, whole.bytes, whole.n);
+            set_number(shard + field[f].at, values[k], field[f].bytes);
+            if (memcmp(shard, whole.bytes, whole.n) == 0)
+                continue;
+            if (field[f].at < whole.n - FOOTER)
+                seal(shard, whole.n);
+            else        /* only the footer's own: its numbers may point anywhere */
+                set_number(shard + whole.n - 4,
+                           voco_crc32c(0, shard + whole.n - FOOTER, 60), 4);
+            put_bytes(&forged, whole.n);
+            ck_assert_msg(verify(folder) == VOCO_EFORMAT, "field %zu value %zu", f, k);
+            ck_assert_msg(read_everything(folder, &count) == VOCO_EFORMAT,
+                          "field %zu value %zu", f, k);
+            refused++;
+        }
+    }
+    ck_assert_int_gt(refused, 200);
+    memcpy(shard, whole.bytes, whole.n);
+    seal(shard, whole.n);
+    ck_assert_mem_eq(shard, whole.bytes, whole.n);      /* the forger itself is sound */
+    put_bytes(&whole, whole.n);
+    ok(verify(folder));
+    free(shard);
+    free(whole.path);
+    free(whole.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -248,6 +352,7 @@ main(void)
     tcase_add_test(t, verify_finds_any_flipped_bit_of_a_shard);
     tcase_add_test(t, a_shard_of_the_wrong_length_is_refused);
     tcase_add_test(t, a_changed_byte_of_the_manifest_is_noticed);
+    tcase_add_test(t, an_index_with_impossible_numbers_is_refused);
     tcase_add_test(t, lines_that_contradict_the_shard_or_themselves_are_refused);
     srunner_run_all(r, CK_ENV);
     const int failed = srunner_ntests_failed(r);
