@@ -3,8 +3,10 @@ dist_man_MANS += \
 	man/voco-completion.1 \
 	man/voco-convert.1 \
 	man/voco-doctor.1 \
+	man/voco-embed.1 \
 	man/voco-info.1 \
 	man/voco-phantom.1 \
+	man/voco-plan.1 \
 	man/voco-plot.1 \
 	man/voco-pretrain.1 \
 	man/voco-store.5 \
