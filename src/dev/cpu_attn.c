@@ -381,6 +381,21 @@ add_padding(const struct attn *a, const struct task *t, const struct panels *own
     }
 }
 
+/* dtable += row [real] of dS of query i: falling pieces of the table, run by run */
+static void
+add_runs(const struct voco_window_plan *p, const struct voco_window_class *z, int i,
+         const float *restrict row, float *restrict dtable)
+{
+    for (int r = 0; r < z->real_runs; r++) {
+        const int n = z->run[r + 1] - z->run[r];
+        float *piece = dtable + voco_bias_row(p, z, i, z->run[r]);
+
+        for (int j = 0; j < n; j++)
+            piece[-j] += row[j];
+        row += n;
+    }
+}
+
 static void
 backward_task(const struct attn *a, int64_t i)
 {
@@ -404,8 +419,7 @@ backward_task(const struct attn *a, int64_t i)
     for (int r = 0; r < z->real; r++) {
         const float *row = own.dbias + (size_t)r * (size_t)z->cols;
 
-        for (int j = 0; j < z->real; j++)
-            dtable[voco_bias_row(&a->p, z, r, j)] += row[j];
+        add_runs(&a->p, z, r, row, dtable);
         if (z->pads > 0)
             a->dscore[i * a->p.real_max + r] = row[z->real];
     }
