@@ -88,8 +88,9 @@ prefetch_row(const struct voco_rows *a, size_t i, const float *x)
 }
 
 static void
-gather(const struct voco_rows *a, const float *x, float *panel)
+gather(const struct voco_rows *args, const float *x, float *panel)
 {
+    const struct voco_rows copy = *args, *a = &copy;
     const vf scaled = v_set(a->scale);
 
     for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
@@ -102,8 +103,9 @@ gather(const struct voco_rows *a, const float *x, float *panel)
 }
 
 static void
-scatter(const struct voco_rows *a, const float *panel, float *x)
+scatter(const struct voco_rows *args, const float *panel, float *x)
 {
+    const struct voco_rows copy = *args, *a = &copy;
     const vf scaled = v_set(a->scale);
 
     for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {

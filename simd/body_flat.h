@@ -138,9 +138,10 @@ gelu_grad(const float *x, const float *dy, float *dx, size_t n)
 }
 
 static void
-adamw(const struct voco_adamw_step *a, const float *g, float *w, float *m, float *v,
+adamw(const struct voco_adamw_step *args, const float *g, float *w, float *m, float *v,
       float *vmax, size_t n)
 {
+    const struct voco_adamw_step copy = *args, *a = &copy;
     for (size_t i = 0; i < n; i += VW) {
         const vf gi = load_at(g, i, n);
         const vf mi = v_fma(v_set(a->beta1), load_at(m, i, n),

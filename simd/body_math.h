@@ -43,6 +43,7 @@ v_normal(vf x, vf *ret_density)
     const vf density = v_exp(v_mul(v_mul(x, x), v_set(-0.5f)));
     vf q = v_set(r[0]);
 
+    UNROLL
     for (int i = 1; i < 9; i++)
         q = v_fma(q, u, v_set(r[i]));
     q = v_mul(v_mul(q, u), density);

@@ -67,8 +67,9 @@ moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
 }
 
 static void
-norm_rows(const struct voco_norm_rows *a)
+norm_rows(const struct voco_norm_rows *args)
 {
+    const struct voco_norm_rows copy = *args, *a = &copy;
     const vf slope = v_set(a->slope);
 
     for (size_t i = 0; i < a->rows; i++) {
@@ -102,8 +103,9 @@ rebuild(const struct voco_norm_rows_grad *a, size_t row, size_t j, vf slope, vf 
 enum { SUM_ROWS = 64 };
 
 static void
-norm_rows_sums(const struct voco_norm_rows_grad *a)
+norm_rows_sums(const struct voco_norm_rows_grad *args)
 {
+    const struct voco_norm_rows_grad copy = *args, *a = &copy;
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
 
     for (size_t from = 0; from < a->rows; from += SUM_ROWS) {
@@ -130,8 +132,9 @@ norm_rows_sums(const struct voco_norm_rows_grad *a)
 }
 
 static void
-norm_rows_grad(const struct voco_norm_rows_grad *a)
+norm_rows_grad(const struct voco_norm_rows_grad *args)
 {
+    const struct voco_norm_rows_grad copy = *args, *a = &copy;
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
 
     for (size_t i = 0; i < a->rows; i++)
@@ -178,8 +181,9 @@ row_moments(const float *x, size_t c, float over, float *centre, float *off, flo
 
 /* VW rows at a time: their sums overlap, and one vector takes all square roots. */
 static void
-layernorm(const struct voco_layernorm_rows *a)
+layernorm(const struct voco_layernorm_rows *args)
 {
+    const struct voco_layernorm_rows copy = *args, *a = &copy;
     const size_t c = a->c;
     const float over = 1 / (float)c;
 
@@ -210,8 +214,9 @@ layernorm(const struct voco_layernorm_rows *a)
 
 /* dx = rstd (p - mean(p) - xhat mean(p xhat)) with p = dy w */
 static void
-layernorm_grad(const struct voco_layernorm_grad *a)
+layernorm_grad(const struct voco_layernorm_grad *args)
 {
+    const struct voco_layernorm_grad copy = *args, *a = &copy;
     const size_t c = a->c;
     const float over = 1 / (float)c;
 
