@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "data/chunk.h"
 
+enum { ATTRIBUTE_MAX = 60000 };
+
 /* A volume ready for the file. */
 struct encoded {
     struct voco_chunk_grid grid;
@@ -261,7 +263,8 @@ link_name(const char *id)
     return name;
 }
 
-/* What a person with h5dump wants to know; voco itself reads the manifest. */
+/* What a person with h5dump wants to know; voco itself reads the manifest.  The library
+ * holds attributes of up to 64 KiB; longer text is left to the manifest. */
 static enum voco_err
 write_attributes(struct voco_h5 *h, const char *name, const struct voco_store_entry *e)
 {
@@ -275,7 +278,8 @@ write_attributes(struct voco_h5 *h, const char *name, const struct voco_store_en
     enum voco_err err = VOCO_OK;
 
     for (size_t i = 0; !err && i < sizeof text / sizeof *text; i++)
-        err = voco_h5_attr_text(h, name, text[i].name, text[i].text);
+        if (strlen(text[i].text) < ATTRIBUTE_MAX)
+            err = voco_h5_attr_text(h, name, text[i].name, text[i].text);
     if (!err)
         err = voco_h5_attr_f64(h, name, "spacing", 1, &three, e->spacing_mm);
     if (!err)
@@ -398,7 +402,8 @@ lock_for(struct voco_store_writer *w, const char *id)
 }
 
 static enum voco_err
-check_entry(const struct voco_store_entry *entry, const struct voco_volume *v)
+check_entry(const struct voco_store_writer *w, const struct voco_store_entry *entry,
+            const struct voco_volume *v)
 {
     bool finite = isfinite(entry->window[0]) && isfinite(entry->window[1]);
 
@@ -408,6 +413,9 @@ check_entry(const struct voco_store_entry *entry, const struct voco_volume *v)
         finite = finite && isfinite(v->affine[i / 4][i % 4]);
     if (!finite)
         return voco_fail(VOCO_EFORMAT, "%s: affine or window is not finite", entry->id);
+    if (v && w->o.type == VOCO_STORE_I16 && entry->window[0] >= entry->window[1])
+        return voco_fail(VOCO_EFORMAT, "%s: window %g,%g: expected low < high", entry->id,
+                         entry->window[0], entry->window[1]);
     if (v && (!v->voxel || v->dim[0] < 1 || v->dim[1] < 1 || v->dim[2] < 1
               || v->dim[0] > INT32_MAX || v->dim[1] > INT32_MAX || v->dim[2] > INT32_MAX))
         return voco_fail(VOCO_EFORMAT, "%s: %lld x %lld x %lld voxels cannot be stored",
@@ -423,7 +431,7 @@ voco_store_add(struct voco_store_writer *w, const struct voco_store_entry *entry
     struct voco_line *line = NULL;
     struct encoded e = {.n = 0};
     uint32_t crc = 0;
-    enum voco_err err = check_entry(entry, v);
+    enum voco_err err = check_entry(w, entry, v);
 
     if (err || (err = lock_for(w, entry->id)))      /* before the work, and after it */
         return err;
@@ -453,7 +461,7 @@ voco_store_reject(struct voco_store_writer *w, const struct voco_store_entry *en
                   const char *reason)
 {
     struct voco_line *line;
-    enum voco_err err = check_entry(entry, NULL);
+    enum voco_err err = check_entry(w, entry, NULL);
 
     if (err || (err = voco_line_copy(entry, reason, &line)))
         return err;
