@@ -80,7 +80,8 @@ boxes(const char *what, const struct voco_store *s, const int64_t size[3], doubl
 
         for (uint32_t a = 0; a < 3; a++) {
             if (e->dim[a] < size[a]) {
-                fprintf(stderr, "bench/loader: volume %s is smaller than the box\n", e->id);
+                fprintf(stderr, "bench/loader: volume %s is smaller than the box\n",
+                        e->id);
                 return 1;
             }
             start[a] = voco_rng_below(&key, a, (uint32_t)(e->dim[a] - size[a] + 1));
@@ -100,7 +101,8 @@ static int
 batches(const struct voco_store *s, int roi, int threads, double limit_s)
 {
     const struct voco_loader_options o = {.seed = 1, .batch = 4, .sw = 2, .roi = roi,
-                                          .augment = true, .threads = threads, .ahead = 2};
+                                          .augment = true, .threads = threads,
+                                          .ahead = 2};
     const struct voco_batch *b;
     struct voco_loader *l;
     struct spent used = {0};

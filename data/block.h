@@ -1,9 +1,9 @@
 /*
  * The block of a volume and the crops in it (VoCo's geometry).
  *
- * A block of 3roi x 3roi x roi voxels is tiled 3 x 3 x 1 by base crops; base (i,j), number
- * 3i+j, begins at (i roi, j roi, 0): i runs along x, j along y.  Random crops lie
- * anywhere in x and y, with the full height in z.
+ * A block of 3roi x 3roi x roi voxels is tiled 3 x 3 x 1 by base crops; base (i,j),
+ * number 3i+j, begins at (i roi, j roi, 0): i runs along x, j along y.  Random crops
+ * lie anywhere in x and y, with the full height in z.
  */
 #ifndef VOCO_DATA_BLOCK_H
 #define VOCO_DATA_BLOCK_H

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/deflate.h"
 #include "data/store.h"
 
 enum { VOCO_CHUNK_DEFAULT = 32, VOCO_CHUNK_MIN = 8, VOCO_CHUNK_MAX = 128 };
@@ -37,17 +38,7 @@ const char *voco_store_type_name(enum voco_store_type type);    /* "u16" */
 /* out: n elements of the type.  Returns how many voxels were outside the range of the
  * type and were clipped (NaN becomes the low end and counts). */
 int64_t voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
-                             uint8_t *out);
-
-/* Most bytes that a chunk of n_raw bytes takes in the file. */
-size_t voco_deflate_bound(size_t n_raw);
-
-/* One deflater or inflater serves one thread. */
-struct voco_deflater;
-struct voco_inflater;
-
-enum voco_err voco_deflater_new(int level, struct voco_deflater **ret);     /* 1..9 */
-void voco_deflater_free(struct voco_deflater *d);                   /* accepts NULL */
+                            uint8_t *out);
 
 /* Chunk number i of the volume whose elements are given: planes is room for the chunk's
  * raw bytes, out for voco_deflate_bound of them.  Returns the bytes used, 0 if it did
@@ -55,16 +46,6 @@ void voco_deflater_free(struct voco_deflater *d);                   /* accepts N
 size_t voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
                          size_t element_bytes, const uint8_t *elements, int64_t i,
                          uint8_t *planes, uint8_t *out);
-
-enum voco_err voco_inflater_new(struct voco_inflater **ret);
-void voco_inflater_free(struct voco_inflater *f);                   /* accepts NULL */
-
-/* Exactly n_raw bytes must come out. VOCO_EFORMAT without a useful sentence. */
-enum voco_err voco_inflate(struct voco_inflater *f, const void *in, size_t n_in,
-                           uint8_t *out, size_t n_raw);
-
-/* What inflates in this build: "libdeflate 1.14" or zlib's version, "1.2.13". */
-const char *voco_inflate_name(void);
 
 /* A box of voxels, inside the volume. */
 struct voco_chunk_box {

@@ -13,7 +13,13 @@
 #include "data/block.h"
 #include "data/sampler.h"
 
-enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024, THREADS_MAX = 1024, AHEAD_MAX = 64 };
+enum {
+    ROI_MAX = 512,
+    BATCH_MAX = 4096,
+    SW_MAX = 1024,
+    THREADS_MAX = 1024,
+    AHEAD_MAX = 64
+};
 
 #define STEP_MAX ((int64_t)1 << 48)     /* step * batch must not overflow */
 
@@ -252,8 +258,8 @@ check_volumes(const struct voco_store *store, int roi)
 
         if (e->dim[0] < size[0] || e->dim[1] < size[1] || e->dim[2] < size[2])
             return voco_fail(VOCO_EFORMAT, "volume %s has %lld x %lld x %lld voxels, a "
-                             "block takes %lld x %lld x %lld: convert it again, padded to "
-                             "this size, or use smaller crops", e->id,
+                             "block takes %lld x %lld x %lld: convert it again, padded "
+                             "to this size, or use smaller crops", e->id,
                              (long long)e->dim[0], (long long)e->dim[1],
                              (long long)e->dim[2], (long long)size[0], (long long)size[1],
                              (long long)size[2]);

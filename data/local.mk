@@ -20,6 +20,8 @@ libvoco_la_SOURCES += \
 	data/datalist_id.c \
 	data/datalist_json.c \
 	data/datalist_text.c \
+	data/deflate.c \
+	data/deflate.h \
 	data/dicom.c \
 	data/geometry.h \
 	data/hdf5.c \
@@ -35,6 +37,8 @@ libvoco_la_SOURCES += \
 	data/loader.h \
 	data/manifest.c \
 	data/manifest.h \
+	data/manifest_line.c \
+	data/manifest_line.h \
 	data/metaimage.c \
 	data/nifti.c \
 	data/nifti_write.c \

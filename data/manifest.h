@@ -10,16 +10,10 @@
 #define VOCO_DATA_MANIFEST_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/err.h"
+#include "data/manifest_line.h"
 #include "data/store.h"
-
-struct voco_line {
-    struct voco_store_entry entry;  /* strings are owned; reason NULL: stored */
-    int shard, slot;                /* of a stored volume */
-};
 
 struct voco_manifest {
     char *path;
@@ -30,8 +24,7 @@ struct voco_manifest {
     struct voco_line **replaced;    /* rejects superseded by a later line */
     int n_replaced;
     void *index;                    /* id -> number of its line */
-    int64_t whole_bytes;            /* up to the end of the last whole line */
-    bool torn;                      /* something follows it */
+    bool torn;                      /* the file ends with part of a line */
 };
 
 /* Reads folder/manifest.jsonl.  A store without one is VOCO_EFORMAT.
@@ -51,13 +44,6 @@ enum voco_err voco_manifest_add(struct voco_manifest *m, struct voco_line *line)
 /* Only lines with keep[i] stay. */
 void voco_manifest_filter(struct voco_manifest *m, const bool *keep);
 
-/* A copy with strings of its own, made valid UTF-8 if need be. */
-enum voco_err voco_line_copy(const struct voco_store_entry *entry, const char *reason,
-                             struct voco_line **ret);
-void voco_line_free(struct voco_line *line);        /* accepts NULL */
-
-/* The text of a line, with checksum and newline; NULL without memory. */
-char *voco_line_text(const struct voco_line *line);
 /* Writes the whole manifest anew: whole or absent. */
 enum voco_err voco_manifest_write(const struct voco_manifest *m);
 

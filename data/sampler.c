@@ -1,4 +1,4 @@
-/* The order of volumes: one keyed permutation per epoch, datasets weighted by repetition. */
+/* The order of volumes: a keyed permutation per epoch, datasets weighted by repetition. */
 #include "data/sampler.h"
 
 #include <stdbool.h>

@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "data/chunk.h"
+#include "data/deflate.h"
 #include "data/hdf5.h"
 #include "dev/cpu.h"
 #include "dev/selftest.h"

@@ -1,4 +1,4 @@
-/* voco verify: are stores, checkpoints and runs still what was written, to the last byte? */
+/* voco verify: are stores, checkpoints and runs what was written, to the last byte? */
 #include "cmd.h"
 
 #include <dirent.h>
@@ -64,8 +64,8 @@ verify_store(const char *path)
     err = voco_store_verify(s, &check);
     voco_progress_end(&w.progress, "%s", "");
     if (err)
-        err = voco_fail(err, "%s: %d fault%s; move the shards named away and convert again "
-                        "to have their volumes made anew", path, w.faults,
+        err = voco_fail(err, "%s: %d fault%s; move the shards named away and convert "
+                        "again to have their volumes made anew", path, w.faults,
                         w.faults == 1 ? "" : "s");
     else
         printf("%s: store, %d volume%s whole, hash %08x\n", path, voco_store_count(s),
@@ -86,7 +86,7 @@ verify_checkpoint(const char *path)
     return err;
 }
 
-/* Weights alone have no checksum: what can be checked is that the tensors fill the file. */
+/* Weights alone have no checksum; what can be checked: the tensors fill the file. */
 static enum voco_err
 verify_weights(const char *path)
 {
@@ -168,8 +168,8 @@ verify_path(const char *path)
         return verify_checkpoint(path);
     if (holds(path, "config.json"))
         return verify_run(path);
-    return voco_fail(VOCO_EUSAGE, "%s: neither a store (manifest.jsonl), a checkpoint (SUMS) "
-                     "nor a run (config.json)", path);
+    return voco_fail(VOCO_EUSAGE, "%s: neither a store (manifest.jsonl), a checkpoint "
+                     "(SUMS) nor a run (config.json)", path);
 }
 
 /* Everything is looked at; the result is the first failure's. */
@@ -199,8 +199,8 @@ const struct voco_verb voco_cmd_verify = {
     .name = "verify",
     .summary = "check stores, checkpoints and runs to the last byte",
     .args = "PATH...",
-    .details = "A PATH is a store, a checkpoint, a run folder (all its checkpoints and its "
-               "weights) or a .safetensors file.  Every fault is a line on the standard "
+    .details = "A PATH is a store, a checkpoint, a run folder (all its checkpoints and "
+               "its weights) or a .safetensors file.  Every fault is a line on the standard "
                "output.",
     .options = options,
     .min_args = 1,

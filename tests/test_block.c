@@ -28,7 +28,7 @@ check_labels(const int center[2], int roi)
         sum += label[k];
         nonzero += label[k] > 0;
     }
-    ck_assert_float_eq(sum, 1);         /* exact: quarters of 2^-2k add without rounding */
+    ck_assert_float_eq(sum, 1);         /* exact: multiples of 2^-12 */
     ck_assert_int_ge(nonzero, 1);
     ck_assert_int_le(nonzero, 4);
 }
@@ -220,7 +220,8 @@ START_TEST(augmentation_is_drawn_with_the_stated_probabilities)
     for (int k = 0; k < 3; k++)         /* 4 standard deviations */
         ck_assert_double_eq_tol(flip[k] / (double)DRAWS, 0.2, 4 * 0.4 / sqrt(DRAWS));
     for (int k = 1; k < 4; k++)
-        ck_assert_double_eq_tol(turns[k] / (double)DRAWS, 0.2 / 3, 4 * 0.25 / sqrt(DRAWS));
+        ck_assert_double_eq_tol(turns[k] / (double)DRAWS, 0.2 / 3,
+                                4 * 0.25 / sqrt(DRAWS));
     ck_assert_double_eq_tol(shifted / (double)DRAWS, 0.5, 4 * 0.5 / sqrt(DRAWS));
     ck_assert_double_eq_tol(sum / shifted, 0, 4 * 0.058 / sqrt(shifted));
     ck_assert(most > 0.099 && most <= 0.1000001);

@@ -35,8 +35,8 @@ small_store(char *folder)
 
 /* CRC of everything in batches first .. first+n-1. */
 static void
-sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t first, int n,
-     uint32_t *crc)
+sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t first,
+     int n, uint32_t *crc)
 {
     struct voco_loader *l;
     const struct voco_batch *b;
@@ -54,7 +54,8 @@ sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t fi
         crc[i] = voco_crc32c(crc[i], b->labels, crops * VOCO_BASES * sizeof *b->labels);
         crc[i] = voco_crc32c(crc[i], b->volume, (size_t)b->n_volumes * sizeof *b->volume);
         crc[i] = voco_crc32c(crc[i], b->center, crops * 2 * sizeof *b->center);
-        crc[i] = voco_crc32c(crc[i], b->block, (size_t)b->n_volumes * 3 * sizeof *b->block);
+        crc[i] = voco_crc32c(crc[i], b->block,
+                             (size_t)b->n_volumes * 3 * sizeof *b->block);
     }
     voco_loader_close(l);
 }
@@ -162,8 +163,8 @@ START_TEST(augmentation_changes_voxels_but_not_labels)
         for (int k = 0; k < VOCO_BASES; k++) {
             const struct voco_augment g = voco_augment_draw(o.seed, 3, i, k);
 
-            voco_augment_crop(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero, ROI,
-                              want);
+            voco_augment_crop(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero,
+                              ROI, want);
             ck_assert_mem_eq(a->crops + (i * VOCO_BASES + k) * VOXELS, want, sizeof want);
         }
     voco_loader_close(l);

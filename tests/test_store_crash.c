@@ -353,7 +353,7 @@ write_limited(const char *folder)
     last = voco_store_finish(w);
     if (count_names(folder, ".part") || (err && last != err))
         _exit(4);
-    exit(last == VOCO_EIO ? 5 : last == VOCO_OK ? 0 : 6);   /* libraries say goodbye too */
+    exit(last == VOCO_EIO ? 5 : last == VOCO_OK ? 0 : 6);   /* exit handlers too */
 }
 
 START_TEST(a_full_disk_is_an_error_and_leaves_the_earlier_state)

@@ -1,0 +1,36 @@
+/*
+ * Lines of manifest.jsonl: what they say, as a struct and as checked JSON.
+ */
+#ifndef VOCO_DATA_MANIFEST_LINE_H
+#define VOCO_DATA_MANIFEST_LINE_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "data/store.h"
+
+struct voco_line {
+    struct voco_store_entry entry;  /* strings are owned; reason NULL: stored */
+    int shard, slot;                /* of a stored volume */
+};
+
+/* The text of a line, with checksum and newline; NULL without memory. */
+char *voco_line_text(const struct voco_line *line);
+/* The same for the first line of a manifest. */
+char *voco_header_text(enum voco_store_type type, int chunk);
+
+/* text[0..n) is a line without its newline.  Sentences do not name the file. */
+enum voco_err voco_line_parse(const char *text, size_t n, struct voco_line **ret);
+enum voco_err voco_header_parse(const char *text, size_t n,
+                                enum voco_store_type *ret_type, int *ret_chunk);
+
+/* A copy with strings of its own, made valid UTF-8 if need be. */
+enum voco_err voco_line_copy(const struct voco_store_entry *entry, const char *reason,
+                             struct voco_line **ret);
+void voco_line_free(struct voco_line *line);        /* accepts NULL */
+
+/* A copy in which bytes that are not UTF-8 became '?'; NULL without memory.  text may be
+ * NULL, which is "". */
+char *voco_utf8_copy(const char *text);
+
+#endif
