@@ -140,3 +140,15 @@ TESTS += tests/test_store_damage
 
 dist_check_SCRIPTS += tests/cli_verify.sh
 TESTS += tests/cli_verify.sh
+
+check_PROGRAMS += tests/test_winograd
+tests_test_winograd_SOURCES = tests/test_winograd.c
+tests_test_winograd_CPPFLAGS = $(AM_CPPFLAGS)
+tests_test_winograd_CFLAGS = $(AM_CFLAGS)
+tests_test_winograd_LDADD = $(TEST_LIBS)
+if HAVE_SIMDE
+tests_test_winograd_SOURCES += simd/winograd_avx512.c
+tests_test_winograd_CPPFLAGS += -DVOCO_EMULATE_AVX512
+tests_test_winograd_CFLAGS += -Wno-psabi
+endif
+TESTS += tests/test_winograd
