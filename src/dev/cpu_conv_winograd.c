@@ -197,6 +197,40 @@ tile_voxels(const struct plan *p, float *x, size_t channels, int64_t t, int64_t 
         }
 }
 
+/* Ask for the rows of plane z of tile t that the tile before it has not read; edge^3
+ * voxels from 2 * tile - before on. */
+static void
+prefetch_plane(const struct plan *p, const float *x, size_t channels, int64_t t,
+               int64_t edge, int64_t before, int64_t z)
+{
+    const int64_t *s = p->size;
+    int64_t at[3];
+    const int64_t n = tile_corner(p, t, at), i = at[2] - before + edge - 2;
+
+    z += at[0] - before;
+    if (z < 0 || z >= s[0] || i >= s[2])
+        return;
+    for (int64_t y = at[1] - before; y < at[1] - before + edge; y++) {
+        const float *line = x + (((n * s[0] + z) * s[1] + y) * s[2] + i)
+                                * (int64_t)channels;
+
+        if (y >= 0 && y < s[1])
+            for (size_t c = 0; c < 2 * channels; c += 16)
+                __builtin_prefetch(line + c);
+    }
+}
+
+/* While product number f of points runs, fetch its share of the next block of tiles. */
+static void
+prefetch_share(const struct plan *p, const float *x, size_t channels, int64_t from,
+               int64_t end, int64_t edge, int64_t before, int64_t f, int64_t points)
+{
+    const int64_t units = ((end - from < p->rows ? end - from : p->rows)) * edge;
+
+    for (int64_t i = f * units / points; i < (f + 1) * units / points; i++)
+        prefetch_plane(p, x, channels, from + i / edge, edge, before, i % edge);
+}
+
 /* ---- forward, and d-data as the forward of dy ---- */
 
 static size_t
@@ -223,9 +257,11 @@ forward_part(const struct plan *p, float *x, const float *u, float *y, int64_t f
             p->w->input((const float *const *)voxel, p->c, v + (size_t)r * p->c,
                         p->v_stride);
         }
-        for (size_t f = 0; f < POINTS; f++)
+        for (size_t f = 0; f < POINTS; f++) {
+            prefetch_share(p, x, p->c, t + rows, to, 4, 1, (int64_t)f, POINTS);
             p->w->product(v + f * p->v_stride, u + f * p->c * p->kp, m + f * p->m_stride,
                           (size_t)rows, p->c, p->k);
+        }
         for (int64_t r = 0; r < rows; r++) {
             tile_voxels(p, y, p->k, t + r, 2, 0, bin, voxel);
             p->w->output(m + (size_t)r * p->kp, p->m_stride, p->k, voxel);
@@ -305,10 +341,13 @@ weights_slice(const struct plan *p, float *x, float *dy, int a, int64_t from, in
             p->w->grad_slice((const float *const *)voxel, a, p->k,
                              n + (size_t)r * p->kp, p->m_stride);
         }
-        for (size_t i = 0; i < SLICE; i++)
+        for (size_t i = 0; i < SLICE; i++) {
+            prefetch_share(p, x, p->c, t + rows, to, 4, 1, (int64_t)i, SLICE);
+            prefetch_share(p, dy, p->k, t + rows, to, 2, 0, (int64_t)i, SLICE);
             p->w->product_add(v + i * p->v_stride, n + i * p->m_stride,
                               du + ((size_t)a * SLICE + i) * p->c * p->kp,
                               (size_t)rows, p->c, p->k);
+        }
     }
 }
 
