@@ -310,7 +310,7 @@ product(const float *v, const float *u, float *m, size_t rows, size_t c, size_t 
 
 /* du[nr, nv vectors] += v[rows, nr]' n[rows, nv vectors] */
 ALWAYS void
-add_tile(const float *v, const float *n, float *du, size_t rows, size_t c, size_t ldn,
+add_tile(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t ldn,
          int nr, int nv)
 {
     vf s[ROWS][PANEL];
@@ -321,7 +321,7 @@ add_tile(const float *v, const float *n, float *du, size_t rows, size_t c, size_
         for (int j = 0; j < nv; j++)
             s[i][j] = v_zero();
     UNROLL_4
-    for (size_t r = 0; r < rows; r++, v += c, n += ldn) {
+    for (size_t r = 0; r < rows; r++, v += ldv, n += ldn) {
         vf b[PANEL];
 
         UNROLL
@@ -347,30 +347,33 @@ add_tile(const float *v, const float *n, float *du, size_t rows, size_t c, size_
 }
 
 ALWAYS void
-add_panel(const float *v, const float *n, float *du, size_t rows, size_t c, size_t ldn,
-          int nv)
+add_panel(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t c,
+          size_t ldn, int nv)
 {
     size_t q = 0;
 
     for (; q + ROWS <= c; q += ROWS)
-        add_tile(v + q, n, du + q * ldn, rows, c, ldn, ROWS, nv);
+        add_tile(v + q, ldv, n, du + q * ldn, rows, ldn, ROWS, nv);
     for (; q < c; q++)
-        add_tile(v + q, n, du + q * ldn, rows, c, ldn, 1, nv);
+        add_tile(v + q, ldv, n, du + q * ldn, rows, ldn, 1, nv);
 }
 
 static void
-product_add(const float *v, const float *n, float *du, size_t rows, size_t c, size_t k)
+product_add(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t c,
+            size_t k)
 {
     const size_t vectors = (k + VW - 1) / VW, panels = (vectors + PANEL - 1) / PANEL;
     const size_t ldn = vectors * VW;
 
     for (size_t p = 0; p < panels; p++) {
         const size_t from = vectors * p / panels, to = vectors * (p + 1) / panels;
+        const float *const np = n + from * VW;
+        float *const dp = du + from * VW;
 
         switch (to - from) {
-        case 3: add_panel(v, n + from * VW, du + from * VW, rows, c, ldn, 3); break;
-        case 2: add_panel(v, n + from * VW, du + from * VW, rows, c, ldn, 2); break;
-        default: add_panel(v, n + from * VW, du + from * VW, rows, c, ldn, 1); break;
+        case 3: add_panel(v, ldv, np, dp, rows, c, ldn, 3); break;
+        case 2: add_panel(v, ldv, np, dp, rows, c, ldn, 2); break;
+        default: add_panel(v, ldv, np, dp, rows, c, ldn, 1); break;
         }
     }
 }

@@ -48,9 +48,10 @@ struct voco_winograd {
     void (*product)(const float *v, const float *u, float *m, size_t rows, size_t c,
                     size_t k);
 
-    /* du[c, k'] += v[rows, c]' n[rows, k']; sums over rows first */
-    void (*product_add)(const float *v, const float *n, float *du, size_t rows, size_t c,
-                        size_t k);
+    /* du[c, k'] += v[rows, c]' n[rows, k']; sums over rows first; ldv: floats between
+     * the rows of v, at least c */
+    void (*product_add)(const float *v, size_t ldv, const float *n, float *du, size_t rows,
+                        size_t c, size_t k);
 };
 
 /* k rounded up to whole vectors. */

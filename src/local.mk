@@ -45,6 +45,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_conv.h \
 	src/dev/cpu_conv_dnnl.c \
 	src/dev/cpu_conv_small.c \
+	src/dev/cpu_conv_taps.c \
 	src/dev/cpu_conv_winograd.c \
 	src/dev/cpu_deconv.c \
 	src/dev/cpu_eltwise.c \

@@ -33,6 +33,8 @@ static const struct shape shapes[] = {
     { 2, { 1, 1, 1 }, { 16, 16, 3, 1, 1 }, false },
     { 1, { 7, 5, 9 }, { 16, 32, 3, 1, 1 }, true },
     { 1, { 9, 3, 1 }, { 48, 48, 3, 1, 1 }, false },
+    { 3, { 3, 2, 3 }, { 20, 48, 3, 1, 1 }, true },
+    { 2, { 2, 2, 2 }, { 33, 17, 3, 1, 1 }, true },
     { 1, { 13, 11, 6 }, { 32, 16, 3, 1, 1 }, false },
     { 1, { 5, 7, 6 }, { 1, 8, 2, 2, 0 }, true },
     { 1, { 9, 9, 9 }, { 1, 8, 3, 3, 0 }, false },
@@ -42,7 +44,7 @@ static const struct shape shapes[] = {
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
-static const char *const impls[] = { NULL, "winograd", "dnnl", "blocked" };
+static const char *const impls[] = { NULL, "winograd", "taps", "dnnl", "blocked" };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 
 static void

@@ -142,7 +142,7 @@ check_weights(const struct voco_winograd *w, const struct data *d)
             w->grad_slice(p, a, d->k, n + r * d->kp, ns);
         }
         for (size_t i = 0; i < 16; i++)
-            w->product_add(v + i * vs, n + i * ns, du + ((size_t)a * 16 + i) * point,
+            w->product_add(v + i * vs, d->c, n + i * ns, du + ((size_t)a * 16 + i) * point,
                            d->rows, d->c, d->k);
     }
     for (size_t t = 0; t < 27; t++)
