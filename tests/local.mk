@@ -147,7 +147,7 @@ tests_test_winograd_CPPFLAGS = $(AM_CPPFLAGS)
 tests_test_winograd_CFLAGS = $(AM_CFLAGS)
 tests_test_winograd_LDADD = $(TEST_LIBS)
 if HAVE_SIMDE
-tests_test_winograd_SOURCES += simd/winograd_avx512.c
+tests_test_winograd_SOURCES += simd/emulated_avx512.h simd/winograd_avx512.c
 tests_test_winograd_CPPFLAGS += -DVOCO_EMULATE_AVX512
 tests_test_winograd_CFLAGS += -Wno-psabi
 endif

@@ -445,12 +445,14 @@ can(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 }
 
 /* Measured on Zen 3: 2 to 5 times faster than oneDNN 2.6.3 for all maps that are not
- * tiny (cpu_conv_taps.c) and 12 to 384 channels. */
+ * tiny (cpu_conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
 static bool
 best(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
+    const int64_t least = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 8 : 16;
+
     (void)ctx;
-    return q->conv.cin >= 8 && q->conv.cout >= 8;
+    return q->conv.cin >= least && q->conv.cout >= least;
 }
 
 static size_t
