@@ -107,7 +107,7 @@ plan(struct run *r)
         .model = { .feature = c->feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = (enum voco_merging)c->merging },
         .volumes = r->volumes, .sw = r->sw, .roi = r->roi, .threads = (int)c->threads,
-        .group = (int)c->group, .ahead = AHEAD,
+        .group = (int)(c->group ? c->group : voco_runconfig_group(c->out)), .ahead = AHEAD,
         .memory = c->memory ? (uint64_t)c->memory : voco_plan_default_memory(),
     };
     char total[16];

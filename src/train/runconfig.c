@@ -65,7 +65,6 @@ numeric_options(const struct voco_run_config *c, const struct voco_store *store,
     json_object_set_new(o, "device", json_string(ctx->dev->name));
     json_object_set_new(o, "precision", json_string("f32"));
     json_object_set_new(o, "group", json_integer(plan->grouping.group));
-    json_object_set_new(o, "kept", json_integer(plan->grouping.kept));
     json_object_set_new(o, "threads", json_integer(ctx->threads));
     json_object_set_new(o, "isa", json_string(cpu.isa));
     json_object_set_new(o, "onednn", json_string(cpu.dnnl));
@@ -114,6 +113,20 @@ voco_runconfig_write(const struct voco_run_config *c, const struct voco_store *s
     json_decref(root);
     free(path);
     return err;
+}
+
+int64_t
+voco_runconfig_group(const char *run)
+{
+    char *path = voco_format("%s/config.json", run);
+    json_error_t where;
+    json_t *root = json_load_file(path, 0, &where);
+    const int64_t group = json_integer_value(json_object_get(json_object_get(root, "options"),
+                                                             "group"));
+
+    json_decref(root);
+    free(path);
+    return group > 0 ? group : 0;
 }
 
 /* Options that decide whether a checkpoint fits at all. */

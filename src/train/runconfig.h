@@ -15,6 +15,10 @@ enum voco_err voco_runconfig_write(const struct voco_run_config *c,
                                    const struct voco_plan *plan, struct voco_ctx *ctx,
                                    char **ret_options);
 
+/* Crops per group of the run that is in this folder already, 0 where there is none: the
+ * order of summation, and so the bits, depend on it. */
+int64_t voco_runconfig_group(const char *run);
+
 /* A checkpoint's options against those of now: another model is VOCO_ECHECKPOINT, other
  * differences are warnings with both values. */
 enum voco_err voco_runconfig_compare(const char *checkpoint, const char *then,
