@@ -169,7 +169,7 @@ main(int argc, char **argv)
         return 1;
     }
     voco_cpu_force(&ctx, impl);
-    printf("problem\tdevice\tisa\tthreads\tmedian us\tspread\tGF/s\tbest us\tcpu us\tGB/s\n");
+    puts("problem\tdevice\tisa\tthreads\tmedian us\tspread\tGF/s\tbest us\tcpu us\tGB/s");
     if (i < argc)
         for (; i < argc && ok; i++)
             ok = bench(&ctx, argv[i], reps);

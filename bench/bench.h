@@ -18,7 +18,8 @@ struct kind {
     const char *name;
     /* Push what is needed on keep, into t; they are filled afterwards. */
     void (*setup)(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t);
-    void (*run)(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t);
+    void (*run)(struct voco_ctx *ctx, const struct problem *p,
+                const struct voco_tensor *t);
     double (*flops)(const struct problem *p);   /* NULL: not a matter of arithmetic */
     double (*bytes)(const struct problem *p);   /* that must move at least; or NULL */
 };

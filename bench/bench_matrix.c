@@ -77,7 +77,8 @@ conv_data_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_t
 }
 
 static void
-conv_weights_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+conv_weights_run(struct voco_ctx *ctx, const struct problem *p,
+                 const struct voco_tensor *t)
 {
     const struct voco_conv c = conv_of(p);
 
@@ -113,14 +114,16 @@ linear_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tens
 }
 
 static void
-linear_data_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+linear_data_run(struct voco_ctx *ctx, const struct problem *p,
+                const struct voco_tensor *t)
 {
     (void)p;
     ctx->dev->linear_backward_data(ctx, &t[TY], &t[TW], &t[TX]);
 }
 
 static void
-linear_weights_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+linear_weights_run(struct voco_ctx *ctx, const struct problem *p,
+                   const struct voco_tensor *t)
 {
     (void)p;
     ctx->dev->linear_backward_weights(ctx, &t[TX], &t[TY], &t[TW], &t[TB]);

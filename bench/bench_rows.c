@@ -115,8 +115,8 @@ static void
 instnorm_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
 {
     (void)p;
-    ctx->dev->instnorm_forward(ctx, &t[IX], t[IR].data ? &t[IR] : NULL, 0.01, 1e-5, &t[IY],
-                               &t[IRSTD]);
+    ctx->dev->instnorm_forward(ctx, &t[IX], t[IR].data ? &t[IR] : NULL, 0.01, 1e-5,
+                               &t[IY], &t[IRSTD]);
 }
 
 static void
@@ -241,7 +241,8 @@ ema_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor 
 }
 
 static void
-sum_squares_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+sum_squares_run(struct voco_ctx *ctx, const struct problem *p,
+                const struct voco_tensor *t)
 {
     (void)p;
     ctx->dev->sum_squares(ctx, &t[0], &t[1]);

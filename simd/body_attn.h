@@ -119,8 +119,8 @@ scatter(const struct voco_rows *args, const float *panel, float *x)
 
 /*
  * In place: s = exp(s + bias - top) where top is the largest s + bias.  Returns the sum.
- * The bias is read here, along rows: to start the products from it would read it in narrow
- * columns, which no prefetcher follows and which took a third more time in all.
+ * The bias is read here, along rows: to start the products from it would read it in
+ * narrow columns, which no prefetcher follows and which took a third more time in all.
  */
 static float
 softmax_row(float *s, const float *bias, size_t cols, float *ret_top)
@@ -217,7 +217,8 @@ attn_grad(const struct voco_attn_grad *a)
             for (size_t d = 0; d < hr; d += VW)
                 delta = v_fma(v_load(dy + r * hr + d), v_load(y + r * hr + d), delta);
             softmax_grad_row(p + r * cols, ds + r * cols, a->bias + (i + r) * cols,
-                             a->dbias + (i + r) * cols, a->lse[i + r], v_sum(delta), cols);
+                             a->dbias + (i + r) * cols, a->lse[i + r], v_sum(delta),
+                             cols);
         }
         multiply(&(struct product){ .a = ds, .row = cols, .step = 1, .b = a->k, .ldb = hr,
                                     .c = a->dq + i * hr, .ldc = hr, .m = m, .n = hr,

@@ -1,4 +1,4 @@
-/* Normalisation of rows of c channels: per column (instance norm), per row (layer norm). */
+/* Normalisation of rows of c channels: by column (instance norm), by row (layer norm). */
 #ifndef VOCO_SIMD_BODY_NORM_H
 #define VOCO_SIMD_BODY_NORM_H
 

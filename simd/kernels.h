@@ -42,7 +42,8 @@ struct voco_norm_rows_grad {
     double *sum_g, *sum_gx;         /* [c]: the sums kernel adds sum g and sum g xhat */
     const float *rstd;              /* [c]: for the gradient kernel, as what follows */
     const float *mean_g, *mean_gx;  /* [c]: of all rows of the item */
-    float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy if dr is not */
+    float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy unless
+                                     * dr is */
     float *dr;                      /* g; may be NULL, may be dy */
 };
 
@@ -118,17 +119,18 @@ struct voco_kernels {
 
     /* ---- flat, n elements ---- */
     void (*add)(const float *x, float *y, size_t n);                /* y += x */
-    void (*scale)(const float *x, float a, float *y, size_t n);     /* y = a x; may be x */
+    void (*scale)(const float *x, float a, float *y, size_t n); /* y = a x; y may be x */
     float (*dot)(const float *x, const float *y, size_t n);
     double (*sum_squares)(const float *x, size_t n);
-    void (*leaky)(const float *x, float slope, float *y, size_t n);         /* y may be x */
+    void (*leaky)(const float *x, float slope, float *y, size_t n);     /* y may be x */
     void (*leaky_grad)(const float *y, float slope, const float *dy, float *dx,
-                       size_t n);                                           /* dx may be dy */
-    void (*exp)(const float *x, float *y, size_t n);                        /* y may be x */
-    float (*log_sum_exp)(const float *x, size_t n);                         /* n >= 1 */
+                       size_t n);                                       /* dx may be dy */
+    void (*exp)(const float *x, float *y, size_t n);                    /* y may be x */
+    float (*log_sum_exp)(const float *x, size_t n);                     /* n >= 1 */
     /* exact GELU: x Phi(x) with the normal distribution function Phi */
-    void (*gelu)(const float *x, float *y, size_t n);                       /* y may be x */
-    void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n); /* may be dy */
+    void (*gelu)(const float *x, float *y, size_t n);                   /* y may be x */
+    void (*gelu_grad)(const float *x, const float *dy, float *dx,
+                      size_t n);                                        /* dx may be dy */
     /* AdamW with decoupled decay first; vmax NULL: no amsgrad */
     void (*adamw)(const struct voco_adamw_step *step, const float *g, float *w, float *m,
                   float *v, float *vmax, size_t n);

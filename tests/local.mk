@@ -30,6 +30,11 @@ tests_test_cpu_gemm_SOURCES = tests/test_cpu_gemm.c tests/twin.h
 tests_test_cpu_gemm_LDADD = $(TEST_LIBS)
 TESTS += tests/test_cpu_gemm
 
+check_PROGRAMS += tests/test_cpu_norm
+tests_test_cpu_norm_SOURCES = tests/test_cpu_norm.c tests/twin.h
+tests_test_cpu_norm_LDADD = $(TEST_LIBS)
+TESTS += tests/test_cpu_norm
+
 check_PROGRAMS += tests/test_device
 tests_test_device_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
 	tests/harness.c tests/harness.h tests/tensors.h tests/test_device.c

@@ -74,8 +74,8 @@ run_cpu(struct pair *p, struct attention *t)
     voco_cpu.attn_forward(&p->cpu, &t->win, &t->qkv.cpu, &t->bias.cpu, &t->table.cpu,
                           &t->y.cpu, &t->lse.cpu);
     voco_cpu.attn_backward(&p->cpu, &t->win, &t->qkv.cpu, &t->bias.cpu, &t->table.cpu,
-                           &t->y.cpu, &t->lse.cpu, &t->dy.cpu, &t->dqkv.cpu, &t->dbias.cpu,
-                           &t->dtable.cpu);
+                           &t->y.cpu, &t->lse.cpu, &t->dy.cpu, &t->dqkv.cpu,
+                           &t->dbias.cpu, &t->dtable.cpu);
 }
 
 static void

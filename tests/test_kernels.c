@@ -41,7 +41,8 @@ level(int i, struct voco_kernels *ret)
         return false;
 #endif
     }
-    ck_assert_int_eq(voco_kernels_select(voco_isa_name((enum voco_isa)i), ret, &choice), 0);
+    ck_assert_int_eq(voco_kernels_select(voco_isa_name((enum voco_isa)i), ret, &choice),
+                     0);
     return (int)choice.chosen == i;
 }
 
@@ -105,8 +106,8 @@ check_each(const char *what, const struct voco_kernels *k, size_t size, const fl
         const double most = limits ? limits[i] : limit;
 
         ck_assert_msg(fabs((double)want[i] - got[i]) <= most,
-                      "%s, %s, size %zu: element %zu is %.9g, want %.9g, within %.1e", what,
-                      voco_isa_name(k->isa), size, i, got[i], want[i], most);
+                      "%s, %s, size %zu: element %zu is %.9g, want %.9g, within %.1e",
+                      what, voco_isa_name(k->isa), size, i, got[i], want[i], most);
     }
 }
 
@@ -120,8 +121,8 @@ largest(const float *x, size_t n)
     return top;
 }
 
-/* relative to the largest of want; inputs are of the order of 1, so near-zero sums of them
- * are as good as 0 within some ulp of 1 */
+/* relative to the largest of want; inputs are of the order of 1, so near-zero sums of
+ * them are as good as 0 within some ulp of 1 */
 static void
 check(const char *what, const struct voco_kernels *k, size_t size, const float *want,
       const float *got, size_t n, double relative)
@@ -130,8 +131,8 @@ check(const char *what, const struct voco_kernels *k, size_t size, const float *
                relative > 0 ? relative * largest(want, n) + 4 * ulp : 0);
 }
 
-static const size_t sizes[] = { 0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49,
-                                63, 64, 65, 100, 343, 1000 };
+static const size_t sizes[] = { 0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48,
+                                49, 63, 64, 65, 100, 343, 1000 };
 enum { N_SIZE = sizeof sizes / sizeof sizes[0] };
 
 /* ---- flat kernels ---- */
@@ -189,9 +190,9 @@ START_TEST(exp_is_right_to_two_ulp)
     k.exp(x, got, N);
     for (size_t i = 0; i < N; i++)
         ck_assert_msg(fabs((double)got[i] - exp(x[i])) <= 2 * ulp * exp(x[i]),
-                      "%s: exp(%.9g) is %.9g, want %.9g", voco_isa_name(k.isa), x[i], got[i],
-                      exp(x[i]));
-    for (int i = 0; i < 4; i++) {       /* too small for a normal number: 0 in the vectors */
+                      "%s: exp(%.9g) is %.9g, want %.9g", voco_isa_name(k.isa), x[i],
+                      got[i], exp(x[i]));
+    for (int i = 0; i < 4; i++) {       /* too small for a normal number: 0 in vectors */
         const float tiny[] = { -88.0f, -104.0f, -1e30f, -INFINITY };
 
         k.exp(&tiny[i], got, 1);
@@ -261,7 +262,8 @@ START_TEST(adamw_and_ema_agree)
                 got[i] = copy(want[i], n);
             }
             for (int t = 0; t < 2; t++) {
-                ref.adamw(&step, g, want[0], want[1], want[2], amsgrad ? want[3] : NULL, n);
+                ref.adamw(&step, g, want[0], want[1], want[2], amsgrad ? want[3] : NULL,
+                          n);
                 k.adamw(&step, g, got[0], got[1], got[2], amsgrad ? got[3] : NULL, n);
             }
             for (int i = 0; i < 4; i++)
@@ -311,7 +313,8 @@ START_TEST(norm_of_rows_agrees)
     if (!level(_i, &k))
         return;
     for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
-        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS];
         const size_t n = rows * c;
         struct voco_norm_rows a = { .rows = rows, .c = c, .slope = 0.01f };
         float *x = uniform(1, n, -1, 1), *want = guarded(n * sizeof *want);
@@ -337,7 +340,8 @@ START_TEST(norm_of_rows_gradient_agrees)
     if (!level(_i, &k))
         return;
     for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
-        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS];
         const size_t n = rows * c;
         const float slope = s & 1 ? 1 : 0.25f;
         struct voco_norm_rows_grad a = { .rows = rows, .c = c, .slope = slope };
@@ -382,7 +386,8 @@ START_TEST(layernorm_agrees)
     if (!level(_i, &k))
         return;
     for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
-        const size_t c = channels[s % N_CHANNEL], rows = row_counts[s / N_CHANNEL % N_ROWS];
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS];
         const size_t n = rows * c;
         const bool affine = s / N_CHANNEL / N_ROWS;
         float *want[5], *got[5];        /* y, mean and rstd, dx, dw, db */
@@ -408,7 +413,7 @@ START_TEST(layernorm_agrees)
         }
         check("layernorm y", &k, c, want[0], got[0], n, 2e-6);
         check("layernorm mean, rstd", &k, c, want[1], got[1], 2 * rows, 2e-6);
-        check_each("layernorm_grad dx", &k, c, want[2], got[2], n, NULL,   /* c 1: 0 rstd */
+        check_each("layernorm_grad dx", &k, c, want[2], got[2], n, NULL,
                    4e-6 * largest(want[2], n) + 4 * ulp * largest(want[1] + rows, rows));
         check("layernorm_grad dw", &k, c, want[3], got[3], c, 4e-6);
         check("layernorm_grad db", &k, c, want[4], got[4], c, 4e-6);
@@ -454,8 +459,8 @@ START_TEST(gather_and_scatter_move_the_same_rows)
         const size_t hr = round_up(hd, k.lanes), stride = hd + 3;
         const struct voco_rows a = { row, 4, stride, hd, hr, 0.5f };
         const float *x = uniform(1, 6 * stride + hd, -1, 1);
-        float *want = guarded(4 * hr * sizeof *want), *got = guarded(4 * hr * sizeof *got);
-        float *back[2];
+        float *want = guarded(4 * hr * sizeof *want), *back[2];
+        float *got = guarded(4 * hr * sizeof *got);
 
         ref.gather(&a, x, want);
         k.gather(&a, x, got);

@@ -8,12 +8,12 @@
  *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
  *   cpu_norm.c      instance and layer norm
  *   cpu_eltwise.c   pointwise functions and slabs
- *   cpu_attn.c      window attention
+ *   cpu_attn.c      window attention: tasks; cpu_windows.c: geometry
  *   cpu_contrast.c  similarity, cross entropy, decorrelation
  *
  * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
  * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
- * not on scheduling.  Entries return at once when ctx->err is set.
+ * not on scheduling; those of norms, attention and slabs do not even depend on that.  Entries return at once when ctx->err is set.
  */
 #ifndef VOCO_DEV_CPU_H
 #define VOCO_DEV_CPU_H

@@ -25,7 +25,8 @@ struct panels {
     int64_t *rows;              /* [real_max] */
 };
 
-/* Windows at a time: few tasks would starve threads, and each costs a gradient table. */
+/* Windows of a task, so many that there are about TASKS: fewer tasks would starve threads,
+ * and each costs a gradient table. */
 enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 256 };
 
 struct attn {
@@ -152,7 +153,8 @@ lay_out(struct attn *a, int threads, char *base, const float *table)
 }
 
 static struct attn
-plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv, bool backward)
+plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
+          bool backward)
 {
     struct attn a = { .k = voco_cpu_state(ctx)->kernels, .backward = backward };
     int64_t share;
@@ -231,8 +233,8 @@ scatter(const struct attn *a, const float *panel, const struct panels *own, int 
 
 /* Rows of keys or values (part 1 or 2 of qkv), the one for the padding, zeros. */
 static void
-gather_keys(const struct attn *a, const struct task *t, int part, const struct panels *own,
-            float *panel)
+gather_keys(const struct attn *a, const struct task *t, int part,
+            const struct panels *own, float *panel)
 {
     const struct voco_window_class *z = t->z;
     const int64_t first = part * a->c + t->head * a->p.head_dim;
@@ -426,7 +428,7 @@ backward_task(const struct attn *a, int64_t i)
 }
 
 /* What flows into the score of the key that stands for the padding falls on the padding
- * tokens as the softmax over them does: sum[table_rows] += for tasks [from,to) of class z. */
+ * tokens as the softmax over them does: sum[table_rows] += for tasks [from,to). */
 static void
 share_padding(const struct attn *a, const struct voco_window_class *z, int head,
               int64_t from, int64_t to, double *sum, float *spare)

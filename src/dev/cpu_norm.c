@@ -297,7 +297,8 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const int64_t m = voco_rows(x), c = voco_cols(x);
-    const int64_t pieces = clamp(m / ROWS, 1, clamp(SCRATCH_MAX / (2 * c), 1, PIECES_MAX));
+    const int64_t most = clamp(SCRATCH_MAX / (2 * c), 1, PIECES_MAX);
+    const int64_t pieces = clamp(m / ROWS, 1, most);
     float *spare;
     double *sums = scratch(ctx, pieces * 2 * c, ctx->threads * 2 * c, &spare);
 

@@ -272,14 +272,15 @@ voco_windows_place(struct voco_window_plan *p, const float *table, void *memory)
 }
 
 /*
- * Bias of query i and the tokens of runs [from,to): out gets VOCO_RUN more than they have.
- * Code rises by 1 within a run and the table lies from its end, so a run is a piece of it.
+ * Bias of query i and the tokens of runs [from,to): out gets VOCO_RUN more than they are.
+ * Code rises by 1 within a run and the table lies from its end: a run is a piece of it.
  */
 static void
 copy_runs(const struct voco_window_plan *p, const struct voco_window_class *z, int head,
           int i, int from, int to, float *out)
 {
-    const float *table = p->table + head * p->table_stride + p->table_rows / 2 - z->code[i];
+    const float *own = p->table + head * p->table_stride;
+    const float *table = own + p->table_rows / 2 - z->code[i];
     const int first = z->run[from];
 
     for (int r = from; r < to; r++)
@@ -289,7 +290,8 @@ copy_runs(const struct voco_window_plan *p, const struct voco_window_class *z, i
 
 /* out[j] = x[j], - 100 where token from + j is of another region than token i */
 static void
-mask(const struct voco_window_class *z, int i, int from, int n, const float *x, float *out)
+mask(const struct voco_window_class *z, int i, int from, int n, const float *x,
+     float *out)
 {
     const int *region = z->region + from, mine = z->region[i];
 

@@ -31,7 +31,7 @@ struct voco_window_axis {
 struct voco_window_class {
     int real, pads;                 /* tokens; real + pads = tokens of a window */
     int keys, cols;                 /* real, + 1 with padding; multiple of lanes */
-    int *token;                     /* [real + pads] place in the window; real ones first */
+    int *token;                     /* [real + pads] place in the window; real first */
     int *code;                      /* [real + pads] see voco_bias_row */
     int *region;                    /* [real + pads] */
     bool split;                     /* not all the same region: there is a mask */
@@ -51,7 +51,7 @@ struct voco_window_plan {
     int64_t table_rows;
     int classes, real_max, cols_max;
     struct voco_window_class class[VOCO_WINDOW_CLASSES];
-    int *ints;                      /* all lists of the classes, windows in order of class */
+    int *ints;                      /* lists of the classes, windows by class */
     float *table;                   /* [heads,table_stride]: transposed, from the end */
     int64_t table_stride;           /* table_rows and room to read VOCO_RUN beyond */
     float *bias;
