@@ -111,14 +111,17 @@ make_packed(void *arg, const float *w, float *packed)
     const struct plan *p = a->p;
 
     #pragma omp parallel for num_threads(a->threads) schedule(static)
-    for (size_t c = 0; c < p->c; c++)
-        for (size_t k = 0; k < p->kp; k++) {
-            const size_t at = voco_winograd_at(p->w, p->c, p->k, c, k);
+    for (size_t k = 0; k < p->kp; k++) {
+        const size_t at = voco_winograd_at(p->w, p->c, p->k, 0, k);
+        const size_t step = voco_winograd_at(p->w, p->c, p->k, 1, k) - at;
+
+        for (size_t c = 0; c < p->c; c++) {
             const float *g = w + TAPS * (p->swap ? c * p->k + k : k * p->c + c);
 
             for (size_t t = 0; t < TAPS; t++)
-                packed[t * p->c * p->kp + at] = k < p->k ? g[t] : 0.0f;
+                packed[t * p->c * p->kp + at + c * step] = k < p->k ? g[t] : 0.0f;
         }
+    }
     return VOCO_OK;
 }
 

@@ -110,9 +110,11 @@ make_packed(void *arg, const float *w, float *packed)
     const size_t point = p->c * p->kp;
 
     #pragma omp parallel for num_threads(a->threads) schedule(static)
-    for (size_t c = 0; c < p->c; c++)
-        for (size_t k = 0; k < p->kp; k++) {
-            const size_t at = voco_winograd_at(p->w, p->c, p->k, c, k);
+    for (size_t k = 0; k < p->kp; k++) {
+        const size_t at = voco_winograd_at(p->w, p->c, p->k, 0, k);
+        const size_t step = voco_winograd_at(p->w, p->c, p->k, 1, k) - at;
+
+        for (size_t c = 0; c < p->c; c++) {
             const float *g = w + 27 * (a->swap ? c * p->k + k : k * p->c + c);
             float taps[27], u[POINTS] = { 0 };
 
@@ -122,8 +124,9 @@ make_packed(void *arg, const float *w, float *packed)
                 g_taps(taps, u);
             }
             for (size_t f = 0; f < POINTS; f++)
-                packed[f * point + at] = u[f];
+                packed[f * point + at + c * step] = u[f];
         }
+    }
     return VOCO_OK;
 }
 
