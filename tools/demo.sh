@@ -1,13 +1,15 @@
 #!/bin/sh
 # From volumes that Debian packages to a small pre-trained encoder, a loss curve and a
 # picture of the pretext task.  ./bootstrap demo calls it with the folder of the build.
-# Usage: tools/demo.sh BUILD-FOLDER      (steps: VOCO_DEMO_STEPS, default 30)
+# Usage: tools/demo.sh BUILD-FOLDER      (steps: VOCO_DEMO_STEPS, default 25)
 set -eu
 build=$(cd "$1" && pwd)
 voco=$build/voco
 work=$build/demo
-steps=${VOCO_DEMO_STEPS:-30}
+steps=${VOCO_DEMO_STEPS:-25}
 mkdir -p "$work/real"
+# Threads that wait should not spin: a demonstration rarely has the machine to itself.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY-passive}"
 cd "$work"
 
 say() { printf '\n== %s\n' "$*"; }
@@ -68,9 +70,9 @@ run convert --preset mr -o store $brains
 run convert --preset abdomen -o store phantom
 run info store
 
-say "3/4 Pre-training: feature size 12, $steps steps of 1 volume (the paper: 48, and 4)"
-run pretrain --store store --out run --feature-size 12 --batch 1 --steps "$steps" \
-    --schedule constant --lr 1e-3 --resume auto
+say "3/4 Pre-training: feature size 12, $steps steps of 2 volumes (the paper: 48, and 4)"
+run pretrain --store store --out run --feature-size 12 --batch 2 --steps "$steps" \
+    --schedule constant --lr 5e-4 --resume auto
 
 say '4/4 What came of it'
 run plot run

@@ -1,7 +1,6 @@
 /* The memory planner: dry runs of the step. */
 #include "train/plan.h"
 
-#include "base/log.h"
 #include "base/machine.h"
 #include "dev/dry.h"
 
@@ -89,7 +88,6 @@ enum voco_err
 voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
                struct voco_plan *ret)
 {
-    char need[16], have[16];
     struct voco_plan all;
     enum voco_err err;
 
@@ -106,9 +104,9 @@ voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
         if (r->group)
             break;
     }
-    return voco_fail(VOCO_EMEMORY, "a step with feature size %lld needs at least %s, and %s "
-                     "are allowed: raise --memory, or lower --feature-size or --batch",
-                     (long long)r->model.feature,
-                     voco_format_bytes((double)ret->total, need),
-                     voco_format_bytes((double)r->memory, have));
+    return voco_fail(VOCO_EMEMORY, "a step with feature size %lld needs at least %llu MiB, and "
+                     "%llu MiB are allowed: raise --memory, or lower --feature-size or "
+                     "--batch", (long long)r->model.feature,
+                     (unsigned long long)((ret->total >> 20) + 1),
+                     (unsigned long long)(r->memory >> 20));
 }
