@@ -12,5 +12,3 @@ dist_man_MANS += \
 	man/voco-store.5 \
 	man/voco-verify.1 \
 	man/voco.1
-
-EXTRA_DIST += doc/formats.md

@@ -13,6 +13,7 @@ while read -r verb; do
     page=$srcdir/man/voco-$verb.1
     if [ ! -f "$page" ]; then
         echo "voco $verb has no manual page: expected man/voco-$verb.1"
+        bad=1
         continue
     fi
     ./voco "$verb" --help | sed -n '
@@ -30,6 +31,7 @@ while read -r verb; do
         grep '^[<>]' "$work/diff"
         bad=1
     fi
+    ! command -v mandoc > /dev/null || mandoc -T lint -W warning "$page" || bad=1
     grep -q "^\.It Xr voco-$verb 1" "$srcdir/man/voco.1" || {
         echo "man/voco.1 does not name voco-$verb"
         bad=1
