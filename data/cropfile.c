@@ -107,8 +107,13 @@ voco_embeddings_add(struct voco_embeddings *e, const char *id, const char *sourc
                     int width, const float *embedding, const int64_t (*start)[3])
 {
     char *name = voco_format("%s/embedding", id), *places = voco_format("%s/start", id);
-    enum voco_err err = voco_h5_write_f32(e->h, name, 2, (int64_t[]){ n, width }, embedding);
+    enum voco_err err = VOCO_OK;
 
+    if (voco_h5_has(e->h, id))
+        err = voco_fail(VOCO_EFORMAT, "%s: %s has a group %s already, from another input",
+                        source, e->path, id);
+    if (err == VOCO_OK)
+        err = voco_h5_write_f32(e->h, name, 2, (int64_t[]){ n, width }, embedding);
     if (err == VOCO_OK)
         err = voco_h5_attr_text(e->h, name, "source", source);
     if (err == VOCO_OK && start) {

@@ -125,18 +125,32 @@ read_stored(void *user, const int64_t *start, const int64_t *size, float *out)
     return voco_store_read(s->store, s->i, start, size, out, &s->scratch);
 }
 
+/* One volume that cannot be used does not end the others. */
+static enum voco_err
+reject_or_count(struct job *j, enum voco_err err)
+{
+    if (err == VOCO_OK)
+        j->done++;
+    if (err != VOCO_EFORMAT)
+        return err;
+    voco_warn("rejected: %s", voco_fail_text());
+    j->rejected++;
+    return VOCO_OK;
+}
+
 static enum voco_err
 embed_store(struct job *j, const char *path)
 {
     struct stored s = { 0 };
     enum voco_err err = voco_store_open(path, &s.store);
 
+    if (err == VOCO_OK)
+        voco_progress_start(&j->progress, "embed", 0, voco_store_count(s.store));
     for (s.i = 0; err == VOCO_OK && s.i < voco_store_count(s.store); s.i++) {
         const struct voco_store_entry *e = voco_store_entry(s.store, s.i);
 
-        err = embed_grid(j, e->id, e->source, e->dim, read_stored, &s);
-        j->done++;
-        voco_progress_show(&j->progress, j->done, "%s", e->id);
+        err = reject_or_count(j, embed_grid(j, e->id, e->source, e->dim, read_stored, &s));
+        voco_progress_show(&j->progress, s.i + 1, "%s", e->id);
     }
     voco_store_scratch_free(&s.scratch);
     voco_store_close(s.store);
@@ -190,24 +204,16 @@ embed_crops(struct job *j, const char *path)
     return err;
 }
 
-/* One volume that cannot be used does not end the others. */
 static enum voco_err
 embed_volumes(struct job *j, const struct voco_datalist *list)
 {
-    for (int i = 0; i < list->n; i++) {
-        const enum voco_err err = embed_volume(j, &list->item[i]);
+    enum voco_err err = VOCO_OK;
 
-        if (err == VOCO_EFORMAT) {
-            voco_warn("rejected: %s", voco_fail_text());
-            j->rejected++;
-        } else if (err != VOCO_OK) {
-            return err;
-        } else {
-            j->done++;
-        }
+    for (int i = 0; i < list->n && err == VOCO_OK; i++) {
+        err = reject_or_count(j, embed_volume(j, &list->item[i]));
         voco_progress_show(&j->progress, i + 1, "%s", list->item[i].id);
     }
-    return VOCO_OK;
+    return err;
 }
 
 static enum voco_err
@@ -245,6 +251,9 @@ open_model(struct job *j)
 
     if (err != VOCO_OK)
         return err;
+    if (config.in_channels != 1)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: weights for %" PRId64 " input channels, "
+                         "expected 1", c.weights, config.in_channels);
     if (c.merging_given)
         config.merging = (enum voco_merging)c.merging;
     if ((err = voco_ctx_open(&j->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))

@@ -133,11 +133,12 @@ static int64_t
 step_of(const char *name)
 {
     int64_t step;
-    int end = 0;
+    char same[32];
 
-    if (sscanf(name, "ckpt-%" SCNd64 "%n", &step, &end) != 1 || name[end] != '\0' || step < 0)
+    if (sscanf(name, "ckpt-%" SCNd64, &step) != 1 || step < 0)
         return -1;
-    return step;
+    snprintf(same, sizeof same, "ckpt-%" PRId64, step);
+    return strcmp(name, same) == 0 ? step : -1;
 }
 
 static int
@@ -177,19 +178,68 @@ list_checkpoints(const char *run, int64_t **ret)
 }
 
 static void
-remove_old(const char *run, int keep_last)
+remove_quietly(const char *path)
+{
+    if (voco_folder_remove(path) != VOCO_OK)
+        voco_warn("an old checkpoint stays: %s", voco_fail_text());
+}
+
+/* See the header: newest is the step of the one just written. */
+static void
+remove_old(const char *run, int64_t newest, int keep_last)
 {
     int64_t *step;
     const int n = list_checkpoints(run, &step);
+    int kept = 0;
 
-    for (int i = keep_last; i < n; i++) {
-        char *path = voco_format("%s/ckpt-%" PRId64, run, step[i]);
+    for (int i = 0; i < n; i++) {
+        char *path;
 
-        if (voco_folder_remove(path) != VOCO_OK)
-            voco_warn("an old checkpoint stays: %s", voco_fail_text());
+        if (step[i] <= newest && kept++ < keep_last)
+            continue;
+        path = voco_format("%s/ckpt-%" PRId64, run, step[i]);
+        remove_quietly(path);
         free(path);
     }
     free(step);
+}
+
+/* What a killed process left: ".ckpt-<step>.tmp" and ".ckpt-<step>.old". */
+static void
+remove_unfinished(const char *run)
+{
+    DIR *dir = opendir(run);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        const char *end = strrchr(entry->d_name, '.');
+        char *path;
+
+        if (strncmp(entry->d_name, ".ckpt-", 6) != 0
+            || (strcmp(end, ".tmp") != 0 && strcmp(end, ".old") != 0))
+            continue;
+        path = voco_format("%s/%s", run, entry->d_name);
+        remove_quietly(path);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* The folder under its name; one of the same step, from before a roll-back, makes way. */
+static enum voco_err
+publish(const char *run, const char *temporary, const char *final, int64_t step)
+{
+    char *old = voco_format("%s/.ckpt-%" PRId64 ".old", run, step);
+    const bool replaces = rename(final, old) == 0;
+    const enum voco_err err = voco_file_publish(temporary, final);
+
+    if (replaces && err == VOCO_OK)
+        remove_quietly(old);
+    else if (replaces)
+        (void)rename(old, final);
+    free(old);
+    return err;
 }
 
 enum voco_err
@@ -204,18 +254,14 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
 
     for (int i = 0; i < FILES; i++)
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
-    if (voco_file_exists(temporary))
-        (void)voco_folder_remove(temporary);
+    remove_unfinished(run);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
         && (err = voco_model_save(path[MODEL], ctx, model, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK
         && (err = write_optimizer(path[OPTIMIZER], model, &sum[OPTIMIZER])) == VOCO_OK
         && (err = write_state(path[STATE], state, &sum[STATE])) == VOCO_OK
-        && (err = write_sums(sums, sum)) == VOCO_OK) {
-        if (voco_file_exists(final))            /* of the same step, after a roll-back */
-            (void)voco_folder_remove(final);
-        err = voco_file_publish(temporary, final);
-    }
+        && (err = write_sums(sums, sum)) == VOCO_OK)
+        err = publish(run, temporary, final, state->step);
     if (err != VOCO_OK) {
         char *why = voco_format("%s", voco_fail_text());
 
@@ -223,7 +269,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
         voco_fail(err, "%s", why);
         free(why);
     } else {
-        remove_old(run, keep_last);
+        remove_old(run, state->step, keep_last);
     }
     for (int i = 0; i < FILES; i++)
         free(path[i]);
@@ -406,7 +452,8 @@ read_state(const char *path, struct voco_state *s)
     if (!root || json_unpack(root, "{s:I, s:I, s:I, s:I, s:F, s:o}", "step", &step,
                              "updates", &updates, "skipped_in_row", &skipped, "rollbacks",
                              &rollbacks, "lr_scale", &s->lr_scale, "options", &options)
-                 != 0) {
+                 != 0
+        || step < 0 || updates < 0 || !(s->lr_scale > 0.0)) {
         json_decref(root);
         return voco_fail(VOCO_ECHECKPOINT, "%s: not the state of a run", path);
     }
@@ -417,6 +464,18 @@ read_state(const char *path, struct voco_state *s)
     s->options = json_dumps(options, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(root);
     return VOCO_OK;
+}
+
+enum voco_err
+voco_checkpoint_state(const char *folder, struct voco_state *state)
+{
+    char *path = voco_format("%s/%s", folder, file_name[STATE]);
+    enum voco_err err;
+
+    *state = (struct voco_state){ 0 };
+    err = read_state(path, state);
+    free(path);
+    return err;
 }
 
 enum voco_err

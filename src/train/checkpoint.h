@@ -26,7 +26,8 @@ struct voco_state {
     const char *options;        /* JSON object text; in: to be kept, out: owned, free */
 };
 
-/* Write RUN/ckpt-<state->step>, then remove all but the newest keep_last. */
+/* Write RUN/ckpt-<state->step>, then remove all but the newest keep_last; those of later
+ * steps too, which are damaged: a run goes on from the newest that is whole. */
 enum voco_err voco_checkpoint_write(const char *run, struct voco_ctx *ctx,
                                     const struct voco_model *model,
                                     const struct voco_state *state, int keep_last);
@@ -35,6 +36,9 @@ enum voco_err voco_checkpoint_write(const char *run, struct voco_ctx *ctx,
  * in warnings.  *ret_path is NULL (and the result VOCO_OK) where the run has none at all;
  * VOCO_ECHECKPOINT where all are damaged.  Free *ret_path. */
 enum voco_err voco_checkpoint_newest(const char *run, char **ret_path);
+
+/* The state alone, to see whether the checkpoint fits.  Free state->options. */
+enum voco_err voco_checkpoint_state(const char *folder, struct voco_state *state);
 
 /* Read a checkpoint folder into an allocated model.  Free state->options. */
 enum voco_err voco_checkpoint_read(const char *folder, struct voco_ctx *ctx,

@@ -12,6 +12,11 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
         return voco_fail(VOCO_EUSAGE, "feature size %lld: expected a multiple of 12 "
                          "(12, 24, 48 = Base, 96 = Large, 192 = Huge)",
                          (long long)config->feature);
+    if (config->in_channels < 1 || config->in_channels > 64 || config->hidden < 1
+        || config->hidden > 65536 || config->out < 1 || config->out > 65536)
+        return voco_fail(VOCO_EUSAGE, "%lld input channels, heads of %lld and %lld: expected "
+                         "up to 64 and 65536", (long long)config->in_channels,
+                         (long long)config->hidden, (long long)config->out);
     voco_encoder_init(&model->encoder, &model->params, config->in_channels,
                       config->feature, config->merging, "backbone.");
     model->student_at = model->params.count;

@@ -136,6 +136,7 @@ initialise(struct run *r)
 {
     const char *init = r->c->init;
     unsigned long long seed = (unsigned long long)r->c->seed;
+    struct voco_model_config theirs;
     struct voco_coverage cover;
     int end = 0;
     enum voco_err err;
@@ -154,6 +155,16 @@ initialise(struct run *r)
     voco_model_fill(&r->model, &r->ctx, VOCO_INIT_TORCH, seed);
     if (!init)
         return r->ctx.err;
+    if ((err = voco_model_recognise(init, &theirs)) != VOCO_OK)
+        return err;
+    if (theirs.feature != r->c->feature)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64 ", this "
+                         "run has --feature-size %" PRId64, init, theirs.feature,
+                         r->c->feature);
+    if (theirs.merging != r->model.config.merging)
+        voco_warn("%s: made with %s patch merging, this run has %s: see --merging", init,
+                  voco_merging_name(theirs.merging),
+                  voco_merging_name(r->model.config.merging));
     err = voco_model_load(init, &r->ctx, &r->model, "", false, &cover);
     if (err == VOCO_OK && cover.mismatched)
         err = voco_fail(VOCO_ECHECKPOINT, "%s: %d parameters have another shape than "
@@ -165,6 +176,30 @@ initialise(struct run *r)
                   100.0 * (double)cover.loaded_elements / (double)cover.model_elements,
                   cover.missing, cover.unexpected);
     return err;
+}
+
+/* From a checkpoint, if its model is the one asked for. */
+static enum voco_err
+resume(struct run *r, const char *checkpoint)
+{
+    struct voco_state then;
+    enum voco_err err = voco_checkpoint_state(checkpoint, &then);
+
+    if (err == VOCO_OK)
+        err = voco_runconfig_compare(checkpoint, then.options, r->options);
+    free((char *)then.options);
+    if (err != VOCO_OK)
+        return err;
+    err = voco_checkpoint_read(checkpoint, &r->ctx, &r->model, &r->state);
+    free((char *)r->state.options);
+    if (err != VOCO_OK)
+        return err;
+    r->saved_step = r->state.step;
+    if (r->state.step < r->c->steps)
+        voco_note("%s: going on at step %" PRId64, checkpoint, r->state.step);
+    else
+        voco_note("%s: all %" PRId64 " steps are done already", checkpoint, r->c->steps);
+    return VOCO_OK;
 }
 
 static enum voco_err
@@ -179,14 +214,7 @@ resume_or_start(struct run *r)
         err = voco_fail(VOCO_EUSAGE, "%s holds a run already: give another --out, or "
                         "--resume auto to go on with it", r->c->out);
     } else if (err == VOCO_OK && checkpoint) {
-        err = voco_checkpoint_read(checkpoint, &r->ctx, &r->model, &r->state);
-        if (err == VOCO_OK)
-            err = voco_runconfig_compare(checkpoint, r->state.options, r->options);
-        if (err == VOCO_OK) {
-            voco_note("%s: going on at step %" PRId64, checkpoint, r->state.step);
-            r->saved_step = r->state.step;
-        }
-        free((char *)r->state.options);
+        err = resume(r, checkpoint);
     } else if (err == VOCO_OK) {
         err = initialise(r);
     }
@@ -217,6 +245,7 @@ set_up(struct run *r)
     r->predicted = malloc(crops * 9 * sizeof(float));
     if (!r->keep || !r->embeddings || !r->predicted)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %zu crops", crops);
+    r->options = voco_runconfig_options(r->c, r->store, &r->plan, &r->ctx);
     r->log.flops = r->plan.flops;
     r->log.peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
     r->trace.peak = r->log.peak_flops * 1e-9;
@@ -321,7 +350,7 @@ roll_back(struct run *r)
 
     if (rollbacks > r->c->rollback_limit)
         return voco_fail(VOCO_ENUMERIC, "step %" PRId64 ": not a number again after %" PRId64
-                         " roll-backs; the last good state is kept in %s", at,
+                         " roll-backs; checkpoints in %s, if any, are from before", at,
                          rollbacks - 1, r->c->out);
     if ((err = voco_checkpoint_newest(r->c->out, &checkpoint)) != VOCO_OK)
         return err;
@@ -346,6 +375,19 @@ roll_back(struct run *r)
     if ((err = voco_runlog_rewind(&r->log, r->c->out, r->state.step)) != VOCO_OK)
         return err;
     return open_loader(r);
+}
+
+/* No batch: before the run ends with this error, the work so far is kept. */
+static enum voco_err
+no_batch(struct run *r, enum voco_err err)
+{
+    char *why = voco_format("%s", voco_fail_text());
+
+    if (save(r) != VOCO_OK)
+        voco_warn("no checkpoint of step %" PRId64 ": %s", r->state.step, voco_fail_text());
+    voco_fail(err, "step %" PRId64 ": %s", r->state.step, why);
+    free(why);
+    return err;
 }
 
 static enum voco_err
@@ -377,8 +419,9 @@ one_step(struct run *r)
     record.lr = r->c->lr * r->state.lr_scale
         * voco_schedule((enum voco_schedule)r->c->schedule, r->state.step, r->c->warmup,
                         r->c->steps);
-    if ((err = next_batch(r, &in, &batch, &record.load_s)) != VOCO_OK
-        || (err = voco_step_gradient(&r->step, &in, &record.result)) != VOCO_OK)
+    if ((err = next_batch(r, &in, &batch, &record.load_s)) != VOCO_OK)
+        return no_batch(r, err);
+    if ((err = voco_step_gradient(&r->step, &in, &record.result)) != VOCO_OK)
         return err;
     before_update_s = voco_seconds();
     look_at(r, &in, &record);
@@ -555,9 +598,8 @@ voco_pretrain(const struct voco_run_config *config)
     if ((err = open_data(&r)) == VOCO_OK && (err = plan(&r)) == VOCO_OK
         && (err = voco_folder_make(config->out)) == VOCO_OK
         && (err = set_up(&r)) == VOCO_OK
-        && (err = voco_runconfig_write(config, r.store, &r.plan, &r.ctx, &r.options))
-           == VOCO_OK
         && (err = resume_or_start(&r)) == VOCO_OK
+        && (err = voco_runconfig_write(config, &r.plan, r.options)) == VOCO_OK
         && (err = open_loader(&r)) == VOCO_OK
         && (err = voco_runlog_open(&r.log, config->out, r.state.step, config->steps))
            == VOCO_OK) {

@@ -82,25 +82,36 @@ plan_object(const struct voco_plan *p)
                      "tflop", p->flops * 1e-12);
 }
 
+char *
+voco_runconfig_options(const struct voco_run_config *c, const struct voco_store *store,
+                       const struct voco_plan *plan, const struct voco_ctx *ctx)
+{
+    json_t *o = numeric_options(c, store, plan, ctx);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
+
+    VOCO_ASSERT(text);
+    json_decref(o);
+    return text;
+}
+
 enum voco_err
-voco_runconfig_write(const struct voco_run_config *c, const struct voco_store *store,
-                     const struct voco_plan *plan, struct voco_ctx *ctx, char **ret_options)
+voco_runconfig_write(const struct voco_run_config *c, const struct voco_plan *plan,
+                     const char *options)
 {
     char *path = voco_format("%s/config.json", c->out), *text, when[32];
     const time_t now = time(NULL);
     struct voco_machine machine;
     struct voco_newfile f = { 0 };
-    json_t *root, *options = numeric_options(c, store, plan, ctx);
+    json_t *root;
     enum voco_err err;
 
     voco_machine_read("", &machine);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    *ret_options = json_dumps(options, JSON_COMPACT | JSON_REAL_PRECISION(17));
     root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "started", when, "store",
                      text_or_null(c->store), "init", text_or_null(c->init), "options",
-                     options, "plan", plan_object(plan), "cpu", machine.cpu, "memory",
+                     json_loads(options, 0, NULL), "plan", plan_object(plan), "cpu", machine.cpu, "memory",
                      json_integer((json_int_t)machine.memory));
-    VOCO_ASSERT(root && *ret_options);
+    VOCO_ASSERT(root);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     err = voco_newfile_open(&f, path);
     if (err == VOCO_OK && fprintf(f.out, "%s\n", text) < 0) {
@@ -126,7 +137,7 @@ voco_runconfig_group(const char *run)
 
     json_decref(root);
     free(path);
-    return group > 0 ? group : 0;
+    return group > 0 && group <= 1024 ? group : 0;
 }
 
 /* Options that decide whether a checkpoint fits at all. */

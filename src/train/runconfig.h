@@ -8,12 +8,14 @@
 #include "train/plan.h"
 #include "train/run.h"
 
-/* Writes RUN/config.json.  *ret_options: JSON text of the options, libraries, threads and
- * data that the numbers depend on, for the checkpoints; free it. store may be NULL. */
+/* JSON text of the options, libraries, threads and data that the numbers depend on, for
+ * the checkpoints. Free it. store may be NULL. */
+char *voco_runconfig_options(const struct voco_run_config *c, const struct voco_store *store,
+                             const struct voco_plan *plan, const struct voco_ctx *ctx);
+
+/* Writes RUN/config.json around such options. */
 enum voco_err voco_runconfig_write(const struct voco_run_config *c,
-                                   const struct voco_store *store,
-                                   const struct voco_plan *plan, struct voco_ctx *ctx,
-                                   char **ret_options);
+                                   const struct voco_plan *plan, const char *options);
 
 /* Crops per group of the run that is in this folder already, 0 where there is none: the
  * order of summation, and so the bits, depend on it. */

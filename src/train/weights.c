@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 
 enum { TOKENS = VOCO_WINDOW * VOCO_WINDOW * VOCO_WINDOW };
+enum { MISMATCHES_NAMED = 3 };      /* of what may be hundreds with one cause */
 
 static const char table_end[] = "relative_position_bias_table";
 static const char index_end[] = "relative_position_index";
@@ -173,9 +174,9 @@ load_one(const char *path, struct voco_ctx *ctx, const struct voco_params *t, in
         cover->missing++;
         voco_detail("%s: missing: %s", path, p->name);
     } else if (!same_shape(p, found) || !loadable_type(found->type)) {
-        cover->mismatched++;
-        voco_warn("%s: %s has another shape or type (%s, rank %d) than the model's", path,
-                  p->name, found->type, found->rank);
+        if (cover->mismatched++ < MISMATCHES_NAMED)
+            voco_warn("%s: %s has another shape or type (%s, rank %d) than the model's",
+                      path, p->name, found->type, found->rank);
     } else {
         const struct voco_weights w = { .table = t, .weight = *slab };
         const struct voco_tensor to = voco_weight(&w, id);
@@ -236,11 +237,12 @@ voco_model_recognise(const char *path, struct voco_model_config *ret)
     } else {
         const struct voco_st_tensor *head = voco_st_find(&st, "student.layer1.0.weight");
         const struct voco_st_tensor *last = voco_st_find(&st, "student.layer3.0.weight");
+        const bool heads = head && last && head->rank == 2 && last->rank == 2;
 
         *ret = (struct voco_model_config){ .feature = patch->dim[0],
                                            .in_channels = patch->dim[1],
-                                           .hidden = head ? head->dim[0] : 1024,
-                                           .out = last ? last->dim[0] : 1024,
+                                           .hidden = heads ? head->dim[0] : 1024,
+                                           .out = heads ? last->dim[0] : 1024,
                                            .merging = VOCO_MERGING_LEGACY };
         if (merging && strcmp(merging, "fixed") == 0)
             ret->merging = VOCO_MERGING_FIXED;
