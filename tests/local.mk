@@ -157,3 +157,19 @@ tests_test_winograd_CPPFLAGS += -DVOCO_EMULATE_AVX512
 tests_test_winograd_CFLAGS += -Wno-psabi
 endif
 TESTS += tests/test_winograd
+
+check_PROGRAMS += tests/test_step
+tests_test_step_SOURCES = tests/compare.c tests/compare.h tests/golden_read.c \
+	tests/golden_read.h tests/gradcheck.c tests/gradcheck.h tests/test_step.c
+tests_test_step_LDADD = $(TEST_LIBS)
+TESTS += tests/test_step
+
+check_PROGRAMS += tests/test_checkpoint
+tests_test_checkpoint_SOURCES = tests/scratch.h tests/test_checkpoint.c
+tests_test_checkpoint_LDADD = $(TEST_LIBS)
+TESTS += tests/test_checkpoint
+
+check_PROGRAMS += tests/test_safetensors
+tests_test_safetensors_SOURCES = tests/scratch.h tests/test_safetensors.c
+tests_test_safetensors_LDADD = $(TEST_LIBS)
+TESTS += tests/test_safetensors

@@ -1,0 +1,323 @@
+/* safetensors files: what we write we read, and what is damaged or hostile is refused. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/scratch.h"
+#include "train/safetensors.h"
+
+/* A file in memory of exactly its size, so that a sanitizer sees any step beyond. */
+struct bytes {
+    unsigned char *p;
+    size_t n;
+};
+
+static struct bytes
+made(const char *header, size_t buffer)
+{
+    const size_t length = strlen(header);
+    struct bytes b = { malloc(8 + length + buffer), 8 + length + buffer };
+
+    ck_assert_ptr_nonnull(b.p);
+    for (int i = 0; i < 8; i++)
+        b.p[i] = (unsigned char)(length >> 8 * i);
+    memcpy(b.p + 8, header, length);
+    for (size_t i = 0; i < buffer; i++)
+        b.p[8 + length + i] = (unsigned char)i;
+    return b;
+}
+
+static enum voco_err
+parse(struct voco_safetensors *st, const unsigned char *p, size_t n)
+{
+    return voco_st_parse(st, p, n, "file");
+}
+
+/* Reads every byte that the parser vouched for. */
+static unsigned
+touch(const struct voco_safetensors *st)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < st->n; i++)
+        for (size_t k = 0; k < st->item[i].bytes; k++)
+            sum += ((const unsigned char *)st->item[i].data)[k];
+    return sum;
+}
+
+static const char good[] =
+    "{\"__metadata__\":{\"format\":\"pt\"},"
+    "\"b\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[8,24]},"
+    "\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},"
+    "\"scalar\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[24,25]},"
+    "\"empty\":{\"dtype\":\"F64\",\"shape\":[0,7],\"data_offsets\":[25,25]}}   ";
+enum { GOOD_BUFFER = 25 };
+
+START_TEST(good_file_is_read)
+{
+    struct bytes b = made(good, GOOD_BUFFER);
+    const struct voco_st_tensor *t;
+    struct voco_safetensors st;
+
+    ck_assert_int_eq(parse(&st, b.p, b.n), VOCO_OK);
+    ck_assert_int_eq(st.n, 4);
+    ck_assert_str_eq(st.item[0].name, "a");             /* in the order of the buffer */
+    ck_assert_str_eq(voco_st_meta(&st, "format"), "pt");
+    ck_assert_ptr_null(voco_st_meta(&st, "absent"));
+    ck_assert_ptr_null(voco_st_find(&st, "absent"));
+    t = voco_st_find(&st, "scalar");
+    ck_assert_ptr_nonnull(t);
+    ck_assert_int_eq(t->rank, 0);
+    ck_assert_uint_eq(*(const unsigned char *)t->data, 24);
+    t = voco_st_find(&st, "empty");
+    ck_assert_int_eq(t->rank, 2);
+    ck_assert_uint_eq(t->bytes, 0);
+    voco_st_close(&st);
+    free(b.p);
+}
+END_TEST
+
+START_TEST(file_cut_anywhere_is_refused)
+{
+    struct bytes b = made(good, GOOD_BUFFER);
+    struct voco_safetensors st;
+
+    for (size_t n = 0; n < b.n; n++) {
+        unsigned char *cut = malloc(n ? n : 1);
+
+        memcpy(cut, b.p, n);
+        ck_assert_msg(parse(&st, cut, n) == VOCO_EFORMAT, "cut to %zu of %zu bytes", n, b.n);
+        free(cut);
+    }
+    free(b.p);
+}
+END_TEST
+
+START_TEST(flipped_bits_of_a_header_never_lead_outside)
+{
+    struct bytes b = made(good, GOOD_BUFFER);
+    const size_t header = b.n - GOOD_BUFFER;
+    struct voco_safetensors st;
+    int refused = 0;
+
+    for (size_t bit = 0; bit < 8 * header; bit++) {
+        b.p[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        if (parse(&st, b.p, b.n) == VOCO_OK) {
+            (void)touch(&st);
+            voco_st_close(&st);
+        } else {
+            refused++;
+            ck_assert_int_gt(strlen(voco_fail_text()), 0);
+        }
+        b.p[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    }
+    ck_assert_int_gt(refused, (int)(8 * header / 2));
+    free(b.p);
+}
+END_TEST
+
+#define T(type, shape, offsets) \
+    "{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+
+static const struct {
+    const char *what, *header;
+    size_t buffer;
+    const char *says;
+} hostile[] = {
+    { "no JSON", "{\"a\":", 0, "header" },
+    { "an array", "[1,2]", 0, "does not begin with {" },
+    { "a space first", " {}", 0, "does not begin with {" },
+    { "text behind", "{} x", 0, "header" },
+    { "the same name twice", "{\"a\":" T("U8", "[1]", "[0,1]") ",\"a\":"
+      T("U8", "[1]", "[0,1]") "}", 1, "duplicate" },
+    { "a hole", "{\"a\":" T("U8", "[1]", "[0,1]") ",\"b\":" T("U8", "[1]", "[2,3]") "}", 3,
+      "hole" },
+    { "a hole in front", "{\"a\":" T("U8", "[1]", "[1,2]") "}", 2, "hole" },
+    { "bytes behind", "{\"a\":" T("U8", "[1]", "[0,1]") "}", 2, "cover 1 of 2" },
+    { "no tensors but bytes", "{}", 2, "cover 0 of 2" },
+    { "an overlap", "{\"a\":" T("U8", "[2]", "[0,2]") ",\"b\":" T("U8", "[2]", "[1,3]") "}",
+      3, "overlap" },
+    { "the same bytes twice", "{\"a\":" T("U8", "[2]", "[0,2]") ",\"b\":"
+      T("U8", "[2]", "[0,2]") "}", 2, "overlap" },
+    { "offsets past the buffer", "{\"a\":" T("U8", "[4]", "[0,4]") "}", 3, "inside" },
+    { "offsets that run backwards", "{\"a\":" T("U8", "[1]", "[2,1]") "}", 2, "offsets" },
+    { "negative offsets", "{\"a\":" T("U8", "[1]", "[-1,0]") "}", 1, "offsets" },
+    { "an offset that is no integer", "{\"a\":" T("U8", "[1]", "[0,1.0]") "}", 1,
+      "not integers" },
+    { "three offsets", "{\"a\":" T("U8", "[1]", "[0,1,1]") "}", 1, "two data_offsets" },
+    { "offsets beyond 64 bits", "{\"a\":" T("U8", "[1]", "[0,99999999999999999999]") "}", 1,
+      "header" },
+    { "too few bytes for the shape", "{\"a\":" T("F32", "[2]", "[0,4]") "}", 4,
+      "expected 8 bytes" },
+    { "a product that overflows", "{\"a\":"
+      T("F32", "[4294967296,4294967296,4]", "[0,0]") "}", 0, "larger than any file" },
+    { "a product that wraps to the right size", "{\"a\":"
+      T("U8", "[4611686018427387904,4]", "[0,0]") "}", 0, "larger than any file" },
+    { "a negative dimension", "{\"a\":" T("U8", "[-1]", "[0,1]") "}", 1, "not a size" },
+    { "a dimension that is no integer", "{\"a\":" T("U8", "[\"1\"]", "[0,1]") "}", 1,
+      "not a size" },
+    { "nine dimensions", "{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1,
+      "9 dimensions" },
+    { "an unknown type", "{\"a\":" T("F31", "[1]", "[0,1]") "}", 1, "unknown type F31" },
+    { "a type that is no string", "{\"a\":{\"dtype\":4,\"shape\":[],\"data_offsets\":[0,1]}}",
+      1, "expected dtype" },
+    { "no shape", "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "expected dtype" },
+    { "an entry that is a number", "{\"a\":1}", 0, "expected dtype" },
+    { "an entry that is null", "{\"a\":null}", 0, "expected dtype" },
+    { "metadata that is a list", "{\"__metadata__\":[]}", 0, "__metadata__" },
+    { "metadata of numbers", "{\"__metadata__\":{\"a\":1}}", 0, "__metadata__.a" },
+    { "a zero byte in a name", "{\"a\\u0000b\":" T("U8", "[1]", "[0,1]") "}", 1, "header" },
+};
+
+START_TEST(hostile_header_is_refused_in_words)
+{
+    struct bytes b = made(hostile[_i].header, hostile[_i].buffer);
+    struct voco_safetensors st;
+
+    ck_assert_msg(parse(&st, b.p, b.n) == VOCO_EFORMAT, "%s", hostile[_i].what);
+    ck_assert_msg(strstr(voco_fail_text(), "file: ") && strstr(voco_fail_text(),
+                                                               hostile[_i].says),
+                  "%s: '%s' is not in: %s", hostile[_i].what, hostile[_i].says,
+                  voco_fail_text());
+    free(b.p);
+}
+END_TEST
+
+START_TEST(deep_nesting_is_refused)
+{
+    enum { DEPTH = 200000 };
+    char *header = malloc(2 * DEPTH + 8);
+    struct voco_safetensors st;
+    struct bytes b;
+
+    memcpy(header, "{\"a\":", 5);
+    memset(header + 5, '[', DEPTH);
+    memset(header + 5 + DEPTH, ']', DEPTH);
+    memcpy(header + 5 + 2 * DEPTH, "}", 2);
+    b = made(header, 0);
+    ck_assert_int_eq(parse(&st, b.p, b.n), VOCO_EFORMAT);
+    free(b.p);
+    free(header);
+}
+END_TEST
+
+START_TEST(absurd_header_length_is_refused)
+{
+    static const uint64_t length[] = { 0, 1, 3, 100000001, UINT64_MAX, UINT64_MAX - 7 };
+
+    for (size_t k = 0; k < sizeof length / sizeof *length; k++) {
+        struct bytes b = made("{}", 0);
+        struct voco_safetensors st;
+
+        for (int i = 0; i < 8; i++)
+            b.p[i] = (unsigned char)(length[k] >> 8 * i);
+        ck_assert_int_eq(parse(&st, b.p, b.n), VOCO_EFORMAT);
+        free(b.p);
+    }
+}
+END_TEST
+
+START_TEST(files_come_back_as_written)
+{
+    static const float f[6] = { 1.5f, -2, 0, 3e38f, 1e-40f, 7 };
+    static const double d = 0.1;
+    static const int64_t i64[2] = { -1, INT64_MAX };
+    const struct voco_st_tensor item[] = {
+        { .name = "x.weight", .type = "F32", .rank = 3, .dim = { 1, 2, 3 }, .data = f,
+          .bytes = sizeof f },
+        { .name = "scalar", .type = "F64", .rank = 0, .data = &d, .bytes = sizeof d },
+        { .name = "no rows", .type = "F32", .rank = 2, .dim = { 0, 4 }, .data = f,
+          .bytes = 0 },
+        { .name = "\"quoted\\ \xc3\xa9", .type = "I64", .rank = 1, .dim = { 2 },
+          .data = i64, .bytes = sizeof i64 },
+    };
+    const struct voco_st_meta meta[] = { { "format", "pt" }, { "a \"b\"", "c" } };
+    struct voco_safetensors st;
+    uint32_t crc;
+    uint64_t bytes;
+    char *text;
+    size_t n;
+
+    ck_assert_int_eq(voco_st_write(scratch("a.safetensors"), item, 4, meta, 2, &crc, &bytes),
+                     VOCO_OK);
+    ck_assert_int_eq(voco_file_read(scratch("a.safetensors"), 1 << 20, &text, &n), VOCO_OK);
+    ck_assert_uint_eq(n, bytes);
+    ck_assert_uint_eq(voco_crc32c(0, text, n), crc);
+    free(text);
+    ck_assert_int_eq(voco_st_open(&st, scratch("a.safetensors")), VOCO_OK);
+    ck_assert_int_eq(st.n, 4);
+    ck_assert_str_eq(voco_st_meta(&st, "a \"b\""), "c");
+    for (int i = 0; i < 4; i++) {
+        const struct voco_st_tensor *t = voco_st_find(&st, item[i].name);
+
+        ck_assert_ptr_nonnull(t);
+        ck_assert_str_eq(t->type, item[i].type);
+        ck_assert_int_eq(t->rank, item[i].rank);
+        ck_assert_uint_eq(t->bytes, item[i].bytes);
+        ck_assert(memcmp(t->dim, item[i].dim, sizeof t->dim) == 0);
+        ck_assert(memcmp(t->data, item[i].data, t->bytes) == 0);
+    }
+    voco_st_close(&st);
+}
+END_TEST
+
+START_TEST(no_file_and_no_regular_file_are_errors)
+{
+    struct voco_safetensors st;
+
+    ck_assert_int_eq(voco_st_open(&st, scratch("absent")), VOCO_EIO);
+    ck_assert_says("absent");
+    ck_assert_int_eq(voco_st_open(&st, scratch_folder), VOCO_EFORMAT);
+    ck_assert_int_eq(voco_st_open(&st, scratch_text("short", "abc")), VOCO_EFORMAT);
+}
+END_TEST
+
+/* Halves and bfloats, as IEEE 754 and the first half of a float have them. */
+START_TEST(numbers_of_half_length_are_widened)
+{
+    static const uint16_t half[] = { 0x3C00, 0xC000, 0x0001, 0x8000, 0x7BFF, 0x7C00, 0x03FF };
+    static const float want[] = { 1, -2, 0x1p-24f, -0.0f, 65504, INFINITY, 0x3FFp-24f };
+    static const uint16_t bf[] = { 0x3F80, 0xC000, 0x0001, 0x7F80 };
+    static const float bf_want[] = { 1, -2, 0x1p-133f, INFINITY };
+    struct voco_st_tensor t = { .type = "F16", .data = half, .bytes = sizeof half };
+    float got[7];
+
+    voco_st_to_float(&t, 0, 7, got);
+    ck_assert(memcmp(got, want, sizeof want) == 0);
+    t = (struct voco_st_tensor){ .type = "BF16", .data = bf, .bytes = sizeof bf };
+    voco_st_to_float(&t, 0, 4, got);
+    ck_assert(memcmp(got, bf_want, sizeof bf_want) == 0);
+    t = (struct voco_st_tensor){ .type = "F16", .data = half, .bytes = sizeof half };
+    voco_st_to_float(&t, 5, 1, got);
+    ck_assert(isinf(got[0]));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("safetensors");
+    TCase *tc = tcase_create("safetensors");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
+    tcase_add_test(tc, good_file_is_read);
+    tcase_add_test(tc, file_cut_anywhere_is_refused);
+    tcase_add_test(tc, flipped_bits_of_a_header_never_lead_outside);
+    tcase_add_loop_test(tc, hostile_header_is_refused_in_words, 0,
+                        (int)(sizeof hostile / sizeof *hostile));
+    tcase_add_test(tc, deep_nesting_is_refused);
+    tcase_add_test(tc, absurd_header_length_is_refused);
+    tcase_add_test(tc, files_come_back_as_written);
+    tcase_add_test(tc, no_file_and_no_regular_file_are_errors);
+    tcase_add_test(tc, numbers_of_half_length_are_widened);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

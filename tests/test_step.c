@@ -1,0 +1,737 @@
+/*
+ * The whole pre-training step: against the reference numbers of step_*.h5, against itself
+ * in other groupings, against finite differences; abandoned; and dry.
+ *
+ * VOCO_BIGCHECK=1 (make bigcheck) adds the second step of the reference and the oracle.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "data/replay.h"
+#include "dev/dry.h"
+#include "tests/compare.h"
+#include "tests/golden_read.h"
+#include "tests/gradcheck.h"
+#include "train/plan.h"
+#include "train/step.h"
+
+static const double lr = 1e-4;
+
+/* A model with a step on it. */
+struct rig {
+    struct voco_ctx ctx;
+    struct voco_model model;
+    struct voco_step step;
+};
+
+static void
+rig_open(struct rig *r, const struct voco_device *dev, const struct voco_model_config *model,
+         uint64_t seed, int volumes, int sw, int roi, struct voco_grouping grouping)
+{
+    *r = (struct rig){ 0 };
+    ck_assert_int_eq(voco_ctx_open(&r->ctx, dev, (size_t)1 << 36, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_model_describe(&r->model, model), VOCO_OK);
+    ck_assert_int_eq(voco_model_allocate(&r->model, &r->ctx, true), VOCO_OK);
+    voco_model_fill(&r->model, &r->ctx, VOCO_INIT_HASH, seed);
+    ck_assert_int_eq(voco_step_init(&r->step, &r->ctx, &r->model, volumes, sw, roi, grouping),
+                     VOCO_OK);
+}
+
+static void
+rig_close(struct rig *r)
+{
+    voco_step_free(&r->step);
+    voco_model_free(&r->model);
+    voco_ctx_close(&r->ctx);
+}
+
+static struct voco_model_config
+tiny(enum voco_merging merging)
+{
+    return (struct voco_model_config){ .feature = 12, .in_channels = 1, .hidden = 64,
+                                       .out = 64, .merging = merging };
+}
+
+/* A host copy in double. Free it. */
+static double *
+host_copy(struct voco_ctx *ctx, const struct voco_tensor *x)
+{
+    const int64_t n = voco_count(x);
+    double *host = malloc((size_t)n * sizeof *host);
+    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
+
+    ck_assert_ptr_nonnull(host);
+    ctx->dev->download(ctx, x, &view);
+    return host;
+}
+
+/* ---- against the reference ---- */
+
+struct tolerance {
+    double loss, embedding, norm, value;
+};
+static const struct tolerance f32 = { 1e-5, 1e-4, 1e-3, 2e-5 };
+static const struct tolerance f64 = { 1e-9, 1e-6, 1e-6, 1e-9 };
+
+/* Sorted into the order of an array of names: row of a name, or -1. */
+static int
+row_of(char **names, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* Element i of those that the reference picked out of n. */
+static int64_t
+picked(uint64_t seed, const char *name, int i, int64_t n)
+{
+    char key[256];
+    int64_t at;
+
+    snprintf(key, sizeof key, "%s#pick", name);
+    at = (int64_t)(voco_hash_unit(voco_hash_base(seed, key), (uint64_t)i) * (double)n);
+    return at < n ? at : n - 1;
+}
+
+static void
+check_losses(const struct golden *g, const char *step, const struct voco_step_result *got,
+             const struct tolerance *t)
+{
+    const struct { const char *name; double value; } term[] = {
+        { "intra", got->intra }, { "inter", got->inter }, { "reg", got->reg },
+        { "loss", got->loss },
+    };
+
+    ck_assert(got->finite);
+    for (size_t i = 0; i < sizeof term / sizeof *term; i++) {
+        double want;
+
+        golden_attr(g, step, term[i].name, 1, &want);
+        ck_assert_msg(fabs(term[i].value - want) <= t->loss, "%s %s: %.12g, want %.12g",
+                      step, term[i].name, term[i].value, want);
+    }
+}
+
+static void
+check_rows_of_batch(struct rig *r, const struct golden *g, const char *step,
+                    const char *what, const struct voco_tensor *x, double tolerance)
+{
+    struct golden_array want = golden_read(g, "%s/%s", step, what);
+    double *got = host_copy(&r->ctx, x);
+
+    ck_assert_int_eq(want.count, voco_count(x));
+    ck_assert_msg(compare(what, want.x, got, want.count, tolerance), "%s/%s", step, what);
+    free(got);
+    golden_free(&want);
+}
+
+/* The norm of every parameter's gradient; picked elements against the largest of them. */
+static void
+check_gradients(struct rig *r, const struct golden *g, const char *step,
+                const struct tolerance *t)
+{
+    const struct voco_weights w = voco_model_weights(&r->model);
+    struct golden_array want = golden_read(g, "%s/grad_rows", step);
+    int n, bad = 0;
+    char path[64], **names;
+
+    snprintf(path, sizeof path, "%s/grad_names", step);
+    names = golden_names(g, path, &n);
+    for (int id = 0; id < r->model.params.n; id++) {
+        const struct voco_param *p = &r->model.params.item[id];
+        struct voco_tensor x;
+        double *got, norm = 0;
+        int row;
+
+        if (p->offset >= r->model.trained)
+            continue;
+        row = row_of(names, n, p->name);
+        ck_assert_msg(row >= 0, "the reference has no gradient of %s", p->name);
+        x = voco_gradient(&w, id);
+        got = host_copy(&r->ctx, &x);
+        for (int64_t i = 0; i < p->count; i++)
+            norm += got[i] * got[i];
+        norm = sqrt(norm);
+        /* a bias in front of a batch norm: zero up to rounding */
+        if (fabs(norm - want.x[row * 10]) > t->norm * fmax(want.x[row * 10], 1e-4)) {
+            printf("%s %s: gradient norm %.9g, want %.9g\n", step, p->name, norm,
+                   want.x[row * 10]);
+            bad++;
+        }
+        for (int i = 0; i < 8; i++) {
+            const double a = got[picked(g->seed, p->name, i, p->count)];
+            const double b = want.x[row * 10 + 2 + i];
+
+            if (fabs(a - b) > 5 * t->norm * fmax(want.x[row * 10], 1e-4)) {
+                printf("%s %s: picked %d: gradient %.9g, want %.9g\n", step, p->name, i, a,
+                       b);
+                bad++;
+            }
+        }
+        free(got);
+    }
+    ck_assert_int_eq(bad, 0);
+    free(names[0]);
+    free(names);
+    golden_free(&want);
+}
+
+/* Updated values: an element whose gradient drowns in rounding may have moved the other
+ * way, by up to twice the learning rate each step. */
+static void
+check_values(struct rig *r, const struct golden *g, const char *step, int steps,
+             const struct tolerance *t)
+{
+    const struct voco_weights w = voco_model_weights(&r->model);
+    struct golden_array want = golden_read(g, "%s/param_rows", step);
+    int n, all = 0, close = 0;
+    char path[64], **names;
+
+    snprintf(path, sizeof path, "%s/param_names", step);
+    names = golden_names(g, path, &n);
+    ck_assert_int_eq(n, r->model.params.n);
+    for (int id = 0; id < n; id++) {
+        const struct voco_param *p = &r->model.params.item[id];
+        const struct voco_tensor x = voco_weight(&w, id);
+        const int row = row_of(names, n, p->name);
+        double *got = host_copy(&r->ctx, &x);
+
+        ck_assert_msg(row >= 0, "the reference has no %s", p->name);
+        for (int i = 0; i < 8; i++, all++) {
+            const double off = fabs(got[picked(g->seed, p->name, i, p->count)]
+                                    - want.x[row * 10 + 2 + i]);
+
+            close += off <= t->value * steps;
+            ck_assert_msg(off <= 2 * lr * steps + 1e-6, "%s %s: off by %g", step, p->name,
+                          off);
+        }
+        free(got);
+    }
+    ck_assert_msg(close >= 0.97 * all, "%s: %d of %d picked values agree", step, close, all);
+    free(names[0]);
+    free(names);
+    golden_free(&want);
+}
+
+static void
+check_batch(const struct golden *g, const struct voco_replay *batch, int steps)
+{
+    struct golden_array labels = golden_read(g, "labels"), keep = golden_read(g, "keep");
+    const int64_t rows = keep.dim[1] * steps;
+
+    for (int64_t i = 0; i < labels.count; i++)
+        ck_assert_msg((double)batch->labels[i] == labels.x[i], "label %" PRId64, i);
+    for (int64_t i = 0; i < rows; i++)
+        ck_assert_msg((double)batch->keep[i] == keep.x[i], "keep %" PRId64, i);
+    golden_free(&labels);
+    golden_free(&keep);
+}
+
+static void
+follow_reference(const char *file, const char *spec, const struct voco_device *dev,
+                 enum voco_merging merging, int steps, struct voco_grouping grouping,
+                 const struct tolerance *t)
+{
+    struct golden g = golden_open(file);
+    struct voco_model_config config = tiny(merging);
+    struct voco_replay batch;
+    struct rig r;
+
+    config.hidden = config.out = 1024;
+    ck_assert_int_eq(voco_replay_open(spec, steps, &batch), VOCO_OK);
+    check_batch(&g, &batch, steps);
+    rig_open(&r, dev, &config, g.seed, batch.volumes, batch.sw, batch.roi, grouping);
+    for (int s = 0; s < steps; s++) {
+        const int crops = voco_step_crops(&r.step);
+        const struct voco_step_input in = { batch.img, batch.crops, batch.labels,
+                                            batch.keep + s * crops };
+        const struct voco_adamw o = { .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                                      .weight_decay = 0.01, .amsgrad = true, .step = s + 1 };
+        struct voco_step_result got;
+        char step[16];
+
+        snprintf(step, sizeof step, "step%d", s);
+        ck_assert_int_eq(voco_step_gradient(&r.step, &in, &got), VOCO_OK);
+        /* later steps start from values that differ where gradients drowned in rounding */
+        check_losses(&g, step, &got, s == 0 ? t : &(struct tolerance){ .loss = 1e-3 });
+        if (s == 0) {
+            check_rows_of_batch(&r, &g, step, "embeddings", &r.step.embedding, t->embedding);
+            check_rows_of_batch(&r, &g, step, "grad_embeddings", &r.step.dembedding,
+                                10 * t->embedding);
+            check_gradients(&r, &g, step, t);
+        }
+        ck_assert_int_eq(voco_step_update(&r.step, &o), VOCO_OK);
+        check_values(&r, &g, step, s + 1, t);
+    }
+    rig_close(&r);
+    voco_replay_free(&batch);
+    golden_close(&g);
+}
+
+static bool
+big(void)
+{
+    return getenv("VOCO_BIGCHECK") != NULL;
+}
+
+START_TEST(step_agrees_with_the_reference)
+{
+    follow_reference("step_fs12", "hash:1:2:2", &voco_cpu, VOCO_MERGING_FIXED, big() ? 2 : 1,
+                     (struct voco_grouping){ 4, 6 }, &f32);
+}
+END_TEST
+
+START_TEST(step_with_legacy_merging_agrees_with_the_reference)
+{
+    follow_reference("step_fs12_legacy", "hash:2:2:1", &voco_cpu, VOCO_MERGING_LEGACY, 1,
+                     (struct voco_grouping){ 4, 5 }, &f32);
+}
+END_TEST
+
+START_TEST(oracle_agrees_with_the_reference)
+{
+    follow_reference("step_fs12", "hash:1:2:2", &voco_oracle, VOCO_MERGING_FIXED, 1,
+                     (struct voco_grouping){ 2, 11 }, &f64);
+}
+END_TEST
+
+/* ---- a small step of our own: crops of 32^3 ---- */
+
+enum { SMALL_ROI = 32, SMALL_SW = 2, SMALL_CROPS = SMALL_SW + 9 };
+
+static float *small_crops;
+static float small_labels[SMALL_SW * 9];
+static const unsigned char small_keep[SMALL_CROPS] = { 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1 };
+
+static struct voco_step_input
+small_input(void)
+{
+    const int64_t voxels = (int64_t)SMALL_ROI * SMALL_ROI * SMALL_ROI;
+
+    if (!small_crops) {
+        small_crops = malloc((size_t)(SMALL_CROPS * voxels) * sizeof *small_crops);
+        ck_assert_ptr_nonnull(small_crops);
+        voco_hash_uniform(5, "small", SMALL_CROPS * voxels, 0, 1, small_crops);
+        small_labels[0] = 0.25f;
+        small_labels[1] = 0.75f;
+        small_labels[9 + 4] = 1.0f;
+    }
+    return (struct voco_step_input){ small_crops, small_crops + SMALL_SW * voxels,
+                                     small_labels, small_keep };
+}
+
+static void
+small_open(struct rig *r, const struct voco_device *dev, struct voco_grouping grouping)
+{
+    const struct voco_model_config config = tiny(VOCO_MERGING_LEGACY);
+
+    rig_open(r, dev, &config, 9, 1, SMALL_SW, SMALL_ROI, grouping);
+}
+
+/* Runs the small step; a copy of its gradient. Free it. */
+static double *
+small_gradient(struct voco_grouping grouping, struct voco_step_result *result, int64_t *n)
+{
+    const struct voco_step_input in = small_input();
+    struct rig r;
+    double *got;
+
+    small_open(&r, &voco_cpu, grouping);
+    ck_assert_int_eq(voco_step_gradient(&r.step, &in, result), VOCO_OK);
+    ck_assert_uint_eq(voco_arena_mark(&r.ctx.keep), 0);
+    ck_assert_uint_eq(voco_arena_mark(&r.ctx.grad), 0);
+    ck_assert_uint_eq(voco_arena_mark(&r.ctx.temp), 0);
+    *n = r.model.trained;
+    got = host_copy(&r.ctx, &r.model.grad);
+    rig_close(&r);
+    return got;
+}
+
+START_TEST(step_two_phase_equals_joint)
+{
+    static const struct voco_grouping other[] = { { 1, SMALL_CROPS }, { 4, 1 }, { 4, 3 } };
+    struct voco_step_result joint, result;
+    int64_t n, same;
+    double *want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
+    double norm = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        norm += want[i] * want[i];
+    ck_assert_double_eq_tol(sqrt(norm), joint.grad_norm, 1e-6 * joint.grad_norm);
+    for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+        double *got = small_gradient(other[k], &result, &same), off = 0;
+
+        ck_assert_int_eq(n, same);
+        for (int64_t i = 0; i < n; i++)
+            off += (got[i] - want[i]) * (got[i] - want[i]);
+        ck_assert_msg(sqrt(off) <= 1e-5 * sqrt(norm), "groups of %d, %d kept: off by %g of "
+                      "the norm", other[k].group, other[k].kept, sqrt(off / norm));
+        ck_assert_double_eq_tol(result.loss, joint.loss, 3e-6 * joint.loss);
+        free(got);
+    }
+    free(want);
+}
+END_TEST
+
+/* ---- abandoned ---- */
+
+static volatile sig_atomic_t stop_flag;
+static int calls_left;
+
+static void
+count_down(void)
+{
+    if (calls_left-- == 0)
+        stop_flag = SIGTERM;
+}
+
+static void
+stopping_pool_forward(struct voco_ctx *ctx, const struct voco_tensor *x,
+                      const struct voco_tensor *y, int64_t first)
+{
+    voco_cpu.pool_forward(ctx, x, y, first);
+    count_down();
+}
+
+static void
+stopping_pool_backward(struct voco_ctx *ctx, const struct voco_tensor *dy, int64_t first,
+                       const struct voco_tensor *dx)
+{
+    voco_cpu.pool_backward(ctx, dy, first, dx);
+    count_down();
+}
+
+static void
+stopping_ema(struct voco_ctx *ctx, double momentum, const struct voco_tensor *student,
+             const struct voco_tensor *teacher)
+{
+    voco_cpu.ema(ctx, momentum, student, teacher);
+    count_down();
+}
+
+/* Where to stop: in the n-th call of an entry. A group calls the pool entries 5 times. */
+static const struct {
+    const char *where;
+    enum { FORWARD, EMA, BACKWARD } entry;
+    int calls;
+} stops[] = {
+    { "the first group", FORWARD, 0 }, { "the second group", FORWARD, 5 },
+    { "the heads", EMA, 0 }, { "backward of what was kept", BACKWARD, 2 },
+    { "recomputation", FORWARD, 5 * 3 }, { "the last backward", BACKWARD, 5 * 3 - 1 },
+};
+
+static void
+check_same_slabs(const struct voco_model *model, void *const before[4], const char *where)
+{
+    const struct voco_tensor *slab[] = { &model->weight, &model->m, &model->v, &model->vmax };
+
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(memcmp(before[i], slab[i]->data, voco_tensor_bytes(slab[i])) == 0,
+                      "stopped in %s: slab %d has changed", where, i);
+}
+
+static void
+abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], size_t k)
+{
+    struct voco_step_result result;
+    struct voco_device dev = voco_cpu;
+
+    dev.pool_forward = stops[k].entry == FORWARD ? stopping_pool_forward
+                                                 : voco_cpu.pool_forward;
+    dev.pool_backward = stops[k].entry == BACKWARD ? stopping_pool_backward
+                                                   : voco_cpu.pool_backward;
+    dev.ema = stops[k].entry == EMA ? stopping_ema : voco_cpu.ema;
+    r->ctx.dev = &dev;
+    stop_flag = 0;
+    calls_left = stops[k].calls;
+    ck_assert_int_eq(voco_step_gradient(&r->step, in, &result), VOCO_ESTOPPED);
+    ck_assert_int_lt(calls_left, 0);
+    check_same_slabs(&r->model, before, stops[k].where);
+    ck_assert_uint_eq(voco_arena_mark(&r->ctx.keep), 0);
+    r->ctx.dev = &voco_cpu;
+    stop_flag = 0;
+}
+
+START_TEST(abandoned_step_leaves_the_model_as_it_was)
+{
+    const struct voco_step_input in = small_input();
+    struct voco_step_result want, got;
+    void *before[4];
+    struct rig r;
+
+    free(small_gradient((struct voco_grouping){ 4, 1 }, &want, &(int64_t){ 0 }));
+    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 1 });
+    for (int i = 0; i < 4; i++) {
+        const struct voco_tensor *slab[] = { &r.model.weight, &r.model.m, &r.model.v,
+                                             &r.model.vmax };
+
+        before[i] = malloc(voco_tensor_bytes(slab[i]));
+        ck_assert_ptr_nonnull(before[i]);
+        memcpy(before[i], slab[i]->data, voco_tensor_bytes(slab[i]));
+    }
+    r.step.stop = &stop_flag;
+    for (size_t k = 0; k < sizeof stops / sizeof *stops; k++)
+        abandon(&r, &in, before, k);
+    /* and the step can be taken again, with the bits of one that nothing disturbed */
+    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &got), VOCO_OK);
+    ck_assert(got.loss == want.loss && got.grad_norm == want.grad_norm);
+    for (int i = 0; i < 4; i++)
+        free(before[i]);
+    rig_close(&r);
+}
+END_TEST
+
+/* ---- what is not a number ---- */
+
+START_TEST(nan_in_a_crop_is_reported_and_leaves_the_trained_weights)
+{
+    struct voco_step_input in = small_input();
+    const size_t voxels = (size_t)SMALL_CROPS * SMALL_ROI * SMALL_ROI * SMALL_ROI;
+    float *copy = malloc(voxels * sizeof *copy);
+    struct voco_step_result result;
+    struct rig r;
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, small_crops, voxels * sizeof *copy);
+    copy[12345] = NAN;
+    in.img = copy;
+    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 3 });
+    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &result), VOCO_OK);
+    ck_assert(!result.finite);
+    in.img = small_crops;               /* the next batch is sound */
+    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &result), VOCO_OK);
+    ck_assert(result.finite);
+    rig_close(&r);
+    free(copy);
+}
+END_TEST
+
+/* ---- dry ---- */
+
+START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
+{
+    static const struct voco_grouping grouping[] = { { 4, 1 }, { 4, 3 }, { SMALL_CROPS, 1 } };
+    const struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
+    struct voco_step_input in = small_input(), nothing;
+    struct voco_step_result result;
+    struct voco_dry dry;
+    struct rig planned = { 0 }, real;
+
+    voco_dry_init(&dry, &voco_cpu);
+    ck_assert_int_eq(voco_ctx_open(&planned.ctx, &dry.device, (size_t)1 << 42, true, 2),
+                     VOCO_OK);
+    ck_assert_int_eq(voco_model_describe(&planned.model, &config), VOCO_OK);
+    ck_assert_int_eq(voco_model_allocate(&planned.model, &planned.ctx, true), VOCO_OK);
+    ck_assert_int_eq(voco_step_init(&planned.step, &planned.ctx, &planned.model, 1, SMALL_SW,
+                                    SMALL_ROI, grouping[_i]), VOCO_OK);
+    nothing.img = nothing.crops = nothing.labels = planned.model.weight.data;
+    nothing.keep = NULL;
+    ck_assert_int_eq(voco_step_gradient(&planned.step, &nothing, &result), VOCO_OK);
+    ck_assert_int_eq(voco_step_predict(&planned.step, &nothing), VOCO_OK);
+
+    rig_open(&real, &voco_cpu, &config, 1, 1, SMALL_SW, SMALL_ROI, grouping[_i]);
+    ck_assert_int_eq(voco_step_gradient(&real.step, &in, &result), VOCO_OK);
+    ck_assert_uint_eq(real.ctx.keep.peak, planned.ctx.keep.peak);
+    ck_assert_uint_eq(real.ctx.grad.peak, planned.ctx.grad.peak);
+    ck_assert_uint_le(real.ctx.temp.peak, planned.ctx.temp.peak);
+    ck_assert_uint_eq(real.step.memory.peak, planned.step.memory.peak);
+    ck_assert_uint_eq(real.model.memory.peak, planned.model.memory.peak);
+    ck_assert_int_eq(voco_step_predict(&real.step, &in), VOCO_OK);
+    ck_assert_uint_le(real.ctx.temp.peak, planned.ctx.temp.peak);
+    rig_close(&real);
+    rig_close(&planned);
+    voco_dry_free(&dry);
+}
+END_TEST
+
+START_TEST(plan_takes_the_fastest_grouping_that_fits)
+{
+    struct voco_plan_request request = {
+        .model = { .feature = 48, .in_channels = 1, .hidden = 1024, .out = 1024 },
+        .volumes = 4, .sw = 2, .roi = 64, .threads = 2, .ahead = 2,
+    };
+    struct voco_plan most, less, least;
+
+    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &most), VOCO_OK);
+    ck_assert_int_eq(most.crops, 44);
+    ck_assert_int_eq(most.grouping.kept, most.groups);
+    ck_assert_double_eq_tol(most.flops_again, 0, 1);
+    ck_assert_int_eq(most.parameters, 59723890);        /* doc: VoCoHead of the Base model */
+
+    request.memory = most.total - 1;
+    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &less), VOCO_OK);
+    ck_assert_uint_le(less.total, request.memory);
+    ck_assert_int_eq(less.grouping.group, most.grouping.group);
+    ck_assert_int_lt(less.grouping.kept, less.groups);
+    ck_assert_double_gt(less.flops_again, 0);
+    ck_assert_double_eq_tol(less.flops, most.flops, 1e-9 * most.flops);
+
+    request.memory = (uint64_t)3 << 30;
+    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_OK);
+    ck_assert_uint_le(least.total, request.memory);
+
+    request.memory = 100 << 20;
+    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_EMEMORY);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "100 MiB"));
+}
+END_TEST
+
+/* ---- finite differences through encoder, head and losses ---- */
+
+enum { FD_SW = 1, FD_BASES = 2, FD_CROPS = FD_SW + FD_BASES };
+
+struct through {
+    struct rig r;
+    struct voco_tensor x, embedding, student, teacher, labels, terms, predicted, dstudent;
+    struct voco_tensor base;            /* the student's bases, held where they were */
+};
+
+/* Losses of the current weights.  The regulariser's gradient stops at the second of its two
+ * bases, so for the difference those stay. */
+static double
+loss_through(void *arg)
+{
+    struct through *t = arg;
+    struct voco_ctx *ctx = &t->r.ctx;
+    const struct voco_model *model = &t->r.model;
+    const struct voco_weights w = voco_model_weights(model);
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    const struct voco_tensor base = voco_slice(&t->student, FD_SW, FD_BASES);
+    const struct voco_tensor reg = voco_slice(&t->terms, 2, 1);
+    struct voco_tensor s;
+    const double *terms = t->terms.data;        /* the oracle's memory is the host's */
+
+    ctx->weights_version++;
+    voco_encoder_forward(ctx, &w, &model->encoder, &t->x, &t->embedding, NULL);
+    voco_head_forward(ctx, &w, &model->student, &t->embedding, &t->student, NULL);
+    voco_contrast(ctx, 1, FD_SW, &t->student, &t->teacher, &t->labels, &t->terms,
+                  &t->predicted, &t->dstudent);
+    s = voco_push(ctx, &ctx->temp, 2, (int64_t)FD_BASES, (int64_t)FD_BASES);
+    ctx->dev->fill(ctx, &reg, 0);
+    ctx->dev->assign_forward(ctx, &base, &t->base, &s);
+    ctx->dev->decor_forward(ctx, &s, 1.0, &reg);
+    voco_arena_release(&ctx->temp, mark);
+    ck_assert_int_eq(ctx->err, VOCO_OK);
+    return terms[0] + terms[1] + terms[2];
+}
+
+static void
+open_through(struct through *t)
+{
+    const struct voco_model_config config = tiny(VOCO_MERGING_LEGACY);
+    struct voco_ctx *ctx = &t->r.ctx;
+    const int64_t roi = SMALL_ROI;
+
+    rig_open(&t->r, &voco_oracle, &config, 3, 1, SMALL_SW, SMALL_ROI,
+             (struct voco_grouping){ 1, 1 });
+    t->x = voco_push(ctx, &ctx->keep, 5, (int64_t)FD_CROPS, roi, roi, roi, (int64_t)1);
+    t->embedding = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_CROPS, (int64_t)(24 * 12));
+    t->student = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_CROPS, config.out);
+    t->teacher = voco_push_like(ctx, &ctx->keep, &t->student);
+    t->dstudent = voco_push_like(ctx, &ctx->keep, &t->student);
+    t->labels = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_SW, (int64_t)FD_BASES);
+    t->predicted = voco_push_like(ctx, &ctx->keep, &t->labels);
+    t->terms = voco_push(ctx, &ctx->keep, 1, (int64_t)3);
+    t->base = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_BASES, config.out);
+    gradcheck_fill(&t->x, 1, "x", 0, 1);
+    gradcheck_fill(&t->teacher, 1, "teacher", -1, 1);
+    ((double *)t->labels.data)[0] = 0.3;
+    ((double *)t->labels.data)[1] = 0.7;
+}
+
+START_TEST(gradient_through_encoder_head_and_losses_is_that_of_finite_differences)
+{
+    struct through t;
+    struct voco_ctx *ctx = &t.r.ctx;
+    const struct voco_model *model = &t.r.model;
+    struct gradcheck check = { .what = "step", .loss = loss_through, .arg = &t,
+                               .step = 1e-8, .tolerance = 1e-6, .directions = 1,
+                               .seed = 1 };
+    struct voco_encoder_saved encoder;
+    struct voco_head_saved head;
+    struct voco_weights w;
+    struct voco_tensor dembedding, base;
+
+    open_through(&t);
+    w = voco_model_weights(model);
+    dembedding = voco_push_like(ctx, &ctx->keep, &t.embedding);
+    voco_encoder_forward(ctx, &w, &model->encoder, &t.x, &t.embedding, &encoder);
+    voco_head_forward(ctx, &w, &model->student, &t.embedding, &t.student, &head);
+    voco_contrast(ctx, 1, FD_SW, &t.student, &t.teacher, &t.labels, &t.terms, &t.predicted,
+                  &t.dstudent);
+    base = voco_slice(&t.student, FD_SW, FD_BASES);
+    ctx->dev->copy(ctx, &base, &t.base);
+    ctx->dev->fill(ctx, &model->grad, 0);
+    voco_head_backward(ctx, &w, &model->student, &head, &t.dstudent, &dembedding);
+    voco_encoder_backward(ctx, &w, &model->encoder, &encoder, &dembedding);
+    ck_assert_int_eq(ctx->err, VOCO_OK);
+    ck_assert(gradcheck_run(&check, &(struct gradcheck_input){
+        "weights", voco_slice(&model->weight, 0, model->trained), model->grad }, 1));
+    rig_close(&t.r);
+}
+END_TEST
+
+/* ---- embeddings alone ---- */
+
+START_TEST(embed_is_the_forward_of_the_step)
+{
+    const struct voco_step_input in = small_input();
+    float want[SMALL_CROPS * 288], got[SMALL_CROPS * 288];
+    double largest = 0;
+    struct rig r;
+
+    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 1 });
+    ck_assert_int_eq(voco_step_predict(&r.step, &in), VOCO_OK);
+    voco_step_embeddings(&r.step, want);
+    ck_assert_int_eq(voco_embed(&r.ctx, &r.model, small_crops, SMALL_CROPS, SMALL_ROI, 3,
+                                got), VOCO_OK);
+    for (int i = 0; i < SMALL_CROPS * 288; i++)
+        largest = fmax(largest, fabs((double)want[i]));
+    for (int i = 0; i < SMALL_CROPS * 288; i++)
+        ck_assert_double_eq_tol(got[i], want[i], 1e-5 * largest);
+    rig_close(&r);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("step");
+    TCase *golden = tcase_create("reference"), *legacy = tcase_create("legacy");
+    TCase *groups = tcase_create("groups");
+    TCase *stopped = tcase_create("stopped"), *plan = tcase_create("plan");
+    TCase *differences = tcase_create("differences");
+    TCase *all[] = { golden, legacy, groups, stopped, plan, differences };
+    SRunner *runner;
+    int failed;
+
+    tcase_add_test(golden, step_agrees_with_the_reference);
+    tcase_add_test(legacy, step_with_legacy_merging_agrees_with_the_reference);
+    if (big())
+        tcase_add_test(golden, oracle_agrees_with_the_reference);
+    tcase_add_test(groups, step_two_phase_equals_joint);
+    tcase_add_test(groups, embed_is_the_forward_of_the_step);
+    tcase_add_test(groups, nan_in_a_crop_is_reported_and_leaves_the_trained_weights);
+    tcase_add_test(stopped, abandoned_step_leaves_the_model_as_it_was);
+    tcase_add_loop_test(plan, dry_step_touches_nothing_and_bounds_the_real_one, 0, 3);
+    tcase_add_test(plan, plan_takes_the_fastest_grouping_that_fits);
+    tcase_add_test(differences,
+                   gradient_through_encoder_head_and_losses_is_that_of_finite_differences);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        tcase_set_timeout(all[i], 3600);
+        suite_add_tcase(suite, all[i]);
+    }
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    free(small_crops);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
