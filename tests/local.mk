@@ -173,3 +173,10 @@ check_PROGRAMS += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/scratch.h tests/test_safetensors.c
 tests_test_safetensors_LDADD = $(TEST_LIBS)
 TESTS += tests/test_safetensors
+
+check_PROGRAMS += tests/make_replay
+tests_make_replay_SOURCES = tests/make_replay.c
+tests_make_replay_LDADD = libvoco.la
+
+dist_check_SCRIPTS += tests/cli_pretrain.sh
+TESTS += tests/cli_pretrain.sh

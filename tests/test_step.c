@@ -78,7 +78,7 @@ struct tolerance {
 static const struct tolerance f32 = { 1e-5, 1e-4, 1e-3, 2e-5 };
 static const struct tolerance f64 = { 1e-9, 1e-6, 1e-6, 1e-9 };
 
-/* Sorted into the order of an array of names: row of a name, or -1. */
+/* The row of a name, or -1. */
 static int
 row_of(char **names, int n, const char *name)
 {
@@ -356,7 +356,7 @@ small_gradient(struct voco_grouping grouping, struct voco_step_result *result, i
 
 START_TEST(step_two_phase_equals_joint)
 {
-    static const struct voco_grouping other[] = { { 1, SMALL_CROPS }, { 4, 1 }, { 4, 3 } };
+    static const struct voco_grouping other[] = { { 1, SMALL_CROPS }, { 4, 1 } };
     struct voco_step_result joint, result;
     int64_t n, same;
     double *want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
@@ -517,7 +517,7 @@ END_TEST
 
 START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
 {
-    static const struct voco_grouping grouping[] = { { 4, 1 }, { 4, 3 }, { SMALL_CROPS, 1 } };
+    static const struct voco_grouping grouping[] = { { 4, 1 }, { 4, 3 } };
     const struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
     struct voco_step_input in = small_input(), nothing;
     struct voco_step_result result;
@@ -720,7 +720,7 @@ main(void)
     tcase_add_test(groups, embed_is_the_forward_of_the_step);
     tcase_add_test(groups, nan_in_a_crop_is_reported_and_leaves_the_trained_weights);
     tcase_add_test(stopped, abandoned_step_leaves_the_model_as_it_was);
-    tcase_add_loop_test(plan, dry_step_touches_nothing_and_bounds_the_real_one, 0, 3);
+    tcase_add_loop_test(plan, dry_step_touches_nothing_and_bounds_the_real_one, 0, 2);
     tcase_add_test(plan, plan_takes_the_fastest_grouping_that_fits);
     tcase_add_test(differences,
                    gradient_through_encoder_head_and_losses_is_that_of_finite_differences);
