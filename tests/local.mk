@@ -6,7 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
 
-EXTRA_DIST += tests/golden tools/golden_transform.py
+EXTRA_DIST += tests/golden tools/golden_transform.py tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 
