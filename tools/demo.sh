@@ -72,7 +72,7 @@ run info store
 
 say "3/4 Pre-training: feature size 12, $steps steps of 2 volumes (the paper: 48, and 4)"
 run pretrain --store store --out run --feature-size 12 --batch 2 --steps "$steps" \
-    --schedule constant --lr 5e-4 --resume auto
+    --schedule constant --lr 2e-4 --resume auto
 
 say '4/4 What came of it'
 run plot run
