@@ -81,6 +81,18 @@ voco_reshape(const struct voco_tensor *x, int rank, ...)
 }
 
 struct voco_tensor
+voco_as_tokens(const struct voco_tensor *x)
+{
+    return voco_reshape(x, 2, voco_rows(x), voco_cols(x));
+}
+
+struct voco_tensor
+voco_as_voxels(const struct voco_tensor *x)
+{
+    return voco_reshape(x, 3, x->dim[0], x->dim[1] * x->dim[2] * x->dim[3], x->dim[4]);
+}
+
+struct voco_tensor
 voco_slice(const struct voco_tensor *x, int64_t first, int64_t n)
 {
     const size_t item = voco_tensor_bytes(x) / (size_t)(x->dim[0] ? x->dim[0] : 1);

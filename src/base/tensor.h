@@ -40,6 +40,10 @@ struct voco_tensor voco_view(void *data, enum voco_type type, int rank, ...);
 /* The same elements under another shape; the count must agree. */
 struct voco_tensor voco_reshape(const struct voco_tensor *x, int rank, ...);
 
+/* [n,d,h,w,c] as tokens [n d h w, c], a row each; as [n, d h w, c], voxels of an item. */
+struct voco_tensor voco_as_tokens(const struct voco_tensor *x);
+struct voco_tensor voco_as_voxels(const struct voco_tensor *x);
+
 /* Items [first, first+n) along dimension 0. */
 struct voco_tensor voco_slice(const struct voco_tensor *x, int64_t first, int64_t n);
 

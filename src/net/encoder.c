@@ -66,18 +66,6 @@ patch_conv(const struct voco_encoder *e)
                                .stride = 2, .pad = 0 };
 }
 
-static struct voco_tensor
-tokens(const struct voco_tensor *x)
-{
-    return voco_reshape(x, 2, voco_rows(x), voco_cols(x));
-}
-
-static struct voco_tensor
-flat(const struct voco_tensor *x)
-{
-    return voco_reshape(x, 3, x->dim[0], x->dim[1] * x->dim[2] * x->dim[3], x->dim[4]);
-}
-
 /* Map i: normalise its source, run its block, pool into the embedding. */
 static void
 map_forward(struct voco_ctx *ctx, const struct voco_weights *w,
@@ -90,7 +78,7 @@ map_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     struct voco_tensor x = *source, y, flat_y;
 
     if (i) {
-        const struct voco_tensor rows = tokens(source);
+        const struct voco_tensor rows = voco_as_tokens(source);
         struct voco_tensor rows_x;
 
         s->norm[i].mean = voco_push(ctx, arena, 1, voco_rows(source));
@@ -98,7 +86,7 @@ map_forward(struct voco_ctx *ctx, const struct voco_weights *w,
         x = voco_push_like(ctx, arena, source);
         if (ctx->err)
             return;
-        rows_x = tokens(&x);
+        rows_x = voco_as_tokens(&x);
         ctx->dev->layernorm_forward(ctx, &rows, NULL, NULL, eps, &rows_x, &s->norm[i].mean,
                                     &s->norm[i].rstd);
     }
@@ -108,7 +96,7 @@ map_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     voco_resblock_forward(ctx, w, &e->map[i], &x, &y, keep ? &s->map[i] : NULL);
     if (ctx->err)
         return;
-    flat_y = flat(&y);
+    flat_y = voco_as_voxels(&y);
     ctx->dev->pool_forward(ctx, &flat_y, embedding, column(e, i));
     if (!keep)
         voco_arena_release(arena, mark);
@@ -179,12 +167,12 @@ map_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 
     if (ctx->err)
         return;
-    flat_dy = flat(&dy);
+    flat_dy = voco_as_voxels(&dy);
     ctx->dev->pool_backward(ctx, dembedding, column(e, i), &flat_dy);
     voco_resblock_backward(ctx, w, &e->map[i], &s->map[i], &dy, dsource);
     if (dsource && !ctx->err) {
-        rows = tokens(&s->h[map_source[i]]);
-        drows = tokens(dsource);
+        rows = voco_as_tokens(&s->h[map_source[i]]);
+        drows = voco_as_tokens(dsource);
         ctx->dev->layernorm_backward(ctx, &rows, NULL, &s->norm[i].mean, &s->norm[i].rstd,
                                      &drows, &drows, NULL, NULL);
     }

@@ -30,20 +30,13 @@ voco_resblock_init(struct voco_resblock *b, struct voco_params *t, int64_t cin,
     b->conv3 = cin == cout ? -1 : add_conv(t, cin, cout, 1, name, 3);
 }
 
-/* [n,d,h,w,c] as [n,s,c]. */
-static struct voco_tensor
-flat(const struct voco_tensor *x)
-{
-    return voco_reshape(x, 3, x->dim[0], x->dim[1] * x->dim[2] * x->dim[3], x->dim[4]);
-}
-
 /* y = norm and activation of y, in place. */
 static void
 normalise(struct voco_ctx *ctx, const struct voco_tensor *y, const struct voco_tensor *r,
           double leak, const struct voco_tensor *rstd)
 {
-    const struct voco_tensor flat_y = flat(y);
-    const struct voco_tensor flat_r = r ? flat(r) : flat_y;
+    const struct voco_tensor flat_y = voco_as_voxels(y);
+    const struct voco_tensor flat_r = r ? voco_as_voxels(r) : flat_y;
 
     ctx->dev->instnorm_forward(ctx, &flat_y, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
 }
@@ -94,9 +87,9 @@ normalise_backward(struct voco_ctx *ctx, const struct voco_tensor *y,
                    const struct voco_tensor *rstd, const struct voco_tensor *dx,
                    const struct voco_tensor *dr)
 {
-    const struct voco_tensor flat_y = flat(y), flat_dx = flat(dx);
-    const struct voco_tensor flat_r = r ? flat(r) : flat_y;
-    const struct voco_tensor flat_dr = dr ? flat(dr) : flat_dx;
+    const struct voco_tensor flat_y = voco_as_voxels(y), flat_dx = voco_as_voxels(dx);
+    const struct voco_tensor flat_r = r ? voco_as_voxels(r) : flat_y;
+    const struct voco_tensor flat_dr = dr ? voco_as_voxels(dr) : flat_dx;
 
     ctx->dev->instnorm_backward(ctx, &flat_y, r ? &flat_r : NULL, rstd, leak, &flat_dx,
                                 &flat_dx, dr ? &flat_dr : NULL);

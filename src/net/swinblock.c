@@ -46,13 +46,6 @@ voco_swinblock_windows(const struct voco_swinblock *b, const int64_t size[3])
     return win;
 }
 
-/* Tokens in a row each: [n,d,h,w,c] -> [m,c]. */
-static struct voco_tensor
-tokens(const struct voco_tensor *x)
-{
-    return voco_reshape(x, 2, voco_rows(x), voco_cols(x));
-}
-
 static int64_t
 lse_count(const struct voco_windows *win)
 {
@@ -69,7 +62,7 @@ linear(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
        const struct voco_tensor *x, const struct voco_tensor *y)
 {
     const struct voco_tensor ww = voco_weight(w, weight), wb = voco_weight(w, bias);
-    const struct voco_tensor rows_x = tokens(x), rows_y = tokens(y);
+    const struct voco_tensor rows_x = voco_as_tokens(x), rows_y = voco_as_tokens(y);
 
     ctx->dev->linear_forward(ctx, &rows_x, &ww, &wb, &rows_y);
 }
@@ -81,8 +74,8 @@ linear_backward(struct voco_ctx *ctx, const struct voco_weights *w, int weight, 
 {
     const struct voco_tensor ww = voco_weight(w, weight);
     const struct voco_tensor dw = voco_gradient(w, weight), db = voco_gradient(w, bias);
-    const struct voco_tensor rows_x = tokens(x), rows_dy = tokens(dy);
-    const struct voco_tensor rows_dx = tokens(dx);
+    const struct voco_tensor rows_x = voco_as_tokens(x), rows_dy = voco_as_tokens(dy);
+    const struct voco_tensor rows_dx = voco_as_tokens(dx);
 
     ctx->dev->linear_backward_weights(ctx, &rows_x, &rows_dy, &dw, &db);
     ctx->dev->linear_backward_data(ctx, &rows_dy, &ww, &rows_dx);
@@ -94,7 +87,7 @@ norm(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
      const struct voco_tensor *mean, const struct voco_tensor *rstd)
 {
     const struct voco_tensor ww = voco_weight(w, weight), wb = voco_weight(w, bias);
-    const struct voco_tensor rows_x = tokens(x), rows_y = tokens(y);
+    const struct voco_tensor rows_x = voco_as_tokens(x), rows_y = voco_as_tokens(y);
 
     ctx->dev->layernorm_forward(ctx, &rows_x, &ww, &wb, eps, &rows_y, mean, rstd);
 }
@@ -107,7 +100,7 @@ norm_backward(struct voco_ctx *ctx, const struct voco_weights *w, int weight, in
 {
     const struct voco_tensor ww = voco_weight(w, weight);
     const struct voco_tensor dw = voco_gradient(w, weight), db = voco_gradient(w, bias);
-    const struct voco_tensor rows_x = tokens(x), rows_dy = tokens(dy);
+    const struct voco_tensor rows_x = voco_as_tokens(x), rows_dy = voco_as_tokens(dy);
 
     ctx->dev->layernorm_backward(ctx, &rows_x, &ww, mean, rstd, &rows_dy, &rows_dy, &dw,
                                  &db);
