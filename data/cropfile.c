@@ -28,26 +28,30 @@ voco_cropfile_is(const char *path)
     return same;
 }
 
-static enum voco_err
-read_set(struct voco_h5 *h, const char *path, const char *name, struct voco_cropset *s)
+enum voco_err
+voco_cropset_read(struct voco_h5 *h, const char *path, const char *name,
+                  struct voco_cropset *ret)
 {
-    int64_t dim[VOCO_H5_RANK_MAX];
+    int64_t dim[VOCO_H5_RANK_MAX] = { 0 }, voxels;
     int rank;
     enum voco_err err = voco_h5_shape(h, name, &rank, dim);
 
+    *ret = (struct voco_cropset){ 0 };
     if (err != VOCO_OK)
         return err;
     if (rank != 5 || dim[0] < 1 || dim[0] > crops_max || dim[1] != 1 || dim[2] != dim[3]
         || dim[3] != dim[4] || dim[2] < 32 || dim[2] > 512 || dim[2] % 2 != 0)
-        return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d: expected [n,1,r,r,r] with an "
-                         "even r of 32 to 512", path, name, rank);
-    s->n = (int)dim[0];
-    s->roi = (int)dim[2];
-    s->name = voco_format("%s", name);
-    s->crops = malloc((size_t)(dim[0] * dim[2] * dim[2] * dim[2]) * sizeof *s->crops);
-    if (!s->crops)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory for %d crops", path, s->n);
-    return voco_h5_read_f32(h, name, dim[0] * dim[2] * dim[2] * dim[2], s->crops);
+        return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %" PRId64 ",%" PRId64
+                         ",%" PRId64 ",...: expected [crops,1,r,r,r] with an even r of 32 "
+                         "to 512", path, name, rank, dim[0], dim[1], dim[2]);
+    voxels = dim[0] * dim[2] * dim[2] * dim[2];
+    ret->n = (int)dim[0];
+    ret->roi = (int)dim[2];
+    ret->name = voco_format("%s", name);
+    ret->crops = malloc((size_t)voxels * sizeof *ret->crops);
+    if (!ret->crops)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %d crops", path, ret->n);
+    return voco_h5_read_f32(h, name, voxels, ret->crops);
 }
 
 enum voco_err
@@ -63,7 +67,7 @@ voco_cropfile_read(const char *path, struct voco_cropset ret[2], int *ret_n)
         return err;
     for (int i = 0; i < 2 && err == VOCO_OK; i++)
         if (voco_h5_has(h, names[i]))
-            err = read_set(h, path, names[i], &ret[(*ret_n)++]);
+            err = voco_cropset_read(h, path, names[i], &ret[(*ret_n)++]);
     voco_h5_close(h);
     if (err == VOCO_OK && *ret_n == 0)
         err = voco_fail(VOCO_EFORMAT, "%s: neither img nor crops: not a file of prepared "

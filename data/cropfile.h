@@ -21,6 +21,11 @@ bool voco_cropfile_is(const char *path);
 
 /* The datasets img and crops of a file, as far as they are there. Free both sets. */
 enum voco_err voco_cropfile_read(const char *path, struct voco_cropset ret[2], int *ret_n);
+
+/* One dataset of crops of an open file. Free ret also after an error. */
+struct voco_h5;
+enum voco_err voco_cropset_read(struct voco_h5 *h, const char *path, const char *name,
+                                struct voco_cropset *ret);
 void voco_cropset_free(struct voco_cropset *s);     /* accepts {0} */
 
 /* A file of embeddings, whole or absent: ID/embedding [n,width], ID/start [n,3]. */

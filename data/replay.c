@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/rng.h"
+#include "data/cropfile.h"
 #include "data/hdf5.h"
 
 enum { BASES = 9, HASH_ROI = 64 };
@@ -104,45 +106,48 @@ find(struct voco_h5 *h, const char *name, struct shape *ret)
 }
 
 static enum voco_err
-check_crops(const char *path, const char *name, const struct shape *s)
+read_crops(struct voco_h5 *h, const char *path, const char *name, int *n, int *roi,
+           float **ret)
 {
-    if (s->rank == 0)
+    struct voco_cropset set;
+    enum voco_err err;
+
+    if (!voco_h5_has(h, name))
         return voco_fail(VOCO_EFORMAT, "%s: no dataset %s; a replayed batch has img, crops "
                          "and labels", path, name);
-    if (s->rank != 5 || s->dim[1] != 1 || s->dim[2] != s->dim[3] || s->dim[3] != s->dim[4]
-        || s->dim[0] < 1 || s->dim[0] > 65536 || s->dim[2] < 32 || s->dim[2] > 512
-        || s->dim[2] % 2 != 0)
-        return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %" PRId64 ",%" PRId64
-                         ",%" PRId64 ",...: expected [crops,1,r,r,r] with an even r of 32 "
-                         "to 512", path, name, s->rank, s->dim[0], s->dim[1], s->dim[2]);
-    return VOCO_OK;
+    err = voco_cropset_read(h, path, name, &set);
+    *n = set.n;
+    *roi = set.roi;
+    *ret = set.crops;
+    set.crops = NULL;
+    voco_cropset_free(&set);
+    return err;
 }
 
 static enum voco_err
-check_shapes(const char *path, const struct shape *img, const struct shape *crops,
-             const struct shape *labels, struct voco_replay *r)
+read_labels(struct voco_h5 *h, const char *path, int n_img, int n_crops,
+            struct voco_replay *r)
 {
-    enum voco_err err;
+    struct shape s;
+    enum voco_err err = find(h, "labels", &s);
 
-    if ((err = check_crops(path, "img", img)) != VOCO_OK
-        || (err = check_crops(path, "crops", crops)) != VOCO_OK)
+    if (err != VOCO_OK)
         return err;
-    if (labels->rank != 3 || labels->dim[2] != BASES)
+    if (s.rank != 3 || s.dim[2] != BASES)
         return voco_fail(VOCO_EFORMAT, "%s: labels has rank %d: expected [volumes,sw,%d]",
-                         path, labels->rank, BASES);
-    if (labels->dim[0] < 1 || labels->dim[0] > 65536 || labels->dim[1] > 65536
-        || labels->dim[0] * labels->dim[1] != img->dim[0]
-        || labels->dim[0] * BASES != crops->dim[0] || img->dim[2] != crops->dim[2])
+                         path, s.rank, BASES);
+    if (s.dim[0] < 1 || s.dim[0] > n_crops || s.dim[1] < 1 || s.dim[1] > n_img
+        || s.dim[0] * s.dim[1] != n_img || s.dim[0] * BASES != n_crops)
         return voco_fail(VOCO_EFORMAT, "%s: labels of %" PRId64 " volumes x %" PRId64
-                         " crops do not go with %" PRId64 " img and %" PRId64
-                         " crops (edges %" PRId64 " and %" PRId64 ")", path,
-                         labels->dim[0], labels->dim[1], img->dim[0], crops->dim[0],
-                         img->dim[2], crops->dim[2]);
-    r->volumes = (int)labels->dim[0];
-    r->sw = (int)labels->dim[1];
+                         " crops do not go with %d img and %d crops", path, s.dim[0],
+                         s.dim[1], n_img, n_crops);
+    r->volumes = (int)s.dim[0];
+    r->sw = (int)s.dim[1];
     r->bases = BASES;
-    r->roi = (int)img->dim[2];
-    return VOCO_OK;
+    r->labels = malloc((size_t)n_img * BASES * sizeof *r->labels);
+    if (!r->labels)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for labels", path);
+    return voco_h5_read_f32(h, "labels", (int64_t)n_img * BASES, r->labels);
 }
 
 static enum voco_err
@@ -179,28 +184,25 @@ check_labels(const char *path, const struct voco_replay *r)
 static enum voco_err
 from_file(const char *path, int64_t steps, struct voco_replay *r)
 {
-    struct shape img, crops, labels;
+    int n_img, n_crops, roi;
     struct voco_h5 *h;
-    int64_t voxels;
     enum voco_err err = voco_h5_open(path, &h);
 
     if (err != VOCO_OK)
         return err;
-    if ((err = find(h, "img", &img)) == VOCO_OK
-        && (err = find(h, "crops", &crops)) == VOCO_OK
-        && (err = find(h, "labels", &labels)) == VOCO_OK
-        && (err = check_shapes(path, &img, &crops, &labels, r)) == VOCO_OK
-        && (err = allocate(r)) == VOCO_OK) {
-        voxels = (int64_t)r->roi * r->roi * r->roi;
-        if ((err = voco_h5_read_f32(h, "img", img.dim[0] * voxels, r->img)) == VOCO_OK
-            && (err = voco_h5_read_f32(h, "crops", crops.dim[0] * voxels, r->crops))
-               == VOCO_OK
-            && (err = voco_h5_read_f32(h, "labels", img.dim[0] * BASES, r->labels))
-               == VOCO_OK
-            && (err = check_labels(path, r)) == VOCO_OK)
+    if ((err = read_crops(h, path, "img", &n_img, &roi, &r->img)) == VOCO_OK
+        && (err = read_crops(h, path, "crops", &n_crops, &r->roi, &r->crops)) == VOCO_OK) {
+        if (roi != r->roi)
+            err = voco_fail(VOCO_EFORMAT, "%s: img has edges of %d and crops of %d", path,
+                            roi, r->roi);
+        else if ((err = read_labels(h, path, n_img, n_crops, r)) == VOCO_OK
+                 && (err = check_labels(path, r)) == VOCO_OK)
             err = read_keep(h, path, steps, r);
     }
     voco_h5_close(h);
+    if (err == VOCO_OK && r->roi <= 32)
+        voco_warn("%s: crops of %d^3 leave one voxel in the deepest map, which instance "
+                  "norm turns into zero; the method takes 64^3", path, r->roi);
     return err;
 }
 

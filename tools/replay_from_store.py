@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """One fixed batch out of a store, for voco pretrain --replay.
 
-  replay_from_store.py STORE OUT.h5 [SW [SEED]]
+  replay_from_store.py STORE OUT.h5 [SW [SEED [STEPS]]]
 
-Takes the middle 192x192x64 block of every volume at half resolution (96x96x32), cuts it
-into 3x3 base crops of 32^3 and SW random ones, and writes img, crops and labels.  At half
-resolution a step costs an eighth.  Needs h5py and numpy; the store must be of type u16.
+Takes the middle 192x192x64 block of every volume, cuts it into 3x3 base crops of 64^3
+and SW random ones, and writes img, crops, labels, and for STEPS steps the rows that
+row dropout keeps.  Needs h5py and numpy; the store must be of type u16.
 """
 import glob
 import sys
@@ -13,13 +13,14 @@ import sys
 import h5py
 import numpy as np
 
-ROI, GRID = 32, 3
+ROI, GRID, DROPOUT = 64, 3, 0.2
+BLOCK = (GRID * ROI, GRID * ROI, ROI)
 
 
 def block(dataset):
-    start = [(n - m) // 2 for n, m in zip(dataset.shape, (192, 192, 64))]
-    box = tuple(slice(s, s + m) for s, m in zip(start, (192, 192, 64)))
-    return (dataset[box].astype("f4") / 65535).reshape(96, 2, 96, 2, 32, 2).mean((1, 3, 5))
+    start = [max(n - m, 0) // 2 for n, m in zip(dataset.shape, BLOCK)]
+    v = dataset[tuple(slice(s, s + m) for s, m in zip(start, BLOCK))].astype("f4") / 65535
+    return np.pad(v, [(0, m - n) for n, m in zip(v.shape, BLOCK)])
 
 
 def overlap(center, k):
@@ -30,7 +31,7 @@ def overlap(center, k):
     return area / ROI ** 2
 
 
-def main(store, out, sw=2, seed=0):
+def main(store, out, sw=2, seed=0, steps=0):
     rng = np.random.default_rng(int(seed))
     img, crops, labels = [], [], []
     for path in sorted(glob.glob(store + "/shard-*.h5")):
@@ -48,9 +49,11 @@ def main(store, out, sw=2, seed=0):
         f["img"] = np.array(img, "f4")[:, None]
         f["crops"] = np.array(crops, "f4")[:, None]
         f["labels"] = np.array(labels, "f4")
+        if int(steps):
+            f["keep"] = (rng.random((int(steps), len(img) + len(crops))) >= DROPOUT).astype("u1")
 
 
 if __name__ == "__main__":
-    if not 3 <= len(sys.argv) <= 5:
+    if not 3 <= len(sys.argv) <= 6:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -51,6 +51,9 @@ def arguments():
     p.add_argument("--hash", type=int, metavar="SEED",
                    help="parameters and batch from the hash stream of the reference "
                         "numbers instead of random ones")
+    p.add_argument("--replay", metavar="FILE.h5",
+                   help="the batch of voco pretrain --replay FILE.h5 instead (needs h5py)")
+    p.add_argument("--lr", type=float, default=1e-4)
     return p.parse_args()
 
 
@@ -185,6 +188,19 @@ def make_batch(seed, volumes, sw, steps):
     return x, labels.view(volumes, sw, BASES), keep
 
 
+def read_batch(path, steps):
+    """The same from a file; without `keep` in it, all rows are kept."""
+    import h5py
+    with h5py.File(path) as f:
+        x = torch.cat([torch.from_numpy(f[name][:]).float() for name in ("img", "crops")])
+        labels = torch.from_numpy(f["labels"][:]).float()
+        keep = (torch.from_numpy(f["keep"][:]) > 0 if "keep" in f
+                else torch.ones(steps, len(x), dtype=torch.bool))
+    if len(keep) < steps:
+        sys.exit(f"{path}: keep has {len(keep)} rows, {steps} steps need one each")
+    return x, labels, keep
+
+
 # ---- the step ----
 
 class Clock:
@@ -211,8 +227,10 @@ class Step:
         self.model = nn.Module()
         self.model.backbone = Backbone(args.feature_size, args.checkpointing, args.flash)
         self.model.student, self.model.teacher = Head(width), Head(width)
-        self.x, self.labels, self.row_keep = make_batch(
-            args.hash, args.batch, args.sw, args.warm_up + args.steps)
+        steps = args.warm_up + args.steps
+        self.x, self.labels, self.row_keep = (
+            read_batch(args.replay, steps) if args.replay
+            else make_batch(args.hash, args.batch, args.sw, steps))
         if args.hash is not None:
             for name, p in self.model.named_parameters():
                 name = name.replace("backbone.net.", "backbone.")
@@ -221,7 +239,7 @@ class Step:
             self.model.backbone.to(memory_format=torch.channels_last_3d)
             self.x = self.x.contiguous(memory_format=torch.channels_last_3d)
         self.embed = torch.compile(self.model.backbone) if args.compile else self.model.backbone
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, amsgrad=True,
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=args.lr, amsgrad=True,
                                            weight_decay=0.01, fused=True)
         self.crops = args.crops or len(self.x)
         self.groups = [slice(i, min(i + args.group, self.crops))

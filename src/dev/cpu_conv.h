@@ -36,7 +36,6 @@ struct voco_conv_impl {
 extern const struct voco_conv_impl
     voco_conv_outer,        /* 1x1x1 of one channel */
     voco_conv_linear,       /* 1x1x1 */
-    voco_conv_patch,        /* kernel = stride, one channel, no padding */
     voco_conv_winograd,     /* 3x3x3 of stride 1, own kernels */
     voco_conv_taps,         /* 3x3x3 of stride 1 on maps of at most 4^3 */
     voco_conv_dnnl,         /* oneDNN over NDHWC */
