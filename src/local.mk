@@ -105,6 +105,8 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
+	src/train/batch_mosaic.c \
+	src/train/batch_mosaic.h \
 	src/train/checkpoint.c \
 	src/train/checkpoint.h \
 	src/train/model.c \

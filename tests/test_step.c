@@ -2,7 +2,7 @@
  * The whole pre-training step: against the reference numbers of step_*.h5, against itself
  * in other groupings, against finite differences; abandoned; and dry.
  *
- * VOCO_BIGCHECK=1 (make bigcheck) adds the second step of the reference and the oracle.
+ * VOCO_BIGCHECK=1 (make bigcheck) adds the oracle.
  */
 #include <check.h>
 #include <inttypes.h>
@@ -132,7 +132,8 @@ check_rows_of_batch(struct rig *r, const struct golden *g, const char *step,
     golden_free(&want);
 }
 
-/* The norm of every parameter's gradient; picked elements against the largest of them. */
+/* The norm of every parameter's gradient; picked elements against that norm: one of 1200
+ * is off by 1.1e-3 of it, the others by less than 1e-3. */
 static void
 check_gradients(struct rig *r, const struct golden *g, const char *step,
                 const struct tolerance *t)
@@ -169,7 +170,7 @@ check_gradients(struct rig *r, const struct golden *g, const char *step,
             const double a = got[picked(g->seed, p->name, i, p->count)];
             const double b = want.x[row * 10 + 2 + i];
 
-            if (fabs(a - b) > 5 * t->norm * fmax(want.x[row * 10], 1e-4)) {
+            if (fabs(a - b) > 2 * t->norm * fmax(want.x[row * 10], 1e-4)) {
                 printf("%s %s: picked %d: gradient %.9g, want %.9g\n", step, p->name, i, a,
                        b);
                 bad++;
@@ -259,8 +260,7 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
 
         snprintf(step, sizeof step, "step%d", s);
         ck_assert_int_eq(voco_step_gradient(&r.step, &in, &got), VOCO_OK);
-        /* later steps start from values that differ where gradients drowned in rounding */
-        check_losses(&g, step, &got, s == 0 ? t : &(struct tolerance){ .loss = 1e-3 });
+        check_losses(&g, step, &got, t);
         if (s == 0) {
             check_rows_of_batch(&r, &g, step, "embeddings", &r.step.embedding, t->embedding);
             check_rows_of_batch(&r, &g, step, "grad_embeddings", &r.step.dembedding,
@@ -292,7 +292,7 @@ big(void)
 
 START_TEST(step_agrees_with_the_reference)
 {
-    follow_reference("step_fs12", "hash:1:2:2", &voco_cpu, VOCO_MERGING_FIXED, big() ? 2 : 1,
+    follow_reference("step_fs12", "hash:1:2:2", &voco_cpu, VOCO_MERGING_FIXED, 2,
                      (struct voco_grouping){ 4, 6 }, &f32);
 }
 END_TEST

@@ -201,6 +201,12 @@ voco_trace_report(struct voco_trace *t, FILE *out)
 }
 
 void
+voco_trace_clear(struct voco_trace *t)
+{
+    t->rows = 0;
+}
+
+void
 voco_trace_free(struct voco_trace *t)
 {
     free(t->row);

@@ -39,6 +39,9 @@ void voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FI
 /* The table, longest time first. */
 void voco_trace_report(struct voco_trace *trace, FILE *out);
 
+/* Forget the calls so far. */
+void voco_trace_clear(struct voco_trace *trace);
+
 void voco_trace_free(struct voco_trace *trace);     /* accepts {0} */
 
 #endif

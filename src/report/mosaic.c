@@ -204,7 +204,7 @@ voco_mosaic_write(const char *path, const char *title, const struct voco_mosaic 
         return err;
     voco_canvas_text(&c, MARGIN, 40, &big, title);
     voco_canvas_text(&c, MARGIN, 62, &small, "Which share of a random crop lies in each "
-                     "base crop?  True: shares of area.  Predicted: cosine of embeddings.  "
+                     "base crop?  True: shares of area.  Predicted: cosine of projections.  "
                      "The largest is framed.");
     for (int i = 0, y = HEAD; i < n; y += band_height(&m[i++])) {
         voco_canvas_text(&c, MARGIN, y + 20, &name, m[i].name);

@@ -15,9 +15,9 @@
 #include "data/replay.h"
 #include "dev/cpu.h"
 #include "dev/trace.h"
-#include "report/mosaic.h"
 #include "report/plot.h"
 #include "report/signals.h"
+#include "train/batch_mosaic.h"
 #include "train/checkpoint.h"
 #include "train/plan.h"
 #include "train/runconfig.h"
@@ -493,6 +493,7 @@ stop(struct run *r, const char *reason)
 static enum voco_err
 loop(struct run *r)
 {
+    bool first = true;
     enum voco_err err = VOCO_OK;
 
     while (r->state.step < r->c->steps) {
@@ -505,42 +506,25 @@ loop(struct run *r)
             return stop(r, strsignal((int)voco_stop_signal));
         if (err != VOCO_OK)
             return err;
+        if (first && r->state.step < r->c->steps)   /* it touched the memory first */
+            voco_trace_clear(&r->trace);
+        first = false;
         if (due(r) && (err = save(r)) != VOCO_OK)
             return err;
     }
     return VOCO_OK;
 }
 
-/* The crops of one batch without augmentation, with what the model now says of them. */
 static enum voco_err
 draw_mosaic(struct run *r)
 {
-    struct voco_loader_options o = { .seed = (uint64_t)r->c->seed, .batch = r->volumes,
-                                     .sw = r->sw, .roi = r->roi, .threads = 1, .ahead = 1 };
+    const struct voco_loader_options o = { .seed = (uint64_t)r->c->seed,
+                                           .batch = r->volumes, .sw = r->sw, .roi = r->roi,
+                                           .threads = 1, .ahead = 1 };
     char *path = voco_format("%s/mosaic.png", r->c->out);
     char *title = voco_format("%s, step %" PRId64, r->c->out, r->state.step);
-    const int64_t voxels = (int64_t)r->roi * r->roi * r->roi;
-    const int shown = r->volumes < 2 ? r->volumes : 2;
-    struct voco_mosaic m[2] = { { 0 } };
-    struct voco_loader *loader = NULL;
-    const struct voco_batch *b;
-    enum voco_err err;
+    const enum voco_err err = voco_batch_mosaic(path, title, r->store, &o, &r->step);
 
-    if ((err = voco_loader_open(r->store, &o, 0, &loader)) == VOCO_OK
-        && (err = voco_loader_next(loader, &b, NULL)) == VOCO_OK
-        && (err = voco_step_predict(&r->step, &(struct voco_step_input){
-                b->img, b->crops, b->labels, NULL })) == VOCO_OK) {
-        voco_step_predicted(&r->step, r->predicted);
-        for (int i = 0; i < shown; i++)
-            m[i] = (struct voco_mosaic){
-                .name = voco_store_entry(r->store, b->volume[i])->id, .roi = r->roi,
-                .sw = r->sw, .crops = b->crops + i * 9 * voxels,
-                .img = b->img + i * r->sw * voxels, .center = (const int *)b->center
-                    + 2 * i * r->sw, .labels = b->labels + i * r->sw * 9,
-                .predicted = r->predicted + i * r->sw * 9 };
-        err = voco_mosaic_write(path, title, m, shown);
-    }
-    voco_loader_close(loader);
     free(path);
     free(title);
     return err;

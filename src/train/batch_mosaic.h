@@ -1,0 +1,18 @@
+/*
+ * A picture of what the model says of a batch: base crops, random crops, where they are
+ * and where it takes them to be.
+ */
+#ifndef VOCO_TRAIN_BATCH_MOSAIC_H
+#define VOCO_TRAIN_BATCH_MOSAIC_H
+
+#include "data/loader.h"
+#include "train/step.h"
+
+/* The first batch of the loader that o describes, without augmentation if o says so; its
+ * first two volumes at the most.  Runs the model on all of it. */
+enum voco_err voco_batch_mosaic(const char *path, const char *title,
+                                struct voco_store *store,
+                                const struct voco_loader_options *o,
+                                struct voco_step *step);
+
+#endif
