@@ -40,13 +40,18 @@ voco_chunk_at(const struct voco_chunk_grid *g, int64_t i, int64_t at[3])
 size_t
 voco_store_element_bytes(enum voco_store_type type)
 {
-    return type == VOCO_STORE_F32 ? 4 : 2;
+    return type == VOCO_STORE_F32 ? 4 : type == VOCO_STORE_LABEL8 ? 1 : 2;
 }
 
 const char *
 voco_store_type_name(enum voco_store_type type)
 {
-    return type == VOCO_STORE_U16 ? "u16" : type == VOCO_STORE_F32 ? "f32" : "i16";
+    static const char *const NAME[] = {
+        [VOCO_STORE_U16] = "u16", [VOCO_STORE_F32] = "f32", [VOCO_STORE_I16] = "i16",
+        [VOCO_STORE_LABEL8] = "label8", [VOCO_STORE_LABEL16] = "label16"
+    };
+
+    return NAME[type];
 }
 
 /* ---- voxels to elements ---- */
@@ -100,6 +105,15 @@ encode_f32(const float *voxel, int64_t n, uint8_t *out)
     return 0;
 }
 
+static int64_t
+encode_label(const float *voxel, int64_t n, size_t bytes, uint8_t *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (size_t b = 0; b < bytes; b++)
+            out[(size_t)i * bytes + b] = (uint8_t)((unsigned)voxel[i] >> 8 * b);
+    return 0;
+}
+
 int64_t
 voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
                     uint8_t *out)
@@ -108,6 +122,8 @@ voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
     case VOCO_STORE_U16: return encode_u16(voxel, n, out);
     case VOCO_STORE_I16: return encode_i16(voxel, n, out);
     case VOCO_STORE_F32: return encode_f32(voxel, n, out);
+    case VOCO_STORE_LABEL8: return encode_label(voxel, n, 1, out);
+    case VOCO_STORE_LABEL16: return encode_label(voxel, n, 2, out);
     }
     return 0;
 }
@@ -234,6 +250,26 @@ voco_chunk_place(const struct voco_chunk_grid *g, int64_t i, const uint8_t *plan
                 row_i16(from, from + plane, n, how->low, how->width, to);
             else
                 row_f32(from, plane, n, to);
+        }
+}
+
+void
+voco_chunk_place_labels(const struct voco_chunk_grid *g, int64_t i, const uint8_t *planes,
+                        size_t element_bytes, const struct voco_chunk_box *box,
+                        uint16_t *out)
+{
+    const size_t plane = element_bytes > 1 ? (size_t)voco_chunk_voxels(g) : 0;
+    const unsigned high = element_bytes > 1 ? 0xff : 0;
+    const struct overlap o = overlap(g, i, box);
+    const int64_t n = o.to[2] - o.from[2];
+
+    for (int64_t x = o.from[0]; x < o.to[0]; x++)
+        for (int64_t y = o.from[1]; y < o.to[1]; y++) {
+            const uint8_t *from = planes + in_chunk(g, &o, x, y);
+            uint16_t *to = out + in_box(box, &o, x, y);
+
+            for (int64_t z = 0; z < n; z++)
+                to[z] = (uint16_t)(from[z] | (from[plane + (size_t)z] & high) << 8);
         }
 }
 

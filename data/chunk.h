@@ -59,10 +59,13 @@ struct voco_chunk_decode {
 };
 
 /* Copy what chunk number i and the box share from the chunk's planes to out, which is
- * the whole box in row-major order: as voxels, or (elements) as raw elements. */
+ * the whole box in row-major order: as voxels, as classes, or as raw elements. */
 void voco_chunk_place(const struct voco_chunk_grid *g, int64_t i, const uint8_t *planes,
                       const struct voco_chunk_decode *how,
                       const struct voco_chunk_box *box, float *out);
+void voco_chunk_place_labels(const struct voco_chunk_grid *g, int64_t i,
+                             const uint8_t *planes, size_t element_bytes,
+                             const struct voco_chunk_box *box, uint16_t *out);
 void voco_chunk_place_elements(const struct voco_chunk_grid *g, int64_t i,
                                const uint8_t *planes, size_t element_bytes,
                                const struct voco_chunk_box *box, uint8_t *out);

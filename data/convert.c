@@ -58,23 +58,23 @@ same_source(const char *stored, const char *now)
     return same;
 }
 
-static const char *
-source_of(const struct voco_item *item, const struct voco_convert_options *o)
-{
-    return item->image[o->channel >= 0 && o->channel < item->n_images ? o->channel : 0];
-}
-
 bool
 voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
                   const struct voco_convert_options *o, char *what, size_t what_n)
 {
-    if (!same_source(entry->source, source_of(item, o))) {
+    if (!same_source(entry->source, voco_case_source(item, o->channel))) {
         snprintf(what, what_n, "it was made from %s, now %s", entry->source,
-                 source_of(item, o));
+                 voco_case_source(item, o->channel));
         return false;
     }
     if (entry->dataset && strcmp(entry->dataset, o->dataset) != 0) {
         snprintf(what, what_n, "--dataset was %s, now %s", entry->dataset, o->dataset);
+        return false;
+    }
+    if (o->labels && entry->label.source && item->label
+        && !same_source(entry->label.source, item->label)) {
+        snprintf(what, what_n, "its labels were made from %s, now %s",
+                 entry->label.source, item->label);
         return false;
     }
     return voco_transform_same(entry->transforms, &o->transform, what, what_n);
@@ -110,41 +110,25 @@ look_for_stored(struct state *s, int *todo, int *ret_n)
 
 /* ---- plan and memory ---- */
 
-static enum voco_err
-check_item(const struct voco_item *item, const struct voco_convert_options *o)
-{
-    if (item->problem)
-        return voco_fail(VOCO_EFORMAT, "%s", item->problem);
-    if (item->n_images > 1 && o->channel < 0)
-        return voco_fail(VOCO_EFORMAT, "%s: one of %d channels; --channel N picks one",
-                         item->image[0], item->n_images);
-    if (o->channel >= item->n_images && o->channel > 0)
-        return voco_fail(VOCO_EFORMAT, "%s: has no channel %d", item->image[0],
-                         o->channel);
-    return VOCO_OK;
-}
-
 enum voco_err
 voco_convert_plan(const struct voco_item *item, const struct voco_convert_options *o,
                   struct voco_convert_plan *ret)
 {
     struct voco_volume_header h;
     struct voco_volume v = { .voxel = NULL };
-    const char *path = source_of(item, o);
-    enum voco_err err = check_item(item, o);
+    enum voco_err err = voco_case_describe(item, o->channel, o->labels != NULL, &h);
 
     *ret = (struct voco_convert_plan){ .bytes = 0 };
-    if (err || voco_is_folder(path))
-        return err;
-    err = voco_volume_describe(path, &h);
-    if (err)
+    if (err || !h.format)
         return err;
     memcpy(v.dim, h.dim, sizeof v.dim);
     memcpy(v.affine, h.affine, sizeof v.affine);
     memcpy(ret->from, h.dim, sizeof ret->from);
     memcpy(ret->from_mm, h.spacing_mm, sizeof ret->from_mm);
+    ret->channels = h.channels;
     err = voco_transform_plan(&v, &o->transform, ret->to, ret->to_mm, &ret->bytes);
-    return err ? voco_fail_in(err, "%s", path) : VOCO_OK;
+    ret->bytes *= h.channels + (o->labels != NULL);
+    return err ? voco_fail_in(err, "%s", voco_case_source(item, o->channel)) : VOCO_OK;
 }
 
 /* Waits until the volumes in hand leave so many bytes.  One volume alone may always use
@@ -190,8 +174,11 @@ file_bytes(const char *path)
 static struct voco_store_entry
 entry_of(const struct state *s, const struct voco_item *item)
 {
-    return (struct voco_store_entry){ .id = item->id, .source = source_of(item, s->o),
-                                      .dataset = s->o->dataset, .preset = s->o->preset };
+    return (struct voco_store_entry){
+        .id = item->id, .source = voco_case_source(item, s->o->channel),
+        .dataset = s->o->dataset, .preset = s->o->preset,
+        .label = { .source = s->o->labels ? item->label : NULL }
+    };
 }
 
 /* The sentence of this thread becomes the item's reason, in the result and in the store.
@@ -231,7 +218,7 @@ count_stored(struct state *s, int index, const struct voco_transform_report *r,
     sum->above += r->above;
     sum->nonfinite += r->nonfinite;
     sum->outside += outside;
-    sum->bytes_read += file_bytes(source_of(&s->list->item[index], s->o));
+    sum->bytes_read += file_bytes(voco_case_source(&s->list->item[index], s->o->channel));
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -240,29 +227,28 @@ static enum voco_err
 convert_volume(struct state *s, int index, bool *ret_bad)
 {
     const struct voco_item *item = &s->list->item[index];
-    const char *path = source_of(item, s->o);
-    struct voco_volume v = { .voxel = NULL };
+    struct voco_case c;
     struct voco_transform_report r = { .json = NULL };
     struct voco_store_entry entry = entry_of(s, item);
     int64_t outside = 0;
-    enum voco_err err = voco_volume_read(path, &v);
+    enum voco_err err = voco_case_read(item, s->o->channel, s->o->labels, &c);
 
     *ret_bad = true;
     if (!err) {
-        err = voco_transform_run(&v, &s->o->transform, &r);
+        err = voco_transform_case(&c, &s->o->transform, &r);
         if (err)
-            err = voco_fail_in(err, "%s", path);
+            err = voco_fail_in(err, "%s", entry.source);
     }
     if (!err) {
         *ret_bad = false;
         entry.transforms = r.json;
         memcpy(entry.window, r.window, sizeof entry.window);
-        err = voco_store_add(s->writer, &entry, &v, &outside);
+        err = voco_store_add_case(s->writer, &entry, &c, &outside);
     }
     if (!err)
         count_stored(s, index, &r, outside);
     voco_transform_report_free(&r);
-    voco_volume_free(&v);
+    voco_case_free(&c);
     return err;
 }
 
@@ -283,9 +269,9 @@ convert_one(int64_t turn, void *user)
         plan.bytes = bytes_unknown < (double)s->o->memory_bytes
                          ? bytes_unknown : (double)s->o->memory_bytes;
     if (!err)
-        err = take_memory(s, source_of(item, s->o), plan.bytes);
+        err = take_memory(s, voco_case_source(item, s->o->channel), plan.bytes);
     if (!err) {
-        voco_detail("%s: %s", item->id, source_of(item, s->o));
+        voco_detail("%s: %s", item->id, voco_case_source(item, s->o->channel));
         err = convert_volume(s, index, &bad);
         return_memory(s, plan.bytes);
     }

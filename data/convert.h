@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/case.h"
 #include "data/datalist.h"
+#include "data/labels.h"
 #include "data/store.h"
 #include "data/transform.h"
 
@@ -22,7 +24,8 @@ struct voco_convert_options {
     struct voco_store_options element;
     struct voco_transform transform;
     const char *preset, *dataset;       /* as the manifest shall say */
-    int channel;                        /* of several images; -1: refuse such items */
+    int channel;                        /* of several; or VOCO_CHANNEL_ALL, _REFUSE */
+    const struct voco_label_map *labels;        /* NULL: images only */
     int threads;
     int64_t memory_bytes;               /* for all volumes in hand together */
     const volatile sig_atomic_t *stop;  /* not 0: begin no further volume; may be NULL */
@@ -63,6 +66,7 @@ enum voco_err voco_convert_run(const struct voco_datalist *list,
  * header alone.  VOCO_EFORMAT with the reason of a reject. */
 struct voco_convert_plan {
     int64_t from[3], to[3];
+    int channels;
     double from_mm[3], to_mm[3];
     double bytes;                       /* of memory at the peak; 0: not known */
 };

@@ -41,6 +41,8 @@ voco_datalist_free(struct voco_datalist *l)
 {
     shrink(l, 0);
     free(l->item);
+    free(l->classes.problem);
+    voco_classes_free(&l->classes);
     *l = (struct voco_datalist){.n = 0};
 }
 
@@ -184,6 +186,56 @@ add_any(struct voco_listing *l)
                      " folder) nor a list (.json, .csv, .txt)", l->path);
 }
 
+/* ---- label maps of the same names ---- */
+
+/* "ct/case_0000.nii.gz" -> "case": nnU-Net's images end in their channel. Free it. */
+static char *
+case_name(const char *path, bool without_channel)
+{
+    char *stem = voco_stem(path);
+    const size_t n = strlen(stem);
+
+    if (without_channel && n > 5 && strcmp(stem + n - 5, "_0000") == 0)
+        stem[n - 5] = '\0';
+    return stem;
+}
+
+/* The file of names[0..n) with this stem, or NULL. */
+static char *
+find_label(const char *folder, char **names, int n, const char *image)
+{
+    char *found = NULL;
+
+    for (int bare = 0; bare < 2 && found == NULL; bare++) {
+        char *want = case_name(image, bare == 1);
+
+        for (int i = 0; i < n && found == NULL; i++) {
+            char *stem = voco_stem(names[i]);
+
+            if (voco_volume_ending(names[i]) > 0 && strcmp(stem, want) == 0)
+                found = voco_format("%s/%s", folder, names[i]);
+            free(stem);
+        }
+        free(want);
+    }
+    return found;
+}
+
+/* Items from first on that have no label map yet get that of their name. */
+static enum voco_err
+add_labels(struct voco_datalist *list, int first, const char *folder)
+{
+    char **names = NULL;
+    int n = 0;
+    const enum voco_err err = voco_folder_names(folder, &names, &n);
+
+    for (int i = first; i < list->n && err == VOCO_OK; i++)
+        if (list->item[i].label == NULL)
+            list->item[i].label = find_label(folder, names, n, list->item[i].image[0]);
+    voco_names_free(names, n);
+    return err;
+}
+
 enum voco_err
 voco_datalist_add(struct voco_datalist *list, const char *input,
                   const struct voco_datalist_options *o)
@@ -193,8 +245,10 @@ voco_datalist_add(struct voco_datalist *list, const char *input,
         .list = list, .options = o, .path = input,
         .dataset = voco_format("%s", o->dataset != NULL ? o->dataset : "")
     };
-    const enum voco_err err = add_any(&l);
+    enum voco_err err = add_any(&l);
 
+    if (err == VOCO_OK && o->labels != NULL)
+        err = add_labels(list, before, o->labels);
     if (err != VOCO_OK)
         shrink(list, before);
     else if (l.n_missing_labels > 0)

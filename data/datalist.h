@@ -26,17 +26,30 @@ struct voco_item {
     char *problem;          /* NULL, or why this item cannot be used (file missing) */
 };
 
+/* What the lists say of label values: those that they name, ascending. */
+struct voco_class {
+    int value;
+    char *name;             /* "" for one that is only part of a region */
+};
+struct voco_classes {
+    struct voco_class *class_;
+    int n;
+    char *problem;          /* NULL, or why what they say cannot be used */
+};
+
 struct voco_datalist {
     struct voco_item *item;
     int n, capacity;
     int n_problems;
     int n_renamed;          /* ids that needed more than the file name */
+    struct voco_classes classes;
 };
 
 struct voco_datalist_options {
     const char *root;       /* relative paths of lists begin here; NULL: at the list */
     const char *dataset;    /* name for all items; NULL: from the list or folder */
     bool test_split;        /* JSON lists: their test cases as well */
+    const char *labels;     /* folder with label maps named as the images; or NULL */
 };
 
 /*

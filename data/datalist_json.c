@@ -267,6 +267,7 @@ take_root(struct voco_listing *l, json_t *root)
     enum voco_err err;
 
     name_dataset(l, root);
+    voco_listing_classes(l, json_object_get(root, "labels"));
     if (json_is_array(root))
         err = take_entries(l, "list", root);
     else if (json_object_get(root, "training") != NULL ||

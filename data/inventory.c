@@ -35,18 +35,45 @@ places(const struct voco_manifest *m, int *ret_n)
     return p;
 }
 
-/* Line and slot must describe the same volume. */
+static int
+slots(const struct voco_manifest *m, const struct place *p)
+{
+    return voco_entry_slots(&m->line[p->line]->entry);
+}
+
+/* Is this one of the volumes of the entry's case? */
+static bool
+is_part(const struct voco_store_entry *e, int part, const struct voco_shard *s,
+        const struct voco_shard_volume *v)
+{
+    const enum voco_store_type type = part == VOCO_PART_LABEL ? e->label.type : s->type;
+    char *name = voco_part_name(e->id, part);
+    const bool good = v->type == type && v->part == part
+        && memcmp(v->dim, e->dim, sizeof v->dim) == 0
+        && v->id_crc == voco_crc32c(0, name, strlen(name));
+
+    free(name);
+    return good;
+}
+
+/* Line and slots must describe the same volumes. */
 static enum voco_err
 compare(const struct voco_manifest *m, const struct voco_shard *s, const struct place *p)
 {
     const struct voco_store_entry *e = &m->line[p->line]->entry;
+    const int n = slots(m, p);
+    bool good = true;
 
-    if (p->slot >= s->n_volumes)
+    if (p->slot > s->n_volumes - n)
         return voco_fail(VOCO_EFORMAT, "%s: volume %s is said to be number %d of the %d "
                          "volumes of %s", m->path, e->id, p->slot, s->n_volumes, s->path);
     const struct voco_shard_volume *v = &s->volume[p->slot];
-    if (memcmp(v->dim, e->dim, sizeof v->dim) != 0 || v->crc != e->crc
-        || v->id_crc != voco_crc32c(0, e->id, strlen(e->id)))
+    for (int i = 0; i < e->channels; i++)
+        good = good && is_part(e, i, s, &v[i]);
+    if (e->label.source)
+        good = good && is_part(e, VOCO_PART_LABEL, s, &v[n - 1])
+            && v[n - 1].crc == e->label.crc;
+    if (!good || voco_channels_crc(v, e->channels) != e->crc)
         return voco_fail(VOCO_EFORMAT, "%s: what it says of volume %s does not agree "
                          "with %s", m->path, e->id, s->path);
     return VOCO_OK;
@@ -59,25 +86,27 @@ take_shard(const struct voco_manifest *m, const char *path, const struct place *
 {
     struct voco_shard *s = &v->shard[v->n_shards];
     enum voco_err err = voco_shard_open(path, s);
+    int listed = 0;
 
     if (err)
         return err;
     v->n_shards++;
-    if (s->number != p->shard || s->type != m->type || s->chunk != m->chunk)
+    if (s->number != p->shard || s->type != m->header.type || s->chunk != m->header.chunk)
         return voco_fail(VOCO_EFORMAT, "%s: is shard %d of a store of type %s in chunks "
                          "of %d: it does not belong here", path, s->number,
                          voco_store_type_name(s->type), s->chunk);
     for (int i = 0; i < n; i++) {
-        if (i > 0 && p[i].slot == p[i - 1].slot)
+        if (i > 0 && p[i].slot < p[i - 1].slot + slots(m, &p[i - 1]))
             return voco_fail(VOCO_EFORMAT, "%s: two volumes are said to be number %d of "
                              "%s", m->path, p[i].slot, path);
         if ((err = compare(m, s, &p[i])))
             return err;
+        listed += slots(m, &p[i]);
     }
-    if (n != s->n_volumes && !last)
-        return voco_fail(VOCO_EFORMAT, "%s: lists %d of the %d volumes of %s", m->path, n,
-                         s->n_volumes, path);
-    if (n != s->n_volumes) {
+    if (listed != s->n_volumes && !last)
+        return voco_fail(VOCO_EFORMAT, "%s: lists %d of the %d volumes of %s", m->path,
+                         listed, s->n_volumes, path);
+    if (listed != s->n_volumes) {
         v->cut = s->number;
         v->cut_lines = n;
         voco_shard_free(&v->shard[--v->n_shards]);

@@ -4,6 +4,8 @@
 #ifndef VOCO_DATA_LISTING_H
 #define VOCO_DATA_LISTING_H
 
+#include <jansson.h>
+
 #include "data/datalist.h"
 
 /* One list being read. */
@@ -29,6 +31,11 @@ void voco_listing_channel(struct voco_listing *l, struct voco_item *item, char *
 /* The item cannot be used; takes the sentence over, the first one of an item counts. */
 void voco_datalist_problem(struct voco_datalist *l, struct voco_item *item,
                            char *problem);
+
+/* The "labels" of a JSON list, which may be NULL, go into the classes of all lists; what
+ * is wrong there becomes their problem. */
+void voco_listing_classes(struct voco_listing *l, const json_t *labels);
+void voco_classes_free(struct voco_classes *c);     /* accepts {0} */
 
 /* "labelsTr/a.nii.gz" -> "a", without folder and volume ending.  Free it. */
 char *voco_stem(const char *path);

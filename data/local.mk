@@ -7,6 +7,8 @@ libvoco_la_SOURCES += \
 	data/augment.h \
 	data/block.c \
 	data/block.h \
+	data/case.c \
+	data/case.h \
 	data/chunk.c \
 	data/chunk.h \
 	data/convert.c \
@@ -16,6 +18,7 @@ libvoco_la_SOURCES += \
 	data/cropfile.h \
 	data/datalist.c \
 	data/datalist.h \
+	data/datalist_classes.c \
 	data/datalist_folder.c \
 	data/datalist_id.c \
 	data/datalist_json.c \
@@ -23,6 +26,8 @@ libvoco_la_SOURCES += \
 	data/deflate.c \
 	data/deflate.h \
 	data/dicom.c \
+	data/encode.c \
+	data/encode.h \
 	data/geometry.h \
 	data/hdf5.c \
 	data/hdf5.h \
@@ -30,6 +35,8 @@ libvoco_la_SOURCES += \
 	data/headtext.h \
 	data/inventory.c \
 	data/inventory.h \
+	data/labels.c \
+	data/labels.h \
 	data/lerp.c \
 	data/lerp.h \
 	data/listing.h \
@@ -60,6 +67,7 @@ libvoco_la_SOURCES += \
 	data/source.h \
 	data/store.h \
 	data/store_create.c \
+	data/store_open.c \
 	data/store_read.c \
 	data/store_read.h \
 	data/store_verify.c \

@@ -16,7 +16,7 @@ enum voco_err
 voco_manifest_write(const struct voco_manifest *m)
 {
     struct voco_newfile f;
-    char *text = voco_header_text(m->type, m->chunk);
+    char *text = voco_header_text(&m->header);
     enum voco_err err = voco_newfile_open(&f, m->path);
 
     if (err) {
@@ -47,25 +47,29 @@ take(struct voco_manifest *m, int number, const char *text, size_t n)
     enum voco_err err;
 
     if (number == 1)
-        err = voco_header_parse(text, n, &m->type, &m->chunk);
+        err = voco_header_parse(text, n, &m->header);
     else if (!(err = voco_line_parse(text, n, &line)))
         err = voco_manifest_add(m, line);
     return err ? voco_fail_in(err, "%s:%d", m->path, number) : VOCO_OK;
 }
 
 enum voco_err
-voco_manifest_new(const char *folder, enum voco_store_type type, int chunk,
+voco_manifest_new(const char *folder, const struct voco_store_options *o,
                   struct voco_manifest *ret)
 {
     *ret = (struct voco_manifest){.path = voco_format("%s/manifest.jsonl", folder),
-                                  .type = type, .chunk = chunk, .index = json_object()};
-    return ret->index ? VOCO_OK : voco_fail(VOCO_EMEMORY, "%s: no memory", ret->path);
+                                  .header = {.type = o->type, .chunk = o->chunk},
+                                  .index = json_object()};
+    if (!ret->index)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory", ret->path);
+    return voco_header_copy_classes(&ret->header, o->class_name, o->n_classes);
 }
 
 enum voco_err
 voco_manifest_read(const char *folder, struct voco_manifest *ret)
 {
-    enum voco_err err = voco_manifest_new(folder, VOCO_STORE_U16, 0, ret);
+    const struct voco_store_options none = {.chunk = 0};
+    enum voco_err err = voco_manifest_new(folder, &none, ret);
     char *text = NULL;
     size_t n = 0, at = 0;
 
@@ -192,6 +196,7 @@ voco_manifest_free(struct voco_manifest *m)
     free(m->line);
     free(m->replaced);
     free(m->path);
+    voco_header_free(&m->header);
     json_decref(m->index);
     memset(m, 0, sizeof *m);
 }

@@ -17,8 +17,7 @@
 
 struct voco_manifest {
     char *path;
-    enum voco_store_type type;
-    int chunk;
+    struct voco_header header;
     struct voco_line **line;        /* lines stay where they are; owned */
     int n, room;
     struct voco_line **replaced;    /* rejects superseded by a later line */
@@ -31,7 +30,7 @@ struct voco_manifest {
  * Free with voco_manifest_free, also after a failure. */
 enum voco_err voco_manifest_read(const char *folder, struct voco_manifest *ret);
 /* An empty one, in memory. */
-enum voco_err voco_manifest_new(const char *folder, enum voco_store_type type, int chunk,
+enum voco_err voco_manifest_new(const char *folder, const struct voco_store_options *o,
                                 struct voco_manifest *ret);
 void voco_manifest_free(struct voco_manifest *m);   /* accepts {0} */
 

@@ -49,6 +49,22 @@ reals(const double *x, int n)
     return a;
 }
 
+static json_t *
+label_object(const struct voco_store_label *l)
+{
+    json_t *voxels = json_object();
+    char crc[9], key[16];
+
+    for (int i = 0; i < l->n_counts; i++) {
+        snprintf(key, sizeof key, "%d", l->count[i].class_id);
+        json_object_set_new(voxels, key, json_integer(l->count[i].voxels));
+    }
+    snprintf(crc, sizeof crc, "%08x", (unsigned)l->crc);
+    return json_pack("{s:s,s:s,s:o,s:I,s:s}", "source", l->source, "type",
+                     l->type == VOCO_STORE_LABEL8 ? "u8" : "u16", "voxels", voxels,
+                     "background", (json_int_t)l->background, "crc", crc);
+}
+
 char *
 voco_line_text(const struct voco_line *line)
 {
@@ -80,16 +96,50 @@ voco_line_text(const struct voco_line *line)
         json_object_set_new(o, "shard", json_integer(line->shard));
         json_object_set_new(o, "slot", json_integer(line->slot));
         json_object_set_new(o, "crc", json_string(crc));
+        if (e->channels > 1)
+            json_object_set_new(o, "channels", json_integer(e->channels));
+        if (e->label.source)
+            json_object_set_new(o, "label", label_object(&e->label));
     }
     return checked_text(o);
 }
 
 char *
-voco_header_text(enum voco_store_type type, int chunk)
+voco_header_text(const struct voco_header *h)
 {
-    return checked_text(json_pack("{s:s,s:i,s:s,s:i}", "format", format_name, "version",
-                                  (int)FORMAT_VERSION, "type", voco_store_type_name(type),
-                                  "chunk", chunk));
+    json_t *o = json_pack("{s:s,s:i,s:s,s:i}", "format", format_name, "version",
+                          (int)FORMAT_VERSION, "type", voco_store_type_name(h->type),
+                          "chunk", h->chunk);
+    json_t *names = h->n_classes ? json_array() : NULL;
+
+    for (int i = 0; i < h->n_classes; i++)
+        json_array_append_new(names, json_string(h->class_name[i]));
+    if (names)
+        json_object_set_new(o, "classes", names);
+    return checked_text(o);
+}
+
+enum voco_err
+voco_header_copy_classes(struct voco_header *h, const char *const *name, int n)
+{
+    h->class_name = n ? calloc((size_t)n, sizeof *h->class_name) : NULL;
+    if (n && !h->class_name)
+        return voco_fail(VOCO_EMEMORY, "no memory for the names of %d classes", n);
+    for (h->n_classes = 0; h->n_classes < n; h->n_classes++) {
+        h->class_name[h->n_classes] = voco_utf8_copy(name[h->n_classes]);
+        if (!h->class_name[h->n_classes])
+            return voco_fail(VOCO_EMEMORY, "no memory for the names of %d classes", n);
+    }
+    return VOCO_OK;
+}
+
+void
+voco_header_free(struct voco_header *h)
+{
+    for (int i = 0; i < h->n_classes; i++)
+        free(h->class_name[i]);
+    free(h->class_name);
+    *h = (struct voco_header){.chunk = 0};
 }
 
 /* ---- in ---- */
@@ -195,6 +245,77 @@ take_reals(const json_t *v, int n, double *out)
         out[i] = json_number_value(json_array_get(v, (size_t)i));
 }
 
+static bool
+is_channels(const json_t *v)
+{
+    return is_count(v) && json_integer_value(v) >= 2
+        && json_integer_value(v) <= VOCO_CHANNELS_MAX;
+}
+
+static bool
+is_label_type(const json_t *v)
+{
+    return json_is_string(v) && (strcmp(json_string_value(v), "u8") == 0
+                                 || strcmp(json_string_value(v), "u16") == 0);
+}
+
+static bool
+is_voxels(const json_t *v)
+{
+    return json_is_integer(v) && json_integer_value(v) >= 0
+        && json_integer_value(v) <= (json_int_t)1 << 48;
+}
+
+/* {"0": voxels, "3": voxels, ...} with ascending classes. */
+static bool
+is_histogram(const json_t *v)
+{
+    int last = -1;
+    const char *key;
+    json_t *n;
+
+    if (!json_is_object(v))
+        return false;
+    json_object_foreach((json_t *)v, key, n) {
+        const int c = *key && strlen(key) <= 5 && strspn(key, "0123456789") == strlen(key)
+            ? atoi(key) : -1;
+
+        if (c <= last || c > VOCO_LABEL_MAX || !is_voxels(n))
+            return false;
+        last = c;
+    }
+    return true;
+}
+
+static void
+take_label(struct asked *outer, struct voco_store_label *l)
+{
+    struct asked a = {.object = json_object_get(outer->object, "label")};
+    const json_t *type, *voxels, *v;
+    const char *key;
+    json_t *n;
+
+    if (!a.object)
+        return;
+    l->source = ask_text(&a, "source");
+    if ((type = ask(&a, "type", is_label_type)))
+        l->type = strcmp(json_string_value(type), "u8") == 0 ? VOCO_STORE_LABEL8
+                                                             : VOCO_STORE_LABEL16;
+    if ((v = ask(&a, "background", is_voxels)))
+        l->background = json_integer_value(v);
+    if ((v = ask(&a, "crc", is_crc)))
+        l->crc = (uint32_t)strtoul(json_string_value(v), NULL, 16);
+    if ((voxels = ask(&a, "voxels", is_histogram))) {
+        l->count = calloc(json_object_size(voxels) + 1, sizeof *l->count);
+        json_object_foreach((json_t *)voxels, key, n)
+            if (l->count)
+                l->count[l->n_counts++] = (struct voco_class_count){
+                    atoi(key), json_integer_value(n)};
+    }
+    if ((a.wrong || !l->source || !l->count) && !outer->wrong)
+        outer->wrong = "label";
+}
+
 /* The members of a stored volume. */
 static void
 take_stored(struct asked *a, struct voco_line *line)
@@ -218,6 +339,10 @@ take_stored(struct asked *a, struct voco_line *line)
         line->slot = (int)json_integer_value(v);
     if ((v = ask(a, "crc", is_crc)))
         e->crc = (uint32_t)strtoul(json_string_value(v), NULL, 16);
+    e->channels = 1;
+    if (json_object_get(a->object, "channels") && (v = ask(a, "channels", is_channels)))
+        e->channels = (int)json_integer_value(v);
+    take_label(a, &e->label);
 }
 
 static enum voco_err
@@ -243,8 +368,37 @@ take_line(const json_t *o, struct voco_line *line)
     return VOCO_OK;
 }
 
+static bool
+is_names(const json_t *v)
+{
+    bool good = json_is_array(v) && json_array_size(v) <= VOCO_LABEL_MAX + 1;
+
+    for (size_t i = 0; good && i < json_array_size(v); i++)
+        good = json_is_string(json_array_get(v, i));
+    return good;
+}
+
 static enum voco_err
-take_header(const json_t *o, enum voco_store_type *ret_type, int *ret_chunk)
+take_classes(struct asked *a, struct voco_header *h)
+{
+    const json_t *names = ask(a, "classes", is_names);
+    const size_t n = json_array_size(names);
+    const char **name = calloc(n + 1, sizeof *name);
+    enum voco_err err = VOCO_OK;
+
+    if (!names)
+        err = voco_fail(VOCO_EFORMAT, "\"classes\" is no array of names");
+    for (size_t i = 0; name && i < n; i++)
+        name[i] = json_string_value(json_array_get(names, i));
+    if (!err)
+        err = name ? voco_header_copy_classes(h, name, (int)n)
+                   : voco_fail(VOCO_EMEMORY, "no memory");
+    free(name);
+    return err;
+}
+
+static enum voco_err
+take_header(const json_t *o, struct voco_header *h)
 {
     struct asked a = {.object = o};
     const json_t *format = ask(&a, "format", is_text);
@@ -262,12 +416,12 @@ take_header(const json_t *o, enum voco_store_type *ret_type, int *ret_chunk)
         if (t++ == VOCO_STORE_I16)
             return voco_fail(VOCO_EFORMAT, "element type \"%s\", expected u16, f32 or i16",
                              json_string_value(type));
-    *ret_type = t;
-    *ret_chunk = (int)json_integer_value(chunk);
-    if (*ret_chunk < VOCO_CHUNK_MIN || *ret_chunk > VOCO_CHUNK_MAX)
-        return voco_fail(VOCO_EFORMAT, "chunk %d, expected %d to %d", *ret_chunk,
+    h->type = t;
+    h->chunk = (int)json_integer_value(chunk);
+    if (h->chunk < VOCO_CHUNK_MIN || h->chunk > VOCO_CHUNK_MAX)
+        return voco_fail(VOCO_EFORMAT, "chunk %d, expected %d to %d", h->chunk,
                          VOCO_CHUNK_MIN, VOCO_CHUNK_MAX);
-    return VOCO_OK;
+    return json_object_get(o, "classes") ? take_classes(&a, h) : VOCO_OK;
 }
 
 /* The checked object in text[0..n); release *ret. */
@@ -292,14 +446,13 @@ parse(const char *text, size_t n, json_t **ret)
 }
 
 enum voco_err
-voco_header_parse(const char *text, size_t n, enum voco_store_type *ret_type,
-                  int *ret_chunk)
+voco_header_parse(const char *text, size_t n, struct voco_header *ret)
 {
     json_t *o;
     enum voco_err err = parse(text, n, &o);
 
     if (!err)
-        err = take_header(o, ret_type, ret_chunk);
+        err = take_header(o, ret);
     json_decref(o);
     return err;
 }
@@ -362,10 +515,14 @@ voco_line_copy(const struct voco_store_entry *entry, const char *reason,
         line->entry.preset = voco_utf8_copy(entry->preset);
         line->entry.reason = reason ? voco_utf8_copy(reason) : NULL;
         line->entry.transforms = voco_utf8_copy(entry->transforms);
+        line->entry.channels = 1;
+        line->entry.label = (struct voco_store_label){
+            .source = entry->label.source ? voco_utf8_copy(entry->label.source) : NULL};
     }
     if (!line || !line->entry.id || !line->entry.source || !line->entry.dataset
         || !line->entry.preset || (reason && !line->entry.reason)
-        || !line->entry.transforms) {
+        || !line->entry.transforms
+        || (entry->label.source && !line->entry.label.source)) {
         voco_line_free(line);
         return voco_fail(VOCO_EMEMORY, "%s: no memory", entry->id);
     }
@@ -384,5 +541,7 @@ voco_line_free(struct voco_line *line)
     free((char *)line->entry.preset);
     free((char *)line->entry.reason);
     free((char *)line->entry.transforms);
+    free((char *)line->entry.label.source);
+    free(line->entry.label.count);
     free(line);
 }

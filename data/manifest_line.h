@@ -14,15 +14,24 @@ struct voco_line {
     int shard, slot;                /* of a stored volume */
 };
 
+/* The first line of a manifest: what holds for the whole store. */
+struct voco_header {
+    enum voco_store_type type;
+    int chunk;
+    char **class_name;              /* of labels 0, 1, ...; owned; may be NULL */
+    int n_classes;
+};
+enum voco_err voco_header_copy_classes(struct voco_header *h, const char *const *name,
+                                       int n);
+void voco_header_free(struct voco_header *h);       /* accepts {0} */
+
 /* The text of a line, with checksum and newline; NULL without memory. */
 char *voco_line_text(const struct voco_line *line);
-/* The same for the first line of a manifest. */
-char *voco_header_text(enum voco_store_type type, int chunk);
+char *voco_header_text(const struct voco_header *h);
 
 /* text[0..n) is a line without its newline.  Sentences do not name the file. */
 enum voco_err voco_line_parse(const char *text, size_t n, struct voco_line **ret);
-enum voco_err voco_header_parse(const char *text, size_t n,
-                                enum voco_store_type *ret_type, int *ret_chunk);
+enum voco_err voco_header_parse(const char *text, size_t n, struct voco_header *ret);
 
 /* A copy with strings of its own, made valid UTF-8 if need be. */
 enum voco_err voco_line_copy(const struct voco_store_entry *entry, const char *reason,

@@ -193,9 +193,11 @@ choose_sizes(const char *path, const struct nifti *n, struct voco_source *src)
         if (n->dim[i] < 1)
             return voco_fail(VOCO_EFORMAT, "%s: dim[%d] is %" PRId64 ", expected at least"
                              " 1", path, i, n->dim[i]);
-    if (rank >= 4 && n->dim[4] > 1)
+    if (rank >= 4 && n->dim[4] > VOCO_SOURCE_VOLUMES_MAX)
         return voco_fail(VOCO_EFORMAT, "%s: 4-D with %" PRId64 " time points, expected"
-                         " one; split it first", path, n->dim[4]);
+                         " at most %d channels", path, n->dim[4],
+                         VOCO_SOURCE_VOLUMES_MAX);
+    src->n_volumes = rank >= 4 ? (int)n->dim[4] : 1;
     for (int i = 5; i <= rank; i++)
         if (n->dim[i] > 1)
             return voco_fail(VOCO_EFORMAT, "%s: %" PRId64 " values a voxel (dim[%d]),"
@@ -325,7 +327,7 @@ voco_nifti_parse(const char *path, struct voco_source *ret)
     struct nifti n;
     enum voco_err err;
 
-    *ret = (struct voco_source){.slope = 1};
+    *ret = (struct voco_source){.slope = 1, .n_volumes = 1};
     err = voco_stream_open(&s, path, 0, VOCO_GUESS);
     if (err != VOCO_OK)
         return err;

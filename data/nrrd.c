@@ -335,7 +335,7 @@ voco_nrrd_parse(const char *path, struct voco_source *ret)
     struct voco_headtext t;
     enum voco_err err;
 
-    *ret = (struct voco_source){.format = "NRRD", .slope = 1};
+    *ret = (struct voco_source){.format = "NRRD", .slope = 1, .n_volumes = 1};
     err = voco_headtext_open(&t, path);
     if (err != VOCO_OK)
         return err;

@@ -17,6 +17,7 @@ enum {
     VOLUME_BYTES = 56,
     HEAD_BYTES = 512,       /* of the HDF5 part, checked at every open */
     VERSION = 1,
+    VERSION_PARTS = 2,      /* has volumes with several channels or with labels */
     VOLUMES_MAX = 1 << 24
 };
 
@@ -62,6 +63,34 @@ voco_pread(const char *path, int fd, void *out, size_t n, uint64_t at)
         at += (uint64_t)got;
     }
     return VOCO_OK;
+}
+
+char *
+voco_part_name(const char *id, int part)
+{
+    return part == 0 ? voco_format("%s", id)
+        : part == VOCO_PART_LABEL ? voco_format("%s%%label", id)
+        : voco_format("%s%%c%d", id, part);
+}
+
+int
+voco_entry_slots(const struct voco_store_entry *e)
+{
+    return e->channels + (e->label.source != NULL);
+}
+
+uint32_t
+voco_channels_crc(const struct voco_shard_volume *v, int n)
+{
+    uint32_t crc = v[0].crc;
+
+    for (int i = 0; n > 1 && i < n; i++) {
+        uint8_t bytes[4], *p = bytes;
+
+        put(&p, v[i].crc, sizeof bytes);
+        crc = voco_crc32c(i ? crc : 0, bytes, sizeof bytes);
+    }
+    return crc;
 }
 
 char *
@@ -114,9 +143,10 @@ read_footer(struct voco_shard *s, int fd, struct footer *f)
         return voco_fail(VOCO_EFORMAT, "%s: the checksum of its index's footer is wrong",
                          path);
     const uint32_t version = (uint32_t)get(&p, 4);
-    if (version != VERSION)
-        return voco_fail(VOCO_EFORMAT, "%s: shard format %u, this voco reads %d", path,
-                         version, VERSION);
+    if (version != VERSION && version != VERSION_PARTS)
+        return voco_fail(VOCO_EFORMAT, "%s: shard format %u, this voco reads %d and %d",
+                         path, version, VERSION, VERSION_PARTS);
+    s->has_parts = version == VERSION_PARTS;
     s->number = (int)get(&p, 4);
     s->type = (enum voco_store_type)get(&p, 4);
     s->chunk = (int)get(&p, 4);
@@ -146,19 +176,36 @@ check_footer(struct voco_shard *s, const struct footer *f)
     return VOCO_OK;
 }
 
+static size_t
+entry_bytes(const struct voco_shard_volume *v)
+{
+    return v->type >= VOCO_STORE_LABEL8 ? VOCO_CHUNK_ENTRY_BYTES : 16;
+}
+
+/* Which of a case's volumes this is: 0 for the first channel, 256 c for channel c, the
+ * element type for labels. */
+static uint32_t
+part_word(const struct voco_shard_volume *v)
+{
+    return v->part == VOCO_PART_LABEL ? (uint32_t)v->type : (uint32_t)v->part << 8;
+}
+
 /* Volume tables lie behind each other without a gap; next is where this one must be. */
 static enum voco_err
 check_volume(const struct voco_shard *s, const struct voco_shard_volume *v, uint64_t next,
              uint64_t end)
 {
-    bool good = v->table == next;
+    bool good = v->table == next
+        && (v->part == VOCO_PART_LABEL ? v->type == VOCO_STORE_LABEL8
+                                             || v->type == VOCO_STORE_LABEL16
+                                       : v->part < VOCO_CHANNELS_MAX);
 
     for (int a = 0; a < 3; a++)
         good = good && v->dim[a] >= 1 && v->dim[a] <= INT32_MAX;
     if (good) {     /* each axis has fewer than 2^28 chunks: the product of two fits */
         const struct voco_chunk_grid g = voco_chunk_grid(v->dim, s->chunk);
         const uint64_t rows = (uint64_t)g.n[0] * (uint64_t)g.n[1];
-        const uint64_t room = (end - next) / VOCO_CHUNK_ENTRY_BYTES;
+        const uint64_t room = (end - next) / entry_bytes(v);
 
         good = rows <= room && rows * (uint64_t)g.n[2] == v->n_chunks
             && v->n_chunks <= room && rows <= UINT64_MAX / (uint64_t)g.n[2];
@@ -174,6 +221,7 @@ read_volumes(struct voco_shard *s, int fd, const struct footer *f)
     const size_t n = (size_t)s->n_volumes * VOLUME_BYTES;
     uint8_t *bytes = malloc(n ? n : 1);
     uint64_t next = s->h5_bytes;
+    bool parts = false;
     enum voco_err err = VOCO_OK;
 
     s->volume = calloc((size_t)s->n_volumes + 1, sizeof *s->volume);
@@ -194,10 +242,19 @@ read_volumes(struct voco_shard *s, int fd, const struct footer *f)
         for (int a = 0; a < 3; a++)
             v->dim[a] = (int64_t)get(&p, 8);
         v->id_crc = (uint32_t)get(&p, 4);
-        p += 4;
+        const uint32_t part = (uint32_t)get(&p, 4);
+        v->type = part & 255 ? (enum voco_store_type)(part & 255) : s->type;
+        v->part = part & 255 ? VOCO_PART_LABEL : (int)(part >> 8);
+        parts |= part != 0;
         err = check_volume(s, v, next, f->table);
-        next += v->n_chunks * VOCO_CHUNK_ENTRY_BYTES;
+        if (!err && part != part_word(v))
+            err = voco_fail(VOCO_EFORMAT, "%s: its index describes an impossible volume",
+                            s->path);
+        next += v->n_chunks * entry_bytes(v);
     }
+    if (!err && parts != s->has_parts)
+        err = voco_fail(VOCO_EFORMAT, "%s: its index contradicts the version %d of its "
+                        "format", s->path, s->has_parts ? VERSION_PARTS : VERSION);
     if (!err && next != f->table)
         err = voco_fail(VOCO_EFORMAT, "%s: its index has bytes that belong to no volume",
                         s->path);
@@ -261,8 +318,9 @@ voco_shard_table(const struct voco_shard *s, int fd, int v, uint8_t *bytes,
     const struct voco_shard_volume *vol = &s->volume[v];
     const struct voco_chunk_grid g = voco_chunk_grid(vol->dim, s->chunk);
     const size_t bound = voco_deflate_bound((size_t)voco_chunk_voxels(&g)
-                                            * voco_store_element_bytes(s->type));
-    const size_t n = (size_t)vol->n_chunks * VOCO_CHUNK_ENTRY_BYTES;
+                                            * voco_store_element_bytes(vol->type));
+    const bool counts = vol->type >= VOCO_STORE_LABEL8;
+    const size_t n = (size_t)vol->n_chunks * entry_bytes(vol);
     const uint8_t *p = bytes;
     enum voco_err err = voco_pread(s->path, fd, bytes, n, vol->table);
 
@@ -277,6 +335,8 @@ voco_shard_table(const struct voco_shard *s, int fd, int v, uint8_t *bytes,
         c->address = get(&p, 8);
         c->bytes = (uint32_t)get(&p, 4);
         c->crc = (uint32_t)get(&p, 4);
+        c->voxels[0] = counts ? (uint32_t)get(&p, 4) : 0;
+        c->voxels[1] = counts ? (uint32_t)get(&p, 4) : 0;
         if (c->bytes == 0 || c->bytes > bound || c->bytes > s->h5_bytes
             || c->address > s->h5_bytes - c->bytes)
             return voco_fail(VOCO_EFORMAT, "%s: a chunk table points outside the file",
@@ -336,12 +396,15 @@ voco_shard_structure(const struct voco_shard *s, int fd, struct voco_chunk_entry
 /* ---- writing ---- */
 
 static void
-put_table(uint8_t *bytes, const struct voco_chunk_entry *table, uint64_t n)
+put_table(uint8_t *bytes, const struct voco_shard_volume *v,
+          const struct voco_chunk_entry *table)
 {
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < v->n_chunks; i++) {
         put(&bytes, table[i].address, 8);
         put(&bytes, table[i].bytes, 4);
         put(&bytes, table[i].crc, 4);
+        for (int kind = 0; v->type >= VOCO_STORE_LABEL8 && kind < 2; kind++)
+            put(&bytes, table[i].voxels[kind], 4);
     }
 }
 
@@ -355,7 +418,7 @@ put_volume(uint8_t *bytes, const struct voco_shard_volume *v)
     for (int a = 0; a < 3; a++)
         put(&bytes, (uint64_t)v->dim[a], 8);
     put(&bytes, v->id_crc, 4);
-    put(&bytes, 0, 4);
+    put(&bytes, part_word(v), 4);
 }
 
 /* Tables and footer as they will follow the HDF5 part; the caller frees. */
@@ -366,16 +429,16 @@ index_bytes(struct voco_shard *s, struct voco_chunk_entry *const *table,
     size_t n = FOOTER_BYTES + (size_t)s->n_volumes * VOLUME_BYTES;
 
     for (int i = 0; i < s->n_volumes; i++)
-        n += (size_t)s->volume[i].n_chunks * VOCO_CHUNK_ENTRY_BYTES;
+        n += (size_t)s->volume[i].n_chunks * entry_bytes(&s->volume[i]);
     uint8_t *bytes = calloc(1, n);
     if (!bytes)
         return NULL;
     size_t at = 0;
     for (int i = 0; i < s->n_volumes; i++) {
         struct voco_shard_volume *v = &s->volume[i];
-        const size_t size = (size_t)v->n_chunks * VOCO_CHUNK_ENTRY_BYTES;
+        const size_t size = (size_t)v->n_chunks * entry_bytes(v);
 
-        put_table(bytes + at, table[i], v->n_chunks);
+        put_table(bytes + at, v, table[i]);
         v->table = s->h5_bytes + at;
         v->table_crc = voco_crc32c(0, bytes + at, size);
         at += size;
@@ -388,7 +451,7 @@ index_bytes(struct voco_shard *s, struct voco_chunk_entry *const *table,
     uint8_t *footer = volumes + volumes_n, *p = footer;
     memcpy(p, magic, sizeof magic);
     p += sizeof magic;
-    put(&p, VERSION, 4);
+    put(&p, s->has_parts ? VERSION_PARTS : VERSION, 4);
     put(&p, (uint64_t)s->number, 4);
     put(&p, (uint64_t)s->type, 4);
     put(&p, (uint64_t)s->chunk, 4);

@@ -12,6 +12,7 @@
 #ifndef VOCO_DATA_SHARD_H
 #define VOCO_DATA_SHARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,15 +24,19 @@ struct voco_chunk_entry {
     uint64_t address;
     uint32_t bytes;
     uint32_t crc;               /* CRC-32C of these bytes */
+    uint32_t voxels[2];         /* of a label map, by enum voco_voxel_kind */
 };
 
+/* One of a case's volumes: a channel of its image, or its label map. */
 struct voco_shard_volume {
+    enum voco_store_type type;  /* the shard's own, or that of labels */
+    int part;                   /* number of the channel, or VOCO_PART_LABEL */
     uint64_t table;             /* where its chunk table begins */
     uint64_t n_chunks;
     uint32_t table_crc;
     uint32_t crc;               /* CRC-32C of the decoded elements, row-major */
     int64_t dim[3];
-    uint32_t id_crc;            /* CRC-32C of the id */
+    uint32_t id_crc;            /* CRC-32C of voco_part_name */
 };
 
 struct voco_shard {
@@ -42,9 +47,23 @@ struct voco_shard {
     uint64_t h5_bytes;          /* the HDF5 part */
     uint64_t bytes;             /* the whole file */
     uint32_t structure_crc;     /* of the HDF5 part without the chunks */
-    struct voco_shard_volume *volume;
+    struct voco_shard_volume *volume;   /* cases side by side: channels, then labels */
     int n_volumes;
+    bool has_parts;             /* volumes that are not the first channels of images */
 };
+
+/* The name of a volume among all of a store: the id for the first channel, else the id
+ * with "%c1", "%c2", ... or, part VOCO_PART_LABEL, "%label" behind it.  An id as it
+ * appears in these names has no % of its own.  Free it. */
+enum { VOCO_PART_LABEL = -1 };
+char *voco_part_name(const char *id, int part);
+
+/* Slots that the volumes of a stored entry take. */
+int voco_entry_slots(const struct voco_store_entry *e);
+
+/* What the manifest says of v[0..n), the channels of a case: the CRC of the only one, or
+ * that over the CRCs of all. */
+uint32_t voco_channels_crc(const struct voco_shard_volume *v, int n);
 
 /* "shard-00007.h5", owned by the caller. */
 char *voco_shard_name(int number);
@@ -58,7 +77,7 @@ void voco_shard_free(struct voco_shard *s);         /* accepts {0} */
 
 /* The chunk table of volume v from the open file fd, checked; table has room for
  * n_chunks entries, bytes for as many times VOCO_CHUNK_ENTRY_BYTES. */
-enum { VOCO_CHUNK_ENTRY_BYTES = 16 };
+enum { VOCO_CHUNK_ENTRY_BYTES = 24 };       /* at most: 16 for images, 24 for labels */
 enum voco_err voco_shard_table(const struct voco_shard *s, int fd, int v, uint8_t *bytes,
                                struct voco_chunk_entry *table);
 

@@ -45,7 +45,7 @@ enum voco_err
 voco_source_bytes(const char *path, const struct voco_source *src, int64_t *ret_bytes)
 {
     const int64_t *dim = src->dim;
-    int64_t bytes = 8;                      /* the widest element */
+    int64_t bytes = 8 * (int64_t)src->n_volumes;        /* of the widest element */
 
     for (int i = 0; i < 3; i++) {
         if (dim[i] < 1)
@@ -212,12 +212,12 @@ voco_source_open(const struct voco_source *src, struct voco_stream *ret)
 }
 
 enum voco_err
-voco_source_read(const struct voco_source *src, struct voco_stream *s, float *out)
+voco_source_read(const struct voco_source *src, struct voco_stream *s, float *const *out)
 {
     enum voco_err err = voco_stream_skip(s, src->skip);
 
-    if (err == VOCO_OK)
-        err = read_slabs(src, s, out);
+    for (int v = 0; v < src->n_volumes && err == VOCO_OK; v++)
+        err = read_slabs(src, s, out[v]);
     if (err == VOCO_OK)
         err = voco_stream_finish(s);
     return err;

@@ -22,6 +22,7 @@ enum voco_element {
 struct voco_source {
     const char *format;     /* "NIfTI-1" */
     int64_t dim[3];         /* x fastest in the file */
+    int n_volumes;          /* of this size, one behind the other */
     double affine[4][4];    /* index to RAS+ millimetres */
     enum voco_element element;
     bool big_endian;
@@ -32,7 +33,7 @@ struct voco_source {
     enum voco_packing packing;
 };
 
-enum { VOCO_SOURCE_AT_END = -1 };
+enum { VOCO_SOURCE_AT_END = -1, VOCO_SOURCE_VOLUMES_MAX = 64 };
 
 /* Header readers.  Free *ret with voco_source_free, after a failure too. */
 enum voco_err voco_nifti_parse(const char *path, struct voco_source *ret);
@@ -45,20 +46,22 @@ enum voco_err voco_dicom_convert(const char *path, char **ret_folder, char **ret
 
 void voco_source_free(struct voco_source *src);     /* accepts {0} */
 
-/* Bytes of all elements; VOCO_EFORMAT when a size is below 1 or the product is absurd. */
+/* Bytes of the elements of all volumes; VOCO_EFORMAT when a size is below 1 or the
+ * product is absurd. */
 enum voco_err voco_source_bytes(const char *path, const struct voco_source *src,
                                 int64_t *ret_bytes);
 
 /* All numbers finite, no axis of length 0, axes independent. */
 enum voco_err voco_affine_check(const char *path, double affine[4][4]);
 
-/* Open the file with the elements and see that it can hold them, before anyone asks for
- * memory.  Close *ret after a failure too. */
+/* Open the file with the elements of all volumes and see that it can hold them, before
+ * anyone asks for memory.  Close *ret after a failure too. */
 enum voco_err voco_source_open(const struct voco_source *src, struct voco_stream *ret);
 
-/* out[(x*dim1 + y)*dim2 + z], all of it, and the checks at the end of the stream. */
+/* out[v][(x*dim1 + y)*dim2 + z] for every volume v, and the checks at the end of the
+ * stream. */
 enum voco_err voco_source_read(const struct voco_source *src, struct voco_stream *s,
-                               float *out);
+                               float *const *out);
 
 const char *voco_element_name(enum voco_element e);
 int voco_element_bytes(enum voco_element e);

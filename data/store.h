@@ -15,12 +15,17 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/labels.h"
 #include "data/volume.h"
+
+enum { VOCO_CHANNELS_MAX = 64 };
 
 enum voco_store_type {
     VOCO_STORE_U16,         /* [0,1] in steps of 1/65535 */
     VOCO_STORE_F32,         /* bit-exact */
-    VOCO_STORE_I16          /* resampled intensities; the window is applied on reading */
+    VOCO_STORE_I16,         /* resampled intensities; the window is applied on reading */
+    VOCO_STORE_LABEL8,      /* classes, in any store, beside the image; the narrower ... */
+    VOCO_STORE_LABEL16      /* ... that holds a volume's largest class */
 };
 
 struct voco_store_options {
@@ -28,6 +33,18 @@ struct voco_store_options {
     int chunk;              /* edge in voxels; 0: the default */
     int level;              /* deflate 1..9; 0: the default */
     int64_t shard_bytes;    /* a shard is closed when it has grown to this; 0: 2 GiB */
+    const char *const *class_name;      /* of labels 0, 1, ...; NULL: the store's own */
+    int n_classes;
+};
+
+/* The label map of a volume, on the grid of its image. */
+struct voco_store_label {
+    const char *source;         /* path as it was given to convert; NULL: no label map */
+    enum voco_store_type type;  /* VOCO_STORE_LABEL8 or VOCO_STORE_LABEL16 */
+    struct voco_class_count *count;     /* by ascending class */
+    int n_counts;
+    int64_t background;         /* voxels of class 0 with an image above 0 (below) */
+    uint32_t crc;               /* as that of the image */
 };
 
 /* One line of the manifest. All strings are owned by the store. */
@@ -42,7 +59,10 @@ struct voco_store_entry {
     double spacing_mm[3];
     double affine[4][4];
     double window[2];       /* intensities that become 0 and 1 */
-    uint32_t crc;           /* CRC-32C of the decoded elements in row-major order */
+    int channels;           /* of the image, at least 1 */
+    struct voco_store_label label;
+    uint32_t crc;           /* CRC-32C of the decoded elements in row-major order; of
+                             * several channels, of their CRCs (4 bytes each) */
 };
 
 /* ---- writing ---- */
@@ -54,9 +74,14 @@ enum voco_err voco_store_create(const char *path, const struct voco_store_option
  * there is none.  A rejected id may be added or rejected again: the last line counts. */
 const struct voco_store_entry *voco_store_written(const struct voco_store_writer *w,
                                                   const char *id);
-/* Thread-safe.  entry: id source dataset preset transforms window are read and copied;
- * dim, spacing, affine, crc are taken from the volume.  U16: voxels are clipped to
- * [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16: rounded, clipped. */
+/* Thread-safe.  entry: id source dataset preset transforms window label.source are read
+ * and copied; dim, spacing, affine and what label counts are taken from the case.  U16:
+ * voxels are clipped to [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16:
+ * rounded, clipped. */
+enum voco_err voco_store_add_case(struct voco_store_writer *w,
+                                  const struct voco_store_entry *entry,
+                                  const struct voco_case *c, int64_t *ret_clipped);
+/* The same for an image of one channel without labels. */
 enum voco_err voco_store_add(struct voco_store_writer *w,
                              const struct voco_store_entry *entry,
                              const struct voco_volume *v, int64_t *ret_clipped);
@@ -84,6 +109,11 @@ enum voco_store_type voco_store_element(const struct voco_store *s);
  * the same options give the same hash, however the work was cut into shards. */
 uint32_t voco_store_hash(const struct voco_store *s);
 
+/* Names of the classes 0, 1, ... if convert was told; else NULL and 0. */
+const char *const *voco_store_classes(const struct voco_store *s, int *ret_n);
+/* One more than the largest class of any label map; 0 in a store without labels. */
+int voco_store_n_classes(const struct voco_store *s);
+
 /* Window for VOCO_STORE_I16 stores instead of the entries' own. */
 void voco_store_set_window(struct voco_store *s, double low, double high);
 
@@ -99,7 +129,27 @@ struct voco_store_scratch {
 enum voco_err voco_store_read(const struct voco_store *s, int i, const int64_t start[3],
                               const int64_t size[3], float *out,
                               struct voco_store_scratch *scratch);
+enum voco_err voco_store_read_channel(const struct voco_store *s, int i, int channel,
+                                      const int64_t start[3], const int64_t size[3],
+                                      float *out, struct voco_store_scratch *scratch);
+/* Classes of a volume that has a label map. */
+enum voco_err voco_store_read_label(const struct voco_store *s, int i,
+                                    const int64_t start[3], const int64_t size[3],
+                                    uint16_t *out, struct voco_store_scratch *scratch);
 void voco_store_scratch_free(struct voco_store_scratch *scratch);
+
+/*
+ * For sampling: a voxel of a label map by its rank among those that are labelled (class
+ * above 0), or among the background with an image: class 0 and a value above 0 in any
+ * channel (VOCO_STORE_I16: above the lower end of the entry's window).  Ranks count chunk
+ * by chunk; voco_store_voxels says how many there are.  Reads one chunk, since the index
+ * of a shard counts both for each.
+ */
+enum voco_voxel_kind { VOCO_VOXEL_LABELLED, VOCO_VOXEL_BACKGROUND };
+int64_t voco_store_voxels(const struct voco_store *s, int i, enum voco_voxel_kind kind);
+enum voco_err voco_store_find(const struct voco_store *s, int i,
+                              enum voco_voxel_kind kind, int64_t rank, int64_t ret_at[3],
+                              struct voco_store_scratch *scratch);
 
 struct voco_store_check {
     int threads;                        /* each takes a shard at a time */

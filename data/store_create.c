@@ -148,22 +148,42 @@ drop_lines(struct voco_store_writer *w, const struct voco_inventory *v)
     return VOCO_OK;
 }
 
+/* Classes mean the same in all of a store. */
+static enum voco_err
+check_classes(const struct voco_store_writer *w)
+{
+    const struct voco_header *has = &w->manifest.header;
+
+    if (w->o.n_classes && w->o.n_classes != has->n_classes)
+        return voco_fail(VOCO_EUSAGE, "%s: this store has %d named classes, asked was for "
+                         "%d: name a new folder", w->folder, has->n_classes,
+                         w->o.n_classes);
+    for (int i = 0; i < w->o.n_classes; i++)
+        if (strcmp(w->o.class_name[i], has->class_name[i]) != 0)
+            return voco_fail(VOCO_EUSAGE, "%s: class %d of this store is %s, asked was "
+                             "for %s: name a new folder", w->folder, i,
+                             has->class_name[i], w->o.class_name[i]);
+    return VOCO_OK;
+}
+
 static enum voco_err
 reopen(struct voco_store_writer *w)
 {
     struct voco_inventory v = {.lost = -1};
+    const struct voco_header *has = &w->manifest.header;
     enum voco_err err = voco_manifest_read(w->folder, &w->manifest);
 
     if (err)
         return err;
-    if (w->manifest.type != w->o.type
-        || (w->o.chunk && w->manifest.chunk != w->o.chunk))
+    if (has->type != w->o.type || (w->o.chunk && has->chunk != w->o.chunk))
         return voco_fail(VOCO_EUSAGE, "%s: this store has type %s in chunks of %d, asked "
                          "was for %s in chunks of %d: name a new folder", w->folder,
-                         voco_store_type_name(w->manifest.type), w->manifest.chunk,
+                         voco_store_type_name(has->type), has->chunk,
                          voco_store_type_name(w->o.type),
-                         w->o.chunk ? w->o.chunk : w->manifest.chunk);
-    w->o.chunk = w->manifest.chunk;
+                         w->o.chunk ? w->o.chunk : has->chunk);
+    if ((err = check_classes(w)))
+        return err;
+    w->o.chunk = has->chunk;
     err = voco_inventory_take(w->folder, &w->manifest, &v);
     if (!err)
         err = remove_orphan(w, &v);
@@ -190,7 +210,7 @@ start(struct voco_store_writer *w)
     } else if (!err && !(err = check_empty(w->folder))) {
         if (!w->o.chunk)
             w->o.chunk = VOCO_CHUNK_DEFAULT;
-        err = voco_manifest_new(w->folder, w->o.type, w->o.chunk, &w->manifest);
+        err = voco_manifest_new(w->folder, &w->o, &w->manifest);
         if (!err)
             err = voco_manifest_write(&w->manifest);
     }

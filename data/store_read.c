@@ -9,176 +9,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "data/chunk.h"
 #include "data/shard.h"
 
 /* Neighbouring chunks are fetched by one pread of at most this many bytes. */
 enum { RUN_BYTES = 4 << 20 };
-
-/* ---- opening ---- */
-
-static int
-by_id(const void *a, const void *b)
-{
-    const struct voco_line *const *x = a, *const *y = b;
-
-    return strcmp((*x)->entry.id, (*y)->entry.id);
-}
-
-static uint32_t
-crc_text(uint32_t crc, const char *text)
-{
-    return voco_crc32c(crc, text, strlen(text) + 1);
-}
-
-static uint32_t
-hash(const struct voco_store *s)
-{
-    uint32_t crc = crc_text(0, voco_store_type_name(s->manifest.type));
-
-    for (int i = 0; i < s->n; i++) {
-        const struct voco_store_entry *e = &s->stored[i]->entry;
-
-        crc = crc_text(crc, e->id);
-        crc = crc_text(crc, e->dataset);
-        crc = crc_text(crc, e->transforms);
-        crc = voco_crc32c(crc, e->dim, sizeof e->dim);
-        crc = voco_crc32c(crc, e->affine, sizeof e->affine);
-        crc = voco_crc32c(crc, e->window, sizeof e->window);
-        crc = voco_crc32c(crc, &e->crc, sizeof e->crc);
-    }
-    return crc;
-}
-
-/* Lines into stored[] and rejected[], each sorted by id. */
-static enum voco_err
-sort_lines(struct voco_store *s)
-{
-    const struct voco_manifest *m = &s->manifest;
-    const size_t room = (size_t)m->n + 1;
-
-    s->stored = calloc(room, sizeof *s->stored);
-    s->rejected = calloc(room, sizeof *s->rejected);
-    s->shard = calloc(room, sizeof *s->shard);
-    if (!s->stored || !s->rejected || !s->shard)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory", s->folder);
-    for (int i = 0; i < m->n; i++) {
-        if (m->line[i]->entry.reason)
-            s->rejected[s->n_rejected++] = m->line[i];
-        else if (s->inventory.shard_of[i] >= 0)
-            s->stored[s->n++] = m->line[i];
-    }
-    qsort(s->stored, (size_t)s->n, sizeof *s->stored, by_id);
-    qsort(s->rejected, (size_t)s->n_rejected, sizeof *s->rejected, by_id);
-    for (int i = 0; i < s->n; i++)
-        s->shard[i] = voco_inventory_shard(&s->inventory, s->stored[i]->shard);
-    return VOCO_OK;
-}
-
-static enum voco_err
-open_store(struct voco_store *s)
-{
-    enum voco_err err = voco_manifest_read(s->folder, &s->manifest);
-
-    if (!err)
-        err = voco_inventory_take(s->folder, &s->manifest, &s->inventory);
-    if (err)
-        return err;
-    if (s->inventory.lost >= 0)
-        return voco_fail(VOCO_EFORMAT, "%s: shard-%05d.h5 is missing; put it back, or "
-                         "convert again to make its volumes anew", s->folder,
-                         s->inventory.lost);
-    if (s->inventory.cut >= 0)
-        voco_warn("%s: the last convert was interrupted: the volumes of shard-%05d.h5 "
-                  "are left out; convert again to have them", s->folder,
-                  s->inventory.cut);
-    if ((err = sort_lines(s)))
-        return err;
-    s->hash = hash(s);
-    return VOCO_OK;
-}
-
-enum voco_err
-voco_store_open(const char *path, struct voco_store **ret)
-{
-    struct voco_store *s = calloc(1, sizeof *s);
-    enum voco_err err;
-
-    *ret = NULL;
-    if (!s)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory", path);
-    s->folder = voco_format("%s", path);
-    if ((err = open_store(s))) {
-        voco_store_close(s);
-        return err;
-    }
-    *ret = s;
-    return VOCO_OK;
-}
-
-void
-voco_store_close(struct voco_store *s)
-{
-    if (!s)
-        return;
-    voco_inventory_free(&s->inventory);
-    voco_manifest_free(&s->manifest);
-    free(s->stored);
-    free(s->rejected);
-    free(s->shard);
-    free(s->folder);
-    free(s);
-}
-
-int
-voco_store_count(const struct voco_store *s)
-{
-    return s->n;
-}
-
-int
-voco_store_rejects(const struct voco_store *s)
-{
-    return s->n_rejected;
-}
-
-const struct voco_store_entry *
-voco_store_entry(const struct voco_store *s, int i)
-{
-    VOCO_ASSERT(i >= 0 && i < s->n);
-    return &s->stored[i]->entry;
-}
-
-const struct voco_store_entry *
-voco_store_reject_entry(const struct voco_store *s, int i)
-{
-    VOCO_ASSERT(i >= 0 && i < s->n_rejected);
-    return &s->rejected[i]->entry;
-}
-
-enum voco_store_type
-voco_store_element(const struct voco_store *s)
-{
-    return s->manifest.type;
-}
-
-uint32_t
-voco_store_hash(const struct voco_store *s)
-{
-    return s->hash;
-}
-
-void
-voco_store_set_window(struct voco_store *s, double low, double high)
-{
-    VOCO_ASSERT(low < high);
-    s->window_given = true;
-    s->window[0] = low;
-    s->window[1] = high;
-}
-
-/* ---- reading a box ---- */
 
 void *
 voco_scratch_room(void **p, size_t *room, size_t n)
@@ -204,11 +39,13 @@ voco_store_scratch_free(struct voco_store_scratch *scratch)
 /* One volume being read. */
 struct reading {
     const struct voco_shard *shard;
+    int slot;
     struct voco_chunk_grid grid;
     const struct voco_chunk_entry *table;
     struct voco_chunk_decode how;
-    const struct voco_chunk_box *box;
-    float *out;
+    struct voco_chunk_box box;
+    float *out;                         /* of an image */
+    uint16_t *classes;                  /* of a label map */
     int fd;
 };
 
@@ -231,9 +68,9 @@ open_shard(const struct voco_shard *s, int *ret_fd)
 }
 
 static enum voco_err
-load_table(struct reading *r, int slot, struct voco_store_scratch *scratch)
+load_table(struct reading *r, struct voco_store_scratch *scratch)
 {
-    const size_t n = (size_t)r->shard->volume[slot].n_chunks;
+    const size_t n = (size_t)r->shard->volume[r->slot].n_chunks;
     const size_t entries = n * sizeof(struct voco_chunk_entry);
 
     if (!voco_scratch_room(&scratch->table, &scratch->table_n,
@@ -241,7 +78,7 @@ load_table(struct reading *r, int slot, struct voco_store_scratch *scratch)
         return voco_fail(VOCO_EMEMORY, "%s: no memory", r->shard->path);
     struct voco_chunk_entry *table = scratch->table;
     r->table = table;
-    return voco_shard_table(r->shard, r->fd, slot, (uint8_t *)(table + n), table);
+    return voco_shard_table(r->shard, r->fd, r->slot, (uint8_t *)(table + n), table);
 }
 
 /* Chunk i, whose bytes are in memory, into the box. */
@@ -264,8 +101,12 @@ place(const struct reading *r, int64_t i, const uint8_t *bytes,
         err = voco_fail(VOCO_EFORMAT, "%s: chunk %lld (byte %llu) does not inflate to "
                         "its %zu bytes", r->shard->path, (long long)i,
                         (unsigned long long)c->address, raw);
-    if (!err)
-        voco_chunk_place(&r->grid, i, scratch->raw, &r->how, r->box, r->out);
+    if (!err && r->classes)
+        voco_chunk_place_labels(&r->grid, i, scratch->raw,
+                                voco_store_element_bytes(r->how.type), &r->box,
+                                r->classes);
+    else if (!err)
+        voco_chunk_place(&r->grid, i, scratch->raw, &r->how, &r->box, r->out);
     return err;
 }
 
@@ -305,8 +146,8 @@ read_chunks(const struct reading *r, struct voco_store_scratch *scratch)
     enum voco_err err = VOCO_OK;
 
     for (int a = 0; a < 3; a++) {
-        first[a] = r->box->start[a] / g->edge[a];
-        last[a] = (r->box->start[a] + r->box->size[a] - 1) / g->edge[a];
+        first[a] = r->box.start[a] / g->edge[a];
+        last[a] = (r->box.start[a] + r->box.size[a] - 1) / g->edge[a];
     }
     for (int64_t x = first[0]; x <= last[0]; x++)
         for (int64_t y = first[1]; y <= last[1]; y++)
@@ -327,28 +168,16 @@ read_chunks(const struct reading *r, struct voco_store_scratch *scratch)
     return err || n == 0 ? err : read_run(r, run, n, scratch);
 }
 
-static struct voco_chunk_decode
-decode_of(const struct voco_store *s, const struct voco_store_entry *e)
-{
-    const double *window = s->window_given ? s->window : e->window;
-
-    return (struct voco_chunk_decode){
-        .type = s->manifest.type,
-        .low = (float)window[0],
-        .width = (float)(window[1] - window[0])
-    };
-}
-
+/* The box of r, from the table on. */
 static enum voco_err
-read_box(const struct voco_store *s, int i, struct reading *r,
-         struct voco_store_scratch *scratch)
+read_box(struct reading *r, struct voco_store_scratch *scratch)
 {
     const size_t raw = (size_t)voco_chunk_voxels(&r->grid)
         * voco_store_element_bytes(r->how.type);
     enum voco_err err = open_shard(r->shard, &r->fd);
 
     if (!err)
-        err = load_table(r, s->stored[i]->slot, scratch);
+        err = load_table(r, scratch);
     if (!err && !voco_scratch_room(&scratch->raw, &scratch->raw_n, raw))
         err = voco_fail(VOCO_EMEMORY, "%s: no memory", r->shard->path);
     if (!err)
@@ -358,24 +187,179 @@ read_box(const struct voco_store *s, int i, struct reading *r,
     return err;
 }
 
-enum voco_err
-voco_store_read(const struct voco_store *s, int i, const int64_t start[3],
-                const int64_t size[3], float *out, struct voco_store_scratch *scratch)
+/* Reading part (a channel or VOCO_PART_LABEL) of volume i. */
+static struct reading
+reading_of(const struct voco_store *s, int i, int part, const double window[2])
 {
     const struct voco_store_entry *e = voco_store_entry(s, i);
-    struct voco_chunk_box box;
+    const bool label = part == VOCO_PART_LABEL;
 
+    VOCO_ASSERT(label ? e->label.source != NULL : part >= 0 && part < e->channels);
+    return (struct reading){
+        .shard = s->shard[i], .slot = s->stored[i]->slot + (label ? e->channels : part),
+        .grid = voco_chunk_grid(e->dim, s->manifest.header.chunk), .fd = -1,
+        .how = {.type = label ? e->label.type : s->manifest.header.type,
+                .low = (float)window[0], .width = (float)(window[1] - window[0])}
+    };
+}
+
+static enum voco_err
+take_box(const struct voco_store_entry *e, const int64_t start[3], const int64_t size[3],
+         struct voco_chunk_box *box)
+{
     for (int a = 0; a < 3; a++) {
-        box.start[a] = start[a];
-        box.size[a] = size[a];
+        box->start[a] = start[a];
+        box->size[a] = size[a];
         if (start[a] < 0 || size[a] < 1 || size[a] > e->dim[a]
             || start[a] > e->dim[a] - size[a])
             return voco_fail(VOCO_EUSAGE, "volume %s: %lld voxels from %lld of axis %d "
                              "asked for, it has %lld", e->id, (long long)size[a],
                              (long long)start[a], a, (long long)e->dim[a]);
     }
-    struct reading r = {.shard = s->shard[i], .how = decode_of(s, e), .box = &box,
-                        .grid = voco_chunk_grid(e->dim, s->manifest.chunk), .out = out};
-    const enum voco_err err = read_box(s, i, &r, scratch);
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_store_read_channel(const struct voco_store *s, int i, int channel,
+                        const int64_t start[3], const int64_t size[3], float *out,
+                        struct voco_store_scratch *scratch)
+{
+    const struct voco_store_entry *e = voco_store_entry(s, i);
+    struct reading r = reading_of(s, i, channel, s->window_given ? s->window : e->window);
+    enum voco_err err = take_box(e, start, size, &r.box);
+
+    if (err)
+        return err;
+    r.out = out;
+    err = read_box(&r, scratch);
     return err ? voco_fail_in(err, "volume %s", e->id) : VOCO_OK;
+}
+
+enum voco_err
+voco_store_read(const struct voco_store *s, int i, const int64_t start[3],
+                const int64_t size[3], float *out, struct voco_store_scratch *scratch)
+{
+    return voco_store_read_channel(s, i, 0, start, size, out, scratch);
+}
+
+enum voco_err
+voco_store_read_label(const struct voco_store *s, int i, const int64_t start[3],
+                      const int64_t size[3], uint16_t *out,
+                      struct voco_store_scratch *scratch)
+{
+    const struct voco_store_entry *e = voco_store_entry(s, i);
+    struct reading r = reading_of(s, i, VOCO_PART_LABEL, e->window);
+    enum voco_err err = take_box(e, start, size, &r.box);
+
+    if (err)
+        return err;
+    r.classes = out;
+    err = read_box(&r, scratch);
+    return err ? voco_fail_in(err, "label map of volume %s", e->id) : VOCO_OK;
+}
+
+/* ---- voxels by rank ---- */
+
+int64_t
+voco_store_voxels(const struct voco_store *s, int i, enum voco_voxel_kind kind)
+{
+    const struct voco_store_label *l = &voco_store_entry(s, i)->label;
+    int64_t n = 0;
+
+    if (kind == VOCO_VOXEL_BACKGROUND)
+        return l->background;
+    for (int k = 0; k < l->n_counts; k++)
+        n += l->count[k].class_id > 0 ? l->count[k].voxels : 0;
+    return n;
+}
+
+/* The chunk in which the voxel of this rank is; *rank becomes its rank there. */
+static enum voco_err
+find_chunk(const struct voco_store *s, int i, enum voco_voxel_kind kind, int64_t *rank,
+           int64_t *ret_chunk, struct voco_store_scratch *scratch)
+{
+    struct reading r = reading_of(s, i, VOCO_PART_LABEL, s->window);
+    const int64_t n = voco_chunk_count(&r.grid);
+    enum voco_err err = open_shard(r.shard, &r.fd);
+
+    if (!err)
+        err = load_table(&r, scratch);
+    if (r.fd >= 0)
+        close(r.fd);
+    if (err)
+        return err;
+    *ret_chunk = 0;
+    while (*ret_chunk < n && *rank >= (int64_t)r.table[*ret_chunk].voxels[kind])
+        *rank -= r.table[(*ret_chunk)++].voxels[kind];
+    return *ret_chunk < n ? VOCO_OK
+        : voco_fail(VOCO_EFORMAT, "%s: the manifest counts more voxels than the shard",
+                    r.shard->path);
+}
+
+/* wanted[k] of the n voxels of a box: are they of this kind? */
+static enum voco_err
+mark_kind(const struct voco_store *s, int i, enum voco_voxel_kind kind,
+          const struct voco_chunk_box *box, int64_t n, bool *wanted,
+          struct voco_store_scratch *scratch)
+{
+    const struct voco_store_entry *e = voco_store_entry(s, i);
+    struct reading r = reading_of(s, i, VOCO_PART_LABEL, e->window);
+    uint16_t *classes = malloc((size_t)n * sizeof *classes);
+    float *image = malloc((size_t)n * sizeof *image);
+    enum voco_err err = classes && image ? VOCO_OK
+        : voco_fail(VOCO_EMEMORY, "no memory for a chunk");
+
+    r.box = *box;
+    r.classes = classes;
+    if (!err)
+        err = read_box(&r, scratch);
+    for (int64_t k = 0; !err && k < n; k++)
+        wanted[k] = kind == VOCO_VOXEL_LABELLED && classes[k] > 0;
+    for (int c = 0; !err && kind == VOCO_VOXEL_BACKGROUND && c < e->channels; c++) {
+        r = reading_of(s, i, c, e->window);
+        r.box = *box;
+        r.out = image;
+        err = read_box(&r, scratch);
+        for (int64_t k = 0; !err && k < n; k++)
+            wanted[k] |= classes[k] == 0 && image[k] > 0;
+    }
+    free(classes);
+    free(image);
+    return err;
+}
+
+enum voco_err
+voco_store_find(const struct voco_store *s, int i, enum voco_voxel_kind kind,
+                int64_t rank, int64_t ret_at[3], struct voco_store_scratch *scratch)
+{
+    const struct voco_store_entry *e = voco_store_entry(s, i);
+    const struct voco_chunk_grid g = voco_chunk_grid(e->dim, s->manifest.header.chunk);
+    struct voco_chunk_box box;
+    int64_t chunk, at[3], n = 1, k = -1;
+    enum voco_err err = find_chunk(s, i, kind, &rank, &chunk, scratch);
+
+    if (err)
+        return voco_fail_in(err, "label map of volume %s", e->id);
+    voco_chunk_at(&g, chunk, at);
+    for (int a = 0; a < 3; a++) {
+        box.start[a] = at[a] * g.edge[a];
+        box.size[a] = g.dim[a] - box.start[a] < g.edge[a] ? g.dim[a] - box.start[a]
+                                                          : g.edge[a];
+        n *= box.size[a];
+    }
+    bool *wanted = calloc((size_t)n, sizeof *wanted);
+    err = wanted ? mark_kind(s, i, kind, &box, n, wanted, scratch)
+                 : voco_fail(VOCO_EMEMORY, "no memory for a chunk");
+    while (!err && rank >= 0 && ++k < n)
+        rank -= wanted[k];
+    if (!err && k == n)
+        err = voco_fail(VOCO_EFORMAT, "%s: chunk %lld has fewer voxels of a kind than its "
+                        "index says", s->shard[i]->path, (long long)chunk);
+    free(wanted);
+    if (err)
+        return voco_fail_in(err, "label map of volume %s", e->id);
+    ret_at[2] = box.start[2] + k % box.size[2];
+    ret_at[1] = box.start[1] + k / box.size[2] % box.size[1];
+    ret_at[0] = box.start[0] + k / box.size[2] / box.size[1];
+    return VOCO_OK;
 }

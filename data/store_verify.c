@@ -69,7 +69,8 @@ note_volume_fault(struct verifying *v, const struct voco_shard *s, int slot,
     const struct voco_store *store = v->all->s;
 
     for (int i = 0; i < store->n; i++)
-        if (store->stored[i]->shard == s->number && store->stored[i]->slot == slot)
+        if (store->stored[i]->shard == s->number && slot >= store->stored[i]->slot
+            && slot < store->stored[i]->slot + voco_entry_slots(&store->stored[i]->entry))
             voco_fail_in(err, "volume %s", store->stored[i]->entry.id);
     note_fault(v, err);
 }
@@ -104,7 +105,7 @@ verify_chunks(struct verifying *v, const struct voco_shard *s, int fd, int slot,
     const struct voco_shard_volume *vol = &s->volume[slot];
     const struct voco_chunk_grid g = voco_chunk_grid(vol->dim, s->chunk);
     const struct voco_chunk_box all = {{0, 0, 0}, {g.dim[0], g.dim[1], g.dim[2]}};
-    const size_t element_bytes = voco_store_element_bytes(s->type);
+    const size_t element_bytes = voco_store_element_bytes(vol->type);
     const size_t raw = (size_t)voco_chunk_voxels(&g) * element_bytes;
     bool whole = true;
 
@@ -130,7 +131,7 @@ verify_volume(struct verifying *v, const struct voco_shard *s, int fd, int slot,
               struct voco_chunk_entry *table)
 {
     const struct voco_chunk_grid g = voco_chunk_grid(s->volume[slot].dim, s->chunk);
-    const size_t element_bytes = voco_store_element_bytes(s->type);
+    const size_t element_bytes = voco_store_element_bytes(s->volume[slot].type);
     const size_t raw = (size_t)voco_chunk_voxels(&g) * element_bytes;
     struct room room = {
         .bytes = malloc(voco_deflate_bound(raw)),
@@ -234,12 +235,14 @@ verify_shards(void *user)
 enum voco_err
 voco_store_verify(const struct voco_store *s, const struct voco_store_check *check)
 {
-    struct verification all = {.s = s, .check = check, .total = s->n};
+    struct verification all = {.s = s, .check = check};
     const int shards = s->inventory.n_shards;
     const int threads = check->threads < shards ? check->threads : shards;
     pthread_t *thread = calloc((size_t)threads + 1, sizeof *thread);
     int started = 0;
 
+    for (int i = 0; i < s->n; i++)
+        all.total += voco_entry_slots(&s->stored[i]->entry);
     pthread_mutex_init(&all.mutex, NULL);
     while (thread && started < threads - 1
            && pthread_create(&thread[started], NULL, verify_shards, &all) == 0)

@@ -11,104 +11,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/chunk.h"
+#include "data/encode.h"
 
 enum { ATTRIBUTE_MAX = 60000 };
-
-/* A volume ready for the file. */
-struct encoded {
-    struct voco_chunk_grid grid;
-    int64_t n;
-    uint8_t *bytes;                     /* all chunks, one behind the other */
-    size_t used, room;
-    size_t *chunk_bytes;
-    const void **chunk;
-    struct voco_chunk_entry *table;
-};
-
-/* ---- encoding, in the calling thread ---- */
-
-static void
-encoded_free(struct encoded *e)
-{
-    free(e->bytes);
-    free(e->chunk_bytes);
-    free(e->chunk);
-    free(e->table);
-}
-
-static enum voco_err
-encode_chunks(struct encoded *e, struct voco_deflater *d, size_t element_bytes,
-              const uint8_t *elements)
-{
-    const size_t raw = (size_t)voco_chunk_voxels(&e->grid) * element_bytes;
-    const size_t bound = voco_deflate_bound(raw);
-    uint8_t *planes = malloc(raw);
-    enum voco_err err = planes ? VOCO_OK : VOCO_EMEMORY;
-
-    for (int64_t i = 0; !err && i < e->n; i++) {
-        if (e->room - e->used < bound) {
-            const size_t room = e->room + e->room / 2 + 4 * bound;
-            uint8_t *more = realloc(e->bytes, room);
-
-            if (!more) {
-                err = VOCO_EMEMORY;
-                break;
-            }
-            e->bytes = more;
-            e->room = room;
-        }
-        e->chunk_bytes[i] = voco_chunk_encode(d, &e->grid, element_bytes, elements, i,
-                                              planes, e->bytes + e->used);
-        if (e->chunk_bytes[i] == 0)
-            err = VOCO_EMEMORY;
-        e->used += e->chunk_bytes[i];
-    }
-    free(planes);
-    if (err)
-        return voco_fail(err, "no memory to compress %lld x %lld x %lld voxels",
-                         (long long)e->grid.dim[0], (long long)e->grid.dim[1],
-                         (long long)e->grid.dim[2]);
-    size_t at = 0;
-    for (int64_t i = 0; i < e->n; i++) {        /* bytes does not move any more */
-        e->chunk[i] = e->bytes + at;
-        e->table[i].bytes = (uint32_t)e->chunk_bytes[i];
-        e->table[i].crc = voco_crc32c(0, e->bytes + at, e->chunk_bytes[i]);
-        at += e->chunk_bytes[i];
-    }
-    return VOCO_OK;
-}
-
-static enum voco_err
-encode(const struct voco_store_options *o, const struct voco_volume *v, struct encoded *e,
-       uint32_t *ret_crc, int64_t *ret_clipped)
-{
-    const int64_t n = v->dim[0] * v->dim[1] * v->dim[2];
-    const size_t element_bytes = voco_store_element_bytes(o->type);
-    uint8_t *elements = malloc((size_t)n * element_bytes);
-    struct voco_deflater *d = NULL;
-    enum voco_err err = voco_deflater_new(o->level, &d);
-
-    *e = (struct encoded){.grid = voco_chunk_grid(v->dim, o->chunk)};
-    e->n = voco_chunk_count(&e->grid);
-    e->chunk_bytes = calloc((size_t)e->n, sizeof *e->chunk_bytes);
-    e->chunk = calloc((size_t)e->n, sizeof *e->chunk);
-    e->table = calloc((size_t)e->n, sizeof *e->table);
-    if (!err && (!elements || !e->chunk_bytes || !e->chunk || !e->table))
-        err = voco_fail(VOCO_EMEMORY, "no memory to encode %lld voxels", (long long)n);
-    if (!err) {
-        const int64_t clipped = voco_store_elements(o->type, v->voxel, n, elements);
-
-        if (ret_clipped)
-            *ret_clipped = clipped;
-        *ret_crc = voco_crc32c(0, elements, (size_t)n * element_bytes);
-        err = encode_chunks(e, d, element_bytes, elements);
-    }
-    voco_deflater_free(d);
-    free(elements);
-    if (err)
-        encoded_free(e);
-    return err;
-}
 
 /* ---- the open shard; the mutex is held ---- */
 
@@ -124,7 +29,7 @@ shard_forget(struct voco_store_writer *w)
     w->table = NULL;
     w->line = NULL;
     w->part = NULL;
-    w->room = 0;
+    w->room = w->n_lines = 0;
 }
 
 static void
@@ -229,7 +134,7 @@ shard_publish(struct voco_store_writer *w)
         named = voco_file_exists(final);        /* the folder's fsync may have failed */
     }
     if (!err)
-        err = append_lines(w, w->line, w->shard.n_volumes);
+        err = append_lines(w, w->line, w->n_lines);
     if (err && named)
         unlink(final);
     if (!err) {
@@ -290,19 +195,21 @@ write_attributes(struct voco_h5 *h, const char *name, const struct voco_store_en
 }
 
 static enum voco_err
-write_dataset(struct voco_store_writer *w, const struct voco_store_entry *entry,
-              const struct encoded *e)
+write_dataset(struct voco_store_writer *w, const struct voco_store_entry *entry, int part,
+              const struct voco_encoded *e)
 {
     static const enum voco_h5_type type[] = {
         [VOCO_STORE_U16] = VOCO_H5_U16,
         [VOCO_STORE_F32] = VOCO_H5_F32,
-        [VOCO_STORE_I16] = VOCO_H5_I16
+        [VOCO_STORE_I16] = VOCO_H5_I16,
+        [VOCO_STORE_LABEL8] = VOCO_H5_U8,
+        [VOCO_STORE_LABEL16] = VOCO_H5_U16
     };
-    struct voco_h5_chunked x = {.type = type[w->o.type], .level = w->o.level,
+    struct voco_h5_chunked x = {.type = type[e->type], .level = w->o.level,
                                 .n_chunks = e->n, .chunk = e->chunk,
                                 .chunk_bytes = e->chunk_bytes};
     uint64_t *address = malloc((size_t)e->n * sizeof *address);
-    char *name = link_name(entry->id);
+    char *link = link_name(entry->id), *name = link ? voco_part_name(link, part) : NULL;
     enum voco_err err = VOCO_OK;
 
     memcpy(x.dim, e->grid.dim, sizeof x.dim);
@@ -316,16 +223,17 @@ write_dataset(struct voco_store_writer *w, const struct voco_store_entry *entry,
     for (int64_t i = 0; !err && i < e->n; i++)
         e->table[i].address = address[i];
     free(address);
+    free(link);
     free(name);
     return err;
 }
 
 static enum voco_err
-make_room(struct voco_store_writer *w)
+make_room(struct voco_store_writer *w, int n)
 {
-    if (w->shard.n_volumes < w->room)
+    if (w->shard.n_volumes + n <= w->room)
         return VOCO_OK;
-    const int room = w->room ? 2 * w->room : 16;
+    const int room = 2 * w->room + 16 + n;
     void *volume = realloc(w->shard.volume, (size_t)room * sizeof *w->shard.volume);
     void *table = volume ? realloc(w->table, (size_t)room * sizeof *w->table) : NULL;
     void *line = table ? realloc(w->line, (size_t)room * sizeof *w->line) : NULL;
@@ -341,18 +249,37 @@ make_room(struct voco_store_writer *w)
     return VOCO_OK;
 }
 
-/* Into the open shard; takes line, and e's table. */
-static enum voco_err
-put(struct voco_store_writer *w, struct voco_line *line, struct encoded *e)
+/* The next slot of the open shard; takes e's table. */
+static void
+put_slot(struct voco_store_writer *w, const char *id, int part, struct voco_encoded *e)
 {
+    struct voco_shard_volume *v = &w->shard.volume[w->shard.n_volumes];
+    char *name = voco_part_name(id, part);
+
+    *v = (struct voco_shard_volume){.type = e->type, .part = part,
+                                    .n_chunks = (uint64_t)e->n,
+                                    .crc = e->crc,
+                                    .id_crc = voco_crc32c(0, name, strlen(name))};
+    memcpy(v->dim, e->grid.dim, sizeof v->dim);
+    w->table[w->shard.n_volumes++] = e->table;
+    w->shard.has_parts |= part != 0;
+    e->table = NULL;
+    free(name);
+}
+
+/* Into the open shard; takes line, and the tables of its n volumes. */
+static enum voco_err
+put(struct voco_store_writer *w, struct voco_line *line, struct voco_encoded *e, int n)
+{
+    const int channels = line->entry.channels;
     enum voco_err err = VOCO_OK;
 
     if (!w->h5)
         err = shard_begin(w);
     if (!err)
-        err = make_room(w);
-    if (!err)
-        err = write_dataset(w, &line->entry, e);
+        err = make_room(w, n);
+    for (int i = 0; !err && i < n; i++)
+        err = write_dataset(w, &line->entry, i < channels ? i : VOCO_PART_LABEL, &e[i]);
     if (err) {
         voco_line_free(line);
         return err;
@@ -361,14 +288,9 @@ put(struct voco_store_writer *w, struct voco_line *line, struct encoded *e)
     line->slot = w->shard.n_volumes;
     if ((err = voco_manifest_add(&w->manifest, line)))
         return err;
-    const char *id = line->entry.id;
-    struct voco_shard_volume *v = &w->shard.volume[w->shard.n_volumes];
-    *v = (struct voco_shard_volume){.n_chunks = (uint64_t)e->n, .crc = line->entry.crc,
-                                    .id_crc = voco_crc32c(0, id, strlen(id))};
-    memcpy(v->dim, e->grid.dim, sizeof v->dim);
-    w->line[w->shard.n_volumes] = line;
-    w->table[w->shard.n_volumes++] = e->table;
-    e->table = NULL;
+    w->line[w->n_lines++] = line;
+    for (int i = 0; i < n; i++)
+        put_slot(w, line->entry.id, i < channels ? i : VOCO_PART_LABEL, &e[i]);
     if ((int64_t)voco_h5_bytes(w->h5) >= w->o.shard_bytes)
         err = shard_publish(w);
     return err;
@@ -402,58 +324,110 @@ lock_for(struct voco_store_writer *w, const char *id)
 }
 
 static enum voco_err
-check_entry(const struct voco_store_writer *w, const struct voco_store_entry *entry,
-            const struct voco_volume *v)
+check_volume(const char *id, const struct voco_volume *v, const struct voco_volume *first)
 {
-    bool finite = isfinite(entry->window[0]) && isfinite(entry->window[1]);
+    bool finite = true, same = true;
+
+    for (int i = 0; i < 16; i++)
+        finite = finite && isfinite(v->affine[i / 4][i % 4]);
+    if (!finite)
+        return voco_fail(VOCO_EFORMAT, "%s: the affine is not finite", id);
+    if (!v->voxel || v->dim[0] < 1 || v->dim[1] < 1 || v->dim[2] < 1
+        || v->dim[0] > INT32_MAX || v->dim[1] > INT32_MAX || v->dim[2] > INT32_MAX)
+        return voco_fail(VOCO_EFORMAT, "%s: %lld x %lld x %lld voxels cannot be stored",
+                         id, (long long)v->dim[0], (long long)v->dim[1],
+                         (long long)v->dim[2]);
+    same = memcmp(v->dim, first->dim, sizeof v->dim) == 0;
+    return same ? VOCO_OK : voco_fail(VOCO_EFORMAT, "%s: its volumes differ in size", id);
+}
+
+/* c is NULL for a reject. */
+static enum voco_err
+check_entry(const struct voco_store_writer *w, const struct voco_store_entry *entry,
+            const struct voco_case *c)
+{
+    enum voco_err err = VOCO_OK;
 
     if (!entry->id || !*entry->id)
         return voco_fail(VOCO_EUSAGE, "a volume needs an id to be stored");
-    for (int i = 0; v && i < 16; i++)
-        finite = finite && isfinite(v->affine[i / 4][i % 4]);
-    if (!finite)
-        return voco_fail(VOCO_EFORMAT, "%s: affine or window is not finite", entry->id);
-    if (v && w->o.type == VOCO_STORE_I16 && entry->window[0] >= entry->window[1])
+    if (!isfinite(entry->window[0]) || !isfinite(entry->window[1]))
+        return voco_fail(VOCO_EFORMAT, "%s: the window is not finite", entry->id);
+    if (!c)
+        return VOCO_OK;
+    if (w->o.type == VOCO_STORE_I16 && entry->window[0] >= entry->window[1])
         return voco_fail(VOCO_EFORMAT, "%s: window %g,%g: expected low < high", entry->id,
                          entry->window[0], entry->window[1]);
-    if (v && (!v->voxel || v->dim[0] < 1 || v->dim[1] < 1 || v->dim[2] < 1
-              || v->dim[0] > INT32_MAX || v->dim[1] > INT32_MAX || v->dim[2] > INT32_MAX))
-        return voco_fail(VOCO_EFORMAT, "%s: %lld x %lld x %lld voxels cannot be stored",
-                         entry->id, (long long)v->dim[0], (long long)v->dim[1],
-                         (long long)v->dim[2]);
-    return VOCO_OK;
+    if (c->n_channels < 1 || c->n_channels > VOCO_CHANNELS_MAX)
+        return voco_fail(VOCO_EFORMAT, "%s: %d channels, expected 1 to %d", entry->id,
+                         c->n_channels, VOCO_CHANNELS_MAX);
+    for (int i = 0; !err && i < c->n_channels; i++)
+        err = check_volume(entry->id, &c->channel[i], &c->channel[0]);
+    if (!err && c->label.voxel)
+        err = check_volume(entry->id, &c->label, &c->channel[0]);
+    if (!err && (c->label.voxel != NULL) != (entry->label.source != NULL))
+        err = voco_fail(VOCO_EUSAGE, "%s: a label map comes with its source", entry->id);
+    return err;
+}
+
+/* What the line says of the volumes. */
+static void
+describe(struct voco_line *line, const struct voco_case *c, struct voco_encoded_case *e)
+{
+    const struct voco_volume *v = &c->channel[0];
+
+    memcpy(line->entry.dim, v->dim, sizeof v->dim);
+    memcpy(line->entry.affine, v->affine, sizeof v->affine);
+    voco_volume_spacing(v, line->entry.spacing_mm);
+    line->entry.channels = c->n_channels;
+    line->entry.crc = e->crc;
+    if (c->label.voxel) {
+        struct voco_store_label *l = &line->entry.label;
+
+        l->type = e->part[c->n_channels].type;
+        l->crc = e->part[c->n_channels].crc;
+        l->background = e->background;
+        l->count = e->count;
+        l->n_counts = e->n_counts;
+        e->count = NULL;
+    }
+}
+
+enum voco_err
+voco_store_add_case(struct voco_store_writer *w, const struct voco_store_entry *entry,
+                    const struct voco_case *c, int64_t *ret_clipped)
+{
+    struct voco_line *line = NULL;
+    struct voco_encoded_case e = {.n = 0};
+    enum voco_err err = check_entry(w, entry, c);
+
+    if (err || (err = lock_for(w, entry->id)))      /* before the work, and after it */
+        return err;
+    pthread_mutex_unlock(&w->mutex);
+    if ((err = voco_encode(&w->o, c, entry->window, &e, ret_clipped)))
+        err = voco_fail_in(err, "%s", entry->id);
+    else if (!(err = voco_line_copy(entry, NULL, &line))) {
+        describe(line, c, &e);
+        err = lock_for(w, entry->id);
+        if (err) {
+            voco_line_free(line);
+        } else {
+            if ((err = put(w, line, e.part, e.n)))
+                err = stop(w, err);
+            pthread_mutex_unlock(&w->mutex);
+        }
+    }
+    voco_encoded_free(&e);
+    return err;
 }
 
 enum voco_err
 voco_store_add(struct voco_store_writer *w, const struct voco_store_entry *entry,
                const struct voco_volume *v, int64_t *ret_clipped)
 {
-    struct voco_line *line = NULL;
-    struct encoded e = {.n = 0};
-    uint32_t crc = 0;
-    enum voco_err err = check_entry(w, entry, v);
+    struct voco_volume channel = *v;
+    const struct voco_case c = {.channel = &channel, .n_channels = 1};
 
-    if (err || (err = lock_for(w, entry->id)))      /* before the work, and after it */
-        return err;
-    pthread_mutex_unlock(&w->mutex);
-    if ((err = encode(&w->o, v, &e, &crc, ret_clipped)))
-        return voco_fail_in(err, "%s", entry->id);
-    if (!(err = voco_line_copy(entry, NULL, &line))) {
-        memcpy(line->entry.dim, v->dim, sizeof v->dim);
-        memcpy(line->entry.affine, v->affine, sizeof v->affine);
-        voco_volume_spacing(v, line->entry.spacing_mm);
-        line->entry.crc = crc;
-        err = lock_for(w, entry->id);
-        if (err) {
-            voco_line_free(line);
-        } else {
-            if ((err = put(w, line, &e)))
-                err = stop(w, err);
-            pthread_mutex_unlock(&w->mutex);
-        }
-    }
-    encoded_free(&e);
-    return err;
+    return voco_store_add_case(w, entry, &c, ret_clipped);
 }
 
 enum voco_err

@@ -22,8 +22,9 @@ struct voco_store_writer {
     char *part;                         /* its temporary name */
     struct voco_shard shard;            /* what its index will say */
     struct voco_chunk_entry **table;    /* per volume */
-    struct voco_line **line;            /* of its volumes, owned by the manifest */
-    int room;
+    struct voco_line **line;            /* of its cases, owned by the manifest */
+    int n_lines;
+    int room;                           /* of volume, table and line */
 
     enum voco_err err;                  /* the first failure; nothing works after it */
     char *why;

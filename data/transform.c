@@ -12,7 +12,9 @@
 #include "data/geometry.h"
 #include "data/window.h"
 
-const char *const voco_scaling_name[] = { "none", "range", "percentile", "zscore", NULL };
+const char *const voco_scaling_name[] = {
+    "none", "range", "percentile", "zscore", "normalize", NULL
+};
 const char *const voco_foreground_name[] = { "none", "window", "nonzero", NULL };
 
 static bool
@@ -49,18 +51,25 @@ matrix(const double m[4][4])
 static json_t *
 options(const struct voco_transform *t)
 {
-    return json_pack("{s:b, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:b, s:o}",
-                     "orient", t->orient,
-                     "spacing", reals(t->spacing_mm, 3),
-                     "scaling", voco_scaling_name[t->scaling],
-                     "window", reals(t->window, 2),
-                     "foreground", voco_foreground_name[t->foreground],
-                     "pad-first", integers(t->pad_first),
-                     "resize", integers(t->resize),
-                     "pad", integers(t->pad),
-                     "keep-intensity", t->keep_intensity,
-                     "nan-to", t->replace_nonfinite ? json_real(t->nonfinite_value)
-                                                    : json_null());
+    json_t *o = json_pack("{s:b, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:b, s:o}",
+                          "orient", t->orient,
+                          "spacing", reals(t->spacing_mm, 3),
+                          "scaling", voco_scaling_name[t->scaling],
+                          "window", reals(t->window, 2),
+                          "foreground", voco_foreground_name[t->foreground],
+                          "pad-first", integers(t->pad_first),
+                          "resize", integers(t->resize),
+                          "pad", integers(t->pad),
+                          "keep-intensity", t->keep_intensity,
+                          "nan-to", t->replace_nonfinite ? json_real(t->nonfinite_value)
+                                                         : json_null());
+
+    /* Absent unless set, so that stores without them keep their hash. */
+    if (t->all_channels)
+        json_object_set_new(o, "channel", json_string("all"));
+    if (t->labels)
+        json_object_set_new(o, "labels", json_string(t->labels));
+    return o;
 }
 
 char *
@@ -105,6 +114,9 @@ voco_transform_same(const char *json, const struct voco_transform *t,
 
     if (!same)
         snprintf(what, what_n, "the store does not say with which options it was made");
+    json_object_foreach(then, key, value)
+        if (same && !json_object_get(now, key))
+            json_object_set_new(now, key, json_null());
     json_object_foreach(now, key, value) {
         json_t *old = json_object_get(then, key);
 
@@ -129,38 +141,85 @@ voco_transform_report_free(struct voco_transform_report *r)
 
 /* ---- the chain ---- */
 
-static enum voco_err
-do_orient(struct voco_volume *v, json_t *steps)
+/* One case on its way. */
+struct chain {
+    struct voco_case *c;
+    const struct voco_transform *t;
+    double (*window)[2];        /* [n_channels] */
+    struct voco_transform_report *r;
+    json_t *steps;
+};
+
+/* The volumes of a case: its channels, then its labels. */
+static int
+n_volumes(const struct voco_case *c)
 {
+    return c->n_channels + (c->label.voxel != NULL);
+}
+
+static struct voco_volume *
+volume(struct voco_case *c, int i)
+{
+    return i < c->n_channels ? &c->channel[i] : &c->label;
+}
+
+/* In front of a sentence about one of several channels. */
+static enum voco_err
+in_channel(const struct chain *s, int i, enum voco_err err)
+{
+    return err && s->c->n_channels > 1 ? voco_fail_in(err, "channel %d", i) : err;
+}
+
+static enum voco_err
+do_orient(struct chain *s)
+{
+    struct voco_volume *first = s->c->channel;
     struct voco_orientation o;
-    enum voco_err err;
+    enum voco_err err = VOCO_OK;
     char from[4];
 
-    voco_orient_plan(v->affine, &o);
-    voco_orient_name(v->affine, from);
-    err = voco_orient(v, &o);
+    voco_orient_plan(first->affine, &o);
+    voco_orient_name(first->affine, from);
+    for (int i = 0; !err && i < n_volumes(s->c); i++)
+        err = voco_orient(volume(s->c, i), &o);
     if (!err)
-        json_array_append_new(steps,
+        json_array_append_new(s->steps,
             json_pack("{s:s, s:s, s:[i,i,i], s:[b,b,b], s:o}", "step", "orient",
                       "from", from, "axes", o.from[0], o.from[1], o.from[2],
                       "flip", o.flip[0], o.flip[1], o.flip[2],
-                      "dim", integers(v->dim)));
+                      "dim", integers(first->dim)));
     return err;
 }
 
 static enum voco_err
-do_spacing(struct voco_volume *v, const double mm[3], json_t *steps)
+plan_spacing(const struct voco_volume *v, const struct voco_transform *t,
+             struct voco_regrid *ret)
 {
-    struct voco_regrid g;
-    enum voco_err err = voco_spacing_plan(v->dim, v->affine, mm, &g);
+    const double *mm = t->spacing_mm;
 
-    if (!err)
-        err = voco_regrid(v, &g, VOCO_LINEAR);
+    if (mm[0] > 0 || mm[1] > 0 || mm[2] > 0)
+        return voco_spacing_plan(v->dim, v->affine, mm, ret);
+    *ret = (struct voco_regrid){ .unchanged = true };
+    memcpy(ret->dim, v->dim, sizeof ret->dim);
+    memcpy(ret->affine, v->affine, sizeof ret->affine);
+    return VOCO_OK;
+}
+
+static enum voco_err
+do_spacing(struct chain *s)
+{
+    struct voco_volume *first = s->c->channel;
+    struct voco_regrid g;
+    enum voco_err err = plan_spacing(first, s->t, &g);
+
+    for (int i = 0; !err && i < n_volumes(s->c); i++)
+        err = voco_regrid(volume(s->c, i), &g,
+                          i < s->c->n_channels ? VOCO_LINEAR : VOCO_NEAREST);
     if (!err && !g.unchanged)
-        json_array_append_new(steps,
+        json_array_append_new(s->steps,
             json_pack("{s:s, s:s, s:o, s:o, s:o}", "step", "spacing",
-                      "interpolation", "linear", "dim", integers(v->dim),
-                      "affine", matrix(v->affine), "to_source", matrix(g.to_source)));
+                      "interpolation", "linear", "dim", integers(first->dim),
+                      "affine", matrix(first->affine), "to_source", matrix(g.to_source)));
     return err;
 }
 
@@ -187,6 +246,11 @@ find_window(const struct voco_volume *v, const struct voco_transform *t, double 
         window[0] = mean + t->window[0] * sd;
         window[1] = mean + t->window[1] * sd;
         break;
+    case VOCO_SCALING_NORMALIZE:
+        voco_window_moments(v, &mean, &sd);
+        window[0] = mean;
+        window[1] = mean + sd;
+        break;
     }
     if (!((float)(window[1] - window[0]) > 0))
         return voco_fail(VOCO_EFORMAT, "the %s window %g..%g is empty",
@@ -203,7 +267,7 @@ check_contrast(const struct voco_volume *v, const struct voco_transform *t,
     voco_window_extrema(v, &low, &high);
     if (low == high)
         return voco_fail(VOCO_EFORMAT, "constant volume: every voxel is %g", (double)low);
-    if (t->scaling == VOCO_SCALING_NONE)
+    if (t->scaling == VOCO_SCALING_NONE || t->scaling == VOCO_SCALING_NORMALIZE)
         return VOCO_OK;
     if (!(high > (float)window[0]))
         return voco_fail(VOCO_EFORMAT, "empty: no voxel is above %g, the window's lower "
@@ -216,99 +280,199 @@ check_contrast(const struct voco_volume *v, const struct voco_transform *t,
     return VOCO_OK;
 }
 
+/* Window and contrast of every channel.  To normalise leaves zeros at 0, so that the
+ * foreground cannot be found before it: here, at once. */
 static enum voco_err
-do_foreground(struct voco_volume *v, const struct voco_transform *t,
-              const double window[2], json_t *steps)
+do_windows(struct chain *s)
 {
-    struct voco_box box;
+    enum voco_err err = VOCO_OK;
+
+    for (int i = 0; !err && i < s->c->n_channels; i++) {
+        struct voco_volume *v = &s->c->channel[i];
+
+        err = find_window(v, s->t, s->window[i]);
+        if (!err)
+            err = check_contrast(v, s->t, s->window[i]);
+        if (!err && s->t->scaling == VOCO_SCALING_NORMALIZE)
+            voco_window_normalize(v, s->window[i][0], s->window[i][1]);
+        err = in_channel(s, i, err);
+    }
+    memcpy(s->r->window, s->window[0], sizeof s->r->window);
+    return err;
+}
+
+/* Widens a box by another; an empty one counts for nothing. */
+static void
+join(struct voco_box *box, const struct voco_box *other)
+{
+    for (int a = 0; a < 3 && other->size[0] > 0; a++) {
+        const int64_t end = box->start[a] + box->size[a];
+        const int64_t other_end = other->start[a] + other->size[a];
+
+        if (box->size[0] == 0 || other->start[a] < box->start[a])
+            box->start[a] = other->start[a];
+        box->size[a] = (other_end > end ? other_end : end) - box->start[a];
+    }
+}
+
+static enum voco_err
+do_foreground(struct chain *s)
+{
+    const struct voco_transform *t = s->t;
+    struct voco_box box = { .size = { 0 } };
 
     if (t->foreground == VOCO_FOREGROUND_NONE)
         return VOCO_OK;
-    if (!voco_foreground_box(v, (float)window[0],
-                             t->foreground == VOCO_FOREGROUND_NONZERO, &box))
+    for (int i = 0; i < s->c->n_channels; i++) {
+        const double low = t->scaling == VOCO_SCALING_NORMALIZE ? 0 : s->window[i][0];
+        struct voco_box own;
+
+        voco_foreground_box(&s->c->channel[i], (float)low,
+                            t->foreground == VOCO_FOREGROUND_NONZERO, &own);
+        if (box.size[0] == 0)
+            box = own;
+        else
+            join(&box, &own);
+    }
+    if (box.size[0] == 0)
         return voco_fail(VOCO_EFORMAT, "empty: no foreground voxel");
-    if (memcmp(box.size, v->dim, sizeof box.size) == 0)
+    if (memcmp(box.size, s->c->channel->dim, sizeof box.size) == 0)
         return VOCO_OK;
-    voco_crop(v, &box);
-    json_array_append_new(steps, json_pack("{s:s, s:o, s:o}", "step", "crop", "start",
-                                           integers(box.start), "dim", integers(v->dim)));
+    for (int i = 0; i < n_volumes(s->c); i++)
+        voco_crop(volume(s->c, i), &box);
+    json_array_append_new(s->steps, json_pack("{s:s, s:o, s:o}", "step", "crop", "start",
+                                              integers(box.start), "dim",
+                                              integers(box.size)));
     return VOCO_OK;
 }
 
 static void
-do_window(struct voco_volume *v, const struct voco_transform *t,
-          struct voco_transform_report *r, json_t *steps)
+apply_windows(struct chain *s)
 {
-    const bool apply = !t->keep_intensity && t->scaling != VOCO_SCALING_NONE;
+    const bool whole = s->t->scaling == VOCO_SCALING_NORMALIZE;
+    const bool apply = !s->t->keep_intensity && s->t->scaling != VOCO_SCALING_NONE;
 
-    r->voxels = v->dim[0] * v->dim[1] * v->dim[2];
-    if (apply)
-        voco_window_apply(v, r->window[0], r->window[1], &r->below, &r->above);
-    json_array_append_new(steps,
-        json_pack("{s:s, s:b, s:f, s:f, s:I, s:I}", "step", "window", "applied", apply,
-                  "low", r->window[0], "high", r->window[1],
-                  "below", (json_int_t)r->below, "above", (json_int_t)r->above));
+    for (int i = 0; i < s->c->n_channels; i++) {
+        struct voco_volume *v = &s->c->channel[i];
+        int64_t below = 0, above = 0;
+
+        if (apply && !whole)
+            voco_window_apply(v, s->window[i][0], s->window[i][1], &below, &above);
+        json_array_append_new(s->steps,
+            json_pack("{s:s, s:b, s:f, s:f, s:I, s:I}", "step", "window", "applied",
+                      apply, "low", s->window[i][0], "high", s->window[i][1],
+                      "below", (json_int_t)below, "above", (json_int_t)above));
+        s->r->voxels += v->dim[0] * v->dim[1] * v->dim[2];
+        s->r->below += below;
+        s->r->above += above;
+    }
 }
 
 static enum voco_err
-do_pad(struct voco_volume *v, const int64_t dim[3], float value, json_t *steps)
+do_pad(struct chain *s, const int64_t dim[3])
 {
-    int64_t before[3], old[3];
-    enum voco_err err;
+    int64_t before[3] = { 0 }, old[3];
+    enum voco_err err = VOCO_OK;
+    float value = 0;
 
-    memcpy(old, v->dim, sizeof old);
-    err = voco_pad(v, dim, value, before);
-    if (!err && memcmp(old, v->dim, sizeof old) != 0)
-        json_array_append_new(steps,
+    memcpy(old, s->c->channel->dim, sizeof old);
+    for (int i = 0; !err && i < n_volumes(s->c); i++) {
+        value = s->t->keep_intensity && i < s->c->n_channels ? (float)s->window[i][0] : 0;
+        err = voco_pad(volume(s->c, i), dim, value, before);
+    }
+    if (!err && memcmp(old, s->c->channel->dim, sizeof old) != 0)
+        json_array_append_new(s->steps,
             json_pack("{s:s, s:o, s:o, s:f}", "step", "pad", "before", integers(before),
-                      "dim", integers(v->dim), "value", (double)value));
+                      "dim", integers(s->c->channel->dim), "value",
+                      s->t->keep_intensity ? s->window[0][0] : 0.0));
     return err;
 }
 
 static enum voco_err
-do_resize(struct voco_volume *v, const int64_t dim[3], json_t *steps)
-{
-    enum voco_err err = voco_resize(v, dim);
-
-    if (!err)
-        json_array_append_new(steps, json_pack("{s:s, s:s, s:o}", "step", "resize",
-                                               "corners", "aligned",
-                                               "dim", integers(v->dim)));
-    return err;
-}
-
-static enum voco_err
-run_steps(struct voco_volume *v, const struct voco_transform *t,
-          struct voco_transform_report *r, json_t *steps)
+do_resize(struct chain *s)
 {
     enum voco_err err = VOCO_OK;
-    float empty;
 
-    r->nonfinite = voco_volume_nonfinite(v);
-    if (r->nonfinite && !t->replace_nonfinite)
-        return voco_fail(VOCO_EFORMAT, "%" PRId64 " voxels are NaN or infinite "
-                         "(--nan-to X would replace them)", r->nonfinite);
-    if (r->nonfinite)
-        voco_window_replace_nonfinite(v, (float)t->nonfinite_value);
-    if (t->orient)
-        err = do_orient(v, steps);
+    if (s->c->label.voxel)
+        return voco_fail(VOCO_EUSAGE, "label maps cannot be resized: use a preset "
+                         "without resize, or --resize none");
+    for (int i = 0; !err && i < s->c->n_channels; i++)
+        err = voco_resize(&s->c->channel[i], s->t->resize);
     if (!err)
-        err = do_spacing(v, t->spacing_mm, steps);
+        json_array_append_new(s->steps, json_pack("{s:s, s:s, s:o}", "step", "resize",
+                                                  "corners", "aligned", "dim",
+                                                  integers(s->t->resize)));
+    return err;
+}
+
+static enum voco_err
+check_finite(struct chain *s)
+{
+    enum voco_err err = VOCO_OK;
+
+    for (int i = 0; !err && i < s->c->n_channels; i++) {
+        struct voco_volume *v = &s->c->channel[i];
+        const int64_t bad = voco_volume_nonfinite(v);
+
+        if (bad && !s->t->replace_nonfinite)
+            err = in_channel(s, i, voco_fail(VOCO_EFORMAT, "%" PRId64 " voxels are NaN or "
+                                             "infinite (--nan-to X would replace them)",
+                                             bad));
+        else if (bad)
+            voco_window_replace_nonfinite(v, (float)s->t->nonfinite_value);
+        s->r->nonfinite += bad;
+    }
+    return err;
+}
+
+static enum voco_err
+run_steps(struct chain *s)
+{
+    const struct voco_transform *t = s->t;
+    enum voco_err err = check_finite(s);
+
+    if (!err && t->orient)
+        err = do_orient(s);
     if (!err)
-        err = find_window(v, t, r->window);
+        err = do_spacing(s);
     if (!err)
-        err = check_contrast(v, t, r->window);
+        err = do_windows(s);
     if (!err)
-        err = do_foreground(v, t, r->window, steps);
+        err = do_foreground(s);
     if (err)
         return err;
-    do_window(v, t, r, steps);
-    empty = t->keep_intensity ? (float)r->window[0] : 0;
-    err = do_pad(v, t->pad_first, empty, steps);
+    apply_windows(s);
+    err = do_pad(s, t->pad_first);
     if (!err && is_set(t->resize))
-        err = do_resize(v, t->resize, steps);
+        err = do_resize(s);
     if (!err)
-        err = do_pad(v, t->pad, empty, steps);
+        err = do_pad(s, t->pad);
+    return err;
+}
+
+enum voco_err
+voco_transform_case(struct voco_case *c, const struct voco_transform *t,
+                    struct voco_transform_report *ret)
+{
+    const struct voco_volume *first = c->channel;
+    struct chain s = { .c = c, .t = t, .r = ret, .steps = json_array() };
+    json_t *all;
+    enum voco_err err;
+
+    *ret = (struct voco_transform_report){ .json = NULL };
+    s.window = calloc((size_t)c->n_channels, sizeof *s.window);
+    all = json_pack("{s:o, s:{s:o, s:o}, s:o}", "options", options(t),
+                    "source", "dim", integers(first->dim),
+                    "affine", matrix(first->affine), "steps", s.steps);
+    err = s.window ? run_steps(&s) : voco_fail(VOCO_EMEMORY, "no memory for %d windows",
+                                               c->n_channels);
+    if (!err) {
+        ret->json = all ? json_dumps(all, JSON_COMPACT) : NULL;
+        if (!ret->json)
+            err = voco_fail(VOCO_EMEMORY, "no memory for the record of transforms");
+    }
+    json_decref(all);
+    free(s.window);
     return err;
 }
 
@@ -316,21 +480,9 @@ enum voco_err
 voco_transform_run(struct voco_volume *v, const struct voco_transform *t,
                    struct voco_transform_report *ret)
 {
-    json_t *steps = json_array(), *all;
-    enum voco_err err;
+    struct voco_case c = { .channel = v, .n_channels = 1 };
 
-    *ret = (struct voco_transform_report){ .json = NULL };
-    all = json_pack("{s:o, s:{s:o, s:o}, s:o}", "options", options(t),
-                    "source", "dim", integers(v->dim), "affine", matrix(v->affine),
-                    "steps", steps);
-    err = run_steps(v, t, ret, steps);
-    if (!err) {
-        ret->json = all ? json_dumps(all, JSON_COMPACT) : NULL;
-        if (!ret->json)
-            err = voco_fail(VOCO_EMEMORY, "no memory for the record of transforms");
-    }
-    json_decref(all);
-    return err;
+    return voco_transform_case(&c, t, ret);
 }
 
 /* ---- the plan ---- */
@@ -364,7 +516,7 @@ voco_transform_plan(const struct voco_volume *header, const struct voco_transfor
         voco_orient_plan(v.affine, &o);
         voco_orient_header(&v, &o);
     }
-    err = voco_spacing_plan(v.dim, v.affine, t->spacing_mm, &g);
+    err = plan_spacing(&v, t, &g);
     if (err)
         return err;
     before = product(v.dim);

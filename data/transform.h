@@ -20,7 +20,8 @@ enum voco_scaling {
     VOCO_SCALING_NONE,          /* intensities are in [0,1] already, or may stay raw */
     VOCO_SCALING_RANGE,         /* window = intensities */
     VOCO_SCALING_PERCENTILE,    /* window = percentiles of the nonzero voxels */
-    VOCO_SCALING_ZSCORE         /* window = standard deviations from their mean */
+    VOCO_SCALING_ZSCORE,        /* window = standard deviations from their mean */
+    VOCO_SCALING_NORMALIZE      /* nonzero voxels get mean 0, deviation 1; not clipped */
 };
 extern const char *const voco_scaling_name[];       /* NULL-terminated */
 
@@ -33,7 +34,7 @@ extern const char *const voco_foreground_name[];    /* NULL-terminated */
 
 struct voco_transform {
     bool orient;                /* to RAS */
-    double spacing_mm[3];       /* 0: keep */
+    double spacing_mm[3];       /* 0: keep; all 0: no resampling, shear stays too */
     enum voco_scaling scaling;
     double window[2];           /* these become 0 and 1; clipped */
     enum voco_foreground foreground;
@@ -43,11 +44,13 @@ struct voco_transform {
     bool keep_intensity;        /* find the window and crop by it, but do not apply it */
     bool replace_nonfinite;     /* NaN and Inf become nonfinite_value, else an error */
     double nonfinite_value;
+    bool all_channels;          /* of images that have several; else one */
+    const char *labels;         /* the label map as text (data/labels.h); NULL: none */
 };
 
-/* What happened to one volume. */
+/* What happened to one case; numbers of voxels are those of all its channels. */
 struct voco_transform_report {
-    double window[2];           /* intensities that become 0 and 1 */
+    double window[2];           /* intensities that become 0 and 1, in the first channel */
     int64_t voxels;             /* within the foreground */
     int64_t below, above;       /* of these, clipped by the window */
     int64_t nonfinite;          /* replaced */
@@ -55,9 +58,14 @@ struct voco_transform_report {
 };
 void voco_transform_report_free(struct voco_transform_report *r);   /* accepts {0} */
 
-/* Replaces the volume by the transformed one.  VOCO_EFORMAT with a sentence that does not
- * name the file: NaN or Inf, constant, nothing above the window's lower end, a grid that
- * is too large.  v is then undefined but can be freed. */
+/* Replaces the volumes by the transformed ones.  Channels are windowed each by its own
+ * numbers and cropped to the foreground of any; labels take the nearest voxel, and 0 in
+ * padding.  VOCO_EFORMAT with a sentence that does not name the file: NaN or Inf,
+ * constant, nothing above the window's lower end, a grid that is too large.  The case is
+ * then undefined but can be freed. */
+enum voco_err voco_transform_case(struct voco_case *c, const struct voco_transform *t,
+                                  struct voco_transform_report *ret);
+/* The same for an image of one channel without labels. */
 enum voco_err voco_transform_run(struct voco_volume *v, const struct voco_transform *t,
                                  struct voco_transform_report *ret);
 

@@ -307,28 +307,85 @@ voco_volume_nonfinite(const struct voco_volume *v)
     return bad;
 }
 
-enum voco_err
-voco_volume_read(const char *path, struct voco_volume *ret_volume)
+void
+voco_volumes_free(struct voco_volume *v, int n)
 {
+    for (int i = 0; v != NULL && i < n; i++)
+        voco_volume_free(&v[i]);
+    free(v);
+}
+
+void
+voco_case_free(struct voco_case *c)
+{
+    voco_volumes_free(c->channel, c->n_channels);
+    voco_volume_free(&c->label);
+    *c = (struct voco_case){.channel = NULL};
+}
+
+/* All volumes of an open source. */
+static enum voco_err
+read_opened(const struct opened *o, struct voco_volume **ret)
+{
+    const int n = o->src.n_volumes;
     struct voco_stream s = {0};
+    float *voxel[VOCO_SOURCE_VOLUMES_MAX];
+    enum voco_err err = voco_source_open(&o->src, &s);
+
+    *ret = calloc((size_t)n, sizeof **ret);
+    if (err == VOCO_OK && *ret == NULL)
+        err = voco_fail(VOCO_EMEMORY, "%s: no memory", o->src.path);
+    for (int i = 0; err == VOCO_OK && i < n; i++) {
+        err = voco_volume_alloc(&(*ret)[i], o->src.dim);
+        if (err != VOCO_OK)
+            voco_fail_in(err, "%s", o->src.path);
+        memcpy((*ret)[i].affine, o->src.affine, sizeof o->src.affine);
+        voxel[i] = (*ret)[i].voxel;
+    }
+    if (err == VOCO_OK)
+        err = voco_source_read(&o->src, &s, voxel);
+    voco_stream_close(&s);
+    return err;
+}
+
+/* With only_one, a file of several volumes is refused before any is read. */
+static enum voco_err
+read_any(const char *path, bool only_one, struct voco_volume **ret, int *ret_n)
+{
     struct opened o;
     enum voco_err err = open_any(path, &o);
 
-    *ret_volume = (struct voco_volume){.voxel = NULL};
-    if (err == VOCO_OK) {
-        err = voco_source_open(&o.src, &s);
-        if (err == VOCO_OK && (err = voco_volume_alloc(ret_volume, o.src.dim)) != VOCO_OK)
-            voco_fail_in(err, "%s", o.src.path);
-        if (err == VOCO_OK)
-            err = voco_source_read(&o.src, &s, ret_volume->voxel);
-        name_asked(path, &o, o.src.path, err);
+    *ret = NULL;
+    *ret_n = o.src.n_volumes;
+    if (err == VOCO_OK && only_one && o.src.n_volumes > 1)
+        err = voco_fail(VOCO_EFORMAT, "%s: 4-D with %d time points or channels, expected"
+                        " one", path, o.src.n_volumes);
+    else if (err == VOCO_OK)
+        name_asked(path, &o, o.src.path, err = read_opened(&o, ret));
+    if (err != VOCO_OK) {
+        voco_volumes_free(*ret, *ret_n);
+        *ret = NULL;
+        *ret_n = 0;
     }
-    if (err == VOCO_OK)
-        memcpy(ret_volume->affine, o.src.affine, sizeof o.src.affine);
-    else
-        voco_volume_free(ret_volume);
-    voco_stream_close(&s);
     close_any(&o);
+    return err;
+}
+
+enum voco_err
+voco_volume_read_all(const char *path, struct voco_volume **ret, int *ret_n)
+{
+    return read_any(path, false, ret, ret_n);
+}
+
+enum voco_err
+voco_volume_read(const char *path, struct voco_volume *ret_volume)
+{
+    struct voco_volume *all;
+    int n;
+    const enum voco_err err = read_any(path, true, &all, &n);
+
+    *ret_volume = err == VOCO_OK ? all[0] : (struct voco_volume){.voxel = NULL};
+    free(all);
     return err;
 }
 
@@ -344,7 +401,8 @@ voco_volume_describe(const char *path, struct voco_volume_header *ret)
     if (err == VOCO_OK) {
         *ret = (struct voco_volume_header){
             .format = o.src.format, .element = voco_element_name(o.src.element),
-            .compressed = s.z != NULL, .slope = o.src.slope, .inter = o.src.inter
+            .compressed = s.z != NULL, .slope = o.src.slope, .inter = o.src.inter,
+            .channels = o.src.n_volumes
         };
         memcpy(ret->dim, o.src.dim, sizeof ret->dim);
         memcpy(ret->affine, o.src.affine, sizeof ret->affine);

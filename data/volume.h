@@ -19,15 +19,30 @@ struct voco_volume {
     double affine[4][4];
 };
 
+/* The volumes of one case, on one grid: the channels of its image, and its labels. */
+struct voco_case {
+    struct voco_volume *channel;    /* [n_channels], owned */
+    int n_channels;
+    struct voco_volume label;       /* voxel NULL: none */
+};
+void voco_case_free(struct voco_case *c);           /* accepts {0} */
+
 /* Read NIfTI-1/2, MetaImage, NRRD or a DICOM folder, told apart by content first, name
  * second.  4-D with one time point is 3-D; RGB, complex, more than one time point, zero
  * sizes, singular affines, truncated data and wrong gzip checksums are VOCO_EFORMAT.
  * On success free with voco_volume_free. */
 enum voco_err voco_volume_read(const char *path, struct voco_volume *ret_volume);
 
+/* The same for a NIfTI file with several volumes behind each other, the channels of an
+ * image: *ret_n of them, all on one grid.  Free with voco_volumes_free. */
+enum voco_err voco_volume_read_all(const char *path, struct voco_volume **ret,
+                                   int *ret_n);
+void voco_volumes_free(struct voco_volume *v, int n);   /* accepts NULL */
+
 /* What a file says about its volume, for people. */
 struct voco_volume_header {
     int64_t dim[3];
+    int channels;           /* volumes of this size in the file */
     double affine[4][4];
     double spacing_mm[3];
     const char *format;     /* "NIfTI-1", "MetaImage", ... */

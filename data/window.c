@@ -126,6 +126,17 @@ voco_window_percentile(const struct voco_volume *v, double percent)
 }
 
 void
+voco_window_normalize(struct voco_volume *v, double mean, double high)
+{
+    const int64_t n = voxels(v);
+    const float middle = (float)mean, sd = (float)(high - mean);
+
+    for (int64_t i = 0; i < n; i++)
+        if (v->voxel[i] != 0)
+            v->voxel[i] = (v->voxel[i] - middle) / sd;
+}
+
+void
 voco_window_apply(struct voco_volume *v, double low, double high,
                   int64_t *ret_below, int64_t *ret_above)
 {

@@ -20,6 +20,9 @@ int64_t voco_window_moments(const struct voco_volume *v, double *ret_mean, doubl
  * numpy.percentile.  0 when every voxel is zero.  Exact, no copy of the volume. */
 double voco_window_percentile(const struct voco_volume *v, double percent);
 
+/* x <- (x - mean) / (high - mean) for x != 0; high is one standard deviation above. */
+void voco_window_normalize(struct voco_volume *v, double mean, double high);
+
 /* x <- clip((x - low) / (high - low), 0, 1), low < high.  Counts what was clipped. */
 void voco_window_apply(struct voco_volume *v, double low, double high,
                        int64_t *ret_below, int64_t *ret_above);

@@ -24,7 +24,8 @@ static const char *store, *dataset, *root, *resize, *pad, *pad_first;
 static int preset, scaling = -1, foreground = -1, type = -1;
 static double spacing_mm[3] = { NAN }, window[2] = { NAN }, nan_to = NAN;
 static bool no_foreground, dry_run, test_split;
-static int64_t channel = INT64_MIN, threads = INT64_MIN, chunk = INT64_MIN;
+static const char *channel, *labels, *label_folder;
+static int64_t threads = INT64_MIN, chunk = INT64_MIN;
 static int64_t level = INT64_MIN, memory, shard_bytes;
 
 static const struct voco_opt options[] = {
@@ -54,9 +55,12 @@ static const struct voco_opt options[] = {
     { "nan-to", 0, VOCO_OPT_REAL, &nan_to, "X",
       "replace NaN and infinity (default: reject the volume)" },
 
-    { "channel", 0, VOCO_OPT_INT, &channel, "N",
-      "of volumes with several images (default: reject them)", 0, 1000,
-      .section = "Input" },
+    { "channel", 0, VOCO_OPT_TEXT, &channel, "N|all",
+      "of images with several channels (default: reject them)", .section = "Input" },
+    { "labels", 0, VOCO_OPT_TEXT, &labels, "MAP",
+      "store label maps too: json (values of the list), any, or rules as 0-13,20:3,*:0" },
+    { "label-folder", 0, VOCO_OPT_FOLDER, &label_folder, "FOLDER",
+      "label maps with the names of the images" },
     { "root", 0, VOCO_OPT_FOLDER, &root, "FOLDER",
       "where relative paths of lists begin (default: at the list)" },
     { "test-split", 0, VOCO_OPT_FLAG, &test_split, NULL,
@@ -137,6 +141,21 @@ choose_window(struct voco_transform *t)
 }
 
 static enum voco_err
+parse_channel(int *ret)
+{
+    char *end = NULL;
+    const long n = channel ? strtol(channel, &end, 10) : 0;
+
+    *ret = !channel ? VOCO_CHANNEL_REFUSE : (int)n;
+    if (channel && strcmp(channel, "all") == 0)
+        *ret = VOCO_CHANNEL_ALL;
+    else if (channel && (end == channel || *end || n < 0 || n >= VOCO_CHANNELS_MAX))
+        return voco_fail(VOCO_EUSAGE, "--channel: '%s' is neither a number from 0 to %d "
+                         "nor all", channel, VOCO_CHANNELS_MAX - 1);
+    return VOCO_OK;
+}
+
+static enum voco_err
 choose_transform(struct voco_transform *t)
 {
     enum voco_err err;
@@ -161,6 +180,72 @@ choose_transform(struct voco_transform *t)
 }
 
 static enum voco_err
+choose_type(struct voco_convert_options *o)
+{
+    struct voco_transform *t = &o->transform;
+    const bool fits = t->scaling != VOCO_SCALING_NONE
+        && t->scaling != VOCO_SCALING_NORMALIZE;        /* into [0,1] */
+
+    if (type < 0)
+        type = fits ? VOCO_STORE_U16 : VOCO_STORE_F32;
+    o->element.type = (enum voco_store_type)type;
+    t->keep_intensity = type == VOCO_STORE_I16;
+    if (type != VOCO_STORE_F32 && t->scaling == VOCO_SCALING_NORMALIZE)
+        return voco_fail(VOCO_EUSAGE, "--scaling normalize needs --store-type f32: its "
+                         "values are not in [0,1]");
+    if (type == VOCO_STORE_I16 && t->scaling == VOCO_SCALING_NONE)
+        return voco_fail(VOCO_EUSAGE, "--store-type i16 keeps intensities and needs to "
+                         "know their window: give --scaling and --window");
+    if (type == VOCO_STORE_I16 && o->channel == VOCO_CHANNEL_ALL
+        && t->scaling != VOCO_SCALING_RANGE)
+        return voco_fail(VOCO_EUSAGE, "--store-type i16 has one window for all channels: "
+                         "--channel all needs --scaling range with it");
+    return VOCO_OK;
+}
+
+/* The label map, once the lists are read: json takes its values from them. */
+static enum voco_err
+choose_labels(struct voco_convert_options *o, const struct voco_classes *c)
+{
+    static struct voco_label_map map;
+    static const char *name[VOCO_LABEL_MAX + 1];
+    char *rules = voco_format("%s", labels ? labels : "");
+    enum voco_err err;
+
+    if (!labels) {
+        free(rules);
+        return !label_folder ? VOCO_OK
+            : voco_fail(VOCO_EUSAGE, "--label-folder without --labels, which says what "
+                        "their values mean: --labels any takes them as they are");
+    }
+    if (strcmp(labels, "json") == 0) {
+        bool named = true;
+
+        if (c->problem || c->n == 0) {
+            free(rules);
+            return c->problem ? voco_fail(VOCO_EFORMAT, "%s", c->problem)
+                : voco_fail(VOCO_EUSAGE, "--labels json: no list has \"labels\"; give the "
+                            "values as rules, or any");
+        }
+        for (int i = 0; i < c->n; i++) {
+            char *more = voco_format("%s%s%d", i ? rules : "", i ? "," : "",
+                                     c->class_[i].value);
+
+            free(rules);
+            rules = more;
+            name[i] = c->class_[i].name;
+            named = named && c->class_[i].value == i;
+        }
+        o->element.class_name = named ? name : NULL;
+        o->element.n_classes = named ? c->n : 0;
+    }
+    err = voco_label_map_parse(rules, &map);
+    o->labels = &map;
+    o->transform.labels = rules;        /* lives as long as the program */
+    return err ? voco_fail_in(err, "--labels") : VOCO_OK;
+}
+
+static enum voco_err
 choose_options(struct voco_convert_options *o)
 {
     struct voco_machine machine;
@@ -171,21 +256,15 @@ choose_options(struct voco_convert_options *o)
     *o = (struct voco_convert_options){
         .store = store, .preset = voco_presets[preset].name,
         .dataset = dataset ? dataset : voco_presets[preset].name,
-        .channel = channel < 0 ? -1 : (int)channel,
         .threads = threads > 0 ? (int)threads : voco_default_threads(),
         .memory_bytes = memory, .stop = &voco_stop_signal,
         .element = { .chunk = chunk > 0 ? (int)chunk : 0,
                      .level = level > 0 ? (int)level : 0, .shard_bytes = shard_bytes }
     };
-    if ((err = choose_transform(&o->transform)))
+    if ((err = choose_transform(&o->transform)) || (err = parse_channel(&o->channel))
+        || (err = choose_type(o)))
         return err;
-    if (type < 0)
-        type = o->transform.scaling ? VOCO_STORE_U16 : VOCO_STORE_F32;
-    o->element.type = (enum voco_store_type)type;
-    o->transform.keep_intensity = type == VOCO_STORE_I16;
-    if (type == VOCO_STORE_I16 && o->transform.scaling == VOCO_SCALING_NONE)
-        return voco_fail(VOCO_EUSAGE, "--store-type i16 keeps intensities and needs to "
-                         "know their window: give --scaling and --window");
+    o->transform.all_channels = o->channel == VOCO_CHANNEL_ALL;
     if (!memory) {
         voco_machine_read("", &machine);
         o->memory_bytes = (int64_t)(0.6 * (double)machine.memory);
@@ -196,7 +275,8 @@ choose_options(struct voco_convert_options *o)
 static enum voco_err
 make_list(struct voco_datalist *list, int argc, char **argv)
 {
-    const struct voco_datalist_options o = { .root = root, .test_split = test_split };
+    const struct voco_datalist_options o = { .root = root, .test_split = test_split,
+                                             .labels = label_folder };
     enum voco_err err = VOCO_OK;
 
     for (int i = 0; i < argc && !err; i++)
@@ -261,6 +341,8 @@ show_plans(const struct voco_datalist *list, const struct voco_convert_options *
             print_grid(plan.from, plan.from_mm);
             printf(" ->");
             print_grid(plan.to, plan.to_mm);
+            if (plan.channels > 1)
+                printf(", %d channels", plan.channels);
             printf("%s, memory %s\n", o->transform.foreground ? " before the crop" : "",
                    voco_format_bytes(plan.bytes, text));
         }
@@ -290,9 +372,9 @@ kind_of(const struct voco_item *item, const char *reason)
     }
     while (*from) {
         if (isdigit((unsigned char)*from)) {
-            *to++ = '#';
             while (isdigit((unsigned char)*from) || *from == '.')
                 from++;
+            *to++ = '#';
         } else {
             *to++ = *from++;
         }
@@ -430,6 +512,8 @@ run(int argc, char **argv)
 
     if (!err)
         err = make_list(&list, argc, argv);
+    if (!err)
+        err = choose_labels(&o, &list.classes);
     if (!err && dry_run) {
         err = show_plans(&list, &o);
     } else if (!err) {

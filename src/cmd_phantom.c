@@ -99,8 +99,10 @@ run(int argc, char **argv)
     pthread_mutex_destroy(&job.lock);
     if (!err)
         printf("%s: %" PRId64 " phantoms of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels\n"
-               "next: voco convert --preset abdomen -o STORE %s\n", folder, count,
-               job.o.dim[0], job.o.dim[1], job.o.dim[2], folder);
+               "next: voco convert --preset abdomen -o STORE%s%s %s\n", folder, count,
+               job.o.dim[0], job.o.dim[1], job.o.dim[2],
+               label_folder ? " --labels 0-11 --label-folder " : "",
+               label_folder ? label_folder : "", folder);
     return err;
 }
 

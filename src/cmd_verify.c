@@ -33,6 +33,7 @@ show_progress(int done, int total, void *user)
 {
     struct watch *w = user;
 
+    w->progress.total = total;          /* channels and label maps count by themselves */
     voco_progress_show(&w->progress, done, "of %d volumes", total);
 }
 

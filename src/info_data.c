@@ -167,9 +167,12 @@ voco_info_volume(const char *path, const struct voco_info_options *o,
     geometry_rows(info, &h);
     voco_info_row(info, "slope", voco_info_real(h.slope), NULL);
     voco_info_row(info, "inter", voco_info_real(h.inter), NULL);
+    voco_info_row(info, "channels", json_integer(h.channels), NULL);
+    if (h.channels > 1)
+        voco_info_row(info, "channels", NULL, "%d volumes behind each other", h.channels);
     if (h.slope != 1 || h.inter != 0)
         voco_info_row(info, "scaling", NULL, "element * %g + %g", h.slope, h.inter);
-    return o->voxels ? intensity_rows(path, info) : VOCO_OK;
+    return o->voxels && h.channels == 1 ? intensity_rows(path, info) : VOCO_OK;
 }
 
 /* ---- groups of volumes ---- */
@@ -334,6 +337,64 @@ voco_info_list(const char *path, const struct voco_info_options *o,
     return err;
 }
 
+/* Voxels per class over all label maps. */
+static void
+class_rows(struct voco_info *info, const struct voco_store *s)
+{
+    const int n = voco_store_n_classes(s);
+    int64_t *voxels = calloc((size_t)n + 1, sizeof *voxels);
+    int *volumes = calloc((size_t)n + 1, sizeof *volumes), n_names;
+    const char *const *name = voco_store_classes(s, &n_names);
+    json_t *classes = json_array();
+    char count[16];
+
+    for (int i = 0; voxels && volumes && i < voco_store_count(s); i++) {
+        const struct voco_store_label *l = &voco_store_entry(s, i)->label;
+
+        for (int k = 0; k < l->n_counts; k++) {
+            voxels[l->count[k].class_id] += l->count[k].voxels;
+            volumes[l->count[k].class_id]++;
+        }
+    }
+    for (int c = 0; voxels && volumes && c < n; c++) {
+        const char *known = c < n_names ? name[c] : "";
+
+        if (voxels[c] == 0 && *known == '\0')
+            continue;
+        json_array_append_new(classes, json_pack("{s:i,s:s,s:I,s:i}", "class", c, "name",
+                                                 known, "voxels", (json_int_t)voxels[c],
+                                                 "volumes", volumes[c]));
+        voco_info_row(info, "class", NULL, "%3d  %-16s %8s voxels in %d volumes", c, known,
+                      voco_info_count((double)voxels[c], count), volumes[c]);
+    }
+    voco_info_row(info, "classes", classes, NULL);
+    free(voxels);
+    free(volumes);
+}
+
+/* How many volumes have label maps and channels, if any has. */
+static void
+label_rows(struct voco_info *info, const struct voco_store *s)
+{
+    int labelled = 0, channels = 1;
+
+    for (int i = 0; i < voco_store_count(s); i++) {
+        const struct voco_store_entry *e = voco_store_entry(s, i);
+
+        labelled += e->label.source != NULL;
+        channels = e->channels > channels ? e->channels : channels;
+    }
+    voco_info_row(info, "channels", json_integer(channels), NULL);
+    if (channels > 1)
+        voco_info_row(info, "channels", NULL, "up to %d a volume", channels);
+    voco_info_row(info, "labelled", json_integer(labelled), NULL);
+    if (labelled > 0) {
+        voco_info_row(info, "labelled", NULL, "%d of %d volumes", labelled,
+                      voco_store_count(s));
+        class_rows(info, s);
+    }
+}
+
 enum voco_err
 voco_info_store(const char *path, const struct voco_info_options *o,
                 struct voco_info *info)
@@ -368,6 +429,7 @@ voco_info_store(const char *path, const struct voco_info_options *o,
         }
     }
     tally_rows(info, &t);
+    label_rows(info, s);
     voco_info_row(info, "element", json_string(element), NULL);
     voco_info_row(info, "voxels", json_integer((json_int_t)t.voxels), "%s",
                   voco_info_count(t.voxels, count));

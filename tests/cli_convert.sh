@@ -1,32 +1,7 @@
 #!/bin/sh
 # voco convert from the command line: good runs, every kind of bad input, interruption.
 # TAP; the program is ./voco of the build folder.
-set -u
-voco=$PWD/voco
-work=$(mktemp -d "${TMPDIR:-/tmp}/voco-cli-XXXXXX") || exit 99
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-cd "$work" || exit 99
-n=0
-
-ok() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# out: /' out
-        sed 's/^/# err: /' err
-    fi
-}
-skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
-
-# expect STATUS TEXT NAME COMMAND...: the status, and TEXT somewhere in what was printed
-expect() {
-    want=$1 text=$2 name=$3
-    shift 3
-    "$@" > out 2> err
-    got=$?
-    cat out err | grep -q -e "$text" && [ "$got" = "$want" ]
-    ok $? "$name (status $got, want $want; '$text')"
-}
+. "${srcdir:-.}/tests/tap.sh"
 
 # image FILE LINE...: a f32 MetaImage of 4x4x4 voxels with these header lines changed
 image() {
@@ -49,8 +24,6 @@ image() {
         cat voxels
     } > "$file"
 }
-
-hash_of() { sed -n 's/.*hash \([0-9a-f]*\)$/\1/p' "$1"; }
 
 small="--spacing 0 --pad none --pad-first none"
 "$voco" -q phantom -o ct -n 4 --size 24,20,16 --spacing 16,16,20 > out 2> err
@@ -179,4 +152,4 @@ if "$voco" --help | grep -q '^  verify '; then
     done
 fi
 
-echo "1..$n"
+finish

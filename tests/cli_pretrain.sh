@@ -2,38 +2,12 @@
 # voco pretrain from the command line: interruption and resume to the bit, what is refused,
 # numbers that are none; and the verbs around it: plan, embed, info, verify.
 # TAP; the program is ./voco of the build folder.
-set -u
 if [ "${VOCO_TEST_LEVEL-}" = short ]; then
     echo '1..0 # SKIP minutes of training: VOCO_TEST_LEVEL=short'
     exit 77
 fi
-voco=$PWD/voco
-make_replay=$PWD/tests/make_replay
-srcdir=$(cd "${srcdir:-.}" && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/voco-cli-XXXXXX") || exit 99
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-cd "$work" || exit 99
-n=0
-
-ok() {
-    n=$((n + 1))
-    if [ "$1" = 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        sed 's/^/# out: /' out
-        sed 's/^/# err: /' err
-    fi
-}
-skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
-
-# expect STATUS TEXT NAME COMMAND...: the status, and TEXT somewhere in what was printed
-expect() {
-    want=$1 text=$2 name=$3
-    shift 3
-    "$@" > out 2> err
-    got=$?
-    cat out err | grep -q -e "$text" && [ "$got" = "$want" ]
-    ok $? "$name (status $got, want $want; '$text')"
-}
+. "${srcdir:-.}/tests/tap.sh"
+make_replay=$build/tests/make_replay
 
 # metrics RUN: the rows without what depends on the clock
 metrics() {
@@ -207,4 +181,4 @@ expect 4 "neither img nor crops" "a file without any" \
     "$voco" embed -w whole/model.safetensors -o e3.h5 "$srcdir/tests/golden/unetr_fs12.h5"
 [ ! -e e3.h5 ]; ok $? "leaves no output"
 expect 4 "text.h5" "embed with weights that are none" "$voco" embed -w text.h5 -o e4.h5 few
-echo "1..$n"
+finish

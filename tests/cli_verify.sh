@@ -1,27 +1,7 @@
 #!/bin/sh
 # voco verify from the command line: whole, damaged, and things it does not know.
 # TAP; the program is ./voco of the build folder.
-set -u
-voco=$PWD/voco
-work=$(mktemp -d "${TMPDIR:-/tmp}/voco-verify-XXXXXX") || exit 99
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 99
-n=0
-
-# expect STATUS TEXT NAME COMMAND...: the status, and TEXT somewhere in what was printed
-expect() {
-    want=$1 text=$2 name=$3
-    shift 3
-    "$@" > out 2> err
-    got=$?
-    n=$((n + 1))
-    if [ "$got" = "$want" ] && cat out err | grep -q -e "$text"; then
-        echo "ok $n - $name"
-    else
-        echo "not ok $n - $name (status $got, want $want; '$text')"
-        sed 's/^/# /' out err
-    fi
-}
+. "${srcdir:-.}/tests/tap.sh"
 
 # flip FILE OFFSET: that byte becomes another one
 flip() {
@@ -61,4 +41,4 @@ rm short/shard-00000.h5
 expect 4 'shard-00000.h5 is missing' "no shard" "$voco" -q verify short
 "$voco" -q convert --preset abdomen -o short in > out 2>&1
 expect 0 '2 volumes whole' "converted again" "$voco" -q verify short
-echo "1..$n"
+finish

@@ -6,7 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
 
-EXTRA_DIST += tests/golden tools/golden_transform.py tools/replay_from_store.py
+EXTRA_DIST += tests/golden tests/tap.sh tools/golden_labels.py tools/golden_transform.py tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 
@@ -78,6 +78,11 @@ endif
 EXTRA_DIST += simd/emulated_avx512.h
 TESTS += tests/test_kernels
 
+check_PROGRAMS += tests/test_labels
+tests_test_labels_SOURCES = tests/store_util.h tests/test_labels.c
+tests_test_labels_LDADD = $(TEST_LIBS)
+TESTS += tests/test_labels
+
 check_PROGRAMS += tests/test_trace
 tests_test_trace_SOURCES = tests/test_trace.c
 tests_test_trace_LDADD = $(TEST_LIBS)
@@ -132,6 +137,9 @@ TESTS += tests/test_phantom
 
 dist_check_SCRIPTS += tests/cli_convert.sh
 TESTS += tests/cli_convert.sh
+
+dist_check_SCRIPTS += tests/cli_labels.sh
+TESTS += tests/cli_labels.sh
 
 check_PROGRAMS += tests/test_store_crash
 tests_test_store_crash_SOURCES = tests/store_util.h tests/test_store_crash.c

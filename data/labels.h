@@ -1,0 +1,49 @@
+/*
+ * Label maps: which value of a file becomes which class of the store.
+ *
+ * As text, a map is a list of rules with commas between them:
+ *
+ *   5        the value 5 is class 5
+ *   0-13     so are all of these
+ *   8:2      the value 8 is class 2
+ *   20-29:3  so are all of these
+ *   *:0      whatever no other rule names is class 0
+ *   any      every whole number is the class of that number
+ *
+ * What no rule names is unknown, and a volume with unknown values is refused.
+ */
+#ifndef VOCO_DATA_LABELS_H
+#define VOCO_DATA_LABELS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/volume.h"
+
+enum {
+    VOCO_LABEL_MAX = 65535,     /* largest value and class: what the store can hold */
+    VOCO_LABEL_UNKNOWN = -1
+};
+
+struct voco_label_map {
+    int32_t to[VOCO_LABEL_MAX + 1];     /* class, or VOCO_LABEL_UNKNOWN */
+    int32_t others;                     /* the same for values that are not in to[] */
+};
+
+/* VOCO_EUSAGE names the rule that is wrong. */
+enum voco_err voco_label_map_parse(const char *text, struct voco_label_map *ret);
+
+/* Values become classes.  VOCO_EFORMAT lists the unknown values with their voxels, and
+ * v is as it was; sentences do not name the file. */
+enum voco_err voco_label_map_apply(const struct voco_label_map *m, struct voco_volume *v);
+
+/* Voxels of a class, by ascending class, for classes that are there.  voxel[] are classes
+ * already.  Free *ret. */
+struct voco_class_count {
+    int class_id;
+    int64_t voxels;
+};
+enum voco_err voco_label_count(const struct voco_volume *v, struct voco_class_count **ret,
+                               int *ret_n);
+
+#endif
