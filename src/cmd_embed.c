@@ -254,6 +254,7 @@ open_model(struct job *j)
     if (config.in_channels != 1)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights for %" PRId64 " input channels, "
                          "expected 1", c.weights, config.in_channels);
+    config.classes = 0;                 /* of a file for segmentation, the encoder */
     if (c.merging_given)
         config.merging = (enum voco_merging)c.merging;
     if ((err = voco_ctx_open(&j->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))

@@ -48,6 +48,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_conv_taps.c \
 	src/dev/cpu_conv_winograd.c \
 	src/dev/cpu_deconv.c \
+	src/dev/cpu_dicece.c \
 	src/dev/cpu_eltwise.c \
 	src/dev/cpu_gemm.c \
 	src/dev/cpu_kernels.c \
@@ -70,6 +71,7 @@ libvoco_la_SOURCES += \
 	src/dev/oracle_attn.c \
 	src/dev/oracle_contrast.c \
 	src/dev/oracle_conv.c \
+	src/dev/oracle_dicece.c \
 	src/dev/oracle_norm.c \
 	src/dev/selftest.c \
 	src/dev/selftest.h \
@@ -88,6 +90,10 @@ libvoco_la_SOURCES += \
 	src/net/stage.h \
 	src/net/swinblock.c \
 	src/net/swinblock.h \
+	src/net/unetr.c \
+	src/net/unetr.h \
+	src/net/upblock.c \
+	src/net/upblock.h \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
@@ -123,6 +129,8 @@ libvoco_la_SOURCES += \
 	src/train/safetensors.h \
 	src/train/schedule.c \
 	src/train/schedule.h \
+	src/train/segment.c \
+	src/train/segment.h \
 	src/train/step.c \
 	src/train/step.h \
 	src/train/stop.c \

@@ -167,10 +167,18 @@ endif
 TESTS += tests/test_winograd
 
 check_PROGRAMS += tests/test_step
-tests_test_step_SOURCES = tests/compare.c tests/compare.h tests/golden_read.c \
-	tests/golden_read.h tests/gradcheck.c tests/gradcheck.h tests/test_step.c
+tests_test_step_SOURCES = tests/compare.c tests/compare.h tests/golden_model.c \
+	tests/golden_model.h tests/golden_read.c tests/golden_read.h tests/gradcheck.c \
+	tests/gradcheck.h tests/test_step.c
 tests_test_step_LDADD = $(TEST_LIBS)
 TESTS += tests/test_step
+
+check_PROGRAMS += tests/test_unetr
+tests_test_unetr_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
+	tests/golden_model.c tests/golden_model.h tests/golden_read.c tests/golden_read.h \
+	tests/gradcheck.c tests/gradcheck.h tests/tensors.h tests/test_unetr.c
+tests_test_unetr_LDADD = $(TEST_LIBS)
+TESTS += tests/test_unetr
 
 check_PROGRAMS += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/scratch.h tests/test_checkpoint.c

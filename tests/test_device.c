@@ -315,6 +315,42 @@ run_pool(struct harness *h, const int64_t *p)
     result(h, "y, and the columns beside it", &y, sum_tolerance(h, p[1]));
 }
 
+/* rows, cx, from, cy, to, columns */
+static void
+run_columns(struct harness *h, const int64_t *p)
+{
+    const struct voco_device *dev = h->ctx->dev;
+    const struct voco_tensor x = operand(h, -1, 1, SHAPE(p[0], p[1]));
+    const struct voco_tensor y = added_to(h, SHAPE(p[0], p[3]));
+
+    dev->copy_columns(h->ctx, &x, p[2], &y, p[4], p[5]);
+    result(h, "y, and the columns beside it", &y, 0);
+}
+
+/* ---- segmentation: n, s, c, squared? ---- */
+
+/* Logits up to 6 make probabilities of 1e-6, whose logarithms count. */
+static void
+run_dicece(struct harness *h, const int64_t *p)
+{
+    const struct voco_device *dev = h->ctx->dev;
+    const struct voco_dicece o = { .background = p[3] != 0, .squared = p[3] != 0,
+                                   .smooth_nr = p[3] ? 0 : 1e-5,
+                                   .smooth_dr = p[3] ? 1e-6 : 1e-5 };
+    const struct voco_tensor x = operand(h, -6, 6, SHAPE(p[0], p[1], p[2]));
+    const struct voco_tensor label = operand(h, 0, (double)p[2], SHAPE(p[0], p[1]));
+    const struct voco_tensor sums = overwritten(h, SHAPE(p[0], p[2], 3));
+    const struct voco_tensor loss = added_to(h, SHAPE(2)), dx = overwritten(h, x);
+
+    dev->dicece_forward(h->ctx, &o, &x, &label, 0.5, &sums, &loss);
+    result(h, "sums", &sums, sum_tolerance(h, p[1]));
+    result(h, "loss", &loss, sum_tolerance(h, p[1]));
+    dev->dicece_backward(h->ctx, &o, &x, &label, &sums, 0.5, &dx);
+    result(h, "dx", &dx, sum_tolerance(h, p[1]));
+    dev->dicece_backward(h->ctx, &o, &x, &label, &sums, 0.5, &x);
+    result(h, "dx in place of x", &x, sum_tolerance(h, p[1]));
+}
+
 /* ---- contrast: m, k, c ---- */
 
 /* s is an operand of backward, so that no rounding decides what was clipped. */
@@ -462,6 +498,16 @@ static const struct harness_case cases[] = {
     { "pool", run_pool, { 1, 1, 1, 0, 1 } },
     { "pool", run_pool, { 2, 343, 12, 5, 40 } },
     { "pool", run_pool, { 3, 4096, 17, 23, 40 } },
+
+    { "columns", run_columns, { 1, 1, 0, 1, 0, 1 } },
+    { "columns", run_columns, { 343, 12, 0, 24, 12, 12 } },
+    { "columns", run_columns, { 4097, 33, 5, 17, 0, 16 } },
+
+    { "dicece", run_dicece, { 1, 5, 2, 0 } },
+    { "dicece", run_dicece, { 2, 343, 14, 0 } },
+    { "dicece", run_dicece, { 2, 343, 4, 1 } },
+    { "dicece", run_dicece, { 1, 20001, 3, 0 } },
+    { "dicece", run_dicece, { 3, 100, 105, 1 } },
 
     { "assign", run_assign, { 1, 1, 3 } },
     { "assign", run_assign, { 2, 9, 16 } },

@@ -10,6 +10,7 @@
 #include "net/head.h"
 #include "net/resblock.h"
 #include "net/stage.h"
+#include "net/upblock.h"
 #include "tests/compare.h"
 #include "tests/devices.h"
 #include "tests/golden_read.h"
@@ -18,9 +19,12 @@
 static struct golden golden;
 static struct voco_ctx ctx;
 
-/* A block under test: how it is made and run.  shape: of x, channels last. */
+enum { INPUTS = 2 };            /* at most */
+
+/* A block under test: how it is made and run; x and dx are as many as it has inputs. */
 union block {
     struct voco_resblock res;
+    struct voco_upblock up;
     struct voco_stage stage;
     struct voco_head head;
 };
@@ -34,12 +38,16 @@ struct golden_case {
     int64_t cin, cout;
     enum voco_merging merging;
     double floor;               /* gradients of parameters are judged against no less */
+    int inputs;
 };
 
 static void
 init_res(const struct golden_case *c, union block *b, struct voco_params *t)
 {
-    voco_resblock_init(&b->res, t, c->cin, c->cout, c->group);
+    char name[64];
+
+    snprintf(name, sizeof name, "%s.layer", c->group);
+    voco_resblock_init(&b->res, t, c->cin, c->cout, name);
 }
 
 static void
@@ -51,6 +59,23 @@ run_res(const union block *b, const struct voco_weights *w, const struct voco_te
 
     voco_resblock_forward(&ctx, w, &b->res, x, y, &saved);
     voco_resblock_backward(&ctx, w, &b->res, &saved, dy, dx);
+}
+
+static void
+init_up(const struct golden_case *c, union block *b, struct voco_params *t)
+{
+    voco_upblock_init(&b->up, t, c->cin, c->cout, c->group);
+}
+
+static void
+run_up(const union block *b, const struct voco_weights *w, const struct voco_tensor *x,
+       const struct voco_tensor *y, const struct voco_tensor *dy,
+       const struct voco_tensor *dx)
+{
+    struct voco_upblock_saved saved;
+
+    voco_upblock_forward(&ctx, w, &b->up, &x[0], &x[1], y, &saved);
+    voco_upblock_backward(&ctx, w, &b->up, &saved, dy, &dx[0], &dx[1]);
 }
 
 static void
@@ -96,14 +121,15 @@ run_head(const union block *b, const struct voco_weights *w, const struct voco_t
  * terms leave 0.2), and it takes a bias away altogether.
  */
 static const struct golden_case cases[] = {
-    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1 },
-    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10 },
-    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
-    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1 },
-    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
-    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
-    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1 },
-    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1 },
+    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1, 1 },
+    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10, 1 },
+    { "upblock", init_up, run_up, 24, 12, VOCO_MERGING_FIXED, 10, 2 },
+    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
+    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1, 1 },
+    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
+    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
+    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
+    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1, 1 },
 };
 
 /* ---- golden arrays on the device ---- */
@@ -180,8 +206,9 @@ START_TEST(block_agrees_with_the_reference)
     const struct golden_case *c = &cases[_i % COUNT(cases)];
     struct voco_params table = { 0 };
     struct voco_weights w = { .table = &table };
-    struct voco_tensor x, y, dy, dx;
+    struct voco_tensor x[INPUTS], dx[INPUTS], y, dy;
     struct golden_array shape;
+    char path[160];
     union block b;
     bool ok;
 
@@ -195,20 +222,24 @@ START_TEST(block_agrees_with_the_reference)
     ctx.dev->fill(&ctx, &w.grad, 0);
     fill_weights(c, &w);
 
-    x = upload(golden_input(&golden, c->group, 0, -1, 1));
+    for (int i = 0; i < c->inputs; i++) {
+        x[i] = upload(golden_input(&golden, c->group, i, -1, 1));
+        dx[i] = voco_push_like(&ctx, &ctx.keep, &x[i]);
+    }
     shape = golden_read(&golden, "%s/y", c->group);
     dy = upload(golden_upstream(&golden, c->group, &shape));
     golden_free(&shape);
     y = voco_push_like(&ctx, &ctx.keep, &dy);
-    dx = voco_push_like(&ctx, &ctx.keep, &x);
-    c->run(&b, &w, &x, &y, &dy, &dx);
+    c->run(&b, &w, x, &y, &dy, dx);
     ck_assert_int_eq(ctx.err, VOCO_OK);
 
     ok = agrees(c->group, "y", true, &y, 1e-5, 0);
-    ok = agrees(c->group, "dx0", true, &dx, 1e-4, 0) && ok;
+    for (int i = 0; i < c->inputs; i++) {
+        snprintf(path, sizeof path, "dx%d", i);
+        ok = agrees(c->group, path, true, &dx[i], 1e-4, 0) && ok;
+    }
     for (int i = 0; i < table.n; i++) {
         const struct voco_tensor grad = voco_gradient(&w, i);
-        char path[160];
 
         snprintf(path, sizeof path, "grad/%s", rest_of(c, &table.item[i]));
         ok = agrees(c->group, path, false, &grad, 1e-4, c->floor) && ok;

@@ -6,6 +6,7 @@
  * the network as a whole aims at: outputs 1e-5, gradients 1e-4 of the largest value.
  */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,54 @@ START_TEST(reg_decorrelates_against_detached_bases)
 }
 END_TEST
 
+/* [n,d,h,w] classes as the reference draws them. */
+static struct voco_tensor
+upload_labels(int64_t n, int64_t voxels, int classes)
+{
+    const int64_t dim[] = { n, voxels };
+    struct golden_array a = golden_hash(&golden, 2, dim, 0, 1, "dicece/labels");
+
+    for (int64_t i = 0; i < a.count; i++)
+        a.x[i] = floor(a.x[i] * classes);
+    return upload(a);
+}
+
+/* MONAI's DiceCELoss: without background, and with it and squared probabilities. */
+static const struct {
+    const char *group;
+    struct voco_dicece o;
+} dicece[] = {
+    { "dicece", { .smooth_nr = 1e-5, .smooth_dr = 1e-5 } },
+    { "dicece_sq", { .background = true, .squared = true, .smooth_dr = 1e-6 } },
+};
+
+START_TEST(dicece_is_monais)
+{
+    const struct voco_dicece *o = &dicece[_i % 2].o;
+    const char *group = dicece[_i % 2].group;
+    struct voco_tensor volume, x, label, sums, loss, dice, ce;
+    char path[64];
+
+    open_device(_i / 2);
+    volume = upload(golden_input(&golden, group, 0, -3, 3));
+    x = voco_as_voxels(&volume);
+    label = upload_labels(x.dim[0], x.dim[1], 5);
+    sums = voco_push(&ctx, &ctx.keep, 3, x.dim[0], x.dim[2], (int64_t)3);
+    loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)2);
+    ctx.dev->fill(&ctx, &loss, 0);
+    ctx.dev->dicece_forward(&ctx, o, &x, &label, 1, &sums, &loss);
+    dice = voco_slice(&loss, 0, 1);
+    ce = voco_slice(&loss, 1, 1);
+    ctx.dev->add(&ctx, &dice, &ce);
+    snprintf(path, sizeof path, "%s/y", group);
+    expect(path, &ce, 1e-5);
+    ctx.dev->dicece_backward(&ctx, o, &x, &label, &sums, upstream_of_loss(group), &x);
+    snprintf(path, sizeof path, "%s/dx0", group);
+    expect(path, &volume, 1e-4);
+    close_device();
+}
+END_TEST
+
 static void
 check_adamw(const char *name, const struct voco_adamw *options)
 {
@@ -278,6 +327,7 @@ main(void)
     tcase_add_loop_test(tc, assign_is_the_clipped_cosine, 0, DEVICES);
     tcase_add_loop_test(tc, ce_weighs_positives_and_absences, 0, DEVICES);
     tcase_add_loop_test(tc, reg_decorrelates_against_detached_bases, 0, DEVICES);
+    tcase_add_loop_test(tc, dicece_is_monais, 0, 2 * DEVICES);
     tcase_add_loop_test(tc, adamw_follows_torch_for_six_steps, 0, DEVICES);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -29,6 +29,7 @@ struct operands {
     struct voco_tensor x, w, b, r, table, s, y, dy, rstd, mean, lse;
     struct voco_conv conv;
     struct voco_windows win;
+    struct voco_dicece dicece;
     const int (*order)[3];
     double slope;
     int64_t first;
@@ -470,6 +471,36 @@ START_TEST(losses)
 }
 END_TEST
 
+static double
+dicece_loss(void *arg)
+{
+    const struct operands *o = arg;
+    double *loss = o->y.data;
+
+    loss[0] = loss[1] = 0;
+    ctx.dev->dicece_forward(&ctx, &o->dicece, &o->x, &o->w, 0.7, &o->s, &o->y);
+    return loss[0] + loss[1];
+}
+
+START_TEST(dicece)
+{
+    struct operands o = { .dicece = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 } };
+    struct voco_tensor dx;
+
+    if (_i)
+        o.dicece = (struct voco_dicece){ .background = true, .squared = true,
+                                         .smooth_dr = 1e-6 };
+    o.x = uniform("x", -3, 3, SHAPE(2, 50, 4));
+    o.w = uniform("label", 0, 4, SHAPE(2, 50));
+    o.s = zeros(SHAPE(2, 4, 3));
+    o.y = zeros(SHAPE(2));
+    dx = junk_like(&o.x);
+    dicece_loss(&o);
+    ctx.dev->dicece_backward(&ctx, &o.dicece, &o.x, &o.w, &o.s, 0.7, &dx);
+    CHECK("dicece", dicece_loss, &o, { "x", o.x, dx });
+}
+END_TEST
+
 /* ---- the checker itself ---- */
 
 /* One element of a thousand that is off by 1e-5 must not pass. */
@@ -511,6 +542,7 @@ main(void)
     tcase_add_test(tc, pool);
     tcase_add_test(tc, assign);
     tcase_add_test(tc, losses);
+    tcase_add_loop_test(tc, dicece, 0, 2);
     tcase_add_test(tc, checker_sees_a_small_error);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -15,6 +15,7 @@
 #include "data/replay.h"
 #include "dev/dry.h"
 #include "tests/compare.h"
+#include "tests/golden_model.h"
 #include "tests/golden_read.h"
 #include "tests/gradcheck.h"
 #include "train/plan.h"
@@ -57,19 +58,6 @@ tiny(enum voco_merging merging)
                                        .out = 64, .merging = merging };
 }
 
-/* A host copy in double. Free it. */
-static double *
-host_copy(struct voco_ctx *ctx, const struct voco_tensor *x)
-{
-    const int64_t n = voco_count(x);
-    double *host = malloc((size_t)n * sizeof *host);
-    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
-
-    ck_assert_ptr_nonnull(host);
-    ctx->dev->download(ctx, x, &view);
-    return host;
-}
-
 /* ---- against the reference ---- */
 
 struct tolerance {
@@ -77,28 +65,6 @@ struct tolerance {
 };
 static const struct tolerance f32 = { 1e-5, 1e-4, 1e-3, 2e-5 };
 static const struct tolerance f64 = { 1e-9, 1e-6, 1e-6, 1e-9 };
-
-/* The row of a name, or -1. */
-static int
-row_of(char **names, int n, const char *name)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
-}
-
-/* Element i of those that the reference picked out of n. */
-static int64_t
-picked(uint64_t seed, const char *name, int i, int64_t n)
-{
-    char key[256];
-    int64_t at;
-
-    snprintf(key, sizeof key, "%s#pick", name);
-    at = (int64_t)(voco_hash_unit(voco_hash_base(seed, key), (uint64_t)i) * (double)n);
-    return at < n ? at : n - 1;
-}
 
 static void
 check_losses(const struct golden *g, const char *step, const struct voco_step_result *got,
@@ -124,63 +90,11 @@ check_rows_of_batch(struct rig *r, const struct golden *g, const char *step,
                     const char *what, const struct voco_tensor *x, double tolerance)
 {
     struct golden_array want = golden_read(g, "%s/%s", step, what);
-    double *got = host_copy(&r->ctx, x);
+    double *got = golden_host_copy(&r->ctx, x);
 
     ck_assert_int_eq(want.count, voco_count(x));
     ck_assert_msg(compare(what, want.x, got, want.count, tolerance), "%s/%s", step, what);
     free(got);
-    golden_free(&want);
-}
-
-/* The norm of every parameter's gradient; picked elements against that norm: one of 1200
- * is off by 1.1e-3 of it, the others by less than 1e-3. */
-static void
-check_gradients(struct rig *r, const struct golden *g, const char *step,
-                const struct tolerance *t)
-{
-    const struct voco_weights w = voco_model_weights(&r->model);
-    struct golden_array want = golden_read(g, "%s/grad_rows", step);
-    int n, bad = 0;
-    char path[64], **names;
-
-    snprintf(path, sizeof path, "%s/grad_names", step);
-    names = golden_names(g, path, &n);
-    for (int id = 0; id < r->model.params.n; id++) {
-        const struct voco_param *p = &r->model.params.item[id];
-        struct voco_tensor x;
-        double *got, norm = 0;
-        int row;
-
-        if (p->offset >= r->model.trained)
-            continue;
-        row = row_of(names, n, p->name);
-        ck_assert_msg(row >= 0, "the reference has no gradient of %s", p->name);
-        x = voco_gradient(&w, id);
-        got = host_copy(&r->ctx, &x);
-        for (int64_t i = 0; i < p->count; i++)
-            norm += got[i] * got[i];
-        norm = sqrt(norm);
-        /* a bias in front of a batch norm: zero up to rounding */
-        if (fabs(norm - want.x[row * 10]) > t->norm * fmax(want.x[row * 10], 1e-4)) {
-            printf("%s %s: gradient norm %.9g, want %.9g\n", step, p->name, norm,
-                   want.x[row * 10]);
-            bad++;
-        }
-        for (int i = 0; i < 8; i++) {
-            const double a = got[picked(g->seed, p->name, i, p->count)];
-            const double b = want.x[row * 10 + 2 + i];
-
-            if (fabs(a - b) > 2 * t->norm * fmax(want.x[row * 10], 1e-4)) {
-                printf("%s %s: picked %d: gradient %.9g, want %.9g\n", step, p->name, i, a,
-                       b);
-                bad++;
-            }
-        }
-        free(got);
-    }
-    ck_assert_int_eq(bad, 0);
-    free(names[0]);
-    free(names);
     golden_free(&want);
 }
 
@@ -201,12 +115,12 @@ check_values(struct rig *r, const struct golden *g, const char *step, int steps,
     for (int id = 0; id < n; id++) {
         const struct voco_param *p = &r->model.params.item[id];
         const struct voco_tensor x = voco_weight(&w, id);
-        const int row = row_of(names, n, p->name);
-        double *got = host_copy(&r->ctx, &x);
+        const int row = golden_row(names, n, p->name);
+        double *got = golden_host_copy(&r->ctx, &x);
 
         ck_assert_msg(row >= 0, "the reference has no %s", p->name);
         for (int i = 0; i < 8; i++, all++) {
-            const double off = fabs(got[picked(g->seed, p->name, i, p->count)]
+            const double off = fabs(got[golden_picked(g->seed, p->name, i, p->count)]
                                     - want.x[row * 10 + 2 + i]);
 
             close += off <= t->value * steps;
@@ -265,9 +179,9 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
             check_rows_of_batch(&r, &g, step, "embeddings", &r.step.embedding, t->embedding);
             check_rows_of_batch(&r, &g, step, "grad_embeddings", &r.step.dembedding,
                                 10 * t->embedding);
-            check_gradients(&r, &g, step, t);
+            golden_check_gradients(&g, "step0/", &r.ctx, &r.model, t->norm);
         }
-        ck_assert_int_eq(voco_step_update(&r.step, &o), VOCO_OK);
+        ck_assert_int_eq(voco_model_update(&r.model, &r.ctx, &o), VOCO_OK);
         check_values(&r, &g, step, s + 1, t);
     }
     rig_close(&r);
@@ -358,7 +272,7 @@ small_gradient(struct voco_grouping grouping, struct voco_step_result *result, i
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.grad), 0);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.temp), 0);
     *n = r.model.trained;
-    got = host_copy(&r.ctx, &r.model.grad);
+    got = golden_host_copy(&r.ctx, &r.model.grad);
     rig_close(&r);
     return got;
 }

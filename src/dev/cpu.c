@@ -294,6 +294,22 @@ pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
     }
 }
 
+/* ---- columns ---- */
+
+static void
+copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n)
+{
+    const int64_t cx = voco_cols(x), cy = voco_cols(y), rows = voco_rows(x);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(y) == rows && from >= 0 && from + n <= cx && to >= 0
+                && to + n <= cy);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(f32(y) + r * cy + to, f32(x) + r * cx + from, (size_t)n * sizeof(float));
+}
+
 /* ---- the table ---- */
 
 const struct voco_device voco_cpu = {
@@ -329,12 +345,15 @@ const struct voco_device voco_cpu = {
     .merge_backward = merge_backward,
     .pool_forward = pool_forward,
     .pool_backward = pool_backward,
+    .copy_columns = copy_columns,
     .assign_forward = voco_cpu_assign_forward,
     .assign_backward = voco_cpu_assign_backward,
     .ce_forward = voco_cpu_ce_forward,
     .ce_backward = voco_cpu_ce_backward,
     .decor_forward = voco_cpu_decor_forward,
     .decor_backward = voco_cpu_decor_backward,
+    .dicece_forward = voco_cpu_dicece_forward,
+    .dicece_backward = voco_cpu_dicece_backward,
     .sum_squares = voco_cpu_sum_squares,
     .adamw = voco_cpu_adamw,
     .ema = voco_cpu_ema,

@@ -10,6 +10,7 @@
  *   cpu_eltwise.c   pointwise functions and slabs
  *   cpu_attn.c      window attention: tasks; cpu_windows.c: geometry
  *   cpu_contrast.c  similarity, cross entropy, decorrelation
+ *   cpu_dicece.c    the loss of segmentation
  *
  * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
  * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
@@ -156,6 +157,12 @@ void voco_cpu_ce_forward(struct voco_ctx *ctx, X y, X p, double weight, Y loss);
 void voco_cpu_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
 void voco_cpu_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss);
 void voco_cpu_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds);
+
+/* ---- cpu_dicece.c ---- */
+void voco_cpu_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
+                             X label, double weight, Y sums, Y loss);
+void voco_cpu_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
+                              X label, X sums, double weight, Y dx);
 
 #undef X
 #undef Y

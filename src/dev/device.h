@@ -76,6 +76,22 @@ struct voco_adamw {
     int64_t step;               /* 1 for the first update */
 };
 
+enum { VOCO_CLASSES_MAX = 256 };       /* what a label fits into */
+
+/*
+ * Dice plus cross entropy of classes after a softmax, per item of a batch:
+ *
+ *   dice = mean over classes of 1 - (2 sum p t + smooth_nr) / (sum q + sum t + smooth_dr)
+ *   ce   = mean over voxels of -log p[label]              q = p, or p^2 when squared
+ *
+ * t is 1 where the label is the class.  Without background class 0 has no Dice term; the
+ * cross entropy has all classes always.
+ */
+struct voco_dicece {
+    bool background, squared;
+    double smooth_nr, smooth_dr;
+};
+
 enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
                       VOCO_WS_CONV_BACKWARD_WEIGHTS, VOCO_WS_ATTN_FORWARD,
                       VOCO_WS_ATTN_BACKWARD };
@@ -165,6 +181,11 @@ struct voco_device {
     void (*pool_forward)(struct voco_ctx *ctx, X x, Y y, int64_t first);
     void (*pool_backward)(struct voco_ctx *ctx, X dy, int64_t first, Y dx);
 
+    /* ---- columns [from, from+n) of x [.., cx] -> [to, to+n) of y [.., cy], rows alike;
+     * the others of y stay ---- */
+    void (*copy_columns)(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to,
+                         int64_t n);
+
     /* ---- contrast: small matrices; doc/model.md has the formulas ----
      * assign: s[m,k] = max(0, cos(a[m,c], b[k,c])), each norm at least 1e-8;
      * backward ADDS to da and db (either may be NULL).
@@ -177,6 +198,14 @@ struct voco_device {
     void (*ce_backward)(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
     void (*decor_forward)(struct voco_ctx *ctx, X s, double weight, Y loss);
     void (*decor_backward)(struct voco_ctx *ctx, X s, double weight, Y ds);
+
+    /* ---- segmentation: x [n,s,c] logits, label [n,s] whole numbers of 0..c-1 ----
+     * forward adds weight * the mean over items to loss[2]: dice, ce; sums [n,c,3] is saved:
+     * of p t, q, t.  Backward rebuilds p; dx may be x. */
+    void (*dicece_forward)(struct voco_ctx *ctx, const struct voco_dicece *o, X x, X label,
+                           double weight, Y sums, Y loss);
+    void (*dicece_backward)(struct voco_ctx *ctx, const struct voco_dicece *o, X x, X label,
+                            X sums, double weight, Y dx);
 
     /* ---- slabs: flat vectors of any length ----
      * sum_squares: y[1] = sum x^2, accumulated in double, the same value for any number

@@ -88,6 +88,8 @@
       voco_flops_each(x, 1))                                                             \
     E(pool_backward, (VOCO_X dy, int64_t first, VOCO_X dx), (dy, first, dx), (dx),       \
       voco_flops_each(dx, 1))                                                            \
+    E(copy_columns, (VOCO_X x, int64_t from, VOCO_X y, int64_t to, int64_t n),           \
+      (x, from, y, to, n), (x, y), 0)                                                    \
                                                                                          \
     E(assign_forward, (VOCO_X a, VOCO_X b, VOCO_X s), (a, b, s), (a, b, s),              \
       voco_flops_linear(a, b))                                                           \
@@ -103,6 +105,15 @@
       (s, loss), voco_flops_each(s, 2))                                                  \
     E(decor_backward, (VOCO_X s, double weight, VOCO_X ds), (s, weight, ds), (s, ds),    \
       voco_flops_each(s, 1))                                                             \
+                                                                                         \
+    E(dicece_forward,                                                                    \
+      (const struct voco_dicece *o, VOCO_X x, VOCO_X label, double weight, VOCO_X sums,  \
+       VOCO_X loss),                                                                     \
+      (o, x, label, weight, sums, loss), (x, label, sums, loss), voco_flops_each(x, 24)) \
+    E(dicece_backward,                                                                   \
+      (const struct voco_dicece *o, VOCO_X x, VOCO_X label, VOCO_X sums, double weight,  \
+       VOCO_X dx),                                                                       \
+      (o, x, label, sums, weight, dx), (x, label, sums, dx), voco_flops_each(x, 28))     \
                                                                                          \
     E(sum_squares, (VOCO_X x, VOCO_X y), (x, y), (x), voco_flops_each(x, 2))             \
     E(adamw,                                                                             \

@@ -224,6 +224,21 @@ pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
                     = f64(dy)[i * voco_cols(dy) + first + j] / (double)s;
 }
 
+/* ---- columns ---- */
+
+static void
+copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n)
+{
+    const int64_t cx = voco_cols(x), cy = voco_cols(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(x) == voco_rows(y) && from + n <= cx && to + n <= cy);
+    for (int64_t i = 0; i < voco_rows(x); i++)
+        for (int64_t k = 0; k < n; k++)
+            f64(y)[i * cy + to + k] = f64(x)[i * cx + from + k];
+}
+
 /* ---- slabs ---- */
 
 static void
@@ -308,12 +323,15 @@ const struct voco_device voco_oracle = {
     .merge_backward = merge_backward,
     .pool_forward = pool_forward,
     .pool_backward = pool_backward,
+    .copy_columns = copy_columns,
     .assign_forward = voco_oracle_assign_forward,
     .assign_backward = voco_oracle_assign_backward,
     .ce_forward = voco_oracle_ce_forward,
     .ce_backward = voco_oracle_ce_backward,
     .decor_forward = voco_oracle_decor_forward,
     .decor_backward = voco_oracle_decor_backward,
+    .dicece_forward = voco_oracle_dicece_forward,
+    .dicece_backward = voco_oracle_dicece_backward,
     .sum_squares = sum_squares,
     .adamw = adamw,
     .ema = ema,

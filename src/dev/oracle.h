@@ -116,4 +116,10 @@ void voco_oracle_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp
 void voco_oracle_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss);
 void voco_oracle_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds);
 
+/* ---- oracle_dicece.c ---- */
+void voco_oracle_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
+                                X label, double weight, Y sums, Y loss);
+void voco_oracle_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
+                                 X label, X sums, double weight, Y dx);
+
 #endif

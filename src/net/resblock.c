@@ -16,7 +16,7 @@ add_conv(struct voco_params *t, int64_t cin, int64_t cout, int64_t k, const char
          int which)
 {
     return voco_params_add(t, 5, (int64_t[]){ cout, cin, k, k, k },
-                           "%s.layer.conv%d.conv.weight", name, which);
+                           "%s.conv%d.conv.weight", name, which);
 }
 
 void

@@ -23,7 +23,7 @@ struct voco_resblock_saved {
     struct voco_tensor rstd1, rstd2, rstd3;
 };
 
-/* Adds the parameters NAME.layer.conv{1,2,3}.conv.weight. */
+/* Adds the parameters NAME.conv{1,2,3}.conv.weight. */
 void voco_resblock_init(struct voco_resblock *b, struct voco_params *t, int64_t cin,
                         int64_t cout, const char *name);
 

@@ -1,31 +1,61 @@
-/* Backbone, heads and slabs. */
+/* Networks and slabs. */
 #include "train/model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static enum voco_err
+check_config(const struct voco_model_config *c)
+{
+    if (c->feature < 12 || c->feature > 768 || c->feature % 12 != 0)
+        return voco_fail(VOCO_EUSAGE, "feature size %lld: expected a multiple of 12 "
+                         "(12, 24, 48 = Base, 96 = Large, 192 = Huge)",
+                         (long long)c->feature);
+    if (c->in_channels < 1 || c->in_channels > 64)
+        return voco_fail(VOCO_EUSAGE, "%lld input channels: expected 1 to 64",
+                         (long long)c->in_channels);
+    if (c->classes && (c->classes < 2 || c->classes > VOCO_CLASSES_MAX))
+        return voco_fail(VOCO_EUSAGE, "%lld classes, background among them: expected 2 to %d",
+                         (long long)c->classes, VOCO_CLASSES_MAX);
+    if (!c->classes && (c->hidden < 1 || c->hidden > 65536 || c->out < 1 || c->out > 65536))
+        return voco_fail(VOCO_EUSAGE, "heads of %lld and %lld: expected up to 65536",
+                         (long long)c->hidden, (long long)c->out);
+    return VOCO_OK;
+}
+
+static void
+describe_heads(struct voco_model *model, const struct voco_encoder_config *encoder)
+{
+    const struct voco_model_config *c = &model->config;
+    int64_t width;
+
+    voco_encoder_init(&model->encoder, &model->params, encoder, "backbone.");
+    width = voco_encoder_width(&model->encoder);
+    model->student_at = model->params.count;
+    voco_head_init(&model->student, &model->params, width, c->hidden, c->out, "student.");
+    model->trained = model->params.count;
+    voco_head_init(&model->teacher, &model->params, width, c->hidden, c->out, "teacher.");
+    VOCO_ASSERT(model->params.count - model->trained == model->trained - model->student_at);
+}
+
 enum voco_err
 voco_model_describe(struct voco_model *model, const struct voco_model_config *config)
 {
+    const struct voco_encoder_config encoder = {
+        .feature = config->feature, .in_channels = config->in_channels,
+        .merging = config->merging, .plain = config->plain,
+    };
+    const enum voco_err err = check_config(config);
+
     *model = (struct voco_model){ .config = *config };
-    if (config->feature < 12 || config->feature > 768 || config->feature % 12 != 0)
-        return voco_fail(VOCO_EUSAGE, "feature size %lld: expected a multiple of 12 "
-                         "(12, 24, 48 = Base, 96 = Large, 192 = Huge)",
-                         (long long)config->feature);
-    if (config->in_channels < 1 || config->in_channels > 64 || config->hidden < 1
-        || config->hidden > 65536 || config->out < 1 || config->out > 65536)
-        return voco_fail(VOCO_EUSAGE, "%lld input channels, heads of %lld and %lld: expected "
-                         "up to 64 and 65536", (long long)config->in_channels,
-                         (long long)config->hidden, (long long)config->out);
-    voco_encoder_init(&model->encoder, &model->params, config->in_channels,
-                      config->feature, config->merging, "backbone.");
-    model->student_at = model->params.count;
-    voco_head_init(&model->student, &model->params, voco_encoder_width(&model->encoder),
-                   config->hidden, config->out, "student.");
-    model->trained = model->params.count;
-    voco_head_init(&model->teacher, &model->params, voco_encoder_width(&model->encoder),
-                   config->hidden, config->out, "teacher.");
-    VOCO_ASSERT(model->params.count - model->trained == model->trained - model->student_at);
+    if (err != VOCO_OK)
+        return err;
+    if (config->classes) {
+        voco_unetr_init(&model->unetr, &model->params, &encoder, config->classes, "");
+        model->trained = model->params.count;
+    } else {
+        describe_heads(model, &encoder);
+    }
     return VOCO_OK;
 }
 
@@ -74,6 +104,18 @@ voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init i
     }
     free(host);
     ctx->weights_version++;
+}
+
+enum voco_err
+voco_model_update(struct voco_model *model, struct voco_ctx *ctx,
+                  const struct voco_adamw *o)
+{
+    const struct voco_tensor trained = voco_slice(&model->weight, 0, model->trained);
+
+    ctx->dev->adamw(ctx, o, &model->grad, &trained, &model->m, &model->v,
+                    o->amsgrad ? &model->vmax : NULL);
+    ctx->weights_version++;
+    return ctx->err;
 }
 
 void

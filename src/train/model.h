@@ -1,25 +1,29 @@
 /*
- * The model in training: backbone, student and teacher heads, and their slabs.
+ * A model and its slabs: for pre-training the encoder with student and teacher heads, for
+ * segmentation the encoder with the decoder.
  *
  * The teacher's rows come last, so that what the optimizer sees is the front of the slab.
  */
 #ifndef VOCO_TRAIN_MODEL_H
 #define VOCO_TRAIN_MODEL_H
 
-#include "net/encoder.h"
 #include "net/head.h"
+#include "net/unetr.h"
 
 struct voco_model_config {
     int64_t feature;            /* 12, 24, 48, 96, 192: any multiple of 12 */
     int64_t in_channels;
-    int64_t hidden, out;        /* of the heads; 1024 */
     enum voco_merging merging;
+    bool plain;                 /* version 1 of Swin UNETR, without layersNc */
+    int64_t classes;            /* segmentation: 2 or more; 0: pre-training */
+    int64_t hidden, out;        /* of the heads of pre-training; 1024 */
 };
 
 struct voco_model {
     struct voco_model_config config;
     struct voco_params params;
-    struct voco_encoder encoder;
+    struct voco_unetr unetr;    /* segmentation */
+    struct voco_encoder encoder;                /* pre-training */
     struct voco_head student, teacher;
     int64_t trained;            /* slab elements in front of the teacher's */
     int64_t student_at;         /* offset of the student's rows; the teacher's mirror them */
@@ -40,6 +44,10 @@ enum voco_err voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx
 /* Fills every parameter; the teacher gets values of its own, as in the original. */
 void voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init init,
                      uint64_t seed);
+
+/* AdamW on the gradient at hand.  o->step counts updates from 1. */
+enum voco_err voco_model_update(struct voco_model *model, struct voco_ctx *ctx,
+                                const struct voco_adamw *o);
 
 void voco_model_free(struct voco_model *model);     /* accepts {0} */
 

@@ -398,7 +398,7 @@ update(struct run *r, double lr)
         .weight_decay = r->c->weight_decay, .amsgrad = !r->c->no_amsgrad,
         .step = r->state.updates + 1,
     };
-    const enum voco_err err = voco_step_update(&r->step, &o);
+    const enum voco_err err = voco_model_update(&r->model, &r->ctx, &o);
 
     if (err == VOCO_OK)
         r->state.updates++;

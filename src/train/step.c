@@ -111,7 +111,7 @@ forward_group(struct voco_step *step, const struct voco_step_input *in, int g,
 }
 
 static void
-backward_group(struct voco_step *step, int g, const struct voco_encoder_saved *saved)
+backward_group(struct voco_step *step, int g, struct voco_encoder_saved *saved)
 {
     const struct voco_weights w = voco_model_weights(step->model);
     const struct voco_tensor rows = voco_slice(&step->dembedding, g * step->grouping.group,
@@ -273,19 +273,6 @@ voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
     if (!ctx->err)
         voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
                       &step->labels, &step->terms, &step->predicted, &step->dstudent);
-    return ctx->err;
-}
-
-enum voco_err
-voco_step_update(struct voco_step *step, const struct voco_adamw *o)
-{
-    struct voco_ctx *ctx = step->ctx;
-    struct voco_model *model = step->model;
-    const struct voco_tensor trained = voco_slice(&model->weight, 0, model->trained);
-
-    ctx->dev->adamw(ctx, o, &model->grad, &trained, &model->m, &model->v,
-                    o->amsgrad ? &model->vmax : NULL);
-    ctx->weights_version++;
     return ctx->err;
 }
 

@@ -73,9 +73,6 @@ enum voco_err voco_step_gradient(struct voco_step *step, const struct voco_step_
  * teacher stays. */
 enum voco_err voco_step_predict(struct voco_step *step, const struct voco_step_input *in);
 
-/* AdamW on the gradient at hand.  o->step counts updates from 1. */
-enum voco_err voco_step_update(struct voco_step *step, const struct voco_adamw *o);
-
 /* Host copies: [crops][24f] and [volumes*sw][bases]. */
 void voco_step_embeddings(struct voco_step *step, float *out);
 void voco_step_predicted(struct voco_step *step, float *out);

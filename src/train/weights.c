@@ -13,6 +13,7 @@ enum { TOKENS = VOCO_WINDOW * VOCO_WINDOW * VOCO_WINDOW };
 enum { MISMATCHES_NAMED = 3 };      /* of what may be hundreds with one cause */
 
 static const char table_end[] = "relative_position_bias_table";
+static const char mix_name[] = "backbone.swinViT.layers1c.0.layer.conv1.conv.weight";
 static const char index_end[] = "relative_position_index";
 
 const char *
@@ -63,13 +64,22 @@ index_name(const char *name)
     return at ? voco_format("%.*s%s", (int)(at - name), name, index_end) : NULL;
 }
 
+/* What our files call the network. */
+static const char *
+architecture(const struct voco_model_config *c)
+{
+    if (!c->classes)
+        return c->plain ? "swinunetr-v1-encoder" : "swinunetr-v2-encoder";
+    return c->plain ? "swinunetr-v1" : "swinunetr-v2";
+}
+
 enum voco_err
 voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
                 uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
     const struct voco_st_meta meta[] = {
-        { "format", "pt" }, { "voco.architecture", "swinunetr-v2-encoder" },
+        { "format", "pt" }, { "voco.architecture", architecture(&model->config) },
         { "voco.merging", voco_merging_name(model->config.merging) },
     };
     struct voco_st_tensor *item = calloc(2 * (size_t)t->n, sizeof *item);
@@ -100,22 +110,24 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
 
 /* ---- loading ---- */
 
-/* The file's tensor for a parameter of ours: the name itself, then with the prefixes that
- * other programs add or leave out. */
+/* The file's tensor for a parameter of ours: the name itself, then without or with the
+ * prefixes that other programs, or models with heads, add or leave out. */
 static const struct voco_st_tensor *
 find_tensor(const struct voco_safetensors *st, const char *name)
 {
     static const char *const wrapper[] = { "", "module." };
     static const char backbone[] = "backbone.";
     const bool inside = strncmp(name, backbone, sizeof backbone - 1) == 0;
-    const char *const form[] = { name, inside ? name + sizeof backbone - 1 : NULL };
     char full[512];
 
     for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 2 && form[k]; k++) {
+        for (int k = 0; k < 2; k++) {
             const struct voco_st_tensor *found;
 
-            snprintf(full, sizeof full, "%s%s", wrapper[i], form[k]);
+            if (k && inside)
+                snprintf(full, sizeof full, "%s%s", wrapper[i], name + sizeof backbone - 1);
+            else
+                snprintf(full, sizeof full, "%s%s%s", wrapper[i], k ? backbone : "", name);
             found = voco_st_find(st, full);
             if (found)
                 return found;
@@ -235,12 +247,16 @@ voco_model_recognise(const char *path, struct voco_model_config *ret)
         err = voco_fail(VOCO_ECHECKPOINT, "%s: no swinViT.patch_embed.proj.weight: not the "
                         "weights of a Swin UNETR", path);
     } else {
+        const struct voco_st_tensor *out = find_tensor(&st, "out.conv.conv.weight");
         const struct voco_st_tensor *head = voco_st_find(&st, "student.layer1.0.weight");
         const struct voco_st_tensor *last = voco_st_find(&st, "student.layer3.0.weight");
         const bool heads = head && last && head->rank == 2 && last->rank == 2;
 
         *ret = (struct voco_model_config){ .feature = patch->dim[0],
                                            .in_channels = patch->dim[1],
+                                           .classes = out && out->rank == 5 ? out->dim[0]
+                                                                            : 0,
+                                           .plain = !find_tensor(&st, mix_name),
                                            .hidden = heads ? head->dim[0] : 1024,
                                            .out = heads ? last->dim[0] : 1024,
                                            .merging = VOCO_MERGING_LEGACY };

@@ -1,0 +1,69 @@
+/*
+ * Segmentation with a model that has classes: logits of windows, the gradient of a batch,
+ * and what either needs.
+ *
+ * Host arrays are [n][d][h][w][channels], sizes multiples of VOCO_UNETR_MULTIPLE.
+ */
+#ifndef VOCO_TRAIN_SEGMENT_H
+#define VOCO_TRAIN_SEGMENT_H
+
+#include "train/model.h"
+
+/* out[n][d][h][w][classes]: the logits of n windows, all at once. */
+enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
+                                  const float *windows, int n, const int64_t size[3],
+                                  float *out);
+
+struct voco_segment_batch {
+    const float *image;         /* [n][d][h][w][in_channels] */
+    const float *label;         /* [n][d][h][w], whole numbers below classes */
+    int n;
+    int64_t size[3];
+};
+
+struct voco_segment_result {
+    double loss, dice, ce, grad_norm;
+    bool finite;                /* the loss and the gradient are numbers */
+};
+
+/* Loss and gradient (model->grad, from zero) of a batch, group items at a time.  The loss
+ * is the mean over items, so grouping changes the order of summation only. */
+enum voco_err voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
+                                    const struct voco_dicece *o,
+                                    const struct voco_segment_batch *batch, int group,
+                                    struct voco_segment_result *ret);
+
+/* The loss alone. */
+enum voco_err voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *model,
+                                const struct voco_dicece *o,
+                                const struct voco_segment_batch *batch, int group,
+                                struct voco_segment_result *ret);
+
+/* ---- memory ---- */
+
+struct voco_segment_request {
+    struct voco_model_config model;
+    bool training;
+    int n;                      /* items of a batch */
+    int64_t size[3];
+    int threads;
+    uint64_t memory;            /* bytes that may be used; 0: no limit */
+};
+
+struct voco_segment_plan {
+    int group;                  /* items at a time */
+    bool again;                 /* insides of blocks are computed twice: model->unetr.again */
+    uint64_t slabs;             /* weights; gradients and moments */
+    uint64_t kept, gradients, scratch;          /* the three arenas */
+    uint64_t packed;            /* weights in the order convolutions like */
+    uint64_t total;
+    double flops;               /* of the batch, recomputation included */
+};
+
+/* Found by a dry run: the largest group of up to 4 that fits, rather than recomputing.
+ * VOCO_EMEMORY with the numbers when a single item does not fit; ret is filled still. */
+enum voco_err voco_segment_plan(const struct voco_device *dev,
+                                const struct voco_segment_request *request,
+                                struct voco_segment_plan *ret);
+
+#endif
