@@ -1,53 +1,31 @@
-/* Batches ahead of the step: a ring of batches, filled by threads one volume at a time.
- * What is in a batch depends on (store, options, step) alone; threads only fetch it. */
+/* Batches for pre-training: the block of a volume, and the crops in it.  The ring's
+ * threads make them (data/ring.h). */
 #include "data/loader.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/log.h"
 #include "data/augment.h"
 #include "data/block.h"
+#include "data/ring.h"
 #include "data/sampler.h"
 
-enum {
-    ROI_MAX = 512,
-    BATCH_MAX = 4096,
-    SW_MAX = 1024,
-    THREADS_MAX = 1024,
-    AHEAD_MAX = 64
-};
-
-#define STEP_MAX ((int64_t)1 << 48)     /* step * batch must not overflow */
-
-struct slot {
-    struct voco_batch batch;
-    int missing;                /* volumes not there yet */
-    enum voco_err err;          /* of the first volume that failed ... */
-    int err_sample;             /* ... in the order of the batch, not of time */
-    char *why;
-};
+enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024 };
 
 struct voco_loader {
     const struct voco_store *store;
     struct voco_loader_options o;
     int64_t block_voxels;
-
-    pthread_mutex_t mutex;      /* everything below */
-    pthread_cond_t work, ready;
-    struct voco_sampler sampler;
-    struct slot *slot;          /* step s is in slot s % n_slots */
+    struct voco_sampler sampler;        /* of the ring's begin */
+    struct voco_batch *batch;           /* a slot each */
     int n_slots;
-    int64_t unit;               /* the next volume to load: step * batch + sample */
-    int64_t first;              /* the oldest step whose slot is in use */
-    int64_t next;               /* the step that voco_loader_next gives out */
-    bool stop;
+    struct voco_ring *ring;
+};
 
-    pthread_t *thread;
-    int n_threads;
+/* What a thread has of its own. */
+struct own {
+    float *block;
+    struct voco_store_scratch scratch;
 };
 
 /* ---- one volume of a batch ---- */
@@ -95,89 +73,48 @@ load(const struct voco_loader *l, struct voco_batch *b, int sample, float *block
     return VOCO_OK;
 }
 
-/* ---- threads ---- */
+/* ---- for the ring ---- */
 
-/* Keeps the sentence of the failure that comes first in the batch. */
 static void
-note_failure(struct slot *slot, enum voco_err err, int sample)
+begin(void *user, int slot, int64_t step, int sample)
 {
-    if (slot->err && slot->err_sample < sample)
-        return;
-    free(slot->why);
-    slot->err = err;
-    slot->err_sample = sample;
-    slot->why = voco_format("step %lld: %s", (long long)slot->batch.step,
-                            voco_fail_text());
+    struct voco_loader *l = user;
+
+    l->batch[slot].step = step;
+    l->batch[slot].volume[sample] = voco_sampler_at(&l->sampler,
+                                                    step * l->o.batch + sample);
 }
 
-/* The next volume's slot, when there is room for it; NULL to stop.  Mutex held. */
-static struct slot *
-take_unit(struct voco_loader *l, int *ret_sample)
+static enum voco_err
+fill(void *user, int slot, int sample, void *own)
 {
-    while (!l->stop && l->unit / l->o.batch >= l->first + l->n_slots)
-        pthread_cond_wait(&l->work, &l->mutex);
-    if (l->stop)
-        return NULL;
-    const int64_t step = l->unit / l->o.batch;
-    const int sample = (int)(l->unit % l->o.batch);
-    struct slot *slot = &l->slot[step % l->n_slots];
+    const struct voco_loader *l = user;
+    struct own *o = own;
 
-    if (sample == 0) {
-        slot->missing = l->o.batch;
-        slot->batch.step = step;
-    }
-    slot->batch.volume[sample] = voco_sampler_at(&l->sampler, l->unit);
-    l->unit++;
-    *ret_sample = sample;
-    return slot;
+    return load(l, &l->batch[slot], sample, o->block, &o->scratch);
+}
+
+static void
+own_free(void *own)
+{
+    struct own *o = own;
+
+    free(o->block);
+    voco_store_scratch_free(&o->scratch);
+    free(o);
 }
 
 static void *
-work(void *user)
+own_new(void *user)
 {
-    struct voco_loader *l = user;
-    struct voco_store_scratch scratch = {0};
-    float *block = malloc((size_t)l->block_voxels * sizeof *block);
-    struct slot *slot;
-    int sample;
+    const struct voco_loader *l = user;
+    struct own *o = calloc(1, sizeof *o);
 
-    pthread_mutex_lock(&l->mutex);
-    while ((slot = take_unit(l, &sample))) {
-        pthread_mutex_unlock(&l->mutex);
-        const enum voco_err err =
-            block ? load(l, &slot->batch, sample, block, &scratch)
-                  : voco_fail(VOCO_EMEMORY, "no memory for a loader thread");
-        pthread_mutex_lock(&l->mutex);
-        if (err)
-            note_failure(slot, err, sample);
-        if (--slot->missing == 0)
-            pthread_cond_broadcast(&l->ready);
+    if (o && !(o->block = malloc((size_t)l->block_voxels * sizeof *o->block))) {
+        own_free(o);
+        o = NULL;
     }
-    pthread_mutex_unlock(&l->mutex);
-    free(block);
-    voco_store_scratch_free(&scratch);
-    return NULL;
-}
-
-/* Signals are for the thread that runs the steps. */
-static enum voco_err
-start_threads(struct voco_loader *l)
-{
-    sigset_t all, before;
-    int failed = 0;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (!failed && l->n_threads < l->o.threads) {
-        failed = pthread_create(&l->thread[l->n_threads], NULL, work, l);
-        if (!failed)
-            l->n_threads++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
-        return voco_fail(VOCO_EMEMORY, "cannot start loader thread %d of %d: %s",
-                         l->n_threads + 1, l->o.threads, strerror(failed));
-    return VOCO_OK;
+    return o;
 }
 
 /* ---- the contract ---- */
@@ -238,8 +175,10 @@ check_options(const struct voco_loader_options *o)
     if ((err = check_number("batch", o->batch, 1, BATCH_MAX))
         || (err = check_number("number of random crops", o->sw, 1, SW_MAX))
         || (err = check_number("crop edge", o->roi, 2, ROI_MAX))
-        || (err = check_number("number of loader threads", o->threads, 1, THREADS_MAX))
-        || (err = check_number("number of batches ahead", o->ahead, 1, AHEAD_MAX)))
+        || (err = check_number("number of loader threads", o->threads, 1,
+                               VOCO_RING_THREADS_MAX))
+        || (err = check_number("number of batches ahead", o->ahead, 1,
+                               VOCO_RING_AHEAD_MAX)))
         return err;
     if (o->roi % 2)
         return voco_fail(VOCO_EUSAGE, "crop edge is %d, expected an even number", o->roi);
@@ -268,20 +207,24 @@ check_volumes(const struct voco_store *store, int roi)
 }
 
 static enum voco_err
-open_loader(struct voco_loader *l)
+open_loader(struct voco_loader *l, int64_t first_step)
 {
     const struct voco_loader_options *o = &l->o;
+    const struct voco_ring_work w = {
+        .user = l, .units = o->batch, .threads = o->threads, .ahead = o->ahead,
+        .begin = begin, .fill = fill, .own_new = own_new, .own_free = own_free
+    };
     enum voco_err err = voco_sampler_init(&l->sampler, l->store, o->seed, o->repeat,
                                           o->n_repeat);
 
-    l->n_slots = o->ahead + 1;          /* one is in the caller's hand */
-    l->slot = calloc((size_t)l->n_slots, sizeof *l->slot);
-    l->thread = calloc((size_t)o->threads, sizeof *l->thread);
-    if (!err && (!l->slot || !l->thread))
-        err = voco_fail(VOCO_EMEMORY, "no memory for the loader");
-    for (int i = 0; !err && i < l->n_slots; i++)
-        err = voco_batch_alloc(&l->slot[i].batch, o);
-    return err ? err : start_threads(l);
+    if (err)
+        return err;
+    l->batch = calloc((size_t)voco_ring_slots(&w), sizeof *l->batch);
+    if (!l->batch)
+        return voco_fail(VOCO_EMEMORY, "no memory for the loader");
+    while (!err && l->n_slots < voco_ring_slots(&w))
+        err = voco_batch_alloc(&l->batch[l->n_slots++], o);
+    return err ? err : voco_ring_open(&w, first_step, &l->ring);
 }
 
 enum voco_err
@@ -295,9 +238,6 @@ voco_loader_open(const struct voco_store *store, const struct voco_loader_option
     *ret = NULL;
     if (!err)
         err = check_volumes(store, o->roi);
-    if (!err && (first_step < 0 || first_step > STEP_MAX))
-        err = voco_fail(VOCO_EUSAGE, "first step is %lld, expected 0 to %lld",
-                        (long long)first_step, (long long)STEP_MAX);
     if (!err && !(l = calloc(1, sizeof *l)))
         err = voco_fail(VOCO_EMEMORY, "no memory for the loader");
     if (err)
@@ -306,12 +246,7 @@ voco_loader_open(const struct voco_store *store, const struct voco_loader_option
     l->o = *o;
     voco_block_size(o->roi, size);
     l->block_voxels = size[0] * size[1] * size[2];
-    l->first = l->next = first_step;
-    l->unit = first_step * o->batch;
-    pthread_mutex_init(&l->mutex, NULL);
-    pthread_cond_init(&l->work, NULL);
-    pthread_cond_init(&l->ready, NULL);
-    if ((err = open_loader(l))) {
+    if ((err = open_loader(l, first_step))) {
         voco_loader_close(l);
         return err;
     }
@@ -323,28 +258,10 @@ enum voco_err
 voco_loader_next(struct voco_loader *l, const struct voco_batch **ret,
                  double *ret_waited_s)
 {
-    const double start = voco_seconds();
-    enum voco_err err = VOCO_OK;
+    int slot;
+    const enum voco_err err = voco_ring_next(l->ring, &slot, ret_waited_s);
 
-    *ret = NULL;
-    pthread_mutex_lock(&l->mutex);
-    struct slot *slot = &l->slot[l->next % l->n_slots];
-    if (l->first < l->next) {           /* the batch given out last is free now */
-        l->first = l->next;
-        pthread_cond_broadcast(&l->work);
-    }
-    while (slot->batch.step != l->next || l->unit < (l->next + 1) * l->o.batch
-           || slot->missing > 0)
-        pthread_cond_wait(&l->ready, &l->mutex);
-    if (slot->err) {                    /* stays: the next call says the same */
-        err = voco_fail(slot->err, "%s", slot->why);
-    } else {
-        *ret = &slot->batch;
-        l->next++;
-    }
-    pthread_mutex_unlock(&l->mutex);
-    if (ret_waited_s)
-        *ret_waited_s = voco_seconds() - start;
+    *ret = err ? NULL : &l->batch[slot];
     return err;
 }
 
@@ -359,21 +276,10 @@ voco_loader_close(struct voco_loader *l)
 {
     if (!l)
         return;
-    pthread_mutex_lock(&l->mutex);
-    l->stop = true;
-    pthread_cond_broadcast(&l->work);
-    pthread_mutex_unlock(&l->mutex);
-    for (int i = 0; i < l->n_threads; i++)
-        pthread_join(l->thread[i], NULL);
-    for (int i = 0; l->slot && i < l->n_slots; i++) {
-        voco_batch_free(&l->slot[i].batch);
-        free(l->slot[i].why);
-    }
-    free(l->slot);
-    free(l->thread);
+    voco_ring_close(l->ring);
+    for (int i = 0; i < l->n_slots; i++)
+        voco_batch_free(&l->batch[i]);
+    free(l->batch);
     voco_sampler_free(&l->sampler);
-    pthread_cond_destroy(&l->ready);
-    pthread_cond_destroy(&l->work);
-    pthread_mutex_destroy(&l->mutex);
     free(l);
 }

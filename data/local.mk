@@ -59,12 +59,18 @@ libvoco_la_SOURCES += \
 	data/replay.c \
 	data/replay.h \
 	data/resize.c \
+	data/ring.c \
+	data/ring.h \
 	data/sampler.c \
 	data/sampler.h \
+	data/segloader.c \
+	data/segloader.h \
 	data/shard.c \
 	data/shard.h \
 	data/source.c \
 	data/source.h \
+	data/split.c \
+	data/split.h \
 	data/store.h \
 	data/store_create.c \
 	data/store_open.c \

@@ -83,6 +83,16 @@ tests_test_labels_SOURCES = tests/store_util.h tests/test_labels.c
 tests_test_labels_LDADD = $(TEST_LIBS)
 TESTS += tests/test_labels
 
+check_PROGRAMS += tests/test_segloader
+tests_test_segloader_SOURCES = tests/store_util.h tests/test_segloader.c
+tests_test_segloader_LDADD = $(TEST_LIBS)
+TESTS += tests/test_segloader
+
+check_PROGRAMS += tests/test_split
+tests_test_split_SOURCES = tests/test_split.c
+tests_test_split_LDADD = $(TEST_LIBS)
+TESTS += tests/test_split
+
 check_PROGRAMS += tests/test_trace
 tests_test_trace_SOURCES = tests/test_trace.c
 tests_test_trace_LDADD = $(TEST_LIBS)

@@ -25,7 +25,9 @@ enum voco_purpose {
     VOCO_RNG_SHIFT,         /* intensity shift */
     VOCO_RNG_ROWDROP,       /* dropped embeddings */
     VOCO_RNG_PHANTOM,
-    VOCO_RNG_TEST
+    VOCO_RNG_TEST,
+    VOCO_RNG_LABELLED,      /* crop around a labelled voxel or not, and which voxel */
+    VOCO_RNG_SCALE          /* intensity scale */
 };
 
 struct voco_rng_key {
