@@ -54,6 +54,8 @@ def arguments():
     p.add_argument("--replay", metavar="FILE.h5",
                    help="the batch of voco pretrain --replay FILE.h5 instead (needs h5py)")
     p.add_argument("--lr", type=float, default=1e-4)
+    p.add_argument("--metrics", metavar="FILE.jsonl",
+                   help="a line for every step, as voco's metrics.jsonl: voco plot draws it")
     return p.parse_args()
 
 
@@ -302,12 +304,23 @@ def cpu_name():
     return platform.machine()
 
 
+def write_metrics(i, seconds, terms):
+    row = dict(zip(("intra", "inter", "reg"), terms), loss=sum(terms), lr=args.lr,
+               seconds=sum(seconds.values()), step=i)
+    with open(args.metrics, "a" if i else "w") as out:
+        out.write(json.dumps(row) + "\n")
+
+
 def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     step = Step()
     scale = len(step.x) / step.crops
-    results = [step.run(i) for i in range(args.warm_up + args.steps)]
+    results = []
+    for i in range(args.warm_up + args.steps):
+        results.append(step.run(i))
+        if args.metrics:
+            write_metrics(i, *results[-1])
     timed = [seconds for seconds, _ in results[args.warm_up:]]
     passes = len(step.x) / scale
 
