@@ -52,6 +52,25 @@ bash_value(const struct voco_opt *o, FILE *out)
     fprintf(out, "; return;;\n");
 }
 
+/* The end of a list of words, after the verbs. */
+static void
+bash_words(const struct voco_verb *const *verbs, FILE *out)
+{
+    for (int i = 0; verbs[i]; i++)
+        fprintf(out, " %s", voco_verb_word(verbs[i]));
+    fprintf(out, "\"; return;;\n");
+}
+
+static void
+bash_verb(const struct voco_verb *verb, FILE *out)
+{
+    fprintf(out, "    '%s') options=\"", verb->name);
+    each_option(verb, bash_name, out);
+    fprintf(out, "\"\n        case $prev in\n");
+    each_option(verb, bash_value, out);
+    fprintf(out, "        esac;;\n");
+}
+
 static void
 print_bash(FILE *out)
 {
@@ -66,19 +85,26 @@ print_bash(FILE *out)
             "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
             "    local verb= options= i\n"
             "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-            "        case ${COMP_WORDS[i]} in -*) ;; *) verb=${COMP_WORDS[i]}; break;; esac\n"
+            "        case ${COMP_WORDS[i]} in -*) continue;; esac\n"
+            "        verb=\"$verb${verb:+ }${COMP_WORDS[i]}\"\n"
+            "        case $verb in");
+    for (int i = 0, n = 0; voco_verbs[i]; i++)
+        if (voco_verbs[i]->subs)
+            fprintf(out, "%s %s", n++ ? " |" : "", voco_verbs[i]->name);
+    fprintf(out, ") ;; *) break;; esac\n"
             "    done\n"
             "    case $verb in\n"
             "    '') _voco_words \"--help --version --quiet --verbose");
-    for (int i = 0; voco_verbs[i]; i++)
-        fprintf(out, " %s", voco_verbs[i]->name);
-    fprintf(out, "\"; return;;\n");
+    bash_words(voco_verbs, out);
     for (int i = 0; voco_verbs[i]; i++) {
-        fprintf(out, "    %s) options=\"", voco_verbs[i]->name);
-        each_option(voco_verbs[i], bash_name, out);
-        fprintf(out, "\"\n        case $prev in\n");
-        each_option(voco_verbs[i], bash_value, out);
-        fprintf(out, "        esac;;\n");
+        if (!voco_verbs[i]->subs) {
+            bash_verb(voco_verbs[i], out);
+            continue;
+        }
+        fprintf(out, "    %s) _voco_words \"--help", voco_verbs[i]->name);
+        bash_words(voco_verbs[i]->subs, out);
+        for (int k = 0; voco_verbs[i]->subs[k]; k++)
+            bash_verb(voco_verbs[i]->subs[k], out);
     }
     fprintf(out,
             "    esac\n"
@@ -138,6 +164,42 @@ zsh_option(const struct voco_opt *o, FILE *out)
     }
 }
 
+/* The array of verbs with their summaries, and its use. */
+static void
+zsh_describe(const struct voco_verb *const *verbs, FILE *out)
+{
+    fprintf(out, "        local -a verbs=(\n");
+    for (int i = 0; verbs[i]; i++) {
+        fprintf(out, "            '%s:", voco_verb_word(verbs[i]));
+        zsh_text(verbs[i]->summary, out);
+        fprintf(out, "'\n");
+    }
+    fprintf(out, "        )\n"
+            "        _describe verb verbs");
+}
+
+/* Arms of a case over $words[1]. */
+static void
+zsh_verbs(const struct voco_verb *const *verbs, FILE *out)
+{
+    for (int i = 0; verbs[i]; i++) {
+        fprintf(out, "        %s) ", voco_verb_word(verbs[i]));
+        if (verbs[i]->subs) {
+            fprintf(out, "if (( CURRENT == 2 )); then\n");
+            zsh_describe(verbs[i]->subs, out);
+            fprintf(out, "\n        else\n"
+                    "        shift words; (( CURRENT-- ))\n"
+                    "        case $words[1] in\n");
+            zsh_verbs(verbs[i]->subs, out);
+            fprintf(out, "        esac; fi;;\n");
+        } else {
+            fprintf(out, "_arguments -s \\\n");
+            each_option(verbs[i], zsh_option, out);
+            fprintf(out, "            '*:file:_files';;\n");
+        }
+    }
+}
+
 static void
 print_zsh(FILE *out)
 {
@@ -151,23 +213,13 @@ print_zsh(FILE *out)
             "        '(-v --verbose)'{-v,--verbose}'[more detail]' \\\n"
             "        '1: :->verb' '*:: :->rest'\n"
             "    case $state in\n"
-            "    verb)\n"
-            "        local -a verbs=(\n");
-    for (int i = 0; voco_verbs[i]; i++) {
-        fprintf(out, "            '%s:", voco_verbs[i]->name);
-        zsh_text(voco_verbs[i]->summary, out);
-        fprintf(out, "'\n");
-    }
+            "    verb)\n");
+    zsh_describe(voco_verbs, out);
     fprintf(out,
-            "        )\n"
-            "        _describe verb verbs;;\n"
+            ";;\n"
             "    rest)\n"
             "        case $words[1] in\n");
-    for (int i = 0; voco_verbs[i]; i++) {
-        fprintf(out, "        %s) _arguments -s \\\n", voco_verbs[i]->name);
-        each_option(voco_verbs[i], zsh_option, out);
-        fprintf(out, "            '*:file:_files';;\n");
-    }
+    zsh_verbs(voco_verbs, out);
     fprintf(out,
             "        esac;;\n"
             "    esac\n"

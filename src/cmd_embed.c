@@ -19,20 +19,25 @@ static struct {
     const char *weights, *output;
     int preset, merging;
     int64_t threads, group;
-    bool merging_given;
+    bool merging_given, partial;
+    double min_coverage;
 } c = { .group = 4 };
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 
 static const struct voco_opt options[] = {
     { "weights", 'w', VOCO_OPT_FILE, &c.weights, "FILE",
-      "safetensors of a run, or of any Swin UNETR v2 encoder" },
+      "a run's, or any .safetensors or .pt of a Swin UNETR v2" },
     { "output", 'o', VOCO_OPT_FILE, &c.output, "OUT.h5", "the embeddings" },
     { "preset", 'p', VOCO_OPT_CHOICE, &c.preset, "NAME",
       "transforms for volumes, as voco convert has them", .choices = voco_preset_names },
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
       "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings,
       .given = &c.merging_given },
+    { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
+      "use weights that do not cover the encoder, with random numbers for the rest" },
+    { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
+      "as --partial, but the weights must cover this share of the encoder", 0, 100 },
     { "group", 0, VOCO_OPT_INT, &c.group, "N", "crops at once", 1, 1024 },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
@@ -246,6 +251,9 @@ static enum voco_err
 open_model(struct job *j)
 {
     struct voco_model_config config;
+    const struct voco_demand demand = { .want = VOCO_PARTS_BACKBONE,
+                                        .need = VOCO_PARTS_BACKBONE, .partial = c.partial,
+                                        .min_percent = c.min_coverage };
     struct voco_coverage cover;
     enum voco_err err = voco_model_recognise(c.weights, &config);
 
@@ -262,11 +270,14 @@ open_model(struct job *j)
         || (err = voco_model_describe(&j->model, &config)) != VOCO_OK
         || (err = voco_model_allocate(&j->model, &j->ctx, false)) != VOCO_OK)
         return err;
-    err = voco_model_load(c.weights, &j->ctx, &j->model, "backbone.", true, &cover);
+    voco_model_fill(&j->model, &j->ctx, VOCO_INIT_TORCH, 0);
+    err = voco_model_load(c.weights, &j->ctx, &j->model, &demand, &cover);
+    if (err == VOCO_OK && cover.missing + cover.mismatched)
+        voco_warn("%s: %d parameters of the encoder are random numbers", c.weights,
+                  cover.missing + cover.mismatched);
     if (err == VOCO_OK)
-        voco_note("%s: feature size %" PRId64 ", %s patch merging, %d parameters of the "
-                  "backbone", c.weights, config.feature, voco_merging_name(config.merging),
-                  cover.loaded);
+        voco_note("%s: feature size %" PRId64 ", %s patch merging", c.weights, config.feature,
+                  voco_merging_name(config.merging));
     return err;
 }
 

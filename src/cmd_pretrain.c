@@ -42,6 +42,10 @@ static const struct voco_opt options[] = {
       mergings },
     { "init", 0, VOCO_OPT_FILE, &c.init, "FILE|hash:SEED",
       "start from weights, or from the reference's formula, instead of random ones" },
+    { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
+      "with --init: take what fits, the rest of the backbone stays fresh" },
+    { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
+      "as --partial, but the file must have this share of the backbone", 0, 100 },
 
     { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 1024,
       .section = "Step" },

@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "data/store.h"
+#include "tensorfile/tensorfile.h"
 #include "train/checkpoint.h"
-#include "train/safetensors.h"
 
 static int64_t threads;
 
@@ -87,20 +87,23 @@ verify_checkpoint(const char *path)
     return err;
 }
 
-/* Weights alone have no checksum; what can be checked: the tensors fill the file. */
+/* Checksums where the format has them (.pt); else what can be checked: the tensors fill
+ * the file. */
 static enum voco_err
 verify_weights(const char *path)
 {
-    struct voco_safetensors st;
-    const enum voco_err err = voco_st_open(&st, path);
+    struct voco_tensorfile f;
+    enum voco_err err = voco_tensorfile_open(&f, path);
 
-    if (err) {
+    if (err == VOCO_OK)
+        err = voco_tensorfile_verify(&f, path);
+    if (err)
         printf("%s\n", voco_fail_text());
-        return err;
-    }
-    voco_st_close(&st);
-    printf("%s: weights, well-formed (the format has no checksums)\n", path);
-    return VOCO_OK;
+    else
+        printf("%s: weights, %s\n", path, strcmp(f.format, "PyTorch") == 0 ? "whole"
+               : "well-formed (the format has no checksums)");
+    voco_tensorfile_close(&f);
+    return err;
 }
 
 static int
@@ -201,7 +204,7 @@ const struct voco_verb voco_cmd_verify = {
     .summary = "check stores, checkpoints and runs to the last byte",
     .args = "PATH...",
     .details = "A PATH is a store, a checkpoint, a run folder (all its checkpoints and "
-               "its weights) or a .safetensors file.  Every fault is a line on the standard "
+               "its weights), or weights (.safetensors, .pt, .pth).  Every fault is a line on the standard "
                "output.",
     .options = options,
     .min_args = 1,

@@ -28,6 +28,12 @@ struct voco_info_options {
 void voco_info_row(struct voco_info *info, const char *name, json_t *value,
                    const char *fmt, ...) VOCO_PRINTF(4, 5);
 
+/* The rows as text, or all of it as a line of JSON; after an error, only the JSON, with
+ * the sentence as "error". */
+void voco_info_print(const char *path, struct voco_info *info, enum voco_err err,
+                     bool as_json);
+void voco_info_free(struct voco_info *info);        /* accepts {0} */
+
 /* Text as JSON; bytes that are not UTF-8 become '?'. */
 json_t *voco_info_text(const char *text);
 json_t *voco_info_real(double v);           /* null when it is not finite */

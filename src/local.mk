@@ -7,14 +7,20 @@ voco_SOURCES = \
 	src/cmd_doctor.c \
 	src/cmd_embed.c \
 	src/cmd_info.c \
+	src/cmd_model.c \
+	src/cmd_model.h \
+	src/cmd_model_export.c \
+	src/cmd_model_import.c \
 	src/cmd_phantom.c \
 	src/cmd_plan.c \
 	src/cmd_plot.c \
 	src/cmd_pretrain.c \
 	src/cmd_verify.c \
+	src/info.c \
 	src/info.h \
 	src/info_data.c \
 	src/info_run.c \
+	src/info_weights.c \
 	src/main.c
 voco_LDADD = libvoco.la
 
@@ -37,6 +43,7 @@ libvoco_la_SOURCES += \
 	src/base/rng.h \
 	src/base/tensor.c \
 	src/base/tensor.h \
+	src/base/verb.c \
 	src/dev/cpu.c \
 	src/dev/cpu.h \
 	src/dev/cpu_attn.c \
@@ -111,22 +118,41 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
+	src/tensorfile/filetensor.c \
+	src/tensorfile/names.c \
+	src/tensorfile/names.h \
+	src/tensorfile/pickle.c \
+	src/tensorfile/pickle.h \
+	src/tensorfile/safetensors.c \
+	src/tensorfile/safetensors.h \
+	src/tensorfile/tensorfile.c \
+	src/tensorfile/tensorfile.h \
+	src/tensorfile/torchfile.c \
+	src/tensorfile/torchfile.h \
+	src/tensorfile/torchwrite.c \
+	src/tensorfile/zip.c \
+	src/tensorfile/zip.h \
+	src/tensorfile/zipwrite.c \
 	src/train/batch_mosaic.c \
 	src/train/batch_mosaic.h \
 	src/train/checkpoint.c \
 	src/train/checkpoint.h \
+	src/train/coverage.c \
+	src/train/coverage.h \
 	src/train/model.c \
 	src/train/model.h \
 	src/train/plan.c \
 	src/train/plan.h \
+	src/train/recognise.c \
+	src/train/recognise.h \
+	src/train/rewrite.c \
+	src/train/rewrite.h \
 	src/train/run.c \
 	src/train/run.h \
 	src/train/runconfig.c \
 	src/train/runconfig.h \
 	src/train/runlog.c \
 	src/train/runlog.h \
-	src/train/safetensors.c \
-	src/train/safetensors.h \
 	src/train/schedule.c \
 	src/train/schedule.h \
 	src/train/segment.c \
@@ -135,4 +161,5 @@ libvoco_la_SOURCES += \
 	src/train/step.h \
 	src/train/stop.c \
 	src/train/stop.h \
-	src/train/weights.c
+	src/train/weights.c \
+	src/train/weights.h

@@ -7,25 +7,13 @@
 #include "base/log.h"
 #include "cmd.h"
 
-enum { VERBS_MAX = 64 };
-
-static const struct voco_verb *
-find_verb(const char *name)
-{
-    for (int i = 0; voco_verbs[i]; i++)
-        if (strcmp(voco_verbs[i]->name, name) == 0)
-            return voco_verbs[i];
-    return NULL;
-}
-
 static void
 print_help(void)
 {
     printf("Usage: voco VERB [OPTION...] [ARGUMENT...]\n\n"
            "Self-supervised pre-training of Swin UNETR on 3-D medical images, on CPUs.\n\n"
            "Verbs:\n");
-    for (int i = 0; voco_verbs[i]; i++)
-        printf("  %-12s %s\n", voco_verbs[i]->name, voco_verbs[i]->summary);
+    voco_verbs_print(voco_verbs, stdout);
     printf("\nOptions:\n"
            "  -h, --help     print this text and stop\n"
            "      --version  print the version and stop\n"
@@ -34,29 +22,31 @@ print_help(void)
            "'voco VERB --help' explains a verb.\n");
 }
 
-static enum voco_err
-unknown_verb(const char *word)
+static bool
+is_help(const char *word)
 {
-    const char *names[VERBS_MAX + 1] = { NULL };
-    const char *near;
-
-    for (int i = 0; voco_verbs[i] && i < VERBS_MAX; i++)
-        names[i] = voco_verbs[i]->name;
-    near = voco_opt_nearest(word, names);
-    if (near)
-        return voco_fail(VOCO_EUSAGE, "unknown verb '%s'; did you mean '%s'?", word, near);
-    return voco_fail(VOCO_EUSAGE, "unknown verb '%s'; 'voco --help' lists them", word);
+    return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 }
 
+/* argv[0] is a verb of the list; where that has verbs of its own, argv[1] is one. */
 static enum voco_err
-run_verb(int argc, char **argv)
+run_verb(const struct voco_verb *const *verbs, const char *above, int argc, char **argv)
 {
-    const struct voco_verb *verb = find_verb(argv[0]);
-    enum voco_err err;
+    const struct voco_verb *verb;
+    enum voco_err err = voco_verb_find(verbs, argv[0], above, &verb);
     bool done;
 
-    if (!verb)
-        return unknown_verb(argv[0]);
+    if (err)
+        return err;
+    if (verb->subs && argc > 1 && !is_help(argv[1])) {
+        if (argv[1][0] == '-')
+            return voco_fail(VOCO_EUSAGE, "'voco %s' needs a verb in front of '%s'; see "
+                             "'voco %s --help'", verb->name, argv[1], verb->name);
+        return run_verb(verb->subs, verb->name, argc - 1, argv + 1);
+    }
+    if (verb->subs && argc == 1)
+        return voco_fail(VOCO_EUSAGE, "'voco %s' needs a verb; see 'voco %s --help'",
+                         verb->name, verb->name);
     if ((err = voco_opt_parse(verb, argc, argv, &argc, &argv, &done)) || done)
         return err;
     return verb->run(argc, argv);
@@ -75,14 +65,14 @@ run(int argc, char **argv)
         } else if (!strcmp(word, "--version")) {
             puts(PACKAGE_STRING);
             return VOCO_OK;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+        } else if (is_help(word)) {
             print_help();
             return VOCO_OK;
         } else if (word[0] == '-') {
             return voco_fail(VOCO_EUSAGE, "unknown option '%s' in front of a verb; see "
                              "'voco --help'", word);
         } else {
-            return run_verb(argc - i, argv + i);
+            return run_verb(voco_verbs, NULL, argc - i, argv + i);
         }
     }
     return voco_fail(VOCO_EUSAGE, "what to do? 'voco --help' lists the verbs");

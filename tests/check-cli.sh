@@ -43,6 +43,13 @@ expect 2 '' "^voco: unknown option '--frob'" doctor --frob
 expect 2 '' "^voco: unexpected argument 'b'" doctor a b
 expect 2 '' "needs bash|zsh" completion
 expect 2 '' "'fish' is not bash or zsh" completion fish
+expect 0 '^Usage: voco model VERB' '' model --help
+expect 0 '^Usage: voco model export' '' model export --help
+expect 2 '' "'voco model' needs a verb" model
+expect 2 '' "needs a verb in front of '--json'" model --json a.pt
+expect 2 '' "unknown verb 'inspekt'; did you mean 'inspect'?" model inspekt
+expect 2 '' "unknown verb 'x'; 'voco model --help' lists them" model x
+expect 2 '' "'voco model import' needs FILE" model import
 expect 0 '^complete -F _voco voco' '' completion bash
 expect 0 '^#compdef voco' '' completion zsh
 
@@ -57,21 +64,41 @@ if test -w /dev/full; then
     grep -q 'cannot write' "$work/err" || complain 'voco --help > /dev/full: no sentence'
 fi
 
+# The verbs of the program, or those below a verb.
+verbs() { ./voco "$@" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
+
+# has_options VERB...: all are in the script of $shell.
+has_options()
+{
+    for option in $(./voco "$@" --help |
+                    sed -n 's/^ *\(-.,\)\{0,1\} *--\([a-z0-9-]*\).*/\2/p'); do
+        grep -q -e "--$option" "$work/script" || complain "$shell: no --$option"
+    done
+}
+
 # Every verb and option is in the completion scripts, and the shells accept them.
 for shell in bash zsh; do
     ./voco completion $shell > "$work/script"
     ! command -v $shell > /dev/null || $shell -n "$work/script" || bad=1
-    for verb in $(./voco --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p'); do
-        grep -q -e "[ ']$verb[):]" "$work/script" || complain "$shell: no verb $verb"
-        for option in $(./voco "$verb" --help |
-                        sed -n 's/^ *\(-.,\)\{0,1\} *--\([a-z0-9-]*\).*/\2/p'); do
-            grep -q -e "--$option" "$work/script" || complain "$shell: no --$option"
+    for verb in $(verbs); do
+        grep -q -e "[ ']$verb'\{0,1\}[):]" "$work/script" || complain "$shell: no verb $verb"
+        for sub in $(verbs "$verb"); do
+            grep -q -e "[ ']$sub'\{0,1\}[):]" "$work/script" ||
+                complain "$shell: no verb $verb $sub"
+            has_options "$verb" "$sub"
         done
+        has_options "$verb"
     done
 done
 if command -v bash > /dev/null; then
     bash -c '. "$1"; COMP_WORDS=(voco comp); COMP_CWORD=1; _voco; echo "${COMPREPLY[*]}"' \
         - completion/voco > "$work/out" 2> "$work/err"
     grep -qx completion "$work/out" || complain 'bash does not complete "voco comp"'
+    bash -c '. "$1"; COMP_WORDS=(voco -q model ex); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
+             COMP_WORDS=(voco model export --na); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
+             COMP_WORDS=(voco model export -n nvi); COMP_CWORD=4; _voco; echo "${COMPREPLY[*]}"' \
+        - completion/voco > "$work/out" 2> "$work/err"
+    printf 'export\n--names\nnvidia-ssl\n' | diff - "$work/out" ||
+        complain 'bash does not complete "voco model"'
 fi
 exit $bad

@@ -206,3 +206,17 @@ tests_make_replay_LDADD = libvoco.la
 
 dist_check_SCRIPTS += tests/cli_pretrain.sh
 TESTS += tests/cli_pretrain.sh
+
+check_PROGRAMS += tests/test_pickle
+tests_test_pickle_SOURCES = tests/scratch.h tests/test_pickle.c
+tests_test_pickle_LDADD = $(TEST_LIBS)
+TESTS += tests/test_pickle
+
+check_PROGRAMS += tests/test_torchfile
+tests_test_torchfile_SOURCES = tests/scratch.h tests/test_torchfile.c
+tests_test_torchfile_LDADD = $(TEST_LIBS)
+TESTS += tests/test_torchfile
+
+dist_check_SCRIPTS += tests/cli_torch.sh
+EXTRA_DIST += tests/torch_roundtrip.py tools/golden_pt.py
+TESTS += tests/cli_torch.sh

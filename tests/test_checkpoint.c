@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/rng.h"
+#include "tensorfile/safetensors.h"
 #include "tests/scratch.h"
 #include "train/checkpoint.h"
 
@@ -228,8 +229,14 @@ END_TEST
 
 /* ---- weights ---- */
 
+static const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL };
+static const struct voco_demand some = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
+                                         .partial = true };
+static const struct voco_demand backbone = { .want = VOCO_PARTS_BACKBONE,
+                                             .need = VOCO_PARTS_BACKBONE };
+
 struct file {
-    struct voco_st_tensor item[400];
+    struct voco_filetensor item[400];
     char name[400][256];
     int n;
     float *spare;
@@ -248,7 +255,7 @@ rename_all(struct file *f, const struct voco_model *model, const char *prefix, s
             continue;
         ck_assert_int_lt(f->n, 400);
         snprintf(f->name[f->n], sizeof f->name[0], "%s%s", front, p->name + cut);
-        f->item[f->n] = (struct voco_st_tensor){
+        f->item[f->n] = (struct voco_filetensor){
             .name = f->name[f->n], .type = "F32", .rank = p->rank,
             .data = (const float *)model->weight.data + p->offset,
             .bytes = (size_t)p->count * 4 };
@@ -262,7 +269,7 @@ write_file(const struct file *f)
 {
     const char *path = scratch("weights.safetensors");
 
-    ck_assert_int_eq(voco_st_write(path, f->item, f->n, NULL, 0, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_safetensors_write(path, f->item, f->n, NULL, 0, NULL, NULL), VOCO_OK);
     return path;
 }
 
@@ -282,7 +289,7 @@ START_TEST(saved_weights_load_and_tell_what_they_are)
     ck_assert_int_eq(found.hidden, 16);
     ck_assert_int_eq(found.out, 8);
     ck_assert_int_eq(found.merging, VOCO_MERGING_FIXED);
-    ck_assert_int_eq(voco_model_load(path, &ctx, &b, "", true, &cover), VOCO_OK);
+    ck_assert_int_eq(voco_model_load(path, &ctx, &b, &all, &cover), VOCO_OK);
     ck_assert_int_eq(cover.loaded, a.params.n);
     ck_assert_int_eq(cover.unexpected, 0);
     ck_assert_int_eq(cover.loaded_elements, cover.model_elements);
@@ -313,12 +320,12 @@ START_TEST(names_with_and_without_prefixes_load)
         ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
         ck_assert_int_eq(found.feature, 12);
         ck_assert_int_eq(found.merging, VOCO_MERGING_LEGACY);   /* as others' files are */
-        ck_assert_int_eq(voco_model_load(path, &ctx, &b, "backbone.", true, &cover),
+        ck_assert_int_eq(voco_model_load(path, &ctx, &b, &backbone, &cover),
                          VOCO_OK);
         ck_assert_int_eq(cover.missing + cover.mismatched, 0);
         ck_assert(memcmp(a.weight.data, b.weight.data, (size_t)a.student_at * 4) == 0);
         if (form[i].cut || !*form[i].front)
-            ck_assert_int_eq(voco_model_load(path, &ctx, &b, "", true, &cover),
+            ck_assert_int_eq(voco_model_load(path, &ctx, &b, &all, &cover),
                              VOCO_ECHECKPOINT);         /* it has no heads */
         memset(b.weight.data, 0, voco_tensor_bytes(&b.weight));
     }
@@ -344,13 +351,13 @@ START_TEST(coverage_counts_missing_misshapen_and_unknown)
     f->item[1].name = "other.bias";
     f->item[2].type = "I32";                        /* of the same size */
     f->n--;                                         /* the teacher's last bias */
-    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &b, "", false, &cover), VOCO_OK);
+    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &b, &some, &cover), VOCO_OK);
     ck_assert_int_eq(cover.loaded, a.params.n - 4);
     ck_assert_int_eq(cover.missing, 2);
     ck_assert_int_eq(cover.mismatched, 2);
     ck_assert_int_eq(cover.unexpected, 1);
     ck_assert(memcmp(first, a.weight.data, 12) != 0);           /* kept its values */
-    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &b, "", true, &cover),
+    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &b, &all, &cover),
                      VOCO_ECHECKPOINT);
     ck_assert_says("2 of");
     voco_model_free(&a);
@@ -375,13 +382,13 @@ START_TEST(other_float_types_are_converted)
     f->item[0].type = "F64";
     f->item[0].data = d;
     f->item[0].bytes = sizeof d;
-    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, "", false, &cover),
+    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, &some, &cover),
                      VOCO_OK);
     ck_assert(x[0] == 0.1f && x[1] == -2 && x[2] == 3);
     f->item[0].type = "F16";
     f->item[0].data = h;
     f->item[0].bytes = sizeof h;
-    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, "", false, &cover),
+    ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, &some, &cover),
                      VOCO_OK);
     ck_assert(x[0] == 1 && x[1] == -2 && x[2] == 0);
     voco_model_free(&model);
@@ -392,33 +399,33 @@ END_TEST
 START_TEST(files_of_something_else_are_refused)
 {
     static const float x[8];
-    struct voco_st_tensor t = { .name = "fc.weight", .type = "F32", .rank = 1, .dim = { 8 },
+    struct voco_filetensor t = { .name = "fc.weight", .type = "F32", .rank = 1, .dim = { 8 },
                                 .data = x, .bytes = sizeof x };
     const char *path = scratch("other.safetensors");
     struct voco_model_config found;
     struct voco_coverage cover;
     struct voco_model model;
 
-    ck_assert_int_eq(voco_st_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_safetensors_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_ECHECKPOINT);
     ck_assert_says("not the weights of a Swin UNETR");
     open_model(&model, &config, 1);
-    ck_assert_int_eq(voco_model_load(path, &ctx, &model, "", false, &cover),
+    ck_assert_int_eq(voco_model_load(path, &ctx, &model, &some, &cover),
                      VOCO_ECHECKPOINT);
     ck_assert_says("none of its 1 tensors");
     voco_model_free(&model);
 
     /* sizes that no file should talk us into */
-    t = (struct voco_st_tensor){ .name = "swinViT.patch_embed.proj.weight", .type = "F32",
+    t = (struct voco_filetensor){ .name = "swinViT.patch_embed.proj.weight", .type = "F32",
                                  .rank = 5, .dim = { INT64_C(1) << 40, 1, 0, 2, 2 },
                                  .data = x };
-    ck_assert_int_eq(voco_st_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_safetensors_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, &found), VOCO_EUSAGE);
     voco_model_free(&model);
     t.dim[0] = 12;
     t.dim[1] = INT64_C(1) << 50;
-    ck_assert_int_eq(voco_st_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_safetensors_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, &found), VOCO_EUSAGE);
     voco_model_free(&model);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tests/scratch.h"
-#include "train/safetensors.h"
+#include "tensorfile/safetensors.h"
 
 /* A file in memory of exactly its size, so that a sanitizer sees any step beyond. */
 struct bytes {
@@ -29,14 +29,14 @@ made(const char *header, size_t buffer)
 }
 
 static enum voco_err
-parse(struct voco_safetensors *st, const unsigned char *p, size_t n)
+parse(struct voco_tensorfile *st, const unsigned char *p, size_t n)
 {
-    return voco_st_parse(st, p, n, "file");
+    return voco_safetensors_parse(st, p, n, "file");
 }
 
 /* Reads every byte that the parser vouched for. */
 static unsigned
-touch(const struct voco_safetensors *st)
+touch(const struct voco_tensorfile *st)
 {
     unsigned sum = 0;
 
@@ -57,23 +57,23 @@ enum { GOOD_BUFFER = 25 };
 START_TEST(good_file_is_read)
 {
     struct bytes b = made(good, GOOD_BUFFER);
-    const struct voco_st_tensor *t;
-    struct voco_safetensors st;
+    const struct voco_filetensor *t;
+    struct voco_tensorfile st;
 
     ck_assert_int_eq(parse(&st, b.p, b.n), VOCO_OK);
     ck_assert_int_eq(st.n, 4);
     ck_assert_str_eq(st.item[0].name, "a");             /* in the order of the buffer */
-    ck_assert_str_eq(voco_st_meta(&st, "format"), "pt");
-    ck_assert_ptr_null(voco_st_meta(&st, "absent"));
-    ck_assert_ptr_null(voco_st_find(&st, "absent"));
-    t = voco_st_find(&st, "scalar");
+    ck_assert_str_eq(voco_tensorfile_meta(&st, "format"), "pt");
+    ck_assert_ptr_null(voco_tensorfile_meta(&st, "absent"));
+    ck_assert_ptr_null(voco_tensorfile_find(&st, "absent"));
+    t = voco_tensorfile_find(&st, "scalar");
     ck_assert_ptr_nonnull(t);
     ck_assert_int_eq(t->rank, 0);
     ck_assert_uint_eq(*(const unsigned char *)t->data, 24);
-    t = voco_st_find(&st, "empty");
+    t = voco_tensorfile_find(&st, "empty");
     ck_assert_int_eq(t->rank, 2);
     ck_assert_uint_eq(t->bytes, 0);
-    voco_st_close(&st);
+    voco_tensorfile_close(&st);
     free(b.p);
 }
 END_TEST
@@ -81,7 +81,7 @@ END_TEST
 START_TEST(file_cut_anywhere_is_refused)
 {
     struct bytes b = made(good, GOOD_BUFFER);
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
 
     for (size_t n = 0; n < b.n; n++) {
         unsigned char *cut = malloc(n ? n : 1);
@@ -98,14 +98,14 @@ START_TEST(flipped_bits_of_a_header_never_lead_outside)
 {
     struct bytes b = made(good, GOOD_BUFFER);
     const size_t header = b.n - GOOD_BUFFER;
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
     int refused = 0;
 
     for (size_t bit = 0; bit < 8 * header; bit++) {
         b.p[bit / 8] ^= (unsigned char)(1 << bit % 8);
         if (parse(&st, b.p, b.n) == VOCO_OK) {
             (void)touch(&st);
-            voco_st_close(&st);
+            voco_tensorfile_close(&st);
         } else {
             refused++;
             ck_assert_int_gt(strlen(voco_fail_text()), 0);
@@ -173,7 +173,7 @@ static const struct {
 START_TEST(hostile_header_is_refused_in_words)
 {
     struct bytes b = made(hostile[_i].header, hostile[_i].buffer);
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
 
     ck_assert_msg(parse(&st, b.p, b.n) == VOCO_EFORMAT, "%s", hostile[_i].what);
     ck_assert_msg(strstr(voco_fail_text(), "file: ") && strstr(voco_fail_text(),
@@ -188,7 +188,7 @@ START_TEST(deep_nesting_is_refused)
 {
     enum { DEPTH = 200000 };
     char *header = malloc(2 * DEPTH + 8);
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
     struct bytes b;
 
     memcpy(header, "{\"a\":", 5);
@@ -208,7 +208,7 @@ START_TEST(absurd_header_length_is_refused)
 
     for (size_t k = 0; k < sizeof length / sizeof *length; k++) {
         struct bytes b = made("{}", 0);
-        struct voco_safetensors st;
+        struct voco_tensorfile st;
 
         for (int i = 0; i < 8; i++)
             b.p[i] = (unsigned char)(length[k] >> 8 * i);
@@ -223,7 +223,7 @@ START_TEST(files_come_back_as_written)
     static const float f[6] = { 1.5f, -2, 0, 3e38f, 1e-40f, 7 };
     static const double d = 0.1;
     static const int64_t i64[2] = { -1, INT64_MAX };
-    const struct voco_st_tensor item[] = {
+    const struct voco_filetensor item[] = {
         { .name = "x.weight", .type = "F32", .rank = 3, .dim = { 1, 2, 3 }, .data = f,
           .bytes = sizeof f },
         { .name = "scalar", .type = "F64", .rank = 0, .data = &d, .bytes = sizeof d },
@@ -232,24 +232,24 @@ START_TEST(files_come_back_as_written)
         { .name = "\"quoted\\ \xc3\xa9", .type = "I64", .rank = 1, .dim = { 2 },
           .data = i64, .bytes = sizeof i64 },
     };
-    const struct voco_st_meta meta[] = { { "format", "pt" }, { "a \"b\"", "c" } };
-    struct voco_safetensors st;
+    const struct voco_filemeta meta[] = { { "format", "pt" }, { "a \"b\"", "c" } };
+    struct voco_tensorfile st;
     uint32_t crc;
     uint64_t bytes;
     char *text;
     size_t n;
 
-    ck_assert_int_eq(voco_st_write(scratch("a.safetensors"), item, 4, meta, 2, &crc, &bytes),
+    ck_assert_int_eq(voco_safetensors_write(scratch("a.safetensors"), item, 4, meta, 2, &crc, &bytes),
                      VOCO_OK);
     ck_assert_int_eq(voco_file_read(scratch("a.safetensors"), 1 << 20, &text, &n), VOCO_OK);
     ck_assert_uint_eq(n, bytes);
     ck_assert_uint_eq(voco_crc32c(0, text, n), crc);
     free(text);
-    ck_assert_int_eq(voco_st_open(&st, scratch("a.safetensors")), VOCO_OK);
+    ck_assert_int_eq(voco_tensorfile_open(&st, scratch("a.safetensors")), VOCO_OK);
     ck_assert_int_eq(st.n, 4);
-    ck_assert_str_eq(voco_st_meta(&st, "a \"b\""), "c");
+    ck_assert_str_eq(voco_tensorfile_meta(&st, "a \"b\""), "c");
     for (int i = 0; i < 4; i++) {
-        const struct voco_st_tensor *t = voco_st_find(&st, item[i].name);
+        const struct voco_filetensor *t = voco_tensorfile_find(&st, item[i].name);
 
         ck_assert_ptr_nonnull(t);
         ck_assert_str_eq(t->type, item[i].type);
@@ -258,18 +258,18 @@ START_TEST(files_come_back_as_written)
         ck_assert(memcmp(t->dim, item[i].dim, sizeof t->dim) == 0);
         ck_assert(memcmp(t->data, item[i].data, t->bytes) == 0);
     }
-    voco_st_close(&st);
+    voco_tensorfile_close(&st);
 }
 END_TEST
 
 START_TEST(no_file_and_no_regular_file_are_errors)
 {
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
 
-    ck_assert_int_eq(voco_st_open(&st, scratch("absent")), VOCO_EIO);
+    ck_assert_int_eq(voco_tensorfile_open(&st, scratch("absent")), VOCO_EIO);
     ck_assert_says("absent");
-    ck_assert_int_eq(voco_st_open(&st, scratch_folder), VOCO_EFORMAT);
-    ck_assert_int_eq(voco_st_open(&st, scratch_text("short", "abc")), VOCO_EFORMAT);
+    ck_assert_int_eq(voco_tensorfile_open(&st, scratch_folder), VOCO_EFORMAT);
+    ck_assert_int_eq(voco_tensorfile_open(&st, scratch_text("short", "abc")), VOCO_EFORMAT);
 }
 END_TEST
 
@@ -280,17 +280,74 @@ START_TEST(numbers_of_half_length_are_widened)
     static const float want[] = { 1, -2, 0x1p-24f, -0.0f, 65504, INFINITY, 0x3FFp-24f };
     static const uint16_t bf[] = { 0x3F80, 0xC000, 0x0001, 0x7F80 };
     static const float bf_want[] = { 1, -2, 0x1p-133f, INFINITY };
-    struct voco_st_tensor t = { .type = "F16", .data = half, .bytes = sizeof half };
+    struct voco_filetensor t = { .type = "F16", .data = half, .bytes = sizeof half };
     float got[7];
 
-    voco_st_to_float(&t, 0, 7, got);
+    voco_filetensor_convert(&t, "F32", got);
     ck_assert(memcmp(got, want, sizeof want) == 0);
-    t = (struct voco_st_tensor){ .type = "BF16", .data = bf, .bytes = sizeof bf };
-    voco_st_to_float(&t, 0, 4, got);
+    t = (struct voco_filetensor){ .type = "BF16", .data = bf, .bytes = sizeof bf };
+    voco_filetensor_convert(&t, "F32", got);
     ck_assert(memcmp(got, bf_want, sizeof bf_want) == 0);
-    t = (struct voco_st_tensor){ .type = "F16", .data = half, .bytes = sizeof half };
-    voco_st_to_float(&t, 5, 1, got);
-    ck_assert(isinf(got[0]));
+}
+END_TEST
+
+/* Every half and bfloat comes back from f32; between two of them the nearer one is taken,
+ * the even one of equally near ones. */
+START_TEST(numbers_are_rounded_to_nearest_even)
+{
+    static const float x[] = { 1 + 0x1p-11f, 1 + 0x1.8p-10f, 1 + 0x1.01p-11f, 65519, 65520,
+                               0x1p-25f, 0x1.8p-25f, -0x1p-14f + 0x1p-26f, 1e30f, 0 };
+    static const uint16_t want[] = { 0x3C00, 0x3C02, 0x3C01, 0x7BFF, 0x7C00, 0, 1, 0x8400,
+                                     0x7C00, 0 };
+    static const float y[] = { 1 + 0x1p-8f, 1 + 0x1.8p-7f, 3.4e38f, 0x1p-133f };
+    static const uint16_t bf_want[] = { 0x3F80, 0x3F82, 0x7F80, 1 };
+    struct voco_filetensor t = { .type = "F32", .data = x, .bytes = sizeof x };
+    uint16_t *every = malloc(65536 * sizeof *every), *back = malloc(65536 * sizeof *back);
+    float *wide = malloc(65536 * sizeof *wide);
+    uint16_t got[10];
+
+    voco_filetensor_convert(&t, "F16", got);
+    for (int i = 0; i < 10; i++)
+        ck_assert_msg(got[i] == want[i], "%a: 0x%04x, expected 0x%04x", x[i], got[i], want[i]);
+    t = (struct voco_filetensor){ .type = "F32", .data = y, .bytes = sizeof y };
+    voco_filetensor_convert(&t, "BF16", got);
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(got[i] == bf_want[i], "%a: 0x%04x", y[i], got[i]);
+    for (int k = 0; k < 2; k++) {
+        const char *type = k ? "BF16" : "F16";
+
+        for (int i = 0; i < 65536; i++)
+            every[i] = (uint16_t)i;
+        t = (struct voco_filetensor){ .type = type, .data = every, .bytes = 65536 * 2 };
+        voco_filetensor_convert(&t, "F32", wide);
+        t = (struct voco_filetensor){ .type = "F32", .data = wide, .bytes = 65536 * 4 };
+        voco_filetensor_convert(&t, type, back);
+        for (int i = 0; i < 65536; i++)
+            ck_assert_msg(isnan(wide[i]) || back[i] == i, "%s 0x%04x: 0x%04x", type, i,
+                          back[i]);
+    }
+    free(every);
+    free(back);
+    free(wide);
+}
+END_TEST
+
+/* A view with strides is the same numbers, laid out. */
+START_TEST(strides_are_followed)
+{
+    static const int32_t x[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+    static const int32_t want[] = { 0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11 };
+    const struct voco_filetensor t = {
+        .type = "I32", .rank = 3, .dim = { 2, 3, 2 }, .strided = true, .stride = { 1, 2, 6 },
+        .data = x, .bytes = sizeof x
+    };
+    const struct voco_filetensor empty = { .type = "I32", .rank = 2, .dim = { 0, 3 },
+                                           .strided = true, .stride = { 1, 1 } };
+    int32_t got[12];
+
+    voco_filetensor_copy(&t, got);
+    ck_assert(memcmp(got, want, sizeof want) == 0);
+    voco_filetensor_copy(&empty, NULL);
 }
 END_TEST
 
@@ -314,6 +371,8 @@ main(void)
     tcase_add_test(tc, files_come_back_as_written);
     tcase_add_test(tc, no_file_and_no_regular_file_are_errors);
     tcase_add_test(tc, numbers_of_half_length_are_widened);
+    tcase_add_test(tc, numbers_are_rounded_to_nearest_even);
+    tcase_add_test(tc, strides_are_followed);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -15,7 +15,8 @@ function layer(file)
     if (file ~ /^src\/op\//)      return "base dev op"
     if (file ~ /^src\/net\//)     return "base dev op net"
     if (file ~ /^src\/report\//)  return "base report"
-    if (file ~ /^src\/train\//)   return "base dev op net report data train"
+    if (file ~ /^src\/tensorfile\//) return "base tensorfile"
+    if (file ~ /^src\/train\//)   return "base dev op net report data tensorfile train"
     if (file ~ /^data\//)         return "base data"
     if (file ~ /^simd\//)         return "simd"
     return ""                     # main.c and cmd*.c may include anything

@@ -519,9 +519,13 @@ voco_opt_help(const struct voco_verb *verb, FILE *out)
     struct table t;
 
     gather(&t, verb);
-    fprintf(out, "Usage: voco %s [OPTION...]%s%s\n\n", verb->name, *verb->args ? " " : "",
-            verb->args);
+    fprintf(out, "Usage: voco %s%s [OPTION...]%s%s\n\n", verb->name,
+            verb->subs ? " VERB" : "", *verb->args ? " " : "", verb->args);
     print_wrapped(out, verb->summary, 0, 0);
+    if (verb->subs) {
+        fprintf(out, "\nVerbs:\n");
+        voco_verbs_print(verb->subs, out);
+    }
     for (int i = 0; i < t.n; i++) {
         if (t.row[i]->section)
             fprintf(out, "\n%s:\n", t.row[i]->section);

@@ -60,6 +60,10 @@ struct voco_verb {
     const struct voco_opt *options;     /* NULL: none but --help */
     int min_args, max_args;     /* positional arguments; max -1: any number */
     enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
+
+    /* Verbs below this one, NULL-terminated; their names begin with this one's: "model
+     * inspect".  A verb that has some has neither options nor run of its own. */
+    const struct voco_verb *const *subs;
 };
 
 /* --help, --quiet, --verbose: what every verb has behind its own options. */
@@ -71,6 +75,17 @@ enum voco_err voco_opt_parse(const struct voco_verb *verb, int argc, char **argv
                              int *ret_argc, char ***ret_argv, bool *ret_done);
 
 void voco_opt_help(const struct voco_verb *verb, FILE *out);
+
+/* The last word of a verb's name, the one that is typed: "inspect". */
+const char *voco_verb_word(const struct voco_verb *verb);
+
+/* The verb with this word among them; an unknown word is an error with the nearest one.
+ * above: the verb whose verbs they are; NULL at the top. */
+enum voco_err voco_verb_find(const struct voco_verb *const *verbs, const char *word,
+                             const char *above, const struct voco_verb **ret);
+
+/* A line for each verb, word and summary. */
+void voco_verbs_print(const struct voco_verb *const *verbs, FILE *out);
 
 /* The name closest to word within 2 edits, or NULL. names is NULL-terminated. */
 const char *voco_opt_nearest(const char *word, const char *const *names);

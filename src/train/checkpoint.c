@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "tensorfile/safetensors.h"
 
 static const char *const file_name[] = { "model.safetensors", "optimizer.safetensors",
                                          "state.json" };
@@ -50,7 +51,7 @@ static enum voco_err
 write_optimizer(const char *path, const struct voco_model *model, struct sum *sum)
 {
     const int rows = trained_rows(model);
-    struct voco_st_tensor *item = calloc((size_t)(MOMENTS * rows), sizeof *item);
+    struct voco_filetensor *item = calloc((size_t)(MOMENTS * rows), sizeof *item);
     enum voco_err err;
 
     VOCO_ASSERT(item);
@@ -60,14 +61,14 @@ write_optimizer(const char *path, const struct voco_model *model, struct sum *su
             const struct voco_weights w = { .table = &model->params,
                                             .weight = *moment_slab(model, k) };
             const struct voco_tensor x = voco_weight(&w, i);
-            struct voco_st_tensor *t = &item[k * rows + i];
+            struct voco_filetensor *t = &item[k * rows + i];
 
-            *t = (struct voco_st_tensor){
+            *t = (struct voco_filetensor){
                 .name = voco_format("%s%s", moments[k].prefix, p->name), .rank = 1,
                 .type = x.type == VOCO_F64 ? "F64" : "F32", .dim = { p->count },
                 .data = x.data, .bytes = voco_tensor_bytes(&x) };
         }
-    err = voco_st_write(path, item, MOMENTS * rows, NULL, 0, &sum->crc, &sum->bytes);
+    err = voco_safetensors_write(path, item, MOMENTS * rows, NULL, 0, &sum->crc, &sum->bytes);
     for (int i = 0; i < MOMENTS * rows; i++)
         free((char *)item[i].name);
     free(item);
@@ -356,15 +357,15 @@ check_sums(const char *folder)
 enum voco_err
 voco_checkpoint_verify(const char *folder)
 {
-    struct voco_safetensors st;
+    struct voco_tensorfile st;
     enum voco_err err = check_sums(folder);
 
     for (int i = MODEL; i <= OPTIMIZER && err == VOCO_OK; i++) {
         char *path = voco_format("%s/%s", folder, file_name[i]);
 
-        err = voco_st_open(&st, path);
+        err = voco_tensorfile_open(&st, path);
         if (err == VOCO_OK)
-            voco_st_close(&st);
+            voco_tensorfile_close(&st);
         free(path);
     }
     return err;
@@ -400,8 +401,8 @@ static enum voco_err
 read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *model)
 {
     const int rows = trained_rows(model);
-    struct voco_safetensors st;
-    enum voco_err err = voco_st_open(&st, path);
+    struct voco_tensorfile st;
+    enum voco_err err = voco_tensorfile_open(&st, path);
 
     if (err != VOCO_OK)
         return err;
@@ -411,7 +412,7 @@ read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *
                                             .weight = *moment_slab(model, k) };
             const struct voco_tensor to = voco_weight(&w, i);
             char *name = voco_format("%s%s", moments[k].prefix, model->params.item[i].name);
-            const struct voco_st_tensor *t = voco_st_find(&st, name);
+            const struct voco_filetensor *t = voco_tensorfile_find(&st, name);
             const bool wide = t && strcmp(t->type, "F64") == 0;
 
             if (!t || t->rank != 1 || t->dim[0] != model->params.item[i].count
@@ -431,7 +432,7 @@ read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *
             }
             free(name);
         }
-    voco_st_close(&st);
+    voco_tensorfile_close(&st);
     return err;
 }
 
@@ -482,6 +483,8 @@ enum voco_err
 voco_checkpoint_read(const char *folder, struct voco_ctx *ctx, struct voco_model *model,
                      struct voco_state *state)
 {
+    static const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
+                                            .quiet = true };
     char *path[FILES];
     struct voco_coverage cover;
     enum voco_err err = check_sums(folder);
@@ -490,7 +493,7 @@ voco_checkpoint_read(const char *folder, struct voco_ctx *ctx, struct voco_model
     for (int i = 0; i < FILES; i++)
         path[i] = voco_format("%s/%s", folder, file_name[i]);
     if (err == VOCO_OK
-        && (err = voco_model_load(path[MODEL], ctx, model, "", true, &cover)) == VOCO_OK
+        && (err = voco_model_load(path[MODEL], ctx, model, &all, &cover)) == VOCO_OK
         && (err = read_optimizer(path[OPTIMIZER], ctx, model)) == VOCO_OK)
         err = read_state(path[STATE], state);
     for (int i = 0; i < FILES; i++)

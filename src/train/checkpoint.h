@@ -13,8 +13,7 @@
 #ifndef VOCO_TRAIN_CHECKPOINT_H
 #define VOCO_TRAIN_CHECKPOINT_H
 
-#include "train/model.h"
-#include "train/safetensors.h"
+#include "train/weights.h"
 
 /* Where a run stands, besides its numbers. */
 struct voco_state {
@@ -46,32 +45,5 @@ enum voco_err voco_checkpoint_read(const char *folder, struct voco_ctx *ctx,
 
 /* Checksums of every file, to the last byte, and the structure of the tensors. */
 enum voco_err voco_checkpoint_verify(const char *folder);
-
-/* ---- weights alone ---- */
-
-/* All parameters and buffers as one safetensors file. */
-enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
-                              const struct voco_model *model, uint32_t *ret_crc,
-                              uint64_t *ret_bytes);
-
-/* What a file covered of a model; names are in the warnings and notes. */
-struct voco_coverage {
-    int loaded, missing, unexpected, mismatched;
-    int64_t loaded_elements, model_elements;
-};
-
-/* Load by name: bare, "module." and "backbone." prefixes are understood, a backbone alone
- * too.  Parameters that the file lacks keep their values and are counted; with strict
- * anything missing or misshapen is VOCO_ECHECKPOINT. prefix: only parameters that begin
- * with it are asked for ("" for all). */
-enum voco_err voco_model_load(const char *path, struct voco_ctx *ctx,
-                              struct voco_model *model, const char *prefix, bool strict,
-                              struct voco_coverage *ret);
-
-/* Feature size, merging and input channels as a weights file tells them. */
-enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
-
-/* "legacy" or "fixed". */
-const char *voco_merging_name(enum voco_merging merging);
 
 #endif

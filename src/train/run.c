@@ -137,6 +137,9 @@ initialise(struct run *r)
     const char *init = r->c->init;
     unsigned long long seed = (unsigned long long)r->c->seed;
     struct voco_model_config theirs;
+    const struct voco_demand demand = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+                                        .partial = r->c->partial,
+                                        .min_percent = r->c->min_coverage };
     struct voco_coverage cover;
     int end = 0;
     enum voco_err err;
@@ -165,17 +168,7 @@ initialise(struct run *r)
         voco_warn("%s: made with %s patch merging, this run has %s: see --merging", init,
                   voco_merging_name(theirs.merging),
                   voco_merging_name(r->model.config.merging));
-    err = voco_model_load(init, &r->ctx, &r->model, "", false, &cover);
-    if (err == VOCO_OK && cover.mismatched)
-        err = voco_fail(VOCO_ECHECKPOINT, "%s: %d parameters have another shape than "
-                        "feature size %" PRId64 " gives", init, cover.mismatched,
-                        r->c->feature);
-    if (err == VOCO_OK)
-        voco_note("%s: %d parameters loaded (%.1f %% of the model), %d not in the file keep "
-                  "their fresh values, %d in the file unused", init, cover.loaded,
-                  100.0 * (double)cover.loaded_elements / (double)cover.model_elements,
-                  cover.missing, cover.unexpected);
-    return err;
+    return voco_model_load(init, &r->ctx, &r->model, &demand, &cover);
 }
 
 /* From a checkpoint, if its model is the one asked for. */

@@ -22,6 +22,8 @@ struct voco_run_config {
     const char *store, *replay;     /* one of the two */
     const char *out;
     const char *init;               /* NULL, "hash:SEED" or a weights file */
+    bool partial;                   /* of init: take what fits ... */
+    double min_coverage;            /* ... and per cent of the backbone that it must have */
     int64_t feature, batch, sw, seed;
     int merging;                    /* enum voco_merging */
     int device;                     /* enum voco_device_name */

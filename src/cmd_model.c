@@ -1,0 +1,65 @@
+/* voco model: weights in files of other programs. This file: inspect. */
+#include "cmd.h"
+#include "cmd_model.h"
+
+#include "base/log.h"
+#include "info.h"
+
+const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
+
+static bool as_json;
+
+static const struct voco_opt options[] = {
+    { .name = "json", .letter = 'j', .kind = VOCO_OPT_FLAG, .value = &as_json,
+      .help = "one JSON object a line instead of text" },
+    { 0 }
+};
+
+static enum voco_err
+inspect(int argc, char **argv)
+{
+    const struct voco_info_options all = { .list = true };
+    enum voco_err last = VOCO_OK;
+    int failed = 0;
+
+    for (int i = 0; i < argc; i++) {
+        struct voco_info info = { .json = json_object() };
+        enum voco_err err;
+
+        voco_info_row(&info, "path", voco_info_text(argv[i]), NULL);
+        err = voco_info_weights(argv[i], &all, &info);
+        voco_info_print(argv[i], &info, err, as_json);
+        voco_info_free(&info);
+        if (err != VOCO_OK && argc > 1)
+            voco_warn("%s", voco_fail_text());
+        failed += err != VOCO_OK;
+        last = err != VOCO_OK ? err : last;
+    }
+    if (failed == 0 || argc == 1)
+        return last;
+    return voco_fail(failed < argc ? VOCO_EREJECTED : last, "%d of %d files could not be read",
+                     failed, argc);
+}
+
+static const struct voco_verb voco_cmd_model_inspect = {
+    .name = "model inspect",
+    .summary = "say what a file of weights is, and name its tensors",
+    .args = "FILE...",
+    .details = "A FILE is a .pt or .pth of PyTorch 1.6 or later, a .safetensors file, a\n"
+               "checkpoint or a run folder.  Nothing in it is run.",
+    .options = options,
+    .min_args = 1, .max_args = -1,
+    .run = inspect,
+};
+
+static const struct voco_verb *const subs[] = {
+    &voco_cmd_model_inspect, &voco_cmd_model_import, &voco_cmd_model_export, NULL
+};
+
+const struct voco_verb voco_cmd_model = {
+    .name = "model",
+    .summary = "look into files of weights, bring them in, take them out",
+    .args = "FILE...",
+    .details = "'voco model VERB --help' explains one of them.",
+    .subs = subs,
+};

@@ -1,0 +1,150 @@
+/* voco model export: weights for other programs. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cmd_model.h"
+#include "train/rewrite.h"
+#include "train/weights.h"
+
+enum part { PART_ALL, PART_BACKBONE, PART_ENCODER };
+
+static struct {
+    const char *output;
+    int names, part, type, merging;
+} c = { .names = 0, .part = PART_ALL, .type = -1, .merging = -1 };
+
+static const char *const parts[] = { "all", "backbone", "encoder", NULL };
+static const char *const type_names[] = { "f32", "f16", "bf16", NULL };
+static const char *const types[] = { "F32", "F16", "BF16" };
+
+static const char *const name_styles[] = { "monai", "voco", "voco-official", "nvidia-ssl",
+                                           NULL };
+static const struct { enum voco_name_style style; const char *wrapper; } styles[] = {
+    { VOCO_NAMES_MONAI, NULL }, { VOCO_NAMES_VOCO, NULL },
+    { VOCO_NAMES_OFFICIAL, "state_dict" }, { VOCO_NAMES_NVIDIA, "state_dict" },
+};
+
+static const struct voco_opt options[] = {
+    { "output", 'o', VOCO_OPT_FILE, &c.output, "OUT",
+      "the file to write: .pt and .pth for PyTorch, else safetensors" },
+    { "names", 'n', VOCO_OPT_CHOICE, &c.names, "STYLE", "how the parameters are called",
+      .choices = name_styles },
+    { "part", 'p', VOCO_OPT_CHOICE, &c.part, "PART",
+      "all that the file has, the backbone of pre-training (swinViT and encoder1 to 10), or "
+      "swinViT alone", .choices = parts },
+    { "type", 0, VOCO_OPT_CHOICE, &c.type, "TYPE", "of the numbers, if not as they are",
+      .choices = type_names },
+    { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
+      "say that the weights were trained with this order of patch merging, whatever the file "
+      "says; no number changes", .choices = voco_merging_names },
+    { 0 }
+};
+
+static bool
+asked_for(enum voco_name_part part)
+{
+    switch (part) {
+    case VOCO_PART_ENCODER:
+        return true;
+    case VOCO_PART_BACKBONE:
+        return c.part != PART_ENCODER;
+    default:
+        return c.part == PART_ALL;
+    }
+}
+
+/* The tensors that were asked for and have a place; *ret_left counts the others. */
+static enum voco_err
+choose(const struct voco_tensorfile *file, const char *path, struct voco_rewrite *out,
+       int *ret_left)
+{
+    struct voco_nametable unique;
+    const enum voco_err err = voco_nametable_make(&unique, file, path);
+
+    voco_nametable_free(&unique);
+    *ret_left = 0;
+    for (int k = 0; k < file->n && err == VOCO_OK; k++) {
+        const struct voco_filetensor *t = &file->item[k];
+        char *common = voco_name_common(t->name);
+        char *name = asked_for(voco_name_part(common))
+            ? voco_name_styled(common, styles[c.names].style) : NULL;
+
+        if (name) {
+            voco_rewrite_add(out, t, name, c.type < 0 ? NULL : types[c.type]);
+        } else {
+            voco_detail("%s: left out: %s", path, t->name);
+            (*ret_left)++;
+        }
+        free(common);
+    }
+    return err;
+}
+
+static enum voco_err
+export(const struct voco_tensorfile *file, const char *path)
+{
+    struct voco_rewrite out = { 0 };
+    struct voco_network net;
+    char words[96];
+    int left;
+    enum voco_err err = voco_network_recognise(file, path, &net);
+
+    if (err != VOCO_OK)
+        return err;
+    if (net.kind != VOCO_NETWORK_SWINUNETR)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco exports the weights of Swin UNETR",
+                         path, voco_network_words(&net, words));
+    if (c.merging >= 0)
+        net.merging = (enum voco_merging)c.merging;
+    if ((err = choose(file, path, &out, &left)) == VOCO_OK) {
+        const struct voco_filemeta meta[] = {
+            { "format", "pt" }, { "voco.merging", voco_merging_name(net.merging) },
+        };
+
+        voco_rewrite_add_indices(&out);
+        err = voco_rewrite_write(&out, c.output, path, styles[c.names].wrapper, meta, 2);
+    }
+    if (err == VOCO_OK) {
+        voco_note("%s: %d tensors with the names of %s, %d left out", c.output, out.n,
+                  name_styles[c.names], left);
+        voco_note("%s patch merging: for MONAI %s", voco_merging_name(net.merging),
+                  net.merging == VOCO_MERGING_LEGACY
+                  ? "before 1.5; later ones load it and compute something else"
+                  : "1.5 and later; earlier ones load it and compute something else");
+    }
+    voco_rewrite_free(&out);
+    return err;
+}
+
+static enum voco_err
+run(int argc, char **argv)
+{
+    struct voco_tensorfile file;
+    enum voco_err err;
+
+    (void)argc;
+    if (!c.output)
+        return voco_fail(VOCO_EUSAGE, "model export: --output OUT is missing");
+    if ((err = voco_tensorfile_open(&file, argv[0])) != VOCO_OK)
+        return err;
+    err = export(&file, argv[0]);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+const struct voco_verb voco_cmd_model_export = {
+    .name = "model export",
+    .summary = "write weights for MONAI, PyTorch and VoCo's own scripts",
+    .args = "FILE",
+    .details = "FILE is a .safetensors file, a checkpoint or a run of voco, or anything that\n"
+               "import takes.\n"
+               "\n"
+               "  voco model export run -o encoder.pt\n"
+               "  voco model export run -o half.safetensors --part backbone --type bf16",
+    .options = options,
+    .min_args = 1, .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,149 @@
+/* voco model import: weights of other programs into a file of voco's. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cmd_model.h"
+#include "train/rewrite.h"
+#include "train/weights.h"
+
+static struct {
+    const char *output;
+    int merging;
+    bool partial;
+    double min_coverage;
+} c = { .merging = -1 };
+
+static const struct voco_opt options[] = {
+    { "output", 'o', VOCO_OPT_FILE, &c.output, "OUT.safetensors", "the file to write" },
+    { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
+      "patch merging that the weights were trained with, where it is not what the file says "
+      "or, if it says nothing, legacy", .choices = voco_merging_names },
+    { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
+      "take what fits, where parameters are missing or have another shape" },
+    { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
+      "as --partial, but the file must have this share of the numbers", 0, 100 },
+    { 0 }
+};
+
+/* Tensors that go with the network but not into the table of its parameters: a decoder
+ * whose output layer is not a convolution to classes. */
+static int
+keep_others(const struct voco_match *m, struct voco_rewrite *out)
+{
+    int n = 0;
+
+    for (int k = 0; k < m->file->n; k++) {
+        const struct voco_filetensor *t = &m->file->item[k];
+        char *common = voco_name_common(t->name);
+
+        if (m->param[k] < 0 && voco_name_part(common) == VOCO_PART_DECODER) {
+            voco_rewrite_add(out, t, voco_name_styled(common, VOCO_NAMES_VOCO), "F32");
+            n++;
+        }
+        free(common);
+    }
+    return n;
+}
+
+static enum voco_err
+write_matched(const struct voco_match *m, const struct voco_network *net)
+{
+    const struct voco_filemeta meta[] = {
+        { "format", "pt" },
+        { "voco.architecture", voco_architecture_name(net->version == 1, net->decoder) },
+        { "voco.merging", voco_merging_name(net->merging) },
+    };
+    struct voco_rewrite out = { 0 };
+    int kept;
+    enum voco_err err;
+
+    for (int i = 0; i < m->params->n; i++)
+        if (m->tensor[i] >= 0) {
+            char *common = voco_name_common(m->params->item[i].name);
+
+            voco_rewrite_add(&out, &m->file->item[m->tensor[i]],
+                             voco_name_styled(common, VOCO_NAMES_VOCO), "F32");
+            free(common);
+        }
+    kept = keep_others(m, &out);
+    if (kept)
+        voco_note("  kept as they are: %d tensors of the decoder", kept);
+    voco_rewrite_add_indices(&out);
+    err = voco_rewrite_write(&out, c.output, m->path, NULL, meta, 3);
+    voco_rewrite_free(&out);
+    return err;
+}
+
+static enum voco_err
+import(const struct voco_tensorfile *file, const char *path)
+{
+    struct voco_demand demand = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+                                  .partial = c.partial, .min_percent = c.min_coverage };
+    struct voco_model_config config;
+    struct voco_model model = { 0 };
+    struct voco_match match = { 0 };
+    struct voco_network net;
+    char words[96];
+    enum voco_err err = voco_network_recognise(file, path, &net);
+
+    if (err != VOCO_OK)
+        return err;
+    if (net.kind != VOCO_NETWORK_SWINUNETR)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco imports the weights of Swin UNETR",
+                         path, voco_network_words(&net, words));
+    if (c.merging >= 0)
+        net.merging = (enum voco_merging)c.merging;
+    if (net.decoder)
+        demand.need |= 1 << VOCO_PART_DECODER;
+    if (!net.student)
+        demand.want &= ~(1u << VOCO_PART_HEADS);
+    config = voco_network_config(&net);
+    if ((err = voco_model_describe(&model, &config)) == VOCO_OK
+        && (err = voco_match_make(&match, file, path, &model.params, &demand)) == VOCO_OK) {
+        voco_note("%s: %s, feature size %" PRId64 ", %s patch merging%s", path,
+                  voco_network_words(&net, words), net.feature,
+                  voco_merging_name(net.merging), c.merging >= 0 ? " as asked for"
+                  : net.merging_known ? "" : " (the file does not say; see --merging)");
+        voco_match_report(&match);
+        if ((err = voco_match_enough(&match, &demand)) == VOCO_OK)
+            err = write_matched(&match, &net);
+    }
+    voco_match_free(&match);
+    voco_model_free(&model);
+    return err;
+}
+
+static enum voco_err
+run(int argc, char **argv)
+{
+    struct voco_tensorfile file;
+    enum voco_err err;
+
+    (void)argc;
+    if (!c.output)
+        return voco_fail(VOCO_EUSAGE, "model import: --output OUT.safetensors is missing");
+    if ((err = voco_tensorfile_open(&file, argv[0])) != VOCO_OK)
+        return err;
+    for (int i = 0; i < file.n_foreign; i++)
+        voco_note("%s: names %s, beside the tensors; nothing was run", argv[0],
+                  file.foreign[i]);
+    err = import(&file, argv[0]);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+const struct voco_verb voco_cmd_model_import = {
+    .name = "model import",
+    .summary = "make a file of voco's from the weights of another program",
+    .args = "FILE",
+    .details = "FILE is a .pt or .pth, .safetensors, or a checkpoint, of VoCo, MONAI, NVIDIA's\n"
+               "pre-training or voco.  Every parameter is accounted for; one that is missing\n"
+               "is an error unless --partial.  FILE itself can be given to --init and\n"
+               "--weights, too.",
+    .options = options,
+    .min_args = 1, .max_args = 1,
+    .run = run,
+};

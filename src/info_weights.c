@@ -1,0 +1,174 @@
+/* voco info and voco model inspect about files of weights. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "info.h"
+#include "tensorfile/tensorfile.h"
+#include "train/recognise.h"
+
+/* Numbers of parameters by the first part of the name: backbone, student, teacher.
+ * Integers are index tables, no parameters. */
+static void
+part_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *parts = json_object();
+    char *words = voco_format("%s", ""), count[16];
+    int64_t total = 0, bytes = 0;
+    const char *key;
+    json_t *value;
+
+    for (int i = 0; i < f->n; i++) {
+        const struct voco_filetensor *t = &f->item[i];
+        const int64_t n = voco_filetype_is_float(t->type) ? voco_filetensor_count(t) : 0;
+        const char *name = strncmp(t->name, "module.", 7) == 0 ? t->name + 7 : t->name;
+        char *part = voco_format("%.*s", (int)strcspn(name, "."), name);
+
+        value = json_object_get(parts, part);
+        json_object_set_new(parts, part, json_integer(json_integer_value(value) + n));
+        total += n;
+        bytes += (int64_t)t->bytes;
+        free(part);
+    }
+    json_object_foreach(parts, key, value) {
+        char *longer = voco_format(
+            "%s%s%s %s", words, *words != '\0' ? ", " : "", key,
+            voco_info_count((double)json_integer_value(value), count));
+        free(words);
+        words = longer;
+    }
+    voco_info_row(info, "tensors", json_integer(f->n), NULL);
+    voco_info_row(info, "bytes", json_integer(bytes), NULL);
+    voco_info_row(info, "parameters", json_integer(total), "%" PRId64 " in %d tensors,"
+                  " %s", total, f->n, voco_format_bytes((double)bytes, count));
+    if (json_object_size(parts) <= 12)
+        voco_info_row(info, "parts", parts, "%s", words);
+    else
+        json_decref(parts);
+    free(words);
+}
+
+static void
+tensor_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < f->n; i++) {
+        const struct voco_filetensor *t = &f->item[i];
+        char shape[192];
+        json_t *one = json_object();
+
+        json_object_set_new(one, "name", voco_info_text(t->name));
+        json_object_set_new(one, "type", voco_info_text(t->type));
+        json_object_set_new(one, "shape", voco_info_ints(t->dim, t->rank));
+        json_array_append_new(list, one);
+        voco_info_row(info, "tensor", NULL, "%-4s %s %s", t->type,
+                      voco_filetensor_shape(t, shape), t->name);
+    }
+    voco_info_row(info, "list", list, NULL);
+}
+
+/* "F32 145, I64 8" */
+static void
+type_row(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *types = json_object(), *value;
+    char *words = voco_format("%s", "");
+    const char *name;
+
+    for (int i = 0; i < f->n; i++)
+        json_object_set_new(types, f->item[i].type, json_integer(1 + json_integer_value(
+            json_object_get(types, f->item[i].type))));
+    json_object_foreach(types, name, value) {
+        char *longer = voco_format("%s%s%s %" JSON_INTEGER_FORMAT, words,
+                                   *words ? ", " : "", name, json_integer_value(value));
+
+        free(words);
+        words = longer;
+    }
+    voco_info_row(info, "types", types, "%s", words);
+    free(words);
+}
+
+static void
+network_rows(struct voco_info *info, const struct voco_network *net)
+{
+    static const char *const kind[] = { NULL, "swinunetr", "plainconvunet" };
+    const bool swin = net->kind == VOCO_NETWORK_SWINUNETR;
+    char words[96];
+
+    voco_info_row(info, "network", net->kind ? json_string(kind[net->kind]) : json_null(),
+                  "%s", voco_network_words(net, words));
+    if (!net->kind)
+        return;
+    if (swin)
+        voco_info_row(info, "version", json_integer(net->version), NULL);
+    voco_info_row(info, "feature_size", json_integer(net->feature), "%" PRId64 "%s",
+                  net->feature, !swin ? "" : net->feature == 48 ? " (Base)"
+                  : net->feature == 96 ? " (Large)" : net->feature == 192 ? " (Huge)" : "");
+    voco_info_row(info, "in_channels", json_integer(net->in_channels), "%" PRId64,
+                  net->in_channels);
+    voco_info_row(info, "decoder", json_boolean(net->decoder), NULL);
+    if (net->classes)
+        voco_info_row(info, "classes", json_integer(net->classes), "%" PRId64
+                      ", background among them", net->classes);
+    if (net->stages)
+        voco_info_row(info, "widths", voco_info_ints(net->width, net->stages), NULL);
+    if (net->student) {
+        voco_info_row(info, "heads", voco_info_ints((int64_t[]){ net->hidden, net->out }, 2),
+                      "%" PRId64 " hidden, %" PRId64 " out", net->hidden, net->out);
+    }
+    if (swin)
+        voco_info_row(info, "merging", json_string(voco_merging_name(net->merging)), "%s%s",
+                      voco_merging_name(net->merging), net->merging_known ? ""
+                      : ", as in published weights: the file does not say");
+    if (swin)
+        voco_info_row(info, "merging_known", json_boolean(net->merging_known), NULL);
+}
+
+static void
+note_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *meta = json_object(), *foreign = json_array();
+
+    for (int i = 0; i < f->n_meta; i++) {
+        json_object_set_new(meta, f->meta[i].key, voco_info_text(f->meta[i].value));
+        voco_info_row(info, "note", NULL, "%s = %s", f->meta[i].key, f->meta[i].value);
+    }
+    for (int i = 0; i < f->n_foreign; i++) {
+        json_array_append_new(foreign, voco_info_text(f->foreign[i]));
+        voco_info_row(info, "Python name", NULL, "%s, beside the tensors; nothing was run",
+                      f->foreign[i]);
+    }
+    voco_info_row(info, "metadata", meta, NULL);
+    voco_info_row(info, "python_names", foreign, NULL);
+}
+
+enum voco_err
+voco_info_weights(const char *path, const struct voco_info_options *o,
+                  struct voco_info *info)
+{
+    struct voco_tensorfile f;
+    struct voco_network net;
+    enum voco_err err = voco_tensorfile_open(&f, path);
+
+    if (err == VOCO_OK && (err = voco_network_recognise(&f, path, &net)) == VOCO_OK) {
+        const bool inside = f.wrapper != NULL && *f.wrapper != '\0';
+
+        voco_info_row(info, "kind", json_string("weights"), "%s, structure checked%s%s",
+                      f.format, inside ? "; tensors inside " : "", inside ? f.wrapper : "");
+        voco_info_row(info, "format", json_string(f.format), NULL);
+        if (inside)
+            voco_info_row(info, "wrapper", voco_info_text(f.wrapper), NULL);
+        network_rows(info, &net);
+        part_rows(info, &f);
+        type_row(info, &f);
+        note_rows(info, &f);
+        if (o->list)
+            tensor_rows(info, &f);
+    }
+    voco_tensorfile_close(&f);
+    return err;
+}

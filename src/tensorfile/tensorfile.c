@@ -1,0 +1,150 @@
+/* Files of named tensors, whatever their format. */
+#define _GNU_SOURCE
+#include "tensorfile/tensorfile.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tensorfile/safetensors.h"
+#include "tensorfile/torchfile.h"
+
+bool
+voco_tensorfile_is_named(const char *path)
+{
+    static const char *const ending[] = { ".safetensors", ".pt", ".pth" };
+    const size_t n = strlen(path);
+
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+        const size_t m = strlen(ending[i]);
+
+        if (n > m && strcasecmp(path + n - m, ending[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum voco_err
+parse(struct voco_tensorfile *f, const void *bytes, size_t n, const char *path)
+{
+    return voco_torchfile_is(bytes, n) ? voco_torchfile_parse(f, bytes, n, path)
+        : voco_safetensors_parse(f, bytes, n, path);
+}
+
+static enum voco_err
+open_file(struct voco_tensorfile *f, const char *path)
+{
+    struct stat info;
+    enum voco_err err;
+    void *map;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return voco_fail_errno(VOCO_EIO, "%s", path);
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 8) {
+        close(fd);
+        return voco_fail(VOCO_EFORMAT, "%s: not a file of weights", path);
+    }
+    map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return voco_fail_errno(VOCO_EIO, "%s: cannot map", path);
+    if ((err = parse(f, map, (size_t)info.st_size, path)) != VOCO_OK) {
+        munmap(map, (size_t)info.st_size);
+        return err;
+    }
+    f->map = map;
+    f->map_bytes = (size_t)info.st_size;
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_tensorfile_open(struct voco_tensorfile *f, const char *path)
+{
+    char *inside = voco_format("%s/model.safetensors", path);
+    const bool folder = voco_is_folder(path), there = voco_file_exists(inside);
+    enum voco_err err;
+
+    *f = (struct voco_tensorfile){ 0 };
+    if (folder && !there)
+        err = voco_fail(VOCO_EFORMAT, "%s: a folder without model.safetensors; expected a "
+                        "file of weights, a checkpoint (RUN/ckpt-STEP) or a finished run",
+                        path);
+    else
+        err = open_file(f, folder ? inside : path);
+    free(inside);
+    return err;
+}
+
+void
+voco_tensorfile_close(struct voco_tensorfile *f)
+{
+    for (int i = 0; i < f->n; i++)
+        free(f->name[i]);
+    for (int i = 0; i < f->n_meta; i++) {
+        free(f->meta[i].key);
+        free(f->meta[i].value);
+    }
+    for (int i = 0; i < f->n_foreign; i++)
+        free(f->foreign[i]);
+    free(f->item);
+    free(f->name);
+    free(f->meta);
+    free(f->foreign);
+    free(f->wrapper);
+    if (f->map)
+        munmap(f->map, f->map_bytes);
+    *f = (struct voco_tensorfile){ 0 };
+}
+
+enum voco_err
+voco_tensorfile_reserve(struct voco_tensorfile *f, size_t n, const char *what)
+{
+    f->item = calloc(n + 1, sizeof *f->item);
+    f->name = calloc(n + 1, sizeof *f->name);
+    if (!f->item || !f->name)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %zu tensors", what, n);
+    return VOCO_OK;
+}
+
+void
+voco_tensorfile_add_meta(struct voco_tensorfile *f, const char *key, const char *value)
+{
+    f->meta = realloc(f->meta, ((size_t)f->n_meta + 1) * sizeof *f->meta);
+    VOCO_ASSERT(f->meta);
+    f->meta[f->n_meta].key = voco_format("%s", key);
+    f->meta[f->n_meta++].value = voco_format("%s", value);
+}
+
+const struct voco_filetensor *
+voco_tensorfile_find(const struct voco_tensorfile *f, const char *name)
+{
+    for (int i = 0; i < f->n; i++)
+        if (strcmp(f->item[i].name, name) == 0)
+            return &f->item[i];
+    return NULL;
+}
+
+const char *
+voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key)
+{
+    for (int i = 0; i < f->n_meta; i++)
+        if (strcmp(f->meta[i].key, key) == 0)
+            return f->meta[i].value;
+    return NULL;
+}
+
+enum voco_err
+voco_tensorfile_verify(const struct voco_tensorfile *f, const char *path)
+{
+    enum voco_err err = VOCO_OK;
+
+    for (int i = 0; i < f->n && err == VOCO_OK; i++)
+        err = voco_filetensor_check(&f->item[i], path);
+    return err;
+}

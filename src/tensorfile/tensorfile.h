@@ -1,0 +1,88 @@
+/*
+ * Files of named tensors: safetensors, PyTorch's .pt and .pth, checkpoints of voco.
+ *
+ * What reads weights knows this struct and none of the formats.  A file is mapped, not
+ * read: the pages of a tensor come from the disk when its elements are asked for.  All
+ * that a hostile or damaged file could get wrong is checked when it is opened, so that
+ * every tensor listed lies in the file.
+ */
+#ifndef VOCO_TENSORFILE_TENSORFILE_H
+#define VOCO_TENSORFILE_TENSORFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { VOCO_FILETENSOR_RANK_MAX = 8 };
+
+struct voco_filetensor {
+    const char *name;
+    const char *type;           /* "F32", "I64", ...: the names of safetensors */
+    int64_t dim[VOCO_FILETENSOR_RANK_MAX];
+    int rank;
+    const void *data;           /* element 0; aligned to nothing */
+    size_t bytes;               /* elements * bytes of one */
+    bool strided;               /* else dense, the last dimension fastest */
+    int64_t stride[VOCO_FILETENSOR_RANK_MAX];   /* if strided: in elements, none negative */
+    const void *storage;        /* NULL, or the bytes under the checksum crc32 */
+    size_t storage_bytes;
+    uint32_t crc32;
+};
+
+struct voco_tensorfile {
+    const char *format;         /* "safetensors", "PyTorch" */
+    struct voco_filetensor *item;       /* safetensors: in the order of the buffer */
+    int n;
+    struct { char *key, *value; } *meta;
+    int n_meta;
+    char *wrapper;              /* "state_dict": where the tensors were; "" at the top */
+    char **foreign;             /* Python names beside the tensors, which nobody ran */
+    int n_foreign;
+    char **name;                /* owns the items' names */
+    void *map;
+    size_t map_bytes;
+};
+
+/* A file, or a folder with model.safetensors.  Data stay valid until close. */
+enum voco_err voco_tensorfile_open(struct voco_tensorfile *f, const char *path);
+void voco_tensorfile_close(struct voco_tensorfile *f);      /* accepts {0} */
+const struct voco_filetensor *voco_tensorfile_find(const struct voco_tensorfile *f,
+                                                   const char *name);
+const char *voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key);
+
+/* Every checksum that the file has. */
+enum voco_err voco_tensorfile_verify(const struct voco_tensorfile *f, const char *path);
+
+/* Is it one by its name: .safetensors, .pt, .pth? */
+bool voco_tensorfile_is_named(const char *path);
+
+/* ---- tensors ---- */
+
+/* Bytes of an element of a type name, 0 for an unknown one; the name as a constant. */
+size_t voco_filetype_bytes(const char *type);
+const char *voco_filetype(const char *type);
+bool voco_filetype_is_float(const char *type);      /* F64 F32 F16 BF16 */
+
+int64_t voco_filetensor_count(const struct voco_filetensor *t);
+
+/* The bytes are those that were written, as far as a checksum tells. */
+enum voco_err voco_filetensor_check(const struct voco_filetensor *t, const char *path);
+
+/* All elements, densely, as they are: t->bytes. */
+void voco_filetensor_copy(const struct voco_filetensor *t, void *out);
+
+/* All elements as F32, F16 or BF16, rounded to nearest even (F64 by way of F32). */
+void voco_filetensor_convert(const struct voco_filetensor *t, const char *type, void *out);
+
+/* "[12,1,2,2,2]"; writes at most 192 bytes to buf and returns it. */
+const char *voco_filetensor_shape(const struct voco_filetensor *t, char buf[192]);
+
+/* ---- for the readers of formats ---- */
+
+/* Room for n tensors and as many names. */
+enum voco_err voco_tensorfile_reserve(struct voco_tensorfile *f, size_t n, const char *what);
+void voco_tensorfile_add_meta(struct voco_tensorfile *f, const char *key, const char *value);
+
+#endif

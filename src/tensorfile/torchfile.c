@@ -1,0 +1,537 @@
+/* Reading .pt files; the layout is that of torch/serialization.py, versions 1.6 to 2.x. */
+#include "tensorfile/torchfile.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensorfile/pickle.h"
+
+enum { PICKLE_MAX = 1 << 26, WRAPPERS_MAX = 8, FOREIGN_MAX = 64, STEPS_TO_TENSOR = 8 };
+
+static const char *const wrappers[] = { "state_dict", "network_weights", "net", "student" };
+
+static const struct { const char *torch, *type; } storages[] = {
+    { "FloatStorage", "F32" }, { "HalfStorage", "F16" }, { "BFloat16Storage", "BF16" },
+    { "DoubleStorage", "F64" }, { "LongStorage", "I64" }, { "IntStorage", "I32" },
+    { "ShortStorage", "I16" }, { "CharStorage", "I8" }, { "ByteStorage", "U8" },
+    { "BoolStorage", "BOOL" },
+};
+
+struct torchfile {
+    struct voco_tensorfile *f;
+    struct voco_zip zip;
+    struct voco_pickle pickle;
+    char *folder;               /* "NAME/" */
+    const char *what;
+};
+
+#define NODE const struct voco_pickle_node *    /* half of every line otherwise */
+
+static NODE
+node(const struct torchfile *t, int id)
+{
+    return voco_pickle_node(&t->pickle, id);
+}
+
+static const struct voco_zip_entry *
+entry(const struct torchfile *t, const char *name)
+{
+    char *full = voco_format("%s%s", t->folder, name);
+    const struct voco_zip_entry *e = voco_zip_find(&t->zip, full);
+
+    free(full);
+    return e;
+}
+
+/* ---- what calls are understood ---- */
+
+static const struct { const char *module, *name; } known[] = {
+    { "collections", "OrderedDict" }, { "torch._utils", "_rebuild_tensor_v2" },
+    { "torch._utils", "_rebuild_parameter" }, { "torch", "Size" },
+};
+
+static bool
+is_known(NODE global)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (voco_pickle_is_global(global, known[i].module, known[i].name))
+            return true;
+    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
+        if (voco_pickle_is_global(global, "torch", storages[i].torch))
+            return true;
+    return false;
+}
+
+static bool
+calls(const struct torchfile *t, NODE x, const char *module, const char *name)
+{
+    return x->kind == VOCO_PICKLE_CALL
+        && voco_pickle_is_global(node(t, x->callee), module, name);
+}
+
+static bool
+is_dict(const struct torchfile *t, NODE x)
+{
+    return x->kind == VOCO_PICKLE_DICT || calls(t, x, "collections", "OrderedDict");
+}
+
+static bool
+is_tensor(const struct torchfile *t, NODE x)
+{
+    return calls(t, x, "torch._utils", "_rebuild_tensor_v2")
+        || calls(t, x, "torch._utils", "_rebuild_parameter");
+}
+
+/* The name of the call that x is, where it is one of a global that we do not know; else
+ * NULL. Free it. */
+static char *
+foreign_name(const struct torchfile *t, NODE x)
+{
+    for (int i = 0; i < STEPS_TO_TENSOR && x->kind == VOCO_PICKLE_CALL; i++)
+        x = node(t, x->callee);
+    if (x->kind != VOCO_PICKLE_GLOBAL || is_known(x))
+        return NULL;
+    return voco_pickle_global_name(x);
+}
+
+static enum voco_err
+refuse(const struct torchfile *t, const char *place, NODE x, const char *expected)
+{
+    char *name = foreign_name(t, x);
+    enum voco_err err;
+
+    if (name)
+        err = voco_fail(VOCO_EFORMAT, "%s: %s is a call of %s, which voco neither runs nor "
+                        "understands; expected %s", t->what, place, name, expected);
+    else
+        err = voco_fail(VOCO_EFORMAT, "%s: %s is something else; expected %s", t->what,
+                        place, expected);
+    free(name);
+    return err;
+}
+
+/* ---- tensors ---- */
+
+static bool
+sizes(const struct torchfile *t, NODE x, int64_t *v, int *ret_n)
+{
+    if (calls(t, x, "torch", "Size") && node(t, x->args)->n == 1)
+        x = node(t, node(t, x->args)->item[0]);
+    if ((x->kind != VOCO_PICKLE_TUPLE && x->kind != VOCO_PICKLE_LIST)
+        || x->n > VOCO_FILETENSOR_RANK_MAX)
+        return false;
+    for (int i = 0; i < x->n; i++) {
+        NODE d = node(t, x->item[i]);
+
+        if (d->kind != VOCO_PICKLE_INT || d->whole < 0)
+            return false;
+        v[i] = d->whole;
+    }
+    *ret_n = x->n;
+    return true;
+}
+
+/* ('storage', torch.FloatStorage, key, place, elements) -> type, bytes, checksum. */
+static enum voco_err
+find_storage(const struct torchfile *t, NODE x, struct voco_filetensor *to)
+{
+    const struct voco_zip_entry *e = NULL;
+    NODE part[5];
+    char *key;
+    size_t size;
+
+    if (x->kind == VOCO_PICKLE_PERSISTENT)
+        x = node(t, x->args);
+    if (x->kind != VOCO_PICKLE_TUPLE || x->n != 5)
+        return refuse(t, to->name, x, "a tensor with a storage");
+    for (int i = 0; i < 5; i++)
+        part[i] = node(t, x->item[i]);
+    if (!voco_pickle_is_text(part[0], "storage") || part[2]->kind != VOCO_PICKLE_TEXT
+        || part[4]->kind != VOCO_PICKLE_INT)
+        return refuse(t, to->name, x, "a tensor with a storage");
+    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
+        if (voco_pickle_is_global(part[1], "torch", storages[i].torch))
+            to->type = storages[i].type;
+    if (!to->type)
+        return refuse(t, to->name, part[1], "a storage of f32, f16, bf16, f64 or integers");
+    size = voco_filetype_bytes(to->type);
+    if (part[2]->text.n < 64) {
+        key = voco_format("data/%.*s", (int)part[2]->text.n, part[2]->text.at);
+        e = entry(t, key);
+        free(key);
+    }
+    if (!e || part[4]->whole < 0 || (uint64_t)part[4]->whole != e->bytes / size
+        || e->bytes % size != 0)
+        return voco_fail(VOCO_EFORMAT, "%s: %s wants a storage of %" PRId64 " elements of %zu "
+                         "bytes, the archive has %s of %zu bytes", t->what, to->name,
+                         part[4]->whole, size, e ? e->name : "none", e ? e->bytes : 0);
+    to->storage = e->data;
+    to->storage_bytes = e->bytes;
+    to->crc32 = e->crc32;
+    return VOCO_OK;
+}
+
+/* From a view of a storage: is it inside, is it dense? */
+static enum voco_err
+place(const struct torchfile *t, int64_t offset, struct voco_filetensor *to)
+{
+    const size_t size = voco_filetype_bytes(to->type);
+    const int64_t room = (int64_t)(to->storage_bytes / size);
+    int64_t count = 1, last = offset, dense = 1;
+    bool inside = offset >= 0 && offset <= room;
+
+    for (int i = 0; i < to->rank; i++)
+        if (__builtin_mul_overflow(count, to->dim[i], &count))
+            inside = false;
+    for (int i = to->rank - 1; i >= 0 && inside && count > 0; i--) {
+        int64_t reach;
+
+        if (__builtin_mul_overflow(to->dim[i] - 1, to->stride[i], &reach)
+            || __builtin_add_overflow(last, reach, &last))
+            inside = false;
+        to->strided |= to->dim[i] != 1 && to->stride[i] != dense;
+        dense *= to->dim[i];
+    }
+    /* an expanded tensor (stride 0) is larger than its storage: 2^60 elements of 4 bytes */
+    if (!inside || (count > 0 && (last >= room || count > room)))
+        return voco_fail(VOCO_EFORMAT, "%s: %s reaches beyond its storage of %" PRId64
+                         " elements", t->what, to->name, room);
+    to->data = (const char *)to->storage + (size_t)offset * size;
+    to->bytes = (size_t)count * size;
+    return VOCO_OK;
+}
+
+static enum voco_err
+read_tensor(const struct torchfile *t, NODE x, struct voco_filetensor *to)
+{
+    NODE args = node(t, x->args);
+    NODE offset;
+    int strides;
+    enum voco_err err;
+
+    for (int i = 0; i < STEPS_TO_TENSOR && args->n >= 1
+         && calls(t, x, "torch._utils", "_rebuild_parameter"); i++) {
+        x = node(t, args->item[0]);
+        if (!is_tensor(t, x))
+            return refuse(t, to->name, x, "a tensor");
+        args = node(t, x->args);
+    }
+    if (!calls(t, x, "torch._utils", "_rebuild_tensor_v2") || args->n < 4)
+        return refuse(t, to->name, x, "a tensor");
+    if ((err = find_storage(t, node(t, args->item[0]), to)) != VOCO_OK)
+        return err;
+    offset = node(t, args->item[1]);
+    if (offset->kind != VOCO_PICKLE_INT
+        || !sizes(t, node(t, args->item[2]), to->dim, &to->rank)
+        || !sizes(t, node(t, args->item[3]), to->stride, &strides) || strides != to->rank)
+        return voco_fail(VOCO_EFORMAT, "%s: %s: expected an offset, at most %d sizes and as "
+                         "many strides, none negative", t->what, to->name,
+                         VOCO_FILETENSOR_RANK_MAX);
+    return place(t, offset->whole, to);
+}
+
+/* ---- the dict of tensors ---- */
+
+static int
+count_tensors(const struct torchfile *t, NODE dict)
+{
+    int n = 0;
+
+    for (int i = 0; i + 1 < dict->n; i += 2)
+        n += is_tensor(t, node(t, dict->item[i + 1]));
+    return n;
+}
+
+/* The value of a dict under a key; NULL: none. */
+static NODE
+look_up(const struct torchfile *t, NODE dict, const char *key)
+{
+    for (int i = 0; i + 1 < dict->n; i += 2)
+        if (voco_pickle_is_text(node(t, dict->item[i]), key))
+            return node(t, dict->item[i + 1]);
+    return NULL;
+}
+
+/* The only value that is a dict of tensors; NULL where there is none or several. */
+static NODE
+only_dict(const struct torchfile *t, NODE dict, const char **ret_key, int *ret_n)
+{
+    NODE found = NULL;
+    int n = 0;
+
+    for (int i = 0; i + 1 < dict->n; i += 2) {
+        NODE key = node(t, dict->item[i]);
+        NODE value = node(t, dict->item[i + 1]);
+
+        if (key->kind == VOCO_PICKLE_TEXT && is_dict(t, value) && count_tensors(t, value)) {
+            found = value;
+            *ret_key = key->text.at;
+            *ret_n = (int)(key->text.n < 64 ? key->text.n : 64);
+            n++;
+        }
+    }
+    return n == 1 ? found : NULL;
+}
+
+static void
+note_wrapper(struct voco_tensorfile *f, const char *key, int n)
+{
+    char *longer = voco_format("%s%s%.*s", f->wrapper, *f->wrapper ? "." : "", n, key);
+
+    free(f->wrapper);
+    f->wrapper = longer;
+}
+
+/* From the top down to the dict that holds the tensors. */
+static enum voco_err
+descend(const struct torchfile *t, NODE *ret)
+{
+    NODE dict = node(t, t->pickle.root);
+
+    t->f->wrapper = voco_format("%s", "");
+    if (!is_dict(t, dict))
+        return refuse(t, "its value", dict, "a dict of tensors, as torch.save(model."
+                      "state_dict(), FILE) writes it");
+    for (int level = 0; level < WRAPPERS_MAX; level++) {
+        NODE inner = NULL;
+        const char *key = NULL;
+        int n = 0;
+
+        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && !inner; i++) {
+            NODE value = look_up(t, dict, wrappers[i]);
+
+            if (value && !is_dict(t, value) && !is_tensor(t, value))
+                return refuse(t, wrappers[i], value, "a dict of tensors");
+            if (value && is_dict(t, value)) {
+                inner = value;
+                key = wrappers[i];
+                n = (int)strlen(key);
+            }
+        }
+        if (!inner && count_tensors(t, dict) == 0)
+            inner = only_dict(t, dict, &key, &n);
+        if (!inner)
+            break;
+        note_wrapper(t->f, key, n);
+        dict = inner;
+    }
+    *ret = dict;
+    return VOCO_OK;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct voco_filetensor *const *s = a, *const *t = b;
+
+    return strcmp((*s)->name, (*t)->name);
+}
+
+static enum voco_err
+check_names(const struct torchfile *t)
+{
+    const struct voco_filetensor **sorted = calloc((size_t)t->f->n + 1, sizeof *sorted);
+    enum voco_err err = VOCO_OK;
+
+    if (!sorted)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory", t->what);
+    for (int i = 0; i < t->f->n; i++)
+        sorted[i] = &t->f->item[i];
+    qsort(sorted, (size_t)t->f->n, sizeof *sorted, by_name);
+    for (int i = 1; i < t->f->n && err == VOCO_OK; i++)
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
+            err = voco_fail(VOCO_EFORMAT, "%s: two tensors have the name %s", t->what,
+                            sorted[i]->name);
+    free(sorted);
+    return err;
+}
+
+/* A name that can be printed and written into JSON. */
+static char *
+tensor_name(NODE key)
+{
+    json_t *json = key->kind != VOCO_PICKLE_TEXT || key->text.n == 0 || key->text.n > 512
+        ? NULL : json_stringn(key->text.at, key->text.n);
+    char *name = NULL;
+
+    if (json) {
+        name = voco_format("%s", json_string_value(json));
+        if (strlen(name) != key->text.n || strcspn(name, "\n\r\t\033\177") != key->text.n) {
+            free(name);
+            name = NULL;
+        }
+        json_decref(json);
+    }
+    return name;
+}
+
+static enum voco_err
+read_tensors(const struct torchfile *t, NODE dict)
+{
+    struct voco_tensorfile *f = t->f;
+    enum voco_err err = voco_tensorfile_reserve(f, (size_t)dict->n / 2, t->what);
+
+    for (int i = 0; i + 1 < dict->n && err == VOCO_OK; i += 2) {
+        NODE x = node(t, dict->item[i + 1]);
+        char *foreign = x->kind == VOCO_PICKLE_CALL && !is_tensor(t, x)
+            ? foreign_name(t, x) : NULL;
+
+        if (is_tensor(t, x) || foreign) {
+            f->name[f->n] = tensor_name(node(t, dict->item[i]));
+            if (!f->name[f->n]) {
+                err = voco_fail(VOCO_EFORMAT, "%s: a tensor whose key is no name of 1 to 512 "
+                                "printable characters", t->what);
+            } else {
+                f->item[f->n] = (struct voco_filetensor){ .name = f->name[f->n] };
+                f->n++;
+                err = foreign ? refuse(t, f->name[f->n - 1], x, "a tensor")
+                    : read_tensor(t, x, &f->item[f->n - 1]);
+            }
+        }
+        free(foreign);
+    }
+    return err != VOCO_OK ? err : check_names(t);
+}
+
+/* Python names that are beside the tensors, each once. */
+static void
+list_foreign(const struct torchfile *t)
+{
+    struct voco_tensorfile *f = t->f;
+
+    f->foreign = calloc(FOREIGN_MAX, sizeof *f->foreign);
+    for (int i = 0; f->foreign && i < t->pickle.n && f->n_foreign < FOREIGN_MAX; i++) {
+        char *name = node(t, i)->kind == VOCO_PICKLE_GLOBAL ? foreign_name(t, node(t, i))
+            : NULL;
+        bool seen = name == NULL;
+
+        for (int k = 0; k < f->n_foreign && !seen; k++)
+            seen = strcmp(f->foreign[k], name) == 0;
+        if (seen)
+            free(name);
+        else
+            f->foreign[f->n_foreign++] = name;
+    }
+}
+
+/* ---- the archive ---- */
+
+/* PyTorch before 1.6, and later ones when asked: a pickle of this number comes first. */
+static const unsigned char old_magic[] = {
+    0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19
+};
+
+static bool
+is_old(const void *bytes, size_t n)
+{
+    return n >= sizeof old_magic && memcmp(bytes, old_magic, sizeof old_magic) == 0;
+}
+
+bool
+voco_torchfile_is(const void *bytes, size_t n)
+{
+    return voco_zip_is(bytes, n) || is_old(bytes, n);
+}
+
+/* The folder of the one entry NAME/data.pkl. */
+static const struct voco_zip_entry *
+find_pickle(struct torchfile *t)
+{
+    static const char pickle[] = "/data.pkl";
+    const struct voco_zip_entry *found = NULL;
+
+    for (int i = 0; i < t->zip.n; i++) {
+        const char *slash = strchr(t->zip.item[i].name, '/');
+
+        if (slash && strcmp(slash, pickle) == 0) {
+            if (found)
+                return NULL;
+            found = &t->zip.item[i];
+            free(t->folder);
+            t->folder = voco_format("%.*s", (int)(slash - found->name) + 1, found->name);
+        }
+    }
+    return found;
+}
+
+static enum voco_err
+check_order(const struct torchfile *t)
+{
+    const struct voco_zip_entry *e = entry(t, "byteorder");
+
+    if (e && (e->bytes != 6 || memcmp(e->data, "little", 6) != 0))
+        return voco_fail(VOCO_EFORMAT, "%s: byteorder is '%.*s', expected little: load and "
+                         "save it in Python on this machine", t->what,
+                         e->bytes < 16 ? (int)strnlen((const char *)e->data, e->bytes) : 0,
+                         (const char *)e->data);
+    return VOCO_OK;
+}
+
+static void
+read_meta(const struct torchfile *t)
+{
+    const struct voco_zip_entry *e = entry(t, "extra/voco.json");
+    json_t *json = e && e->bytes < 1 << 20
+        ? json_loadb((const char *)e->data, e->bytes, 0, NULL) : NULL;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(json, key, value)
+        if (json_is_string(value))
+            voco_tensorfile_add_meta(t->f, key, json_string_value(value));
+    json_decref(json);
+}
+
+static enum voco_err
+read_pickle(struct torchfile *t, const struct voco_zip_entry *e)
+{
+    const struct voco_filetensor bytes = { .name = "data.pkl", .storage = e->data,
+                                           .storage_bytes = e->bytes, .crc32 = e->crc32 };
+    char *what = voco_format("%s: %s", t->what, e->name);
+    enum voco_err err = voco_filetensor_check(&bytes, t->what);
+
+    if (err == VOCO_OK && e->bytes > PICKLE_MAX)
+        err = voco_fail(VOCO_EFORMAT, "%s: %zu bytes, expected at most %d", what, e->bytes,
+                        PICKLE_MAX);
+    if (err == VOCO_OK)
+        err = voco_pickle_parse(&t->pickle, e->data, e->bytes, what);
+    free(what);
+    return err;
+}
+
+enum voco_err
+voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
+                     const char *what)
+{
+    struct torchfile t = { .f = f, .what = what };
+    const struct voco_zip_entry *pickle;
+    NODE dict = NULL;
+    enum voco_err err;
+
+    *f = (struct voco_tensorfile){ .format = "PyTorch" };
+    if (is_old(bytes, n))
+        return voco_fail(VOCO_EFORMAT, "%s: written by PyTorch before 1.6; in Python: "
+                         "torch.save(torch.load(\"%s\", map_location=\"cpu\"), \"NEW.pt\")",
+                         what, what);
+    if ((err = voco_zip_parse(&t.zip, bytes, n, what)) != VOCO_OK)
+        return err;
+    pickle = find_pickle(&t);
+    if (!pickle)
+        err = voco_fail(VOCO_EFORMAT, "%s: a zip archive without one NAME/data.pkl: not of "
+                        "PyTorch", what);
+    if (err == VOCO_OK && (err = check_order(&t)) == VOCO_OK
+        && (err = read_pickle(&t, pickle)) == VOCO_OK
+        && (err = descend(&t, &dict)) == VOCO_OK
+        && (err = read_tensors(&t, dict)) == VOCO_OK) {
+        list_foreign(&t);
+        read_meta(&t);
+    }
+    voco_pickle_close(&t.pickle);
+    voco_zip_close(&t.zip);
+    free(t.folder);
+    if (err != VOCO_OK)
+        voco_tensorfile_close(f);
+    return err;
+}

@@ -1,0 +1,39 @@
+/*
+ * PyTorch's files since 1.6: a zip archive with a pickle of the structure and an entry of
+ * plain bytes for each storage.
+ *
+ *   NAME/data.pkl     a dict of tensors, perhaps inside of others
+ *   NAME/data/KEY     the elements of storage KEY
+ *   NAME/byteorder    "little" or "big"; not before 2.0
+ *   NAME/version      a number
+ *   NAME/extra/voco.json      what voco knows besides; torch.load does not look there
+ */
+#ifndef VOCO_TENSORFILE_TORCHFILE_H
+#define VOCO_TENSORFILE_TORCHFILE_H
+
+#include "tensorfile/safetensors.h"
+#include "tensorfile/zip.h"
+
+/* Of a buffer that the caller keeps.  The tensors are those of the dict in the deepest of
+ * the known wrappers (state_dict, network_weights, net, student), or of the only dict
+ * that has any.  On the way to them only dicts and torch's calls that make tensors
+ * may be met; another Python name there is an error that names it, elsewhere it is listed
+ * in f->foreign.  Each tensor lies in its storage, and no two have the same name. */
+enum voco_err voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
+                                   const char *what);
+
+/* Does it begin like a zip archive, or like what PyTorch wrote before 1.6? */
+bool voco_torchfile_is(const void *bytes, size_t n);
+
+/* ---- writing ---- */
+
+/* A dict of the items, which are put in turn by voco_torchfile_put, index by index; loads
+ * with torch.load(weights_only=True).  wrapper NULL: the dict itself is the file's value,
+ * else {wrapper: dict}. */
+enum voco_err voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
+                                   const struct voco_filetensor *item, int n,
+                                   const struct voco_filemeta *meta, int n_meta);
+enum voco_err voco_torchfile_put(struct voco_zipwriter *w, int i, const void *data,
+                                 size_t bytes);
+
+#endif

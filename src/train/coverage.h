@@ -1,0 +1,55 @@
+/*
+ * What a file of weights covers of a model: which parameter gets which tensor, and the
+ * report that every loading of weights prints.  Nothing is skipped in silence.
+ */
+#ifndef VOCO_TRAIN_COVERAGE_H
+#define VOCO_TRAIN_COVERAGE_H
+
+#include "net/param.h"
+#include "tensorfile/names.h"
+
+/* Sets of enum voco_name_part. */
+enum {
+    VOCO_PARTS_BACKBONE = 1 << VOCO_PART_ENCODER | 1 << VOCO_PART_BACKBONE,
+    VOCO_PARTS_ALL = (1 << (VOCO_PART_OTHER + 1)) - 1
+};
+
+/* How much is asked for. */
+struct voco_demand {
+    unsigned want;              /* parts that are loaded where the file has them */
+    unsigned need;              /* parts of these that must be there */
+    bool partial;               /* take what fits, at least something ... */
+    double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
+    bool quiet;                 /* no report where all is well */
+};
+
+struct voco_coverage {
+    int loaded, missing, unexpected, mismatched;        /* tensors */
+    int64_t loaded_elements, model_elements;            /* of what is wanted */
+    int64_t needed_loaded, needed_elements;
+    int needed_missing;
+};
+
+struct voco_match {
+    const char *path;
+    const struct voco_params *params;
+    const struct voco_tensorfile *file;
+    int *tensor;                /* of each parameter: that it gets; -1: none */
+    enum voco_fit { VOCO_FIT_LOADED, VOCO_FIT_MISSING, VOCO_FIT_SHAPE, VOCO_FIT_UNWANTED } *fit;
+    int *param;                 /* of each tensor: that it was meant for; -1: none */
+    struct voco_coverage cover;
+};
+
+/* The caller keeps file and params.  VOCO_EFORMAT where names are ambiguous. */
+enum voco_err voco_match_make(struct voco_match *m, const struct voco_tensorfile *file,
+                              const char *path, const struct voco_params *params,
+                              const struct voco_demand *demand);
+void voco_match_free(struct voco_match *m);         /* accepts {0} */
+
+/* Loaded, missing, unexpected and misshapen, with names, as notes. */
+void voco_match_report(const struct voco_match *m);
+
+/* VOCO_ECHECKPOINT in words, where it is less than the demand. */
+enum voco_err voco_match_enough(const struct voco_match *m, const struct voco_demand *demand);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * What network a file of weights belongs to, by names and shapes alone.
+ */
+#ifndef VOCO_TRAIN_RECOGNISE_H
+#define VOCO_TRAIN_RECOGNISE_H
+
+#include "tensorfile/tensorfile.h"
+#include "train/model.h"
+
+enum voco_network_kind { VOCO_NETWORK_UNKNOWN, VOCO_NETWORK_SWINUNETR,
+                         VOCO_NETWORK_PLAINCONV };
+
+enum { VOCO_NETWORK_STAGES = 8 };
+
+struct voco_network {
+    enum voco_network_kind kind;
+    int version;                /* of Swin UNETR: 2 with convolutions in front of stages */
+    int64_t feature;            /* of the first stage */
+    int64_t in_channels, classes;       /* classes 0: no output layer */
+    int64_t hidden, out;        /* of the heads; 0: none */
+    bool maps;                  /* encoder1 .. encoder10 are there, not swinViT alone */
+    bool decoder, student, teacher;
+    bool merging_known;         /* else it is legacy, as that of all published weights */
+    enum voco_merging merging;
+    int stages;                 /* of PlainConvUNet */
+    int64_t width[VOCO_NETWORK_STAGES];
+};
+
+enum voco_err voco_network_recognise(const struct voco_tensorfile *f, const char *path,
+                                     struct voco_network *ret);
+
+/* "Swin UNETR v2 (use_v2), encoder and decoder"; writes at most 96 bytes to buf. */
+const char *voco_network_words(const struct voco_network *net, char buf[96]);
+
+/* What our files call a Swin UNETR: "swinunetr-v2", "swinunetr-v1-encoder"; plain is
+ * version 1. */
+const char *voco_architecture_name(bool plain, bool decoder);
+
+/* "legacy" or "fixed". */
+const char *voco_merging_name(enum voco_merging merging);
+
+#endif

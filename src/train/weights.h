@@ -1,0 +1,37 @@
+/*
+ * Weights of a model in files: safetensors of our own, and whatever can be read.
+ */
+#ifndef VOCO_TRAIN_WEIGHTS_H
+#define VOCO_TRAIN_WEIGHTS_H
+
+#include "train/coverage.h"
+#include "train/model.h"
+#include "train/recognise.h"
+
+/* All parameters and buffers as one safetensors file. */
+enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
+                              const struct voco_model *model, uint32_t *ret_crc,
+                              uint64_t *ret_bytes);
+
+/* Load by name from safetensors or .pt, whatever is in front of the names (coverage.h).
+ * The report is printed.  Parameters that the file lacks keep their values. */
+enum voco_err voco_model_load(const char *path, struct voco_ctx *ctx,
+                              struct voco_model *model, const struct voco_demand *demand,
+                              struct voco_coverage *ret);
+
+/* The configuration of a Swin UNETR as a file of weights tells it; VOCO_ECHECKPOINT for
+ * other networks.  Merging is legacy where the file does not know. */
+enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
+
+/* The same of what is recognised already. */
+struct voco_model_config voco_network_config(const struct voco_network *net);
+
+/* The index table of window attention that PyTorch keeps beside each bias table: row of
+ * the table for a pair of tokens.  index [343][343]. */
+enum { VOCO_INDEX_TOKENS = VOCO_WINDOW * VOCO_WINDOW * VOCO_WINDOW };
+void voco_position_index(int64_t *index);
+
+/* NAME.relative_position_bias_table -> NAME.relative_position_index, or NULL. Free it. */
+char *voco_position_index_name(const char *bias_table);
+
+#endif
