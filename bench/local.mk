@@ -13,3 +13,4 @@ bench_loader_SOURCES = bench/loader.c
 bench_loader_LDADD = libvoco.la
 
 EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_step.py
+EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py

@@ -83,6 +83,9 @@ libvoco_la_SOURCES += \
 	data/stream.h \
 	data/transform.c \
 	data/transform.h \
+	data/transform_parse.c \
+	data/unmap.c \
+	data/unmap.h \
 	data/volume.c \
 	data/volume.h \
 	data/window.c \

@@ -1,4 +1,4 @@
-/* Writing a volume as NIfTI-1: f32, sform, native byte order, gzip by name. */
+/* Writing volumes as NIfTI-1: f32 or u8, sform, native byte order, gzip by name. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,9 +7,20 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "data/affine.h"
 #include "data/volume.h"
 
 enum { HEADER_BYTES = 352, GZIP_WINDOW = 15 + 16, BUFFER = 1 << 16 };
+enum { NIFTI_U8 = 2, NIFTI_F32 = 16 };
+
+/* What goes into a file: n volumes of one size, as voxels() has them, z contiguous. */
+struct grid {
+    const int64_t *dim;
+    const double (*affine)[4];
+    int n, type;
+    enum voco_err (*voxels)(void *user, int i, const void **ret);
+    void *user;
+};
 
 /* A new file, deflated on the way when z is set up. */
 struct sink {
@@ -35,8 +46,14 @@ put_float(unsigned char *h, int at, double value)
     memcpy(h + at, &v, sizeof v);
 }
 
+static size_t
+element_bytes(const struct grid *g)
+{
+    return g->type == NIFTI_U8 ? 1 : 4;
+}
+
 static void
-make_header(const struct voco_volume *v, unsigned char h[HEADER_BYTES])
+make_header(const struct grid *g, unsigned char h[HEADER_BYTES])
 {
     const int32_t size = 348;
     double spacing[3];
@@ -44,19 +61,21 @@ make_header(const struct voco_volume *v, unsigned char h[HEADER_BYTES])
     memset(h, 0, HEADER_BYTES);
     memcpy(h, &size, sizeof size);
     h[38] = 'r';                                    /* "regular", for old readers */
-    put_short(h, 40, 3);
+    put_short(h, 40, g->n > 1 ? 4 : 3);
     put_float(h, 76, 1);
-    voco_volume_spacing(v, spacing);
+    voco_affine_spacing(g->affine, spacing);
     for (int i = 0; i < 3; i++) {
-        put_short(h, 42 + 2 * i, (int)v->dim[i]);
+        put_short(h, 42 + 2 * i, (int)g->dim[i]);
         put_float(h, 80 + 4 * i, spacing[i]);
         for (int j = 0; j < 4; j++)
-            put_float(h, 280 + 16 * i + 4 * j, v->affine[i][j]);
+            put_float(h, 280 + 16 * i + 4 * j, g->affine[i][j]);
     }
     for (int i = 3; i < 7; i++)
-        put_short(h, 42 + 2 * i, 1);
-    put_short(h, 70, 16);                           /* f32 */
-    put_short(h, 72, 32);
+        put_short(h, 42 + 2 * i, i == 3 ? g->n : 1);
+    if (g->n > 1)
+        put_float(h, 92, 1);                        /* step along the fourth axis */
+    put_short(h, 70, g->type);
+    put_short(h, 72, (int)(8 * element_bytes(g)));
     put_float(h, 108, HEADER_BYTES);
     put_float(h, 112, 1);                           /* slope */
     h[123] = 2;                                     /* mm */
@@ -88,46 +107,61 @@ put(struct sink *s, const void *data, size_t n, int flush)
 
 /* x fastest in the file: one row at a time is gathered. */
 static enum voco_err
-put_volume(struct sink *s, const struct voco_volume *v)
+put_volume(struct sink *s, const struct grid *g, const unsigned char *voxel,
+           unsigned char *row)
 {
-    const int64_t *dim = v->dim;
+    const int64_t *dim = g->dim;
+    const size_t size = element_bytes(g);
+    enum voco_err err = VOCO_OK;
+
+    for (int64_t z = 0; err == VOCO_OK && z < dim[2]; z++)
+        for (int64_t y = 0; err == VOCO_OK && y < dim[1]; y++) {
+            for (int64_t x = 0; x < dim[0]; x++)
+                memcpy(row + (size_t)x * size,
+                       voxel + (size_t)((x * dim[1] + y) * dim[2] + z) * size, size);
+            err = put(s, row, (size_t)dim[0] * size, Z_NO_FLUSH);
+        }
+    return err;
+}
+
+static enum voco_err
+put_all(struct sink *s, const struct grid *g)
+{
     unsigned char header[HEADER_BYTES];
-    float *row = malloc((size_t)dim[0] * sizeof *row);
+    unsigned char *row = malloc((size_t)g->dim[0] * element_bytes(g));
+    const void *voxel;
     enum voco_err err;
 
     if (row == NULL)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for a row", s->file.path);
-    make_header(v, header);
+    make_header(g, header);
     err = put(s, header, sizeof header, Z_NO_FLUSH);
-    for (int64_t z = 0; err == VOCO_OK && z < dim[2]; z++)
-        for (int64_t y = 0; err == VOCO_OK && y < dim[1]; y++) {
-            for (int64_t x = 0; x < dim[0]; x++)
-                row[x] = v->voxel[(x * dim[1] + y) * dim[2] + z];
-            err = put(s, row, (size_t)dim[0] * sizeof *row, Z_NO_FLUSH);
-        }
+    for (int i = 0; err == VOCO_OK && i < g->n; i++)
+        if ((err = g->voxels(g->user, i, &voxel)) == VOCO_OK)
+            err = put_volume(s, g, voxel, row);
     if (err == VOCO_OK && s->packed)
         err = put(s, row, 0, Z_FINISH);
     free(row);
     return err;
 }
 
-enum voco_err
-voco_volume_write(const char *path, const struct voco_volume *v)
+static enum voco_err
+write_grid(const char *path, const struct grid *g)
 {
     const size_t n = strlen(path);
     struct sink s = {.packed = n > 3 && strcasecmp(path + n - 3, ".gz") == 0};
     enum voco_err err;
 
     for (int i = 0; i < 3; i++)
-        if (v->dim[i] < 1 || v->dim[i] > INT16_MAX)
+        if (g->dim[i] < 1 || g->dim[i] > INT16_MAX)
             return voco_fail(VOCO_EFORMAT, "%s: size %" PRId64 " along %c, NIfTI-1 holds"
-                             " 1 to %d", path, v->dim[i], "xyz"[i], INT16_MAX);
-    if (s.packed && deflateInit2(&s.z, 6, Z_DEFLATED, GZIP_WINDOW, 8,
-                                 Z_DEFAULT_STRATEGY) != Z_OK)
+                             " 1 to %d", path, g->dim[i], "xyz"[i], INT16_MAX);
+    if (s.packed && deflateInit2(&s.z, g->type == NIFTI_U8 ? 4 : 6, Z_DEFLATED, GZIP_WINDOW,
+                                 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return voco_fail(VOCO_EMEMORY, "%s: no memory to deflate", path);
     err = voco_newfile_open(&s.file, path);
     if (err == VOCO_OK) {
-        err = put_volume(&s, v);
+        err = put_all(&s, g);
         if (err == VOCO_OK)
             err = voco_newfile_commit(&s.file);
         else
@@ -135,5 +169,63 @@ voco_volume_write(const char *path, const struct voco_volume *v)
     }
     if (s.packed)
         deflateEnd(&s.z);
+    return err;
+}
+
+static enum voco_err
+given_voxels(void *user, int i, const void **ret)
+{
+    (void)i;
+    *ret = user;
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_volume_write(const char *path, const struct voco_volume *v)
+{
+    const struct grid g = {v->dim, v->affine, 1, NIFTI_F32, given_voxels, v->voxel};
+
+    return write_grid(path, &g);
+}
+
+enum voco_err
+voco_volume_write_labels(const char *path, const int64_t dim[3], const double affine[4][4],
+                         const uint8_t *label)
+{
+    const struct grid g = {dim, affine, 1, NIFTI_U8, given_voxels, (void *)label};
+
+    return write_grid(path, &g);
+}
+
+/* One volume at a time, in a buffer. */
+struct maker {
+    enum voco_err (*make)(void *user, int i, float *voxel);
+    void *user;
+    float *voxel;
+};
+
+static enum voco_err
+made_voxels(void *user, int i, const void **ret)
+{
+    struct maker *m = user;
+
+    *ret = m->voxel;
+    return m->make(m->user, i, m->voxel);
+}
+
+enum voco_err
+voco_volume_write_many(const char *path, const int64_t dim[3], const double affine[4][4],
+                       int n, enum voco_err (*make)(void *user, int i, float *voxel),
+                       void *user)
+{
+    struct maker m = {.make = make, .user = user};
+    const struct grid g = {dim, affine, n, NIFTI_F32, made_voxels, &m};
+    enum voco_err err;
+
+    m.voxel = malloc((size_t)(dim[0] * dim[1] * dim[2]) * sizeof *m.voxel);
+    if (!m.voxel)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for a volume", path);
+    err = write_grid(path, &g);
+    free(m.voxel);
     return err;
 }

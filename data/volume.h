@@ -78,4 +78,14 @@ void voco_volume_spacing(const struct voco_volume *v, double spacing_mm[3]);
 /* Write NIfTI-1, f32, sform; gzip when the name ends in .gz.  Whole or absent. */
 enum voco_err voco_volume_write(const char *path, const struct voco_volume *v);
 
+/* The same of labels, u8; label[] as voxel[]. */
+enum voco_err voco_volume_write_labels(const char *path, const int64_t dim[3],
+                                       const double affine[4][4], const uint8_t *label);
+
+/* The same of n volumes behind each other, f32, 4-D: make fills one after the other. */
+enum voco_err voco_volume_write_many(const char *path, const int64_t dim[3],
+                                     const double affine[4][4], int n,
+                                     enum voco_err (*make)(void *user, int i,
+                                                           float *voxel), void *user);
+
 #endif

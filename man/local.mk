@@ -9,6 +9,7 @@ dist_man_MANS += \
 	man/voco-phantom.1 \
 	man/voco-plan.1 \
 	man/voco-plot.1 \
+	man/voco-predict.1 \
 	man/voco-pretrain.1 \
 	man/voco-store.5 \
 	man/voco-verify.1 \

@@ -5,6 +5,7 @@ const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_convert,
     &voco_cmd_plan,
     &voco_cmd_pretrain,
+    &voco_cmd_predict,
     &voco_cmd_embed,
     &voco_cmd_model,
     &voco_cmd_info,

@@ -15,6 +15,7 @@ extern const struct voco_verb voco_cmd_model;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;
 extern const struct voco_verb voco_cmd_plan;
+extern const struct voco_verb voco_cmd_predict;
 extern const struct voco_verb voco_cmd_pretrain;
 extern const struct voco_verb voco_cmd_verify;
 

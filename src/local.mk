@@ -14,6 +14,7 @@ voco_SOURCES = \
 	src/cmd_phantom.c \
 	src/cmd_plan.c \
 	src/cmd_plot.c \
+	src/cmd_predict.c \
 	src/cmd_pretrain.c \
 	src/cmd_verify.c \
 	src/info.c \
@@ -155,8 +156,14 @@ libvoco_la_SOURCES += \
 	src/train/runlog.h \
 	src/train/schedule.c \
 	src/train/schedule.h \
+	src/train/predict.c \
+	src/train/predict.h \
+	src/train/seginfo.c \
+	src/train/seginfo.h \
 	src/train/segment.c \
 	src/train/segment.h \
+	src/train/sliding.c \
+	src/train/sliding.h \
 	src/train/step.c \
 	src/train/step.h \
 	src/train/stop.c \

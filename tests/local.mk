@@ -6,7 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
 
-EXTRA_DIST += tests/golden tests/tap.sh tools/golden_labels.py tools/golden_transform.py tools/replay_from_store.py
+EXTRA_DIST += tests/golden tests/tap.sh tools/golden_labels.py tools/golden_sliding.py tools/golden_transform.py tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 
@@ -183,12 +183,23 @@ tests_test_step_SOURCES = tests/compare.c tests/compare.h tests/golden_model.c \
 tests_test_step_LDADD = $(TEST_LIBS)
 TESTS += tests/test_step
 
+check_PROGRAMS += tests/test_sliding
+tests_test_sliding_SOURCES = tests/compare.c tests/compare.h tests/golden_read.c \
+	tests/golden_read.h tests/tensors.h tests/test_sliding.c
+tests_test_sliding_LDADD = $(TEST_LIBS)
+TESTS += tests/test_sliding
+
 check_PROGRAMS += tests/test_unetr
 tests_test_unetr_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
 	tests/golden_model.c tests/golden_model.h tests/golden_read.c tests/golden_read.h \
 	tests/gradcheck.c tests/gradcheck.h tests/tensors.h tests/test_unetr.c
 tests_test_unetr_LDADD = $(TEST_LIBS)
 TESTS += tests/test_unetr
+
+check_PROGRAMS += tests/test_unmap
+tests_test_unmap_SOURCES = tests/tensors.h tests/test_unmap.c
+tests_test_unmap_LDADD = $(TEST_LIBS)
+TESTS += tests/test_unmap
 
 check_PROGRAMS += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/scratch.h tests/test_checkpoint.c
@@ -199,6 +210,10 @@ check_PROGRAMS += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/scratch.h tests/test_safetensors.c
 tests_test_safetensors_LDADD = $(TEST_LIBS)
 TESTS += tests/test_safetensors
+
+check_PROGRAMS += tests/make_segweights
+tests_make_segweights_SOURCES = tests/make_segweights.c
+tests_make_segweights_LDADD = libvoco.la
 
 check_PROGRAMS += tests/make_replay
 tests_make_replay_SOURCES = tests/make_replay.c
@@ -220,3 +235,6 @@ TESTS += tests/test_torchfile
 dist_check_SCRIPTS += tests/cli_torch.sh
 EXTRA_DIST += tests/torch_roundtrip.py tools/golden_pt.py
 TESTS += tests/cli_torch.sh
+
+dist_check_SCRIPTS += tests/cli_predict.sh
+TESTS += tests/cli_predict.sh

@@ -530,7 +530,7 @@ finish(struct run *r)
     enum voco_err err;
 
     if ((err = save(r)) == VOCO_OK)
-        err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL);
+        err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL, NULL);
     free(path);
     if (err != VOCO_OK)
         return err;

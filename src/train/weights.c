@@ -55,10 +55,10 @@ voco_position_index_name(const char *name)
 
 enum voco_err
 voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
-                uint32_t *ret_crc, uint64_t *ret_bytes)
+                const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
-    const struct voco_filemeta meta[] = {
+    struct voco_filemeta meta[3 + VOCO_SEGINFO_KEYS] = {
         { "format", "pt" }, { "voco.architecture", voco_architecture_name(
             model->config.plain, model->config.classes > 0) },
         { "voco.merging", voco_merging_name(model->config.merging) },
@@ -66,6 +66,7 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
+    const int n_more = info ? voco_seginfo_meta(info, meta + 3) : 0;
     int n = 0;
     enum voco_err err;
 
@@ -80,7 +81,9 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
                 .name = owned[i], .type = "I64", .rank = 2, .dim = { TOKENS, TOKENS },
                 .data = index, .bytes = sizeof(int64_t) * TOKENS * TOKENS };
     }
-    err = voco_safetensors_write(path, item, n, meta, 3, ret_crc, ret_bytes);
+    err = voco_safetensors_write(path, item, n, meta, 3 + n_more, ret_crc, ret_bytes);
+    for (int i = 0; i < n_more; i++)
+        free((char *)meta[3 + i].value);
     for (int i = 0; i < t->n; i++)
         free(owned[i]);
     free(owned);

@@ -7,10 +7,12 @@
 #include "train/coverage.h"
 #include "train/model.h"
 #include "train/recognise.h"
+#include "train/seginfo.h"
 
-/* All parameters and buffers as one safetensors file. */
+/* All parameters and buffers as one safetensors file; info may be NULL. */
 enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
-                              const struct voco_model *model, uint32_t *ret_crc,
+                              const struct voco_model *model,
+                              const struct voco_seginfo *info, uint32_t *ret_crc,
                               uint64_t *ret_bytes);
 
 /* Load by name from safetensors or .pt, whatever is in front of the names (coverage.h).

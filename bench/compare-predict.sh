@@ -1,0 +1,22 @@
+#!/bin/sh
+# Prediction of a volume by voco and by PyTorch with MONAI, the same weights and settings:
+# seconds, memory, and how well the label maps agree.
+#
+#   compare-predict.sh VOLUME [FEATURE [CLASSES [ROI [OVERLAP]]]]
+#
+# Run it in the build folder, after `make voco tests/make_segweights`.  PYTHON names an
+# interpreter that has torch, monai, safetensors and nibabel.
+set -e
+volume=$1 feature=${2-48} classes=${3-14} roi=${4-96} overlap=${5-0.5}
+here=$(dirname "$0")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tests/make_segweights "$work/w.safetensors" "$feature" 1 "$classes" "$roi" abdomen 3
+start=$(date +%s.%N)
+./voco predict -w "$work/w.safetensors" --overlap "$overlap" --blend gaussian \
+    -o "$work" "$volume"
+echo "voco: $(echo "$(date +%s.%N) - $start" | bc) s in all"
+labels=$(ls "$work"/*.nii.gz)
+"${PYTHON-python3}" "$here/peer/predict.py" "$work/w.safetensors" "$volume" \
+    "$work/peer.nii.gz" --roi "$roi" --overlap "$overlap" --labels "$labels" \
+    --threads "${OMP_NUM_THREADS-0}"

@@ -1,0 +1,32 @@
+/*
+ * What a weights file for segmentation says beside its tensors: how volumes are brought
+ * to the form that the network was trained on, and what its classes are called.
+ * doc/formats.md has the keys.
+ */
+#ifndef VOCO_TRAIN_SEGINFO_H
+#define VOCO_TRAIN_SEGINFO_H
+
+#include "data/transform.h"
+#include "tensorfile/safetensors.h"
+
+enum { VOCO_SEGINFO_KEYS = 4 };
+
+struct voco_seginfo {
+    int64_t roi[3];             /* size of a window; 0: not said */
+    bool has_transform;
+    struct voco_transform transform;
+    char *preset;               /* where it came from, for people; NULL: not said; owned */
+    char **class_name;          /* of classes 0, 1, ...; NULL: not said; owned */
+    int n_classes;
+};
+
+/* What is missing is left out; what cannot be understood is VOCO_EFORMAT naming the file
+ * and the key.  Free with voco_seginfo_free, after a failure too. */
+enum voco_err voco_seginfo_read(const char *path, struct voco_seginfo *ret);
+void voco_seginfo_free(struct voco_seginfo *info);      /* accepts {0} */
+
+/* The entries of a file's metadata; returns how many.  Free their values. */
+int voco_seginfo_meta(const struct voco_seginfo *info,
+                      struct voco_filemeta meta[VOCO_SEGINFO_KEYS]);
+
+#endif
