@@ -13,9 +13,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests/make_segweights "$work/w.safetensors" "$feature" 1 "$classes" "$roi" abdomen 3
 start=$(date +%s.%N)
-./voco predict -w "$work/w.safetensors" --overlap "$overlap" --blend gaussian \
-    -o "$work" "$volume"
-echo "voco: $(echo "$(date +%s.%N) - $start" | bc) s in all"
+/usr/bin/env time -f '%M' -o "$work/rss" ./voco predict -w "$work/w.safetensors" \
+    --overlap "$overlap" -o "$work" "$volume"
+end=$(date +%s.%N)
+awk -v a="$start" -v b="$end" -v kib="$(tail -1 "$work/rss")" \
+    'BEGIN { printf "voco: %.1f s in all, %.0f MiB at the peak\n", b - a, kib / 1024 }'
 labels=$(ls "$work"/*.nii.gz)
 "${PYTHON-python3}" "$here/peer/predict.py" "$work/w.safetensors" "$volume" \
     "$work/peer.nii.gz" --roi "$roi" --overlap "$overlap" --labels "$labels" \
