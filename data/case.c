@@ -126,6 +126,27 @@ voco_case_describe(const struct voco_item *item, int channel, bool labels,
 
 /* ---- voxels ---- */
 
+enum voco_err
+voco_label_read(const char *path, const struct voco_label_map *map,
+                struct voco_volume *ret)
+{
+    enum voco_err err = voco_volume_read(path, ret);
+
+    if (!err && (err = voco_label_map_apply(map, ret))) {
+        err = voco_fail_in(err, "%s", path);
+        voco_volume_free(ret);
+    }
+    return err;
+}
+
+enum voco_err
+voco_same_grid(const char *path, const struct voco_volume *v, const char *other_path,
+               const struct voco_volume *other)
+{
+    return check_grid(path, v->dim, (const double (*)[4])v->affine, other_path,
+                      other->dim, (const double (*)[4])other->affine);
+}
+
 /* Of several volumes in one file all, or the one that was chosen. */
 static enum voco_err
 read_file(const struct voco_item *item, int channel, struct voco_case *c)
@@ -161,31 +182,10 @@ read_files(const struct voco_item *item, int channel, struct voco_case *c)
         err = voco_volume_read(item->image[first + i], v);
         if (!err) {
             c->n_channels++;
-            err = check_grid(item->image[first + i], v->dim,
-                             (const double (*)[4])v->affine, item->image[first],
-                             c->channel->dim, (const double (*)[4])c->channel->affine);
+            err = voco_same_grid(item->image[first + i], v, item->image[first],
+                                 c->channel);
         }
         memcpy(v->affine, c->channel->affine, sizeof v->affine);
-    }
-    return err;
-}
-
-static enum voco_err
-read_label(const struct voco_item *item, const struct voco_label_map *map,
-           const char *image, struct voco_case *c)
-{
-    const struct voco_volume *first = c->channel;
-    enum voco_err err = voco_volume_read(item->label, &c->label);
-
-    if (!err)
-        err = check_grid(item->label, c->label.dim,
-                         (const double (*)[4])c->label.affine, image, first->dim,
-                         (const double (*)[4])first->affine);
-    if (!err) {
-        memcpy(c->label.affine, first->affine, sizeof first->affine);
-        err = voco_label_map_apply(map, &c->label);
-        if (err)
-            err = voco_fail_in(err, "%s", item->label);
     }
     return err;
 }
@@ -201,7 +201,12 @@ voco_case_read(const struct voco_item *item, int channel,
         err = item->n_images > 1 ? read_files(item, channel, ret)
                                  : read_file(item, channel, ret);
     if (!err && map)
-        err = read_label(item, map, voco_case_source(item, channel), ret);
+        err = voco_label_read(item->label, map, &ret->label);
+    if (!err && map)
+        err = voco_same_grid(item->label, &ret->label, voco_case_source(item, channel),
+                             ret->channel);
+    if (!err && map)
+        memcpy(ret->label.affine, ret->channel->affine, sizeof ret->label.affine);
     if (err)
         voco_case_free(ret);
     return err;

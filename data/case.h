@@ -33,4 +33,12 @@ const char *voco_case_source(const struct voco_item *item, int channel);
 enum voco_err voco_case_read(const struct voco_item *item, int channel,
                              const struct voco_label_map *map, struct voco_case *ret);
 
+/* One label map; its values become classes. */
+enum voco_err voco_label_read(const char *path, const struct voco_label_map *map,
+                              struct voco_volume *ret);
+
+/* Does the volume of path lie on the grid of another, in the sense above? */
+enum voco_err voco_same_grid(const char *path, const struct voco_volume *v,
+                             const char *other_path, const struct voco_volume *other);
+
 #endif

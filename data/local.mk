@@ -26,6 +26,8 @@ libvoco_la_SOURCES += \
 	data/deflate.c \
 	data/deflate.h \
 	data/dicom.c \
+	data/distance.c \
+	data/distance.h \
 	data/encode.c \
 	data/encode.h \
 	data/geometry.h \

@@ -85,6 +85,10 @@ libvoco_la_SOURCES += \
 	src/dev/selftest.h \
 	src/dev/trace.c \
 	src/dev/trace.h \
+	src/eval/score.c \
+	src/eval/score.h \
+	src/eval/stats.c \
+	src/eval/stats.h \
 	src/net/contrast.c \
 	src/net/encoder.c \
 	src/net/encoder.h \

@@ -6,7 +6,13 @@ AM_TESTS_ENVIRONMENT = \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
 
-EXTRA_DIST += tests/golden tests/tap.sh tools/golden_labels.py tools/golden_sliding.py tools/golden_transform.py tools/replay_from_store.py
+EXTRA_DIST += tests/golden tests/tap.sh
+EXTRA_DIST += \
+	tools/golden_labels.py \
+	tools/golden_metrics.py \
+	tools/golden_sliding.py \
+	tools/golden_transform.py \
+	tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 
@@ -82,6 +88,11 @@ check_PROGRAMS += tests/test_labels
 tests_test_labels_SOURCES = tests/store_util.h tests/test_labels.c
 tests_test_labels_LDADD = $(TEST_LIBS)
 TESTS += tests/test_labels
+
+check_PROGRAMS += tests/test_score
+tests_test_score_SOURCES = tests/test_score.c
+tests_test_score_LDADD = $(TEST_LIBS)
+TESTS += tests/test_score
 
 check_PROGRAMS += tests/test_segloader
 tests_test_segloader_SOURCES = tests/store_util.h tests/test_segloader.c

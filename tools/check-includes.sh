@@ -16,6 +16,7 @@ function layer(file)
     if (file ~ /^src\/net\//)     return "base dev op net"
     if (file ~ /^src\/report\//)  return "base report"
     if (file ~ /^src\/tensorfile\//) return "base tensorfile"
+    if (file ~ /^src\/eval\//)    return "base report data eval"
     if (file ~ /^src\/train\//)   return "base dev op net report data tensorfile train"
     if (file ~ /^data\//)         return "base data"
     if (file ~ /^simd\//)         return "simd"

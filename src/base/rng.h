@@ -27,7 +27,9 @@ enum voco_purpose {
     VOCO_RNG_PHANTOM,
     VOCO_RNG_TEST,
     VOCO_RNG_LABELLED,      /* crop around a labelled voxel or not, and which voxel */
-    VOCO_RNG_SCALE          /* intensity scale */
+    VOCO_RNG_SCALE,         /* intensity scale */
+    VOCO_RNG_BOOTSTRAP,     /* cases of a replicate */
+    VOCO_RNG_SIGNS          /* of a permutation test */
 };
 
 struct voco_rng_key {
