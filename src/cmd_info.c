@@ -116,8 +116,8 @@ const struct voco_verb voco_cmd_info = {
     .summary = "describe volumes, lists, stores, checkpoints and runs",
     .args = "PATH...",
     .details = "A PATH is a volume (NIfTI, MetaImage, NRRD, DICOM folder), a list or "
-               "folder of them, a store, weights (.safetensors, .pt, .pth), a checkpoint or a run "
-               "folder.",
+               "folder of them, a store, weights (.safetensors, .pt, .pth), a checkpoint or "
+               "a run folder.",
     .options = options,
     .min_args = 1, .max_args = -1,
     .run = run,

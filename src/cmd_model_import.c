@@ -139,9 +139,9 @@ const struct voco_verb voco_cmd_model_import = {
     .name = "model import",
     .summary = "make a file of voco's from the weights of another program",
     .args = "FILE",
-    .details = "FILE is a .pt or .pth, .safetensors, or a checkpoint, of VoCo, MONAI, NVIDIA's\n"
-               "pre-training or voco.  Every parameter is accounted for; one that is missing\n"
-               "is an error unless --partial.  FILE itself can be given to --init and\n"
+    .details = "FILE is a .pt or .pth, .safetensors, or a checkpoint, of VoCo, MONAI, "
+               "NVIDIA's pre-training or voco.  Every parameter is accounted for; one that is "
+               "missing is an error unless --partial.  FILE itself can be given to --init and "
                "--weights, too.",
     .options = options,
     .min_args = 1, .max_args = 1,

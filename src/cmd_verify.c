@@ -204,8 +204,8 @@ const struct voco_verb voco_cmd_verify = {
     .summary = "check stores, checkpoints and runs to the last byte",
     .args = "PATH...",
     .details = "A PATH is a store, a checkpoint, a run folder (all its checkpoints and "
-               "its weights), or weights (.safetensors, .pt, .pth).  Every fault is a line on the standard "
-               "output.",
+               "its weights), or weights (.safetensors, .pt, .pth).  Every fault is a line on "
+               "the standard output.",
     .options = options,
     .min_args = 1,
     .max_args = -1,

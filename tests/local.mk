@@ -249,3 +249,10 @@ TESTS += tests/cli_torch.sh
 
 dist_check_SCRIPTS += tests/cli_predict.sh
 TESTS += tests/cli_predict.sh
+
+# The corpora of the fuzzers, replayed; `make fuzz` builds the fuzzers themselves.
+check_PROGRAMS += tests/fuzz/replay
+tests_fuzz_replay_SOURCES = tests/fuzz/replay.c tests/fuzz/targets.c tests/fuzz/targets.h
+tests_fuzz_replay_LDADD = libvoco.la
+EXTRA_DIST += tests/fuzz/corpus
+TESTS += tests/fuzz/replay

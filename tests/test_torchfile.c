@@ -103,7 +103,7 @@ END_TEST
 static const struct { const char *name, *wrapper; } wrapped[] = {
     { "wrapped.pt", "state_dict" }, { "nested.pt", "network_weights.net" },
     { "only.pt", "model_ema" }, { "torch16.pt", "state_dict" }, { "protocol4.pt", "" },
-    { "nocrc.pt", "" },
+    { "nocrc.pt", "" }, { "zip64.pt", "" },
 };
 
 START_TEST(tensors_are_found_in_wrappers)
@@ -302,7 +302,8 @@ END_TEST
 
 START_TEST(archive_cut_anywhere_is_refused)
 {
-    static const char *const names[] = { "types.pt", "wrapped.pt", "torch16.pt" };
+    static const char *const names[] = { "types.pt", "wrapped.pt", "torch16.pt",
+                                         "zip64.pt" };
 
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         char *path = golden(names[k]), *bytes;
@@ -323,7 +324,8 @@ END_TEST
 START_TEST(changed_bytes_never_lead_outside)
 {
     static const unsigned char by[] = { 1, 2, 4, 8, 16, 32, 64, 128, 255 };
-    static const char *const names[] = { "views.pt", "nocrc.pt", "torch16.pt" };
+    static const char *const names[] = { "views.pt", "nocrc.pt", "torch16.pt",
+                                         "zip64.pt" };
     int refused = 0;
 
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {

@@ -4,14 +4,17 @@
 Usage: golden_pt.py OUTFOLDER
 
 Element i of every tensor of floats is i / 4 - 1, of integers i - 1, so that any test can
-compute what it should read.
+compute what it should read.  All but before16.pt, which has addresses of memory in it, are
+the same bytes each time.
 """
 import argparse
 import collections
 import io
 import pathlib
+import struct
 import sys
 import zipfile
+import zlib
 
 import torch
 
@@ -34,6 +37,30 @@ def repacked(value, change):
             if data is not None:
                 new.writestr(zipfile.ZipInfo(entry.filename), data)
     return out.getvalue()
+
+
+def zip64(value):
+    """The archive of torch.save with every size and place in zip64 fields, as it has them
+    where files are larger than 4 GiB."""
+    buffer, local, central = io.BytesIO(), b"", b""
+    torch.save(value, buffer)
+    with zipfile.ZipFile(buffer) as old:
+        entries = [(e.filename.encode(), old.read(e)) for e in old.infolist()]
+    for name, data in entries:
+        crc, n = zlib.crc32(data), len(data)
+        common = struct.pack("<HHHHHIIIH", 45, 0, 0, 0, 33, crc, 0xFFFFFFFF, 0xFFFFFFFF,
+                             len(name))
+        place = len(local)
+        local += (b"PK\3\4" + common + struct.pack("<H", 20) + name
+                  + struct.pack("<HHQQ", 1, 16, n, n) + data)
+        central += (b"PK\1\2" + struct.pack("<H", 45) + common
+                    + struct.pack("<HHHHII", 28, 0, 0, 0, 0, 0xFFFFFFFF) + name
+                    + struct.pack("<HHQQQ", 1, 24, n, n, place))
+    n = len(entries)
+    end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, n, n, len(central), len(local))
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(local) + len(central), 1)
+    return (local + central + end + locator
+            + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
 
 
 def version_1_6(name, data):
@@ -70,9 +97,12 @@ def main():
                 "state_dict": weights}, out / "wrapped.pt")
     torch.save({"network_weights": {"net": weights}, "trainer_name": "x"}, out / "nested.pt")
     torch.save({"model_ema": weights, "step": 3}, out / "only.pt")
-    torch.save(torch.nn.Linear(2, 2).state_dict(), out / "module.pt")
+    linear = torch.nn.Linear(2, 2)
+    linear.load_state_dict({"weight": floats(2, 2), "bias": floats(2)})
+    torch.save(linear.state_dict(), out / "module.pt")
     torch.save(weights, out / "protocol4.pt", pickle_protocol=4)
     (out / "torch16.pt").write_bytes(repacked({"state_dict": weights}, version_1_6))
+    (out / "zip64.pt").write_bytes(zip64(weights))
     (out / "big.pt").write_bytes(repacked(weights, big_endian))
     torch.save(weights, out / "before16.pt", _use_new_zipfile_serialization=False)
     torch.serialization.set_crc32_options(False)

@@ -70,8 +70,8 @@ voco_filetensor_check(const struct voco_filetensor *t, const char *path)
         return VOCO_OK;
     crc = voco_zip_crc32(t->storage, t->storage_bytes);
     if (crc != t->crc32)
-        return voco_fail(VOCO_EFORMAT, "%s: the bytes of tensor %s have the checksum %08" PRIx32 ", "
-                         "expected %08" PRIx32 ": the file is damaged", path, t->name, crc,
+        return voco_fail(VOCO_EFORMAT, "%s: the bytes of tensor %s have the checksum %08" PRIx32
+                         ", expected %08" PRIx32 ": the file is damaged", path, t->name, crc,
                          t->crc32);
     return VOCO_OK;
 }

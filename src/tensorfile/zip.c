@@ -157,12 +157,14 @@ static enum voco_err
 check_local(const struct walk *w, const unsigned char *name, size_t n_name,
             struct voco_zip_entry *e)
 {
-    const unsigned char *local = w->bytes + e->at;
+    const unsigned char *local;
     uint64_t front, size;
 
-    if (e->at > w->directory || w->directory - e->at < LOCAL_BYTES || !is(local, 3, 4))
+    if (e->at > w->directory || w->directory - e->at < LOCAL_BYTES
+        || !is(w->bytes + e->at, 3, 4))
         return voco_fail(VOCO_EFORMAT, "%s: %s: no entry at byte %" PRIu64 " of the zip "
                          "archive: damaged", w->what, e->name, e->at);
+    local = w->bytes + e->at;
     front = LOCAL_BYTES + little(local + 26, 2) + little(local + 28, 2);
     size = little(local + 22, 4);
     if (front > w->directory - e->at || e->bytes > w->directory - e->at - front)
