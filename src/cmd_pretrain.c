@@ -3,14 +3,16 @@
 
 #include "base/log.h"
 #include "cmd.h"
-#include "train/run.h"
+#include "cmd_loop.h"
+#include "train/pretrain.h"
 
-static struct voco_run_config c = {
+static struct voco_pretrain_config c = {
     .feature = 48, .batch = 4, .sw = 2, .seed = 0, .merging = VOCO_MERGING_LEGACY,
-    .steps = 250000, .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,
+    .loop = { .steps = 250000, .checkpoint_minutes = 30, .keep_last = 3, .skip_limit = 5,
+              .rollback_limit = 3, .resume = VOCO_RESUME_AUTO },
+    .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,
     .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .momentum = 0.9,
-    .drop = 0.2, .window = { NAN, NAN }, .checkpoint_minutes = 30, .keep_last = 3,
-    .skip_limit = 5, .rollback_limit = 3, .resume = VOCO_RESUME_AUTO,
+    .drop = 0.2, .window = { NAN, NAN },
 };
 static struct voco_opt_list repeat;
 static int precision;
@@ -18,13 +20,12 @@ static int precision;
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 static const char *const schedules[] = { "warmup-cosine", "constant", NULL };
 static const char *const precisions[] = { "f32", NULL };
-static const char *const resumes[] = { "auto", "no", NULL };
 static const char *const devices[] = { "cpu", "oracle", NULL };
 
 static const struct voco_opt options[] = {
     { "store", 's', VOCO_OPT_FOLDER, &c.store, "STORE", "volumes made by voco convert",
       .section = "Data" },
-    { "out", 'o', VOCO_OPT_FOLDER, &c.out, "RUN", "folder of this run" },
+    { "out", 'o', VOCO_OPT_FOLDER, &c.loop.out, "RUN", "folder of this run" },
     { "repeat", 0, VOCO_OPT_LIST, &repeat, "DATASET=N",
       "count the volumes of a dataset N times in an epoch" },
     { "window", 0, VOCO_OPT_RANGE, c.window, "LOW,HIGH",
@@ -59,7 +60,7 @@ static const struct voco_opt options[] = {
       precisions },
     { "seed", 0, VOCO_OPT_INT, &c.seed, "N", "of everything that is random", 0, 9e15 },
 
-    { "steps", 'n', VOCO_OPT_INT, &c.steps, "N", "length of the run", 1, 1e12,
+    { "steps", 'n', VOCO_OPT_INT, &c.loop.steps, "N", "length of the run", 1, 1e12,
       .section = "Optimizer" },
     { "lr", 0, VOCO_OPT_REAL, &c.lr, "X", "learning rate", 0, 1e3 },
     { "schedule", 0, VOCO_OPT_CHOICE, &c.schedule, "KIND", "of the learning rate", 0, 0,
@@ -86,22 +87,7 @@ static const struct voco_opt options[] = {
     { "trace", 0, VOCO_OPT_FLAG, &c.trace, NULL,
       "at the end, a table of where the time went: primitive, shapes, rate" },
 
-    { "resume", 'r', VOCO_OPT_CHOICE, &c.resume, "HOW",
-      "auto: go on from the newest checkpoint in RUN, if there is one", 0, 0, resumes,
-      .section = "Run" },
-    { "stop-after", 0, VOCO_OPT_INT, &c.stop_after, "STEP",
-      "stop when so many steps are done, as a signal would; 0: no", 0, 1e12 },
-    { "max-hours", 0, VOCO_OPT_REAL, &c.max_hours, "H",
-      "stop after this time, with a checkpoint and exit status 75; 0: no", 0, 1e6 },
-    { "checkpoint-minutes", 0, VOCO_OPT_REAL, &c.checkpoint_minutes, "M",
-      "time between checkpoints; 0: not by time", 0, 1e6 },
-    { "checkpoint-steps", 0, VOCO_OPT_INT, &c.checkpoint_steps, "N",
-      "also every N steps; 0: by time alone", 0, 1e12 },
-    { "keep-last", 0, VOCO_OPT_INT, &c.keep_last, "N", "checkpoints that are kept", 1, 1e6 },
-    { "skip-limit", 0, VOCO_OPT_INT, &c.skip_limit, "N",
-      "steps in a row that may be skipped for NaN before a roll-back", 1, 1e6 },
-    { "rollback-limit", 0, VOCO_OPT_INT, &c.rollback_limit, "N",
-      "roll-backs before the run gives up", 0, 1e6 },
+    VOCO_LOOP_OPTIONS(c.loop),
     { "replay", 0, VOCO_OPT_FILE, &c.replay, "FILE|hash:SEED:B:SW",
       "use one given batch in every step, instead of a store",
       .section = "Reproduction" },
@@ -113,7 +99,7 @@ run(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    if (!c.out)
+    if (!c.loop.out)
         return voco_fail(VOCO_EUSAGE, "pretrain: --out RUN is missing: where should the run "
                          "go?");
     if (!c.store == !c.replay)
@@ -123,9 +109,9 @@ run(int argc, char **argv)
     if (c.beta1 >= 1.0 || c.beta2 >= 1.0)
         return voco_fail(VOCO_EUSAGE, "pretrain: --beta1 %g --beta2 %g: expected numbers "
                          "below 1", c.beta1, c.beta2);
-    if (c.schedule == VOCO_WARMUP_COSINE && c.steps <= c.warmup)
+    if (c.schedule == VOCO_WARMUP_COSINE && c.loop.steps <= c.warmup)
         voco_warn("all %lld steps lie inside the warm-up of %lld, the rate never gets to "
-                  "%g: see --warmup and --schedule", (long long)c.steps,
+                  "%g: see --warmup and --schedule", (long long)c.loop.steps,
                   (long long)c.warmup, c.lr);
     c.n_repeat = repeat.n;
     for (int i = 0; i < repeat.n; i++)

@@ -7,6 +7,8 @@ voco_SOURCES = \
 	src/cmd_doctor.c \
 	src/cmd_embed.c \
 	src/cmd_info.c \
+	src/cmd_loop.c \
+	src/cmd_loop.h \
 	src/cmd_model.c \
 	src/cmd_model.h \
 	src/cmd_model_export.c \
@@ -144,16 +146,18 @@ libvoco_la_SOURCES += \
 	src/train/checkpoint.h \
 	src/train/coverage.c \
 	src/train/coverage.h \
+	src/train/loop.c \
+	src/train/loop.h \
 	src/train/model.c \
 	src/train/model.h \
 	src/train/plan.c \
 	src/train/plan.h \
+	src/train/pretrain.c \
+	src/train/pretrain.h \
 	src/train/recognise.c \
 	src/train/recognise.h \
 	src/train/rewrite.c \
 	src/train/rewrite.h \
-	src/train/run.c \
-	src/train/run.h \
 	src/train/runconfig.c \
 	src/train/runconfig.h \
 	src/train/runlog.c \

@@ -4,22 +4,24 @@
 #ifndef VOCO_TRAIN_RUNCONFIG_H
 #define VOCO_TRAIN_RUNCONFIG_H
 
-#include "data/store.h"
-#include "train/plan.h"
-#include "train/run.h"
+#include <jansson.h>
 
-/* JSON text of the options, libraries, threads and data that the numbers depend on, for
- * the checkpoints. Free it. store may be NULL. */
-char *voco_runconfig_options(const struct voco_run_config *c, const struct voco_store *store,
-                             const struct voco_plan *plan, const struct voco_ctx *ctx);
+#include "dev/device.h"
 
-/* Writes RUN/config.json around such options. */
-enum voco_err voco_runconfig_write(const struct voco_run_config *c,
-                                   const struct voco_plan *plan, const char *options);
+/* Adds device, precision, threads, kernels, libraries and version to options. */
+void voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx);
 
-/* Crops per group of the run that is in this folder already, 0 where there is none: the
- * order of summation, and so the bits, depend on it. */
-int64_t voco_runconfig_group(const char *run);
+/* The text of options as checkpoints keep it; options are released. Free the result. */
+char *voco_runconfig_text(json_t *options);
+
+/* Writes RUN/config.json: when and where, these options, and more keys of its own, which
+ * are released. */
+enum voco_err voco_runconfig_write(const char *run, const char *options, json_t *more);
+
+/* A whole number among the options of the run that is in this folder already, such as the
+ * size of a group, on which the order of summation and so the bits depend; 0 where there
+ * is none. */
+int64_t voco_runconfig_integer(const char *run, const char *key);
 
 /* A checkpoint's options against those of now: another model is VOCO_ECHECKPOINT, other
  * differences are warnings with both values. */

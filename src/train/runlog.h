@@ -7,34 +7,22 @@
 #include "base/log.h"
 #include "report/metrics.h"
 #include "report/tensorboard.h"
-#include "train/step.h"
 
 struct voco_runlog {
+    const char *title;          /* of the progress line; set before open */
     struct voco_metrics *metrics;
     struct voco_events *events;
     struct voco_progress progress;
-    double flops;               /* of a step */
-    double peak_flops;          /* of the machine, measured; 0: not known */
-    double started_s;
-    int64_t shown_step;
-};
-
-/* One step as it is logged. */
-struct voco_step_record {
-    int64_t step;
-    struct voco_step_result result;
-    double lr;
-    double load_s, update_s, seconds;
-    double position_accuracy, position_error;
-    double embedding_cosine, effective_rank;
-    int crops;
-    const char *note;           /* why it was skipped; NULL */
 };
 
 /* Opens the files of RUN at this step and starts the progress line. */
 enum voco_err voco_runlog_open(struct voco_runlog *log, const char *run, int64_t step,
                                int64_t steps);
-enum voco_err voco_runlog_step(struct voco_runlog *log, const struct voco_step_record *r);
+
+/* One step's numbers, and free text under "note" or NULL.  Those that are not finite stay
+ * out of TensorBoard. */
+enum voco_err voco_runlog_write(struct voco_runlog *log, int64_t step,
+                                const struct voco_metric *row, int n, const char *note);
 
 /* Back to an earlier step: lines from there on are dropped. */
 enum voco_err voco_runlog_rewind(struct voco_runlog *log, const char *run, int64_t step);

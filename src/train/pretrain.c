@@ -1,7 +1,8 @@
-/* The pre-training loop: batches in, steps, checkpoints out. */
-#include "train/run.h"
+/* Pre-training: batches of a store through the step. */
+#include "train/pretrain.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@
 enum { ROI = 64, AHEAD = 2 };
 
 struct run {
-    const struct voco_run_config *c;
+    const struct voco_pretrain_config *c;
     struct voco_store *store;           /* or */
     struct voco_replay replay;
     struct voco_loader *loader;
@@ -37,13 +38,12 @@ struct run {
     struct voco_ctx ctx;
     struct voco_model model;
     struct voco_step step;
-    struct voco_state state;
     struct voco_runlog log;
+    struct voco_loop loop;
+    double peak_flops;                  /* of the machine, measured; 0: not known */
     char *options;                      /* JSON of what the bits depend on */
     unsigned char *keep;                /* [crops] row mask of the step */
     float *embeddings, *predicted;
-    double started_s, saved_s;
-    int64_t saved_step;                 /* of the last checkpoint; -1: none */
 };
 
 /* ---- setting up ---- */
@@ -51,14 +51,14 @@ struct run {
 static enum voco_err
 open_data(struct run *r)
 {
-    const struct voco_run_config *c = r->c;
+    const struct voco_pretrain_config *c = r->c;
     enum voco_err err;
 
     r->volumes = (int)c->batch;
     r->sw = (int)c->sw;
     r->roi = ROI;
     if (c->replay) {
-        err = voco_replay_open(c->replay, c->steps, &r->replay);
+        err = voco_replay_open(c->replay, c->loop.steps, &r->replay);
         r->volumes = r->replay.volumes;
         r->sw = r->replay.sw;
         r->roi = r->replay.roi;
@@ -78,9 +78,10 @@ open_data(struct run *r)
 }
 
 static enum voco_err
-open_loader(struct run *r)
+open_loader(void *run, int64_t step)
 {
-    const struct voco_run_config *c = r->c;
+    struct run *r = run;
+    const struct voco_pretrain_config *c = r->c;
     struct voco_loader_options o = {
         .seed = (uint64_t)c->seed, .batch = r->volumes, .sw = r->sw, .roi = r->roi,
         .augment = !c->no_augment,
@@ -94,20 +95,29 @@ open_loader(struct run *r)
         return VOCO_OK;
     for (int i = 0; i < c->n_repeat; i++)
         o.repeat[i] = c->repeat[i];
-    return voco_loader_open(r->store, &o, r->state.step, &r->loader);
+    return voco_loader_open(r->store, &o, step, &r->loader);
+}
+
+/* Crops per group: as asked, or as in the part of the run that is done; 0: free. */
+static int
+planned_group(const struct voco_pretrain_config *c)
+{
+    const int64_t before = voco_runconfig_integer(c->loop.out, "group");
+
+    return (int)(c->group ? c->group : before > 0 && before <= 1024 ? before : 0);
 }
 
 static enum voco_err
 plan(struct run *r)
 {
-    const struct voco_run_config *c = r->c;
+    const struct voco_pretrain_config *c = r->c;
     const struct voco_device *dev = c->device == VOCO_DEVICE_ORACLE ? &voco_oracle
                                                                     : &voco_cpu;
     const struct voco_plan_request request = {
         .model = { .feature = c->feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = (enum voco_merging)c->merging },
         .volumes = r->volumes, .sw = r->sw, .roi = r->roi, .threads = (int)c->threads,
-        .group = (int)(c->group ? c->group : voco_runconfig_group(c->out)), .ahead = AHEAD,
+        .group = planned_group(c), .ahead = AHEAD,
         .memory = c->memory ? (uint64_t)c->memory : voco_plan_default_memory(),
     };
     char total[16];
@@ -130,10 +140,11 @@ plan(struct run *r)
     return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)c->threads);
 }
 
-/* Fresh parameters and zero moments, as the run began. */
+/* Parameters as the run begins. */
 static enum voco_err
-initialise(struct run *r)
+initialise(void *run)
 {
+    struct run *r = run;
     const char *init = r->c->init;
     unsigned long long seed = (unsigned long long)r->c->seed;
     struct voco_model_config theirs;
@@ -144,10 +155,6 @@ initialise(struct run *r)
     int end = 0;
     enum voco_err err;
 
-    r->ctx.dev->fill(&r->ctx, &r->model.m, 0.0);
-    r->ctx.dev->fill(&r->ctx, &r->model.v, 0.0);
-    r->ctx.dev->fill(&r->ctx, &r->model.vmax, 0.0);
-    r->state = (struct voco_state){ .lr_scale = 1.0 };
     if (init && sscanf(init, "hash:%llu%n", &seed, &end) == 1 && !init[end]) {
         voco_model_fill(&r->model, &r->ctx, VOCO_INIT_HASH, seed);
         return r->ctx.err;
@@ -171,50 +178,56 @@ initialise(struct run *r)
     return voco_model_load(init, &r->ctx, &r->model, &demand, &cover);
 }
 
-/* From a checkpoint, if its model is the one asked for. */
-static enum voco_err
-resume(struct run *r, const char *checkpoint)
+static json_t *
+text_or_null(const char *s)
 {
-    struct voco_state then;
-    enum voco_err err = voco_checkpoint_state(checkpoint, &then);
+    return s ? json_string(s) : json_null();
+}
 
-    if (err == VOCO_OK)
-        err = voco_runconfig_compare(checkpoint, then.options, r->options);
-    free((char *)then.options);
-    if (err != VOCO_OK)
-        return err;
-    err = voco_checkpoint_read(checkpoint, &r->ctx, &r->model, &r->state);
-    free((char *)r->state.options);
-    if (err != VOCO_OK)
-        return err;
-    r->saved_step = r->state.step;
-    if (r->state.step < r->c->steps)
-        voco_note("%s: going on at step %" PRId64, checkpoint, r->state.step);
-    else
-        voco_note("%s: all %" PRId64 " steps are done already", checkpoint, r->c->steps);
-    return VOCO_OK;
+/* What decides the numbers: a run resumed under the same ones continues with the same
+ * bits. */
+static char *
+numeric_options(const struct run *r)
+{
+    const struct voco_pretrain_config *c = r->c;
+    json_t *repeats = json_array(), *o;
+    char hash[16] = "";
+
+    for (int i = 0; i < c->n_repeat; i++)
+        json_array_append_new(repeats, json_string(c->repeat[i]));
+    if (r->store)
+        snprintf(hash, sizeof hash, "%08x", (unsigned)voco_store_hash(r->store));
+    o = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:f, "
+                  "s:f, s:b, s:b, s:o, s:o, s:s, s:i}",
+                  "feature-size", (json_int_t)c->feature, "merging",
+                  voco_merging_name((enum voco_merging)c->merging), "batch",
+                  (json_int_t)c->batch, "sw", (json_int_t)c->sw, "seed",
+                  (json_int_t)c->seed, "steps", (json_int_t)c->loop.steps, "warmup",
+                  (json_int_t)c->warmup, "schedule",
+                  c->schedule == VOCO_CONSTANT ? "constant" : "warmup-cosine", "lr", c->lr,
+                  "weight-decay", c->weight_decay, "beta1", c->beta1, "beta2", c->beta2,
+                  "eps", c->eps, "momentum", c->momentum, "drop", c->drop, "amsgrad",
+                  !c->no_amsgrad, "augment", !c->no_augment, "repeat", repeats, "replay",
+                  text_or_null(c->replay), "store-hash", hash, "group",
+                  r->plan.grouping.group);
+    VOCO_ASSERT(o);
+    voco_runconfig_machine(o, &r->ctx);
+    return voco_runconfig_text(o);
 }
 
 static enum voco_err
-resume_or_start(struct run *r)
+write_config(const struct run *r)
 {
-    char *checkpoint = NULL, *metrics = voco_format("%s/metrics.jsonl", r->c->out);
-    enum voco_err err = voco_checkpoint_newest(r->c->out, &checkpoint);
+    const struct voco_plan *p = &r->plan;
+    json_t *plan = json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:f}", "crops", p->crops,
+                             "group", p->grouping.group, "groups", p->groups, "kept",
+                             p->grouping.kept, "parameters", (json_int_t)p->parameters,
+                             "bytes", (json_int_t)p->total, "tflop", p->flops * 1e-12);
 
-    r->saved_step = -1;
-    if (r->c->resume == VOCO_RESUME_NO
-        && (checkpoint || err != VOCO_OK || voco_file_exists(metrics))) {
-        err = voco_fail(VOCO_EUSAGE, "%s holds a run already: give another --out, or "
-                        "--resume auto to go on with it", r->c->out);
-    } else if (err == VOCO_OK && checkpoint) {
-        err = resume(r, checkpoint);
-    } else if (err == VOCO_OK) {
-        err = initialise(r);
-    }
-    r->state.options = r->options;
-    free(checkpoint);
-    free(metrics);
-    return err;
+    return voco_runconfig_write(r->c->loop.out, r->options,
+                                json_pack("{s:o, s:o, s:o}", "store",
+                                          text_or_null(r->c->store), "init",
+                                          text_or_null(r->c->init), "plan", plan));
 }
 
 static enum voco_err
@@ -238,19 +251,19 @@ set_up(struct run *r)
     r->predicted = malloc(crops * 9 * sizeof(float));
     if (!r->keep || !r->embeddings || !r->predicted)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %zu crops", crops);
-    r->options = voco_runconfig_options(r->c, r->store, &r->plan, &r->ctx);
-    r->log.flops = r->plan.flops;
-    r->log.peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
-    r->trace.peak = r->log.peak_flops * 1e-9;
+    r->options = numeric_options(r);
+    r->peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
+    r->trace.peak = r->peak_flops * 1e-9;
+    r->loop.options = r->options;
     return VOCO_OK;
 }
 
 /* ---- a step ---- */
 
-/* The batch of this step as the step wants it. */
+/* The batch of a step as the step wants it. */
 static enum voco_err
-next_batch(struct run *r, struct voco_step_input *in, const struct voco_batch **batch,
-           double *waited_s)
+next_batch(struct run *r, int64_t step, struct voco_step_input *in,
+           const struct voco_batch **batch, double *waited_s)
 {
     const int64_t crops = r->plan.crops;
     enum voco_err err;
@@ -259,17 +272,16 @@ next_batch(struct run *r, struct voco_step_input *in, const struct voco_batch **
     *batch = NULL;
     if (!r->loader) {
         *in = (struct voco_step_input){ r->replay.img, r->replay.crops, r->replay.labels,
-                                        r->replay.keep
-                                        ? r->replay.keep + r->state.step * crops : NULL };
+                                        r->replay.keep ? r->replay.keep + step * crops
+                                                       : NULL };
         return VOCO_OK;
     }
     if ((err = voco_loader_next(r->loader, batch, waited_s)) != VOCO_OK)
         return err;
-    VOCO_ASSERT((*batch)->step == r->state.step);
+    VOCO_ASSERT((*batch)->step == step);
     for (int64_t i = 0; i < crops; i++) {
         const struct voco_rng_key key = { .seed = (uint64_t)r->c->seed,
-                                          .step = (uint64_t)r->state.step,
-                                          .sample = (uint32_t)i,
+                                          .step = (uint64_t)step, .sample = (uint32_t)i,
                                           .purpose = VOCO_RNG_ROWDROP };
 
         r->keep[i] = voco_rng_unit(&key, 0) >= (float)r->c->drop;
@@ -295,218 +307,110 @@ volumes_of(const struct run *r, const struct voco_batch *batch)
     return text;
 }
 
-static void
-look_at(struct run *r, const struct voco_step_input *in, struct voco_step_record *record)
-{
-    struct voco_collapse collapse = { NAN, NAN };
-    const int rows = r->plan.crops < VOCO_SIGNALS_ROWS ? r->plan.crops : VOCO_SIGNALS_ROWS;
+/* One step as it is logged. */
+struct record {
+    int64_t step;
+    struct voco_step_result result;
+    double lr, load_s, update_s, seconds;
     struct voco_position position;
+    struct voco_collapse collapse;
+    const char *note;           /* why it was skipped; NULL */
+};
 
+static void
+look_at(struct run *r, const struct voco_step_input *in, struct record *record)
+{
+    const int rows = r->plan.crops < VOCO_SIGNALS_ROWS ? r->plan.crops : VOCO_SIGNALS_ROWS;
+
+    record->collapse = (struct voco_collapse){ NAN, NAN };
     voco_step_embeddings(&r->step, r->embeddings);
     voco_step_predicted(&r->step, r->predicted);
     if (voco_collapse_signals(r->embeddings, rows, (int)voco_cols(&r->step.embedding),
-                              &collapse) != VOCO_OK)
+                              &record->collapse) != VOCO_OK)
         voco_detail("collapse signals: %s", voco_fail_text());
-    position = voco_position_signals(in->labels, r->predicted, r->volumes * r->sw, 9);
-    record->embedding_cosine = collapse.cosine;
-    record->effective_rank = collapse.effective_rank;
-    record->position_accuracy = position.accuracy;
-    record->position_error = position.error;
+    record->position = voco_position_signals(in->labels, r->predicted, r->volumes * r->sw, 9);
 }
 
 static enum voco_err
-save(struct run *r)
+log_step(struct run *r, const struct record *s)
 {
-    enum voco_err err;
+    const double compute_s = s->result.forward_s + s->result.backward_s + s->update_s;
+    const double rate = r->plan.flops / compute_s, crops_s = r->plan.crops / s->seconds;
+    const struct voco_metric row[] = {
+        { "loss", s->result.loss }, { "intra", s->result.intra },
+        { "inter", s->result.inter }, { "reg", s->result.reg },
+        { "grad_norm", s->result.grad_norm }, { "lr", s->lr }, { "seconds", s->seconds },
+        { "seconds_load", s->load_s }, { "seconds_forward", s->result.forward_s },
+        { "seconds_backward", s->result.backward_s }, { "seconds_update", s->update_s },
+        { "crops_per_second", crops_s }, { "gflops", rate * 1e-9 },
+        { "position_accuracy", s->position.accuracy },
+        { "position_error", s->position.error },
+        { "embedding_cosine", s->collapse.cosine },
+        { "effective_rank", s->collapse.effective_rank },
+        { "peak_fraction", rate / r->peak_flops },
+    };
+    const int n = (int)(sizeof row / sizeof *row) - (r->peak_flops > 0.0 ? 0 : 1);
 
-    if (r->saved_step == r->state.step)
-        return VOCO_OK;
-    if ((err = voco_runlog_sync(&r->log)) != VOCO_OK
-        || (err = voco_checkpoint_write(r->c->out, &r->ctx, &r->model, &r->state,
-                                        (int)r->c->keep_last)) != VOCO_OK)
-        return err;
-    r->saved_step = r->state.step;
-    r->saved_s = voco_seconds();
-    voco_detail("checkpoint at step %" PRId64, r->state.step);
-    return VOCO_OK;
-}
-
-/* After too many bad steps in a row: the last checkpoint, or the start, with half the
- * learning rate. */
-static enum voco_err
-roll_back(struct run *r)
-{
-    const int64_t rollbacks = r->state.rollbacks + 1, at = r->state.step;
-    const double lr_scale = r->state.lr_scale * 0.5;
-    char *checkpoint = NULL;
-    enum voco_err err;
-
-    if (rollbacks > r->c->rollback_limit)
-        return voco_fail(VOCO_ENUMERIC, "step %" PRId64 ": not a number again after %" PRId64
-                         " roll-backs; checkpoints in %s, if any, are from before", at,
-                         rollbacks - 1, r->c->out);
-    if ((err = voco_checkpoint_newest(r->c->out, &checkpoint)) != VOCO_OK)
-        return err;
-    if (checkpoint) {
-        err = voco_checkpoint_read(checkpoint, &r->ctx, &r->model, &r->state);
-        if (err == VOCO_OK)
-            free((char *)r->state.options);
-    } else {
-        err = initialise(r);
-    }
-    free(checkpoint);
-    if (err != VOCO_OK)
-        return err;
-    r->state.options = r->options;
-    r->state.rollbacks = rollbacks;
-    r->state.lr_scale = lr_scale;
-    r->state.skipped_in_row = 0;
-    r->saved_step = -1;
-    voco_warn("step %" PRId64 ": %" PRId64 " steps in a row were not numbers: back to step "
-              "%" PRId64 " with %g of the learning rate", at, r->c->skip_limit,
-              r->state.step, lr_scale);
-    if ((err = voco_runlog_rewind(&r->log, r->c->out, r->state.step)) != VOCO_OK)
-        return err;
-    return open_loader(r);
-}
-
-/* No batch: before the run ends with this error, the work so far is kept. */
-static enum voco_err
-no_batch(struct run *r, enum voco_err err)
-{
-    char *why = voco_format("%s", voco_fail_text());
-
-    if (save(r) != VOCO_OK)
-        voco_warn("no checkpoint of step %" PRId64 ": %s", r->state.step, voco_fail_text());
-    voco_fail(err, "step %" PRId64 ": %s", r->state.step, why);
-    free(why);
-    return err;
+    voco_progress_show(&r->log.progress, s->step + 1, "loss %.4f (intra %.3f inter %.3f reg "
+                       "%.3f)  position %.0f%%  %.2f crops/s  %.0f GFLOP/s", s->result.loss,
+                       s->result.intra, s->result.inter, s->result.reg,
+                       100.0 * s->position.accuracy, crops_s, rate * 1e-9);
+    return voco_runlog_write(&r->log, s->step, row, n, s->note);
 }
 
 static enum voco_err
-update(struct run *r, double lr)
+update(struct run *r, const struct voco_state *state, double lr)
 {
-    const struct voco_adamw o = {
+    return voco_model_update(&r->model, &r->ctx, &(struct voco_adamw){
         .lr = lr, .beta1 = r->c->beta1, .beta2 = r->c->beta2, .eps = r->c->eps,
         .weight_decay = r->c->weight_decay, .amsgrad = !r->c->no_amsgrad,
-        .step = r->state.updates + 1,
-    };
-    const enum voco_err err = voco_model_update(&r->model, &r->ctx, &o);
-
-    if (err == VOCO_OK)
-        r->state.updates++;
-    return err;
+        .step = state->updates + 1 });
 }
 
 static enum voco_err
-one_step(struct run *r)
+one_step(void *run, const struct voco_state *state, bool *ret_finite)
 {
+    struct run *r = run;
     const double start_s = voco_seconds();
-    struct voco_step_record record = { .step = r->state.step, .crops = r->plan.crops };
+    struct record record = { .step = state->step };
     const struct voco_batch *batch;
     struct voco_step_input in;
     char *note = NULL;
     double before_update_s;
     enum voco_err err;
 
-    record.lr = r->c->lr * r->state.lr_scale
-        * voco_schedule((enum voco_schedule)r->c->schedule, r->state.step, r->c->warmup,
-                        r->c->steps);
-    if ((err = next_batch(r, &in, &batch, &record.load_s)) != VOCO_OK)
-        return no_batch(r, err);
+    record.lr = r->c->lr * state->lr_scale
+        * voco_schedule((enum voco_schedule)r->c->schedule, state->step, r->c->warmup,
+                        r->c->loop.steps);
+    if ((err = next_batch(r, state->step, &in, &batch, &record.load_s)) != VOCO_OK)
+        return voco_loop_give_up(&r->loop, err);
     if ((err = voco_step_gradient(&r->step, &in, &record.result)) != VOCO_OK)
         return err;
     before_update_s = voco_seconds();
     look_at(r, &in, &record);
+    *ret_finite = record.result.finite;
     if (record.result.finite) {
-        r->state.skipped_in_row = 0;
-        err = update(r, record.lr);
+        err = update(r, state, record.lr);
     } else {
         char *which = volumes_of(r, batch);
 
-        r->state.skipped_in_row++;
         note = voco_format("skipped: %s is not a number; volumes: %s",
                            isfinite(record.result.loss) ? "the gradient" : "the loss", which);
-        voco_warn("step %" PRId64 " %s", r->state.step, note);
+        voco_warn("step %" PRId64 " %s", state->step, note);
         free(which);
     }
     record.update_s = voco_seconds() - before_update_s;
     record.seconds = voco_seconds() - start_s;
     record.note = note;
     if (err == VOCO_OK)
-        err = voco_runlog_step(&r->log, &record);
+        err = log_step(r, &record);
     free(note);
-    r->state.step++;
-    if (err == VOCO_OK && r->state.skipped_in_row >= r->c->skip_limit)
-        err = roll_back(r);
+    if (r->loop.fresh && state->step + 1 < r->c->loop.steps)
+        voco_trace_clear(&r->trace);        /* it touched the memory first */
     return err;
 }
 
-/* ---- the run ---- */
-
-static bool
-due(const struct run *r)
-{
-    const struct voco_run_config *c = r->c;
-
-    if (c->checkpoint_steps && r->state.step % c->checkpoint_steps == 0)
-        return true;
-    return c->checkpoint_minutes > 0.0
-        && voco_seconds() - r->saved_s > 60.0 * c->checkpoint_minutes;
-}
-
-/* Why to stop before the next step, NULL to go on. */
-static const char *
-stop_reason(const struct run *r)
-{
-    if (voco_stop_signal)
-        return strsignal((int)voco_stop_signal);
-    if (r->c->stop_after && r->state.step >= r->c->stop_after)
-        return "--stop-after";
-    if (r->c->max_hours > 0.0
-        && voco_seconds() - r->started_s > 3600.0 * r->c->max_hours)
-        return "--max-hours";
-    return NULL;
-}
-
-static enum voco_err
-stop(struct run *r, const char *reason)
-{
-    const enum voco_err err = save(r);
-
-    if (err != VOCO_OK)
-        return err;
-    voco_progress_end(&r->log.progress, "stopped (%s) at step %" PRId64 "; the same command "
-                      "goes on from %s/ckpt-%" PRId64, reason, r->state.step, r->c->out,
-                      r->state.step);
-    return voco_fail(VOCO_ESTOPPED, "stopped at step %" PRId64 " of %" PRId64
-                     " with a durable checkpoint", r->state.step, r->c->steps);
-}
-
-static enum voco_err
-loop(struct run *r)
-{
-    bool first = true;
-    enum voco_err err = VOCO_OK;
-
-    while (r->state.step < r->c->steps) {
-        const char *reason = stop_reason(r);
-
-        if (reason)
-            return stop(r, reason);
-        err = one_step(r);
-        if (err == VOCO_ESTOPPED)
-            return stop(r, strsignal((int)voco_stop_signal));
-        if (err != VOCO_OK)
-            return err;
-        if (first && r->state.step < r->c->steps)   /* it touched the memory first */
-            voco_trace_clear(&r->trace);
-        first = false;
-        if (due(r) && (err = save(r)) != VOCO_OK)
-            return err;
-    }
-    return VOCO_OK;
-}
+/* ---- the end ---- */
 
 static enum voco_err
 draw_mosaic(struct run *r)
@@ -514,8 +418,8 @@ draw_mosaic(struct run *r)
     const struct voco_loader_options o = { .seed = (uint64_t)r->c->seed,
                                            .batch = r->volumes, .sw = r->sw, .roi = r->roi,
                                            .threads = 1, .ahead = 1 };
-    char *path = voco_format("%s/mosaic.png", r->c->out);
-    char *title = voco_format("%s, step %" PRId64, r->c->out, r->state.step);
+    char *path = voco_format("%s/mosaic.png", r->c->loop.out);
+    char *title = voco_format("%s, step %" PRId64, r->c->loop.out, r->loop.state.step);
     const enum voco_err err = voco_batch_mosaic(path, title, r->store, &o, &r->step);
 
     free(path);
@@ -526,19 +430,18 @@ draw_mosaic(struct run *r)
 static enum voco_err
 finish(struct run *r)
 {
-    char *path = voco_format("%s/model.safetensors", r->c->out);
+    char *path = voco_format("%s/model.safetensors", r->c->loop.out);
     enum voco_err err;
 
-    if ((err = save(r)) == VOCO_OK)
-        err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL, NULL);
+    err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL, NULL);
     free(path);
     if (err != VOCO_OK)
         return err;
     voco_progress_end(&r->log.progress, "%" PRId64 " steps; weights in %s/model.safetensors",
-                      r->state.step, r->c->out);
+                      r->loop.state.step, r->c->loop.out);
     if ((err = voco_runlog_close(&r->log)) != VOCO_OK)
         return err;
-    if (voco_plot_run(r->c->out) != VOCO_OK)
+    if (voco_plot_run(r->c->loop.out) != VOCO_OK)
         voco_warn("no plot: %s", voco_fail_text());
     if (r->store && draw_mosaic(r) != VOCO_OK)
         voco_warn("no mosaic: %s", voco_fail_text());
@@ -565,26 +468,23 @@ tear_down(struct run *r)
 }
 
 enum voco_err
-voco_pretrain(const struct voco_run_config *config)
+voco_pretrain(const struct voco_pretrain_config *config)
 {
-    struct run r = { .c = config, .started_s = voco_seconds() };
+    struct run r = { .c = config, .log = { .title = "pretrain" } };
     char *why;
     enum voco_err err;
 
     voco_stop_install();
+    r.loop = (struct voco_loop){ .c = &config->loop, .ctx = &r.ctx, .model = &r.model,
+                                 .log = &r.log,
+                                 .job = { &r, initialise, open_loader, one_step } };
     if ((err = open_data(&r)) == VOCO_OK && (err = plan(&r)) == VOCO_OK
-        && (err = voco_folder_make(config->out)) == VOCO_OK
+        && (err = voco_folder_make(config->loop.out)) == VOCO_OK
         && (err = set_up(&r)) == VOCO_OK
-        && (err = resume_or_start(&r)) == VOCO_OK
-        && (err = voco_runconfig_write(config, &r.plan, r.options)) == VOCO_OK
-        && (err = open_loader(&r)) == VOCO_OK
-        && (err = voco_runlog_open(&r.log, config->out, r.state.step, config->steps))
-           == VOCO_OK) {
-        r.saved_s = voco_seconds();
-        err = loop(&r);
-        if (err == VOCO_OK)
-            err = finish(&r);
-    }
+        && (err = voco_loop_begin(&r.loop)) == VOCO_OK
+        && (err = write_config(&r)) == VOCO_OK
+        && (err = voco_loop_run(&r.loop)) == VOCO_OK)
+        err = finish(&r);
     why = voco_format("%s", voco_fail_text());
     tear_down(&r);
     voco_fail(err, "%s", why);
