@@ -81,6 +81,9 @@ char *voco_transform_options(const struct voco_transform *t);
 /* Those options back from the text.  VOCO_EFORMAT names the key that is wrong. */
 enum voco_err voco_transform_parse(const char *json, struct voco_transform *ret);
 
+/* The options inside what a report, or a store's entry, says of its transforms. */
+enum voco_err voco_transform_of_report(const char *report, struct voco_transform *ret);
+
 /* Were the transforms of a manifest entry (a report's json) made with these options?
  * If not, what names the first that differs: "--spacing was 1.5,1.5,1.5, now 1,1,1". */
 bool voco_transform_same(const char *json, const struct voco_transform *t,

@@ -88,3 +88,16 @@ voco_transform_parse(const char *json, struct voco_transform *ret)
     return key ? voco_fail(VOCO_EFORMAT, "transform options that cannot be read: %s", key)
                : VOCO_OK;
 }
+
+enum voco_err
+voco_transform_of_report(const char *report, struct voco_transform *ret)
+{
+    json_t *root = json_loads(report, 0, NULL);
+    char *options = json_dumps(json_object_get(root, "options"), JSON_COMPACT);
+    const enum voco_err err = options ? voco_transform_parse(options, ret)
+        : voco_fail(VOCO_EFORMAT, "transforms without options");
+
+    free(options);
+    json_decref(root);
+    return err;
+}

@@ -7,6 +7,7 @@ const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_pretrain,
     &voco_cmd_predict,
     &voco_cmd_embed,
+    &voco_cmd_finetune,
     &voco_cmd_model,
     &voco_cmd_info,
     &voco_cmd_verify,

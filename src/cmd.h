@@ -11,6 +11,7 @@ extern const struct voco_verb voco_cmd_convert;
 extern const struct voco_verb voco_cmd_doctor;
 extern const struct voco_verb voco_cmd_embed;
 extern const struct voco_verb voco_cmd_info;
+extern const struct voco_verb voco_cmd_finetune;
 extern const struct voco_verb voco_cmd_model;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;

@@ -7,6 +7,7 @@ voco_SOURCES = \
 	src/cmd_doctor.c \
 	src/cmd_embed.c \
 	src/cmd_info.c \
+	src/cmd_finetune.c \
 	src/cmd_loop.c \
 	src/cmd_loop.h \
 	src/cmd_model.c \
@@ -146,6 +147,8 @@ libvoco_la_SOURCES += \
 	src/train/checkpoint.h \
 	src/train/coverage.c \
 	src/train/coverage.h \
+	src/train/finetune.c \
+	src/train/finetune.h \
 	src/train/loop.c \
 	src/train/loop.h \
 	src/train/model.c \
@@ -154,6 +157,8 @@ libvoco_la_SOURCES += \
 	src/train/plan.h \
 	src/train/pretrain.c \
 	src/train/pretrain.h \
+	src/train/rates.c \
+	src/train/rates.h \
 	src/train/recognise.c \
 	src/train/recognise.h \
 	src/train/rewrite.c \
@@ -176,5 +181,7 @@ libvoco_la_SOURCES += \
 	src/train/step.h \
 	src/train/stop.c \
 	src/train/stop.h \
+	src/train/validate.c \
+	src/train/validate.h \
 	src/train/weights.c \
 	src/train/weights.h

@@ -256,3 +256,5 @@ tests_fuzz_replay_SOURCES = tests/fuzz/replay.c tests/fuzz/targets.c tests/fuzz/
 tests_fuzz_replay_LDADD = libvoco.la
 EXTRA_DIST += tests/fuzz/corpus
 TESTS += tests/fuzz/replay
+dist_check_SCRIPTS += tests/cli_finetune.sh
+TESTS += tests/cli_finetune.sh

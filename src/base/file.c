@@ -148,6 +148,18 @@ voco_newfile_discard(struct voco_newfile *f)
 }
 
 enum voco_err
+voco_file_write_text(const char *path, const char *text)
+{
+    struct voco_newfile f;
+    const enum voco_err err = voco_newfile_open(&f, path);
+
+    if (err != VOCO_OK)
+        return err;
+    fputs(text, f.out);                 /* commit reports what failed */
+    return voco_newfile_commit(&f);
+}
+
+enum voco_err
 voco_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_n)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -24,6 +24,9 @@ enum voco_err voco_newfile_open(struct voco_newfile *f, const char *path);
 enum voco_err voco_newfile_commit(struct voco_newfile *f);   /* frees f either way */
 void voco_newfile_discard(struct voco_newfile *f);           /* accepts {0} */
 
+/* A file of this text, whole or absent. */
+enum voco_err voco_file_write_text(const char *path, const char *text);
+
 /* fsync path, rename it to final and fsync the folder: for files that a library wrote. */
 enum voco_err voco_file_publish(const char *temporary, const char *final);
 

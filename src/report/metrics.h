@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-/* Names that the plots know: loss intra inter reg grad_norm lr seconds (the whole step),
+/* Names that the plots know: loss intra inter reg dice_loss cross_entropy val_dice grad_norm lr seconds (the whole step),
  * seconds_load seconds_forward seconds_backward seconds_update, position_accuracy,
  * position_error, embedding_cosine, effective_rank, crops_per_second, gflops,
  * peak_fraction.  Others are welcome. */

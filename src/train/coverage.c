@@ -32,6 +32,18 @@ same_shape(const struct voco_param *p, const struct voco_filetensor *t)
     return true;
 }
 
+/* Weights [out,1,k,k,k] for a parameter [out,channels,k,k,k]? */
+static bool
+has_one_channel(const struct voco_param *p, const struct voco_filetensor *t)
+{
+    struct voco_param narrow = *p;
+
+    if (p->rank != 5 || p->dim[1] == 1)
+        return false;
+    narrow.dim[1] = 1;
+    return same_shape(&narrow, t);
+}
+
 static void
 match_one(struct voco_match *m, int i, int tensor, const struct voco_demand *demand)
 {
@@ -52,11 +64,21 @@ match_one(struct voco_match *m, int i, int tensor, const struct voco_demand *dem
         m->fit[i] = VOCO_FIT_MISSING;
         c->missing++;
         c->needed_missing += needed;
-    } else if (!same_shape(p, &m->file->item[tensor])
-               || !voco_filetype_is_float(m->file->item[tensor].type)) {
+    } else if (voco_filetype_is_float(m->file->item[tensor].type)
+               && demand->adapter == VOCO_ADAPT_DROP
+               && has_one_channel(p, &m->file->item[tensor])) {
+        m->fit[i] = VOCO_FIT_DROPPED;
+        c->adapted++;
+        c->needed_elements -= needed ? p->count : 0;
+    } else if (!voco_filetype_is_float(m->file->item[tensor].type)
+               || !(same_shape(p, &m->file->item[tensor])
+                    || (demand->adapter != VOCO_ADAPT_REFUSE
+                        && has_one_channel(p, &m->file->item[tensor])))) {
         m->fit[i] = VOCO_FIT_SHAPE;
         c->mismatched++;
+        c->needed_mismatched += needed;
     } else {
+        c->adapted += !same_shape(p, &m->file->item[tensor]);
         m->fit[i] = VOCO_FIT_LOADED;
         m->tensor[i] = tensor;
         c->loaded++;
@@ -166,6 +188,8 @@ voco_match_report(const struct voco_match *m)
               / (double)c->model_elements : 0.0,
               m->file->wrapper && *m->file->wrapper ? ", from inside " : "",
               m->file->wrapper ? m->file->wrapper : "");
+    if (c->adapted)
+        voco_note("  %d of one channel adapted to the channels of this model", c->adapted);
     print_names(&missing, "missing");
     print_names(&shape, "other shape or type");
     print_names(&unexpected, "unexpected");
@@ -182,11 +206,11 @@ voco_match_enough(const struct voco_match *m, const struct voco_demand *demand)
     if (c->loaded == 0)
         return voco_fail(VOCO_ECHECKPOINT, "%s: none of its %d tensors fits this model",
                          m->path, c->unexpected + c->mismatched);
-    if (!partial && (c->needed_missing || c->mismatched))
+    if (!partial && (c->needed_missing || c->needed_mismatched))
         return voco_fail(VOCO_ECHECKPOINT, "%s: %d of %d parameters are missing and %d have "
                          "another shape than this model's; --partial takes what fits",
                          m->path, c->needed_missing, c->loaded + c->missing + c->mismatched,
-                         c->mismatched);
+                         c->needed_mismatched);
     if (percent < demand->min_percent)
         return voco_fail(VOCO_ECHECKPOINT, "%s: has %.2f %% of the numbers that are needed, "
                          "expected at least --min-coverage %g", m->path, percent,

@@ -14,20 +14,27 @@ enum {
     VOCO_PARTS_ALL = (1 << (VOCO_PART_OTHER + 1)) - 1
 };
 
+/* What becomes of a convolution's weights for one channel, where the model's images have
+ * several: it is refused; starts from the model's own values; gets them for every channel;
+ * gets them divided by the number of channels. */
+enum voco_adapter { VOCO_ADAPT_REFUSE, VOCO_ADAPT_DROP, VOCO_ADAPT_REPEAT, VOCO_ADAPT_MEAN };
+
 /* How much is asked for. */
 struct voco_demand {
     unsigned want;              /* parts that are loaded where the file has them */
     unsigned need;              /* parts of these that must be there */
     bool partial;               /* take what fits, at least something ... */
     double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
+    enum voco_adapter adapter;
     bool quiet;                 /* no report where all is well */
 };
 
 struct voco_coverage {
     int loaded, missing, unexpected, mismatched;        /* tensors */
+    int adapted;                /* of those loaded, or left as they are: to more channels */
     int64_t loaded_elements, model_elements;            /* of what is wanted */
     int64_t needed_loaded, needed_elements;
-    int needed_missing;
+    int needed_missing, needed_mismatched;
 };
 
 struct voco_match {
@@ -35,7 +42,8 @@ struct voco_match {
     const struct voco_params *params;
     const struct voco_tensorfile *file;
     int *tensor;                /* of each parameter: that it gets; -1: none */
-    enum voco_fit { VOCO_FIT_LOADED, VOCO_FIT_MISSING, VOCO_FIT_SHAPE, VOCO_FIT_UNWANTED } *fit;
+    enum voco_fit { VOCO_FIT_LOADED, VOCO_FIT_MISSING, VOCO_FIT_SHAPE, VOCO_FIT_UNWANTED,
+                    VOCO_FIT_DROPPED } *fit;
     int *param;                 /* of each tensor: that it was meant for; -1: none */
     struct voco_coverage cover;
 };

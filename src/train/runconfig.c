@@ -44,7 +44,6 @@ voco_runconfig_write(const char *run, const char *options, json_t *more)
     char *path = voco_format("%s/config.json", run), *text, when[32];
     const time_t now = time(NULL);
     struct voco_machine machine;
-    struct voco_newfile f = { 0 };
     json_t *root;
     enum voco_err err;
 
@@ -56,13 +55,7 @@ voco_runconfig_write(const char *run, const char *options, json_t *more)
     json_object_update(root, more);
     json_decref(more);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    err = voco_newfile_open(&f, path);
-    if (err == VOCO_OK && fprintf(f.out, "%s\n", text) < 0) {
-        err = voco_fail_errno(VOCO_EIO, "%s: cannot write", path);
-        voco_newfile_discard(&f);
-    } else if (err == VOCO_OK) {
-        err = voco_newfile_commit(&f);
-    }
+    err = voco_file_write_text(path, text);
     free(text);
     json_decref(root);
     free(path);

@@ -95,16 +95,22 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     double host[2] = { 0 };
     const struct voco_tensor view = voco_view(host, VOCO_F64, 1, INT64_C(2));
 
+    bool stopped = false;
+
     if (!ctx->err)
         ctx->dev->fill(ctx, &loss, 0.0);
-    for (int i = 0; i < b->n && !ctx->err; i += group)
+    for (int i = 0; i < b->n && !ctx->err && !stopped; i += group) {
         run_group(ctx, model, o, b, i, b->n - i < group ? b->n - i : group, train, &loss);
+        stopped = b->stop && *b->stop;
+    }
     if (!ctx->err)
         ctx->dev->download(ctx, &loss, &view);
     voco_arena_release(&ctx->keep, mark);
     *ret = (struct voco_segment_result){ .dice = host[0], .ce = host[1],
                                          .loss = host[0] + host[1],
                                          .finite = isfinite(host[0] + host[1]) };
+    if (stopped && !ctx->err)
+        return voco_fail(VOCO_ESTOPPED, "stopped inside a step");
     return ctx->err;
 }
 
@@ -125,10 +131,11 @@ voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
     struct voco_tensor norm;
     double host = 0;
     const struct voco_tensor view = voco_view(&host, VOCO_F64, 1, INT64_C(1));
+    enum voco_err err;
 
     ctx->dev->fill(ctx, &model->grad, 0.0);
-    if (run_batch(ctx, model, o, batch, group, true, ret) != VOCO_OK)
-        return ctx->err;
+    if ((err = run_batch(ctx, model, o, batch, group, true, ret)) != VOCO_OK)
+        return err;
     norm = voco_push(ctx, &ctx->keep, 1, INT64_C(1));
     if (!ctx->err) {
         ctx->dev->sum_squares(ctx, &model->grad, &norm);

@@ -7,6 +7,8 @@
 #ifndef VOCO_TRAIN_SEGMENT_H
 #define VOCO_TRAIN_SEGMENT_H
 
+#include <signal.h>
+
 #include "train/model.h"
 
 /* out[n][d][h][w][classes]: the logits of n windows, all at once. */
@@ -19,6 +21,8 @@ struct voco_segment_batch {
     const float *label;         /* [n][d][h][w], whole numbers below classes */
     int n;
     int64_t size[3];
+    const volatile sig_atomic_t *stop;  /* asked between groups: set, VOCO_ESTOPPED; may be
+                                         * NULL */
 };
 
 struct voco_segment_result {

@@ -94,6 +94,40 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
 
 /* ---- loading ---- */
 
+/* [out,1,...] in front of the buffer -> [out,channels,...] in all of it, times factor. */
+static void
+repeat_channel(float *x, int64_t out, int64_t channels, int64_t each, float factor)
+{
+    for (int64_t o = out - 1; o >= 0; o--)
+        for (int64_t c = channels - 1; c >= 0; c--)
+            for (int64_t i = each - 1; i >= 0; i--)     /* never over what is still needed */
+                x[(o * channels + c) * each + i] = factor * x[o * each + i];
+}
+
+/* A tensor for one channel, for all channels of the parameter. */
+static enum voco_err
+upload_repeated(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
+                const struct voco_tensor *to, const struct voco_param *p,
+                enum voco_adapter adapter)
+{
+    const float factor = adapter == VOCO_ADAPT_MEAN ? 1.0f / (float)p->dim[1] : 1.0f;
+    struct voco_tensor from = *to;
+    enum voco_err err = voco_filetensor_check(t, path);
+    float *x;
+
+    if (err != VOCO_OK)
+        return err;
+    from.type = VOCO_F32;
+    from.data = x = malloc(voco_tensor_bytes(&from));
+    if (!x)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
+    voco_filetensor_convert(t, "F32", x);
+    repeat_channel(x, p->dim[0], p->dim[1], p->count / p->dim[0] / p->dim[1], factor);
+    ctx->dev->upload(ctx, &from, to);
+    free(x);
+    return VOCO_OK;
+}
+
 static enum voco_err
 upload(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
        const struct voco_tensor *to)
@@ -116,16 +150,22 @@ upload(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
 
 /* The parameters that the match has tensors for. */
 static enum voco_err
-upload_all(struct voco_ctx *ctx, const struct voco_match *m, const struct voco_tensor *slab)
+upload_all(struct voco_ctx *ctx, const struct voco_match *m, const struct voco_tensor *slab,
+           enum voco_adapter adapter)
 {
     const struct voco_weights w = { .table = m->params, .weight = *slab };
     enum voco_err err = VOCO_OK;
 
     for (int i = 0; i < m->params->n && err == VOCO_OK; i++)
         if (m->tensor[i] >= 0) {
+            const struct voco_filetensor *t = &m->file->item[m->tensor[i]];
+            const struct voco_param *p = &m->params->item[i];
             const struct voco_tensor to = voco_weight(&w, i);
 
-            err = upload(ctx, &m->file->item[m->tensor[i]], m->path, &to);
+            if (p->rank == 5 && t->dim[1] < p->dim[1])
+                err = upload_repeated(ctx, t, m->path, &to, p, adapter);
+            else
+                err = upload(ctx, t, m->path, &to);
         }
     ctx->weights_version++;
     return err != VOCO_OK ? err : ctx->err;
@@ -150,7 +190,7 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
             voco_match_report(&match);
     }
     if (err == VOCO_OK)
-        err = upload_all(ctx, &match, &model->weight);
+        err = upload_all(ctx, &match, &model->weight, demand->adapter);
     voco_match_free(&match);
     voco_tensorfile_close(&file);
     return err;

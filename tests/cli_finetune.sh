@@ -1,0 +1,58 @@
+#!/bin/sh
+# voco finetune seg from the command line: a run, the same run in pieces, what it refuses.
+# TAP; the program is ./voco of the build folder.
+. "${srcdir:-.}/tests/tap.sh"
+
+# Crops of 32^3 and width 12: a step takes a second.
+tune() { "$voco" finetune seg -s store -f 12 --roi 32 --samples 2 --threads 2 --folds 4 "$@"; }
+
+same() { cmp "$1/model.safetensors" "$2/model.safetensors" > out.cmp 2>&1; }
+
+# keep RUN: what each step did, but for the times
+keep() { sed 's/"seconds[^,}]*[,}]//g; s/"val_seconds[^,}]*,//g; s/"gflops.*//' "$1/metrics.jsonl"; }
+
+"$voco" -q phantom -n 4 --size 48,48,40 --spacing 8,8,8 -o ct --labels truth || exit 99
+"$voco" -q convert --preset abdomen --spacing 8 --pad 32 --pad-first none -o store \
+    --labels 0-11 --label-folder truth ct || exit 99
+"$voco" -q convert --preset abdomen --spacing 8 --pad 32 --pad-first none -o bare ct || exit 99
+
+expect 2 '--store' "no store" "$voco" finetune seg -o run
+expect 2 '--out' "no run" "$voco" finetune seg -s store
+expect 2 "did you mean 'seg'" "an unknown task" "$voco" finetune sge
+expect 2 'multiple of 32' "crops of 40" tune -o run --roi 40
+expect 2 'folds 0 to 3' "a fold that is none" tune -o run --fold 4
+expect 2 'go up to class 11' "too few classes" tune -o run --classes 3
+expect 4 'label map' "a store without labels" "$voco" finetune seg -s bare -o run
+expect 8 'nothing.pt' "weights that are not there" tune -o run -w nothing.pt
+expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
+expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
+ok "$(test ! -e run; echo $?)" "nothing was written"
+
+options="--epochs 2 --warmup-epochs 1 --lr 1e-3 --val-epochs 1 --val-overlap 0"
+# shellcheck disable=SC2086
+expect 0 'best Dice' "a run" tune -o run $options
+for file in best.safetensors best.json model.safetensors loss.png config.json ckpt-6; do
+    ok "$(test -e run/$file; echo $?)" "the run has $file"
+done
+grep -c val_dice_11 run/metrics.jsonl > n; grep -q 2 n
+ok $? "Dice of every class after each epoch"
+
+# shellcheck disable=SC2086
+expect 75 'goes on' "stopped after a step" tune -o pieces $options --stop-after 1
+# shellcheck disable=SC2086
+expect 75 'goes on' "and where it validates" tune -o pieces $options --stop-after 3
+# shellcheck disable=SC2086
+expect 0 'best Dice' "and gone on to the end" tune -o pieces $options
+same run pieces; ok $? "the same weights as without a stop"
+keep run > a; keep pieces > b; cmp a b > out.cmp 2>&1; ok $? "the same numbers in the log"
+cmp run/best.json pieces/best.json > out.cmp 2>&1; ok $? "the same best"
+
+# shellcheck disable=SC2086
+expect 0 'loaded (100.0 %' "from its own weights, encoder frozen" \
+    tune -o frozen $options --epochs 1 --weights run/best.safetensors --freeze-encoder
+expect 0 'windows of 32' "its weights predict" \
+    "$voco" predict -w frozen/best.safetensors -o labels ct/phantom-00000.nii.gz
+# shellcheck disable=SC2086
+expect 8 'feature size 12' "weights of another width" \
+    tune -o wide $options -w run/best.safetensors -f 24
+finish
