@@ -23,7 +23,7 @@ expect 2 'multiple of 32' "crops of 40" tune -o run --roi 40
 expect 2 'folds 0 to 3' "a fold that is none" tune -o run --fold 4
 expect 2 'go up to class 11' "too few classes" tune -o run --classes 3
 expect 4 'label map' "a store without labels" "$voco" finetune seg -s bare -o run
-expect 8 'nothing.pt' "weights that are not there" tune -o run -w nothing.pt
+expect 5 'nothing.pt' "weights that are not there" tune -o run -w nothing.pt
 expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
 expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
 ok "$(test ! -e run; echo $?)" "nothing was written"
