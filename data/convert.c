@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -163,14 +162,6 @@ return_memory(struct state *s, double bytes)
 
 /* ---- one volume ---- */
 
-static int64_t
-file_bytes(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;
-}
-
 static struct voco_store_entry
 entry_of(const struct state *s, const struct voco_item *item)
 {
@@ -218,7 +209,6 @@ count_stored(struct state *s, int index, const struct voco_transform_report *r,
     sum->above += r->above;
     sum->nonfinite += r->nonfinite;
     sum->outside += outside;
-    sum->bytes_read += file_bytes(voco_case_source(&s->list->item[index], s->o->channel));
     pthread_mutex_unlock(&s->lock);
 }
 

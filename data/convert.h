@@ -52,7 +52,6 @@ struct voco_convert_result {
     int64_t below, above;               /* of these, clipped by the window */
     int64_t outside;                    /* that the element type could not hold */
     int64_t nonfinite;                  /* replaced */
-    int64_t bytes_read;                 /* size of the files read */
 };
 void voco_convert_result_free(struct voco_convert_result *r);   /* accepts {0} */
 

@@ -466,7 +466,7 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
               double seconds)
 {
     struct voco_store *s = NULL;
-    char a[16], b[16], c[16];
+    char a[16], b[16];
 
     printf("%s: %" PRId64 " volumes stored", store, r->stored);
     if (r->skipped)
@@ -479,9 +479,9 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
     print_clipping(r);
     if (r->stored + r->skipped == 0 || voco_store_open(store, &s))
         return;
-    printf("  read %s; the store has %d volumes in %s of type %s; hash %08" PRIx32 "\n",
-           voco_format_bytes((double)r->bytes_read, b), voco_store_count(s),
-           voco_format_bytes(store_bytes(), c), type_names[type], voco_store_hash(s));
+    printf("  the store has %d volumes in %s of type %s; hash %08" PRIx32 "\n",
+           voco_store_count(s), voco_format_bytes(store_bytes(), b), type_names[type],
+           voco_store_hash(s));
     voco_store_close(s);
     if (!r->pending)
         printf("next: voco pretrain --store %s --out RUN\n", store);

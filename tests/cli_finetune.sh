@@ -28,6 +28,11 @@ expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
 expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
 ok "$(test ! -e run; echo $?)" "nothing was written"
 
+if [ "${VOCO_TEST_LEVEL-}" = short ]; then      # the runs take a minute
+    finish
+    exit
+fi
+
 options="--epochs 2 --warmup-epochs 1 --lr 1e-3 --val-epochs 1 --val-overlap 0"
 # shellcheck disable=SC2086
 expect 0 'best Dice' "a run" tune -o run $options
