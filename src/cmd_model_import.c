@@ -73,6 +73,8 @@ write_matched(const struct voco_match *m, const struct voco_network *net)
         voco_note("  kept as they are: %d tensors of the decoder", kept);
     voco_rewrite_add_indices(&out);
     err = voco_rewrite_write(&out, c.output, m->path, NULL, meta, 3);
+    if (err == VOCO_OK)
+        voco_note("%s: %d tensors", c.output, out.n);
     voco_rewrite_free(&out);
     return err;
 }
