@@ -5,6 +5,7 @@ dist_man_MANS += \
 	man/voco-doctor.1 \
 	man/voco-embed.1 \
 	man/voco-finetune.1 \
+	man/voco-eval.1 \
 	man/voco-info.1 \
 	man/voco-model.1 \
 	man/voco-phantom.1 \

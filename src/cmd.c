@@ -6,6 +6,7 @@ const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_plan,
     &voco_cmd_pretrain,
     &voco_cmd_predict,
+    &voco_cmd_eval,
     &voco_cmd_embed,
     &voco_cmd_finetune,
     &voco_cmd_model,

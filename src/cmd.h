@@ -10,6 +10,7 @@ extern const struct voco_verb voco_cmd_completion;
 extern const struct voco_verb voco_cmd_convert;
 extern const struct voco_verb voco_cmd_doctor;
 extern const struct voco_verb voco_cmd_embed;
+extern const struct voco_verb voco_cmd_eval;
 extern const struct voco_verb voco_cmd_info;
 extern const struct voco_verb voco_cmd_finetune;
 extern const struct voco_verb voco_cmd_model;

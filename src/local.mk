@@ -6,6 +6,7 @@ voco_SOURCES = \
 	src/cmd_convert.c \
 	src/cmd_doctor.c \
 	src/cmd_embed.c \
+	src/cmd_eval.c \
 	src/cmd_info.c \
 	src/cmd_finetune.c \
 	src/cmd_loop.c \
@@ -88,10 +89,19 @@ libvoco_la_SOURCES += \
 	src/dev/selftest.h \
 	src/dev/trace.c \
 	src/dev/trace.h \
+	src/eval/evaluate.c \
+	src/eval/evaluate.h \
+	src/eval/html.c \
+	src/eval/overlay.c \
+	src/eval/overlay.h \
+	src/eval/pairs.c \
+	src/eval/pairs.h \
 	src/eval/score.c \
 	src/eval/score.h \
 	src/eval/stats.c \
 	src/eval/stats.h \
+	src/eval/write.c \
+	src/eval/write.h \
 	src/net/contrast.c \
 	src/net/encoder.c \
 	src/net/encoder.h \

@@ -18,41 +18,41 @@ weights bare.safetensors 12 1 3 32 - 3
 weights two.safetensors 12 2 3 32 abdomen 3
 one=ct/phantom-00000.nii.gz
 
-expect 2 '--weights' "no weights" "$voco" predict -o out $one
+expect 2 '--weights' "no weights" "$voco" predict -o labels $one
 expect 2 '--output' "no output" "$voco" predict -w w.safetensors $one
-expect 8 'nothing.safetensors' "weights that are not there" \
-    "$voco" predict -w nothing.safetensors -o out $one
+expect 5 'nothing.safetensors' "weights that are not there" \
+    "$voco" predict -w nothing.safetensors -o labels $one
 expect 2 'give --preset' "weights that do not say how to prepare volumes" \
-    "$voco" predict -w bare.safetensors -o out $one
+    "$voco" predict -w bare.safetensors -o labels $one
 expect 2 'multiple of 32' "a window of 40" \
-    "$voco" predict -w w.safetensors --roi 40 -o out $one
+    "$voco" predict -w w.safetensors --roi 40 -o labels $one
 expect 2 'axes x, y and z' "an axis that is none" \
-    "$voco" predict -w w.safetensors --mirror xq -o out $one
+    "$voco" predict -w w.safetensors --mirror xq -o labels $one
 expect 6 'MiB are allowed' "too little memory" \
-    "$voco" predict -w w.safetensors --memory 50M -o out $one
-ok "$(test ! -e out; echo $?)" "nothing was written"
-expect 0 'windows' "a dry run" "$voco" predict -w w.safetensors --spacing 6 -n -o out $one
-ok "$(test ! -e out; echo $?)" "which writes nothing"
+    "$voco" predict -w w.safetensors --memory 50M -o labels $one
+ok "$(test ! -e labels; echo $?)" "nothing was written"
+expect 0 'windows' "a dry run" "$voco" predict -w w.safetensors --spacing 6 -n -o labels $one
+ok "$(test ! -e labels; echo $?)" "which writes nothing"
 
-expect 0 'voco: transforms of abdomen (the weights)' "one volume" \
-    "$voco" predict -w w.safetensors --spacing 6 -o out $one
-shape $one > want; shape out/phantom-00000.nii.gz > got
+expect 0 'transforms of abdomen (the weights)' "one volume" \
+    "$voco" predict -w w.safetensors --spacing 6 -o labels $one
+shape $one > want; shape labels/phantom-00000.nii.gz > got
 cmp want got > out.cmp 2>&1; ok $? "the label map has the volume's grid"
-"$voco" info out/phantom-00000.nii.gz | grep -q u8; ok $? "of bytes"
+"$voco" info labels/phantom-00000.nii.gz | grep -q u8; ok $? "of bytes"
 
-cp -r out first
+cp -r labels first
 expect 3 'broken.nii.gz' "several, one of them broken" \
-    "$voco" predict -w w.safetensors --spacing 6 -o out ct
-ok "$(test -f out/phantom-00001.nii.gz; echo $?)" "the others are there"
-test "$(sum out/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
+    "$voco" predict -w w.safetensors --spacing 6 -o labels ct
+ok "$(test -f labels/phantom-00001.nii.gz; echo $?)" "the others are there"
+test "$(sum labels/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
 ok $? "the same labels again"
-rm out/phantom-00001.nii.gz
+rm labels/phantom-00001.nii.gz
 expect 3 '1 label maps\|1 of 3' "what is there may be skipped" \
-    "$voco" predict -w w.safetensors --spacing 6 --skip-existing -o out ct
+    "$voco" predict -w w.safetensors --spacing 6 --skip-existing -o labels ct
 expect 4 'rejected: ct/broken.nii.gz' "nothing but a broken one" \
-    "$voco" predict -w w.safetensors -o out ct/broken.nii.gz
+    "$voco" predict -w w.safetensors -o labels ct/broken.nii.gz
 expect 4 'the network expects 2' "a volume with too few channels" \
-    "$voco" predict -w two.safetensors -o out $one
+    "$voco" predict -w two.safetensors -o labels $one
 
 "$voco" -q convert --preset abdomen --spacing 6 --pad none --pad-first none -o store \
     --store-type f32 $one || exit 99

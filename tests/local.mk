@@ -159,6 +159,9 @@ TESTS += tests/test_phantom
 dist_check_SCRIPTS += tests/cli_convert.sh
 TESTS += tests/cli_convert.sh
 
+dist_check_SCRIPTS += tests/cli_eval.sh
+TESTS += tests/cli_eval.sh
+
 dist_check_SCRIPTS += tests/cli_labels.sh
 TESTS += tests/cli_labels.sh
 

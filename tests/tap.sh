@@ -7,12 +7,13 @@ srcdir=$(cd "${srcdir:-.}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/voco-cli-XXXXXX") || exit 99
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 cd "$work" || exit 99
-n=0
+n=0 failed=0
 
 # ok STATUS NAME: a test that is passed when STATUS is 0; ./out and ./err are shown if not
 ok() {
     n=$((n + 1))
     if [ "$1" = 0 ]; then echo "ok $n - $2"; else
+        failed=$((failed + 1))
         echo "not ok $n - $2"
         sed 's/^/# out: /' out
         sed 's/^/# err: /' err
@@ -33,5 +34,9 @@ expect() {
 # hash_of FILE: the hash of a store at the end of what convert or verify printed
 hash_of() { sed -n 's/.*hash \([0-9a-f]*\)$/\1/p' "$1"; }
 
-# finish: the plan, behind the last test
-finish() { echo "1..$n"; }
+# finish: the plan, behind the last test; the status that make check goes by
+finish() {
+    echo "1..$n"
+    [ $failed = 0 ] || echo "# $failed of $n failed"
+    exit $((failed > 0))
+}
