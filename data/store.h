@@ -103,6 +103,8 @@ int voco_store_count(const struct voco_store *s);           /* stored volumes */
 int voco_store_rejects(const struct voco_store *s);
 const struct voco_store_entry *voco_store_entry(const struct voco_store *s, int i);
 const struct voco_store_entry *voco_store_reject_entry(const struct voco_store *s, int i);
+/* The ids of these volumes for a message, "a, b"; the same one in a row once. Free it. */
+char *voco_store_ids(const struct voco_store *s, const int *volume, int n);
 enum voco_store_type voco_store_element(const struct voco_store *s);
 /* CRC-32C over what the stored entries say (id, dataset, transforms, sizes, affine,
  * window, crc), in the order of their ids and without shard names: the same volumes with

@@ -143,6 +143,23 @@ voco_store_entry(const struct voco_store *s, int i)
     return &s->stored[i]->entry;
 }
 
+char *
+voco_store_ids(const struct voco_store *s, const int *volume, int n)
+{
+    char *text = voco_format("%s", "");
+
+    for (int i = 0; i < n; i++) {
+        char *more;
+
+        if (i && volume[i] == volume[i - 1])
+            continue;
+        more = voco_format("%s%s%s", text, i ? ", " : "", voco_store_entry(s, volume[i])->id);
+        free(text);
+        text = more;
+    }
+    return text;
+}
+
 const struct voco_store_entry *
 voco_store_reject_entry(const struct voco_store *s, int i)
 {

@@ -1,7 +1,7 @@
 /* voco finetune seg: the whole network on labelled volumes. */
 #include "base/log.h"
 #include "cmd.h"
-#include "cmd_loop.h"
+#include "loop_options.h"
 #include "train/finetune.h"
 
 static double roi[3] = { 96, 96, 96 };

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "cmd.h"
-#include "cmd_loop.h"
+#include "loop_options.h"
 #include "train/pretrain.h"
 
 static struct voco_pretrain_config c = {

@@ -9,8 +9,6 @@ voco_SOURCES = \
 	src/cmd_eval.c \
 	src/cmd_info.c \
 	src/cmd_finetune.c \
-	src/cmd_loop.c \
-	src/cmd_loop.h \
 	src/cmd_model.c \
 	src/cmd_model.h \
 	src/cmd_model_export.c \
@@ -26,6 +24,8 @@ voco_SOURCES = \
 	src/info_data.c \
 	src/info_run.c \
 	src/info_weights.c \
+	src/loop_options.c \
+	src/loop_options.h \
 	src/main.c
 voco_LDADD = libvoco.la
 
@@ -153,6 +153,8 @@ libvoco_la_SOURCES += \
 	src/tensorfile/zipwrite.c \
 	src/train/batch_mosaic.c \
 	src/train/batch_mosaic.h \
+	src/train/best.c \
+	src/train/best.h \
 	src/train/checkpoint.c \
 	src/train/checkpoint.h \
 	src/train/coverage.c \

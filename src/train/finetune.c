@@ -11,22 +11,15 @@
 #include "base/file.h"
 #include "dev/cpu.h"
 #include "report/plot.h"
+#include "train/best.h"
 #include "train/plan.h"
 #include "train/rates.h"
 #include "train/runconfig.h"
 #include "train/schedule.h"
-#include "train/seginfo.h"
 #include "train/segment.h"
 #include "train/stop.h"
-#include "train/validate.h"
 
 enum { AHEAD = 2 };
-
-/* The best validation so far. */
-struct best {
-    double dice;                        /* NaN: none yet */
-    int64_t step;
-};
 
 struct run {
     const struct voco_finetune_config *c;
@@ -45,7 +38,7 @@ struct run {
     struct voco_runlog log;
     struct voco_loop loop;
     char *options;
-    struct best best;
+    struct voco_best best;
 };
 
 static int64_t
@@ -376,54 +369,6 @@ initialise(void *run)
 
 /* ---- validation ---- */
 
-static char *
-best_path(const struct run *r, const char *what)
-{
-    return voco_format("%s/best.%s", r->c->loop.out, what);
-}
-
-/* The best of the part of the run that is done; what came later will come again. */
-static void
-read_best(struct run *r)
-{
-    char *path = best_path(r, "json");
-    json_error_t where;
-    json_t *root = json_load_file(path, 0, &where);
-    const json_t *dice = json_object_get(root, "dice"), *step = json_object_get(root, "step");
-
-    r->best = (struct best){ .dice = NAN };
-    if (json_is_real(dice) && json_is_integer(step)
-        && json_integer_value(step) <= r->loop.state.step)
-        r->best = (struct best){ json_real_value(dice), json_integer_value(step) };
-    json_decref(root);
-    free(path);
-}
-
-static enum voco_err
-keep_best(struct run *r, int64_t step, const struct voco_validation_result *v)
-{
-    char *path = best_path(r, "safetensors"), *about = best_path(r, "json"), *text;
-    json_t *classes = json_array(), *root;
-    enum voco_err err = voco_model_save(path, &r->ctx, &r->model, &r->info, NULL, NULL);
-
-    for (int64_t k = 1; k < r->model_config.classes; k++)
-        json_array_append_new(classes, isnan(v->class_dice[k]) ? json_null()
-                                                               : json_real(v->class_dice[k]));
-    root = json_pack("{s:f, s:I, s:o}", "dice", v->dice, "step", (json_int_t)step,
-                     "class_dice", classes);
-    text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    VOCO_ASSERT(text);
-    if (err == VOCO_OK)
-        err = voco_file_write_text(about, text);
-    if (err == VOCO_OK)
-        r->best = (struct best){ v->dice, step };
-    free(text);
-    json_decref(root);
-    free(path);
-    free(about);
-    return err;
-}
-
 static bool
 validation_due(const struct run *r, int64_t step)
 {
@@ -439,6 +384,7 @@ validate(struct run *r, int64_t step, struct voco_validation_result *ret)
 {
     const struct voco_validation v = validation(r);
     enum voco_err err = voco_validate(&v, ret);
+    bool better;
 
     if (err != VOCO_OK)
         return err;
@@ -446,10 +392,14 @@ validate(struct run *r, int64_t step, struct voco_validation_result *ret)
         voco_warn("step %" PRId64 ": no validation volume contains any class", step);
         return VOCO_OK;
     }
+    better = voco_best_beaten(&r->best, ret->dice);
     voco_note("epoch %" PRId64 ": Dice %.4f on %d volumes%s, in %.0f s",
-              step / steps_per_epoch(r), ret->dice, v.n,
-              !(ret->dice <= r->best.dice) ? ", the best so far" : "", ret->seconds);
-    return !(ret->dice <= r->best.dice) ? keep_best(r, step, ret) : VOCO_OK;
+              step / steps_per_epoch(r), ret->dice, v.n, better ? ", the best so far" : "",
+              ret->seconds);
+    if (better)
+        err = voco_best_keep(&r->best, r->c->loop.out, step, &r->ctx, &r->model, &r->info,
+                             ret);
+    return err;
 }
 
 /* ---- a step ---- */
@@ -480,21 +430,6 @@ add_validation(const struct run *r, struct record *record,
             snprintf(record->name[k], sizeof record->name[k], "val_dice_%" PRId64, k);
             add(record, record->name[k], v->class_dice[k]);
         }
-}
-
-static char *
-volumes_of(const struct run *r, const struct voco_seg_batch *b)
-{
-    char *text = voco_format("%s", "");
-
-    for (int i = 0; i < b->n; i += (int)r->c->samples) {
-        char *more = voco_format("%s%s%s", text, i ? ", " : "",
-                                 voco_store_entry(r->store, b->volume[i])->id);
-
-        free(text);
-        text = more;
-    }
-    return text;
 }
 
 static enum voco_err
@@ -545,7 +480,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
             .weight_decay = r->c->weight_decay, .amsgrad = r->c->amsgrad,
             .step = state->updates + 1 });
     } else {
-        char *which = volumes_of(r, b);
+        char *which = voco_store_ids(r->store, b->volume, b->n);
 
         note = voco_format("skipped: %s is not a number; volumes: %s",
                            isfinite(result.loss) ? "the gradient" : "the loss", which);
@@ -632,7 +567,7 @@ train(struct run *r)
         || (err = voco_loop_begin(&r->loop)) != VOCO_OK
         || (err = write_config(r)) != VOCO_OK)
         return err;
-    read_best(r);
+    r->best = voco_best_read(r->c->loop.out, r->loop.state.step);
     err = voco_loop_run(&r->loop);
     return err == VOCO_OK ? finish(r) : err;
 }

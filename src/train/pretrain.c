@@ -291,22 +291,6 @@ next_batch(struct run *r, int64_t step, struct voco_step_input *in,
     return VOCO_OK;
 }
 
-/* The volumes of a batch for a message. Free the result. */
-static char *
-volumes_of(const struct run *r, const struct voco_batch *batch)
-{
-    char *text = voco_format("%s", batch ? "" : "the replayed batch");
-
-    for (int i = 0; batch && i < batch->n_volumes; i++) {
-        char *more = voco_format("%s%s%s", text, i ? ", " : "",
-                                 voco_store_entry(r->store, batch->volume[i])->id);
-
-        free(text);
-        text = more;
-    }
-    return text;
-}
-
 /* One step as it is logged. */
 struct record {
     int64_t step;
@@ -392,7 +376,8 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
     if (record.result.finite) {
         err = update(r, state, record.lr);
     } else {
-        char *which = volumes_of(r, batch);
+        char *which = batch ? voco_store_ids(r->store, batch->volume, batch->n_volumes)
+                            : voco_format("the replayed batch");
 
         note = voco_format("skipped: %s is not a number; volumes: %s",
                            isfinite(record.result.loss) ? "the gradient" : "the loss", which);

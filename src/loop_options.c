@@ -1,4 +1,4 @@
 /* What the options of training runs share. */
-#include "cmd_loop.h"
+#include "loop_options.h"
 
 const char *const voco_resume_names[] = { "auto", "no", NULL };
