@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -77,18 +76,6 @@ check_empty(const char *folder)
                             "name a new folder", folder, e->d_name);
     closedir(dir);
     return err;
-}
-
-static enum voco_err
-lock_folder(struct voco_store_writer *w)
-{
-    w->folder_fd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->folder_fd < 0)
-        return voco_fail_errno(VOCO_EIO, "%s: cannot open", w->folder);
-    if (flock(w->folder_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return voco_fail(VOCO_EUSAGE, "%s: another voco is writing to this store",
-                         w->folder);
-    return VOCO_OK;     /* where locks do not work we go without */
 }
 
 /* A whole shard that no line speaks of can only be the last one, whose lines a kill
@@ -202,7 +189,7 @@ start(struct voco_store_writer *w)
     enum voco_err err = voco_folder_make(w->folder);
 
     if (!err)
-        err = lock_folder(w);
+        err = voco_folder_lock(w->folder, &w->folder_fd);
     if (!err)
         err = remove_temporaries(w);
     if (!err && voco_file_exists(manifest)) {

@@ -28,6 +28,11 @@ expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
 expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
 ok "$(test ! -e run; echo $?)" "nothing was written"
 
+mkdir busy && exec 9< busy && flock 9
+expect 2 'another voco' "a folder that another run has" tune -o busy
+exec 9<&-
+ok "$(test -z "$(ls busy)"; echo $?)" "which stays as it is"
+
 if [ "${VOCO_TEST_LEVEL-}" = short ]; then      # the runs take a minute
     finish
     exit

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -243,6 +244,20 @@ voco_folder_make(const char *path)
     }
     free(copy);
     return err;
+}
+
+enum voco_err
+voco_folder_lock(const char *path, int *ret_fd)
+{
+    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_fd < 0)
+        return voco_fail_errno(VOCO_EIO, "%s: cannot open", path);
+    if (flock(*ret_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(*ret_fd);
+        *ret_fd = -1;
+        return voco_fail(VOCO_EUSAGE, "%s: another voco is writing to it", path);
+    }
+    return VOCO_OK;
 }
 
 bool

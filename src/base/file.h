@@ -35,6 +35,9 @@ enum voco_err voco_file_read(const char *path, size_t max_bytes, char **ret, siz
 
 /* mkdir -p.  An existing folder is fine. */
 enum voco_err voco_folder_make(const char *path);
+/* Open a folder that one process at a time may write to; closing *ret_fd unlocks.  -1 and
+ * VOCO_EUSAGE while another has it.  Where locks do not work we go without. */
+enum voco_err voco_folder_lock(const char *path, int *ret_fd);
 bool voco_file_exists(const char *path);
 bool voco_is_folder(const char *path);
 enum voco_err voco_folder_remove(const char *path);         /* rm -r */

@@ -546,6 +546,7 @@ static void
 tear_down(struct run *r)
 {
     voco_runlog_close(&r->log);
+    voco_loop_end(&r->loop);
     voco_seg_close(r->loader);
     voco_split_free(&r->split);
     voco_store_close(r->store);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "train/runconfig.h"
@@ -56,9 +57,14 @@ resume(struct voco_loop *l, const char *checkpoint)
 enum voco_err
 voco_loop_begin(struct voco_loop *l)
 {
-    char *checkpoint = NULL, *metrics = voco_format("%s/metrics.jsonl", l->c->out);
-    enum voco_err err = voco_checkpoint_newest(l->c->out, &checkpoint);
+    char *checkpoint = NULL, *metrics;
+    enum voco_err err = voco_folder_lock(l->c->out, &l->folder_fd);
 
+    if (err != VOCO_OK)
+        return err;
+    l->locked = true;
+    err = voco_checkpoint_newest(l->c->out, &checkpoint);
+    metrics = voco_format("%s/metrics.jsonl", l->c->out);
     l->started_s = l->saved_s = voco_seconds();
     l->saved_step = -1;
     l->fresh = true;
@@ -74,6 +80,14 @@ voco_loop_begin(struct voco_loop *l)
     if (err == VOCO_OK)
         err = voco_runlog_open(l->log, l->c->out, l->state.step, l->c->steps);
     return err == VOCO_OK ? l->job.seek(l->job.run, l->state.step) : err;
+}
+
+void
+voco_loop_end(struct voco_loop *l)
+{
+    if (l->locked)
+        close(l->folder_fd);
+    l->locked = false;
 }
 
 /* ---- checkpoints ---- */

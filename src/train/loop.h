@@ -47,11 +47,14 @@ struct voco_loop {
     double started_s, saved_s;
     int64_t saved_step;                 /* of the last checkpoint; -1: none */
     bool fresh;                         /* no step was run by this process yet */
+    bool locked;
+    int folder_fd;                      /* of the run's folder, while locked */
 };
 
 /* From the newest checkpoint that fits, or job.start.  The caller has set what stands
- * before state. */
+ * before state.  The folder is locked until voco_loop_end. */
 enum voco_err voco_loop_begin(struct voco_loop *loop);
+void voco_loop_end(struct voco_loop *loop);         /* accepts a loop that did not begin */
 
 /* Steps until all are done: VOCO_OK, with a checkpoint of the end.  VOCO_ESTOPPED: stopped
  * on request, with a durable checkpoint. */

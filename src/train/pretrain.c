@@ -437,6 +437,7 @@ static void
 tear_down(struct run *r)
 {
     voco_runlog_close(&r->log);
+    voco_loop_end(&r->loop);
     if (r->c->trace && r->ctx.dev)
         voco_trace_report(&r->trace, stderr);
     voco_loader_close(r->loader);
