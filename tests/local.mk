@@ -259,5 +259,10 @@ tests_fuzz_replay_SOURCES = tests/fuzz/replay.c tests/fuzz/targets.c tests/fuzz/
 tests_fuzz_replay_LDADD = libvoco.la
 EXTRA_DIST += tests/fuzz/corpus
 TESTS += tests/fuzz/replay
+check_PROGRAMS += tests/test_finetune
+tests_test_finetune_SOURCES = tests/test_finetune.c
+tests_test_finetune_LDADD = $(TEST_LIBS)
+TESTS += tests/test_finetune
+
 dist_check_SCRIPTS += tests/cli_finetune.sh
 TESTS += tests/cli_finetune.sh
