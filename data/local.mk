@@ -83,6 +83,8 @@ libvoco_la_SOURCES += \
 	data/store_write.h \
 	data/stream.c \
 	data/stream.h \
+	data/task.c \
+	data/task.h \
 	data/transform.c \
 	data/transform.h \
 	data/transform_parse.c \

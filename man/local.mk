@@ -4,8 +4,8 @@ dist_man_MANS += \
 	man/voco-convert.1 \
 	man/voco-doctor.1 \
 	man/voco-embed.1 \
-	man/voco-finetune.1 \
 	man/voco-eval.1 \
+	man/voco-finetune.1 \
 	man/voco-info.1 \
 	man/voco-model.1 \
 	man/voco-phantom.1 \
@@ -14,5 +14,6 @@ dist_man_MANS += \
 	man/voco-predict.1 \
 	man/voco-pretrain.1 \
 	man/voco-store.5 \
+	man/voco-tasks.1 \
 	man/voco-verify.1 \
 	man/voco.1

@@ -13,6 +13,7 @@ const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_info,
     &voco_cmd_verify,
     &voco_cmd_plot,
+    &voco_cmd_tasks,
     &voco_cmd_phantom,
     &voco_cmd_doctor,
     &voco_cmd_completion,

@@ -19,6 +19,10 @@ extern const struct voco_verb voco_cmd_plot;
 extern const struct voco_verb voco_cmd_plan;
 extern const struct voco_verb voco_cmd_predict;
 extern const struct voco_verb voco_cmd_pretrain;
+extern const struct voco_verb voco_cmd_tasks;
 extern const struct voco_verb voco_cmd_verify;
+
+/* The options of the recipe that a verb's --task names, before those of the command line. */
+enum voco_err voco_cmd_take_task(const struct voco_verb *verb);
 
 #endif

@@ -24,7 +24,7 @@ static const char *store, *dataset, *root, *resize, *pad, *pad_first;
 static int preset, scaling = -1, foreground = -1, type = -1;
 static double spacing_mm[3] = { NAN }, window[2] = { NAN }, nan_to = NAN;
 static bool no_foreground, dry_run, test_split;
-static const char *channel, *labels, *label_folder;
+static const char *channel, *labels, *label_folder, *class_names, *task;
 static int64_t threads = INT64_MIN, chunk = INT64_MIN;
 static int64_t level = INT64_MIN, memory, shard_bytes;
 
@@ -33,6 +33,8 @@ static const struct voco_opt options[] = {
       "the store, new or to be continued" },
     { "preset", 'p', VOCO_OPT_CHOICE, &preset, "NAME", "transforms by body region",
       .choices = voco_preset_names },
+    { "task", 0, VOCO_OPT_TEXT, &task, "NAME",
+      "defaults of a recipe; voco tasks lists them" },
     { "dataset", 0, VOCO_OPT_TEXT, &dataset, "NAME",
       "name for sampling weights (default: that of the preset)" },
     { "dry-run", 'n', VOCO_OPT_FLAG, &dry_run, NULL,
@@ -61,6 +63,8 @@ static const struct voco_opt options[] = {
       "store label maps too: json (values of the list), any, or rules as 0-13,20:3,*:0" },
     { "label-folder", 0, VOCO_OPT_FOLDER, &label_folder, "FOLDER",
       "label maps with the names of the images" },
+    { "class-names", 0, VOCO_OPT_TEXT, &class_names, "A,B,...",
+      "of classes 0, 1, ... (default: those of --labels json)" },
     { "root", 0, VOCO_OPT_FOLDER, &root, "FOLDER",
       "where relative paths of lists begin (default: at the list)" },
     { "test-split", 0, VOCO_OPT_FLAG, &test_split, NULL,
@@ -203,6 +207,31 @@ choose_type(struct voco_convert_options *o)
     return VOCO_OK;
 }
 
+/* Names with commas between them, cut up in a copy that stays. */
+static enum voco_err
+take_class_names(struct voco_convert_options *o)
+{
+    static const char *name[VOCO_LABEL_MAX + 2];
+    char *at = voco_format("%s", class_names);
+    int n = 0;
+
+    for (char *comma; at; at = comma ? comma + 1 : NULL) {
+        if ((comma = strchr(at, ',')))
+            *comma = '\0';
+        if (*at == '\0' || n > VOCO_LABEL_MAX)
+            return voco_fail(VOCO_EUSAGE, "--class-names: a name is empty in '%s'",
+                             class_names);
+        name[n++] = at;
+    }
+    for (int v = 0; v <= VOCO_LABEL_MAX; v++)
+        if (o->labels->to[v] >= n && strcmp(o->transform.labels, "any") != 0)
+            return voco_fail(VOCO_EUSAGE, "--class-names has %d names, but the label map "
+                             "makes class %d of the value %d", n, o->labels->to[v], v);
+    o->element.class_name = name;
+    o->element.n_classes = n;
+    return VOCO_OK;
+}
+
 /* The label map, once the lists are read: json takes its values from them. */
 static enum voco_err
 choose_labels(struct voco_convert_options *o, const struct voco_classes *c)
@@ -214,9 +243,10 @@ choose_labels(struct voco_convert_options *o, const struct voco_classes *c)
 
     if (!labels) {
         free(rules);
-        return !label_folder ? VOCO_OK
-            : voco_fail(VOCO_EUSAGE, "--label-folder without --labels, which says what "
-                        "their values mean: --labels any takes them as they are");
+        return !label_folder && !class_names ? VOCO_OK
+            : voco_fail(VOCO_EUSAGE, "%s without --labels, which says what values mean: "
+                        "--labels any takes them as they are", label_folder
+                        ? "--label-folder" : "--class-names");
     }
     if (strcmp(labels, "json") == 0) {
         bool named = true;
@@ -242,7 +272,9 @@ choose_labels(struct voco_convert_options *o, const struct voco_classes *c)
     err = voco_label_map_parse(rules, &map);
     o->labels = &map;
     o->transform.labels = rules;        /* lives as long as the program */
-    return err ? voco_fail_in(err, "--labels") : VOCO_OK;
+    if (err)
+        return voco_fail_in(err, "--labels");
+    return class_names ? take_class_names(o) : VOCO_OK;
 }
 
 static enum voco_err
@@ -541,6 +573,7 @@ const struct voco_verb voco_cmd_convert = {
         "are rejected with a reason and do not stop the others; the exit status is then\n"
         "3.",
     .options = options,
+    .task = &task,
     .min_args = 1,
     .max_args = -1,
     .run = run

@@ -14,6 +14,7 @@ static struct voco_finetune_config c = {
     .weight_decay = 1e-5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .layer_decay = 1,
     .val_epochs = 10, .val_overlap = 0.5, .positive = 0.5,
 };
+static const char *task;
 static double flip = 0.2, turn = 0.2, scale = 0, shift = 0.1;
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
@@ -22,6 +23,8 @@ static const char *const adapters[] = { "refuse", "drop", "repeat", "mean", NULL
 static const struct voco_opt options[] = {
     { "store", 's', VOCO_OPT_FOLDER, &c.store, "STORE",
       "labelled volumes made by voco convert", .section = "Data" },
+    { "task", 0, VOCO_OPT_TEXT, &task, "NAME",
+      "defaults of a recipe; voco tasks lists them" },
     { "out", 'o', VOCO_OPT_FOLDER, &c.loop.out, "RUN", "folder of this run" },
     { "folds", 0, VOCO_OPT_INT, &c.folds, "N",
       "parts of the volumes, one of which validates; 1: none does", 1, 1e6 },
@@ -156,6 +159,7 @@ static const struct voco_verb voco_cmd_finetune_seg = {
                "  voco finetune seg --store store --weights run/model.safetensors --out tuned\n"
                "  voco predict --weights tuned/best.safetensors -o labels scans/",
     .options = options,
+    .task = &task,
     .max_args = 0,
     .run = run,
 };

@@ -18,6 +18,7 @@ voco_SOURCES = \
 	src/cmd_plot.c \
 	src/cmd_predict.c \
 	src/cmd_pretrain.c \
+	src/cmd_tasks.c \
 	src/cmd_verify.c \
 	src/info.c \
 	src/info.h \

@@ -34,7 +34,9 @@ run_verb(const struct voco_verb *const *verbs, const char *above, int argc, char
 {
     const struct voco_verb *verb;
     enum voco_err err = voco_verb_find(verbs, argv[0], above, &verb);
+    char **rest;
     bool done;
+    int n;
 
     if (err)
         return err;
@@ -47,9 +49,13 @@ run_verb(const struct voco_verb *const *verbs, const char *above, int argc, char
     if (verb->subs && argc == 1)
         return voco_fail(VOCO_EUSAGE, "'voco %s' needs a verb; see 'voco %s --help'",
                          verb->name, verb->name);
-    if ((err = voco_opt_parse(verb, argc, argv, &argc, &argv, &done)) || done)
+    if ((err = voco_opt_parse(verb, argc, argv, &n, &rest, &done)) || done)
         return err;
-    return verb->run(argc, argv);
+    if (verb->task && *verb->task && ((err = voco_cmd_take_task(verb))
+                                      || (err = voco_opt_parse(verb, argc, argv, &n, &rest,
+                                                               &done))))
+        return err;                     /* again: the command line has the last word */
+    return verb->run(n, rest);
 }
 
 static enum voco_err

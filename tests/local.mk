@@ -162,6 +162,9 @@ TESTS += tests/cli_convert.sh
 dist_check_SCRIPTS += tests/cli_eval.sh
 TESTS += tests/cli_eval.sh
 
+dist_check_SCRIPTS += tests/cli_tasks.sh
+TESTS += tests/cli_tasks.sh
+
 dist_check_SCRIPTS += tests/cli_labels.sh
 TESTS += tests/cli_labels.sh
 

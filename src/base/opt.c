@@ -363,6 +363,26 @@ parse_options(const struct voco_verb *verb, const struct table *t, int argc, cha
 }
 
 enum voco_err
+voco_opt_apply(const struct voco_verb *verb, int n, char *const *words)
+{
+    char **argv = calloc((size_t)n + 2, sizeof *argv);
+    struct table t;
+    enum voco_err err;
+
+    if (!argv)
+        return voco_fail(VOCO_EMEMORY, "no memory for %d options", n);
+    argv[0] = (char *)verb->name;
+    for (int i = 0; i < n; i++)
+        argv[i + 1] = words[i];
+    gather(&t, verb);
+    err = parse_options(verb, &t, n + 1, argv);
+    if (!err && optind <= n)
+        err = voco_fail(VOCO_EUSAGE, "'%s' is no option", argv[optind]);
+    free(argv);
+    return err;
+}
+
+enum voco_err
 voco_opt_parse(const struct voco_verb *verb, int argc, char **argv, int *ret_argc,
                char ***ret_argv, bool *ret_done)
 {

@@ -60,6 +60,7 @@ struct voco_verb {
     const struct voco_opt *options;     /* NULL: none but --help */
     int min_args, max_args;     /* positional arguments; max -1: any number */
     enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
+    const char **task;          /* the value of its option --task; NULL: it has none */
 
     /* Verbs below this one, NULL-terminated; their names begin with this one's: "model
      * inspect".  A verb that has some has neither options nor run of its own. */
@@ -73,6 +74,10 @@ extern const struct voco_opt voco_common_options[];
  * (inside argv).  --help prints and sets *ret_done. */
 enum voco_err voco_opt_parse(const struct voco_verb *verb, int argc, char **argv,
                              int *ret_argc, char ***ret_argv, bool *ret_done);
+
+/* Options that come from elsewhere, as words "--name=value": errors are those of a command
+ * line.  What TEXT, FILE and FOLDER options point to must stay. */
+enum voco_err voco_opt_apply(const struct voco_verb *verb, int n, char *const *words);
 
 void voco_opt_help(const struct voco_verb *verb, FILE *out);
 
