@@ -105,7 +105,8 @@ export(const struct voco_tensorfile *file, const char *path)
         };
 
         voco_rewrite_add_indices(&out);
-        err = voco_rewrite_write(&out, c.output, path, styles[c.names].wrapper, meta, 2);
+        err = voco_rewrite_write(&out, c.output, file, path, styles[c.names].wrapper, meta,
+                                 2);
     }
     if (err == VOCO_OK) {
         voco_note("%s: %d tensors with the names of %s, %d left out", c.output, out.n,

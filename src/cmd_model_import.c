@@ -72,7 +72,7 @@ write_matched(const struct voco_match *m, const struct voco_network *net)
     if (kept)
         voco_note("  kept as they are: %d tensors of the decoder", kept);
     voco_rewrite_add_indices(&out);
-    err = voco_rewrite_write(&out, c.output, m->path, NULL, meta, 3);
+    err = voco_rewrite_write(&out, c.output, m->file, m->path, NULL, meta, 3);
     if (err == VOCO_OK)
         voco_note("%s: %d tensors", c.output, out.n);
     voco_rewrite_free(&out);

@@ -62,6 +62,9 @@ expect 0 'loaded (100.0 %' "from its own weights, encoder frozen" \
     tune -o frozen $options --epochs 1 --weights run/best.safetensors --freeze-encoder
 expect 0 'windows of 32' "its weights predict" \
     "$voco" predict -w frozen/best.safetensors -o labels ct/phantom-00000.nii.gz
+expect 0 'for MONAI' "exported as .pt" "$voco" model export run/best.safetensors -o best.pt
+expect 0 'windows of 32' "they still know how to predict" \
+    "$voco" predict -w best.pt -n -o labels ct/phantom-00000.nii.gz
 # shellcheck disable=SC2086
 expect 8 'feature size 12' "weights of another width" \
     tune -o wide $options -w run/best.safetensors -f 24

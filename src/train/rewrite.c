@@ -120,19 +120,60 @@ is_torch_name(const char *path)
     return dot && (strcmp(dot, ".pt") == 0 || strcmp(dot, ".pth") == 0);
 }
 
+static bool
+says(const struct voco_filemeta *meta, int n, const char *key)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(meta[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* meta, and what the file says of voco's besides, but for the architecture, of which only a
+ * part may be written. Free the result, not its strings. */
+static struct voco_filemeta *
+join(const struct voco_filemeta *meta, int n_meta, const struct voco_tensorfile *from,
+     int *ret_n)
+{
+    struct voco_filemeta *all = calloc((size_t)(n_meta + from->n_meta) + 1, sizeof *all);
+    int n = n_meta;
+
+    VOCO_ASSERT(all);
+    memcpy(all, meta, (size_t)n_meta * sizeof *all);
+    for (int i = 0; i < from->n_meta; i++)
+        if (strncmp(from->meta[i].key, "voco.", 5) == 0
+            && strcmp(from->meta[i].key, "voco.architecture") != 0
+            && !says(meta, n_meta, from->meta[i].key))
+            all[n++] = (struct voco_filemeta){ from->meta[i].key, from->meta[i].value };
+    *ret_n = n;
+    return all;
+}
+
+static enum voco_err
+begin(struct sink *sink, const struct voco_rewrite *r, const char *wrapper,
+      const struct voco_filemeta *meta, int n_meta)
+{
+    return sink->torch
+        ? voco_torchfile_begin(&sink->zip, wrapper, r->item, r->n, meta, n_meta)
+        : voco_safetensors_begin(&sink->plain, r->item, r->n, meta, n_meta);
+}
+
 enum voco_err
-voco_rewrite_write(const struct voco_rewrite *r, const char *path, const char *input,
+voco_rewrite_write(const struct voco_rewrite *r, const char *path,
+                   const struct voco_tensorfile *from, const char *input,
                    const char *wrapper, const struct voco_filemeta *meta, int n_meta)
 {
     struct sink sink = { .torch = is_torch_name(path) };
     enum voco_err err = sink.torch ? voco_zipwriter_open(&sink.zip, path)
         : voco_newfile_open(&sink.plain, path);
+    struct voco_filemeta *all;
+    int n;
 
     if (err != VOCO_OK)
         return err;
-    err = sink.torch
-        ? voco_torchfile_begin(&sink.zip, wrapper, r->item, r->n, meta, n_meta)
-        : voco_safetensors_begin(&sink.plain, r->item, r->n, meta, n_meta);
+    all = join(meta, n_meta, from, &n);
+    err = begin(&sink, r, wrapper, all, n);
+    free(all);
     if (err == VOCO_OK)
         err = put_all(r, &sink, input);
     if (err == VOCO_OK)

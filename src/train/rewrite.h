@@ -23,11 +23,13 @@ void voco_rewrite_add(struct voco_rewrite *r, const struct voco_filetensor *from
  * them.  */
 void voco_rewrite_add_indices(struct voco_rewrite *r);
 
-/* .pt and .pth by the name, else safetensors.  input names the file that they come from;
- * wrapper (for .pt) may be NULL. */
+/* .pt and .pth by the name, else safetensors.  from, called input in messages, is the file
+ * that they come from: what it says under "voco.", such as classes and transforms, goes
+ * along unless meta says otherwise.  wrapper (for .pt) may be NULL. */
 enum voco_err voco_rewrite_write(const struct voco_rewrite *r, const char *path,
-                                 const char *input, const char *wrapper,
-                                 const struct voco_filemeta *meta, int n_meta);
+                                 const struct voco_tensorfile *from, const char *input,
+                                 const char *wrapper, const struct voco_filemeta *meta,
+                                 int n_meta);
 void voco_rewrite_free(struct voco_rewrite *r);     /* accepts {0} */
 
 #endif
