@@ -21,6 +21,11 @@ tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_LDADD = $(TEST_LIBS)
 TESTS += tests/test_base
 
+check_PROGRAMS += tests/test_opt
+tests_test_opt_SOURCES = tests/test_opt.c
+tests_test_opt_LDADD = $(TEST_LIBS)
+TESTS += tests/test_opt
+
 check_PROGRAMS += tests/test_cpu_attn
 tests_test_cpu_attn_SOURCES = tests/test_cpu_attn.c tests/twin.h
 tests_test_cpu_attn_LDADD = $(TEST_LIBS)

@@ -13,7 +13,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "base/opt.h"
 #include "base/rng.h"
 #include "base/tensor.h"
 
@@ -189,156 +188,6 @@ START_TEST(views_reshape_and_slice_without_copying)
     ck_assert_ptr_eq(z.data, data + 8);
     ck_assert_int_eq(z.dim[0], 3);
     ck_assert_uint_eq(voco_type_bytes(VOCO_F64) + voco_type_bytes(VOCO_U8), 9);
-}
-END_TEST
-
-/* ---- opt ---- */
-
-static const char *const colours[] = { "red", "green", "blue", NULL };
-
-static struct values {
-    bool flag, given;
-    int64_t n, size;
-    double x, spacing[3], window[2];
-    const char *out;
-    int colour;
-    struct voco_opt_list list;
-} v;
-
-static const struct voco_opt rows[] = {
-    { "flag", 'f', VOCO_OPT_FLAG, &v.flag, NULL, "a flag" },
-    { "number", 'n', VOCO_OPT_INT, &v.n, "N", "a whole number", 1, 64, .given = &v.given },
-    { "memory", 0, VOCO_OPT_SIZE, &v.size, "SIZE", "a size" },
-    { "rate", 0, VOCO_OPT_REAL, &v.x, "X", "a real number", 0, 1 },
-    { "spacing", 0, VOCO_OPT_REAL3, v.spacing, "MM", "three numbers", 0.01, 100 },
-    { "window", 0, VOCO_OPT_RANGE, v.window, "LOW,HIGH", "a range" },
-    { "out", 'o', VOCO_OPT_FOLDER, &v.out, "FOLDER", "a folder" },
-    { "colour", 0, VOCO_OPT_CHOICE, &v.colour, "COLOUR", "one of", .choices = colours },
-    { "set", 0, VOCO_OPT_LIST, &v.list, "FILE", "several" },
-    { NULL }
-};
-
-static enum voco_err
-no_run(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return VOCO_OK;
-}
-
-static const struct voco_verb verb = {
-    .name = "try", .summary = "Tries", .args = "INPUT...", .options = rows,
-    .min_args = 0, .max_args = 2, .run = no_run,
-};
-
-/* Parses words separated by blanks; *n gets the number of positional arguments. */
-static enum voco_err
-parse(const char *words, int *n)
-{
-    static char text[512];
-    char *argv[32] = { NULL }, **rest;
-    bool done;
-    int argc = 0;
-
-    memset(&v, 0, sizeof v);
-    snprintf(text, sizeof text, "try %s", words);
-    for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
-        argv[argc++] = w;
-    return voco_opt_parse(&verb, argc, argv, n, &rest, &done);
-}
-
-START_TEST(options_of_every_kind_are_parsed)
-{
-    int n;
-
-    ck_assert_int_eq(parse("a -f -n 12 --memory=1.5GiB --rate 0.25 --spacing 1,2,3.5 b "
-                           "--window -175,250 -o dir --colour blue --set p --set q", &n),
-                     VOCO_OK);
-    ck_assert_int_eq(n, 2);
-    ck_assert(v.flag && v.given);
-    ck_assert_int_eq(v.n, 12);
-    ck_assert_int_eq(v.size, 1610612736);
-    ck_assert(v.x == 0.25 && v.spacing[1] == 2 && v.spacing[2] == 3.5);
-    ck_assert(v.window[0] == -175 && v.window[1] == 250);
-    ck_assert_str_eq(v.out, "dir");
-    ck_assert_int_eq(v.colour, 2);
-    ck_assert_int_eq(v.list.n, 2);
-    ck_assert_str_eq(v.list.item[1], "q");
-    ck_assert_int_eq(parse("--spacing 1.5 -- --flag", &n), VOCO_OK);
-    ck_assert(v.spacing[0] == 1.5 && v.spacing[2] == 1.5 && !v.flag && !v.given);
-    ck_assert_int_eq(n, 1);
-}
-END_TEST
-
-START_TEST(a_bad_line_is_answered_with_what_was_expected)
-{
-    static const struct {
-        const char *line, *want;
-    } row[] = {
-        { "--number x", "--number: 'x' is not a whole number from 1 to 64" },
-        { "-n 65", "--number: '65' is not a whole number from 1 to 64" },
-        { "-n 99999999999999999999", "whole number" },
-        { "--number", "--number needs a value: N" },
-        { "-n", "--number needs a value: N" },
-        { "--flag=1", "--flag takes no value" },
-        { "--memory 12Q", "--memory: '12Q' is not a size such as 512M" },
-        { "--memory -1", "is not a size" },
-        { "--rate nan", "--rate: 'nan' is not a number from 0 to 1" },
-        { "--rate 1.5x", "--rate: '1.5x' is not a number" },
-        { "--spacing 1,2", "--spacing: '1,2' is not one number or three" },
-        { "--spacing 0", "--spacing: '0' is not" },
-        { "--window 5,5", "--window: '5,5' is not LOW,HIGH with LOW below HIGH" },
-        { "--colour gren", "red, green, blue; did you mean 'green'?" },
-        { "--colour mauve", "--colour: 'mauve' is not one of red, green, blue" },
-        { "--colur red", "unknown option '--colur'; did you mean '--colour'?" },
-        { "--colur=red", "did you mean '--colour'?" },
-        { "--zzzzzz", "unknown option '--zzzzzz'; see 'voco try --help'" },
-        { "-z", "unknown option '-z'" },
-        { "a b c", "unexpected argument 'c'" },
-    };
-
-    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-        int n;
-
-        ck_assert_int_eq(parse(row[i].line, &n), VOCO_EUSAGE);
-        ck_assert_msg(strstr(voco_fail_text(), row[i].want) != NULL, "%s: got %s",
-                      row[i].line, voco_fail_text());
-    }
-}
-END_TEST
-
-START_TEST(help_shows_names_defaults_and_choices_within_80_columns)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-
-    memset(&v, 0, sizeof v);
-    v.n = 4;
-    v.colour = 1;
-    voco_opt_help(&verb, out);
-    fclose(out);
-    ck_assert_ptr_nonnull(strstr(text, "Usage: voco try [OPTION...] INPUT..."));
-    ck_assert_ptr_nonnull(strstr(text, "-n, --number N"));
-    ck_assert_ptr_nonnull(strstr(text, "a whole number (default 4)"));
-    ck_assert_ptr_nonnull(strstr(text, "red, green, blue (default green)"));
-    ck_assert_ptr_nonnull(strstr(text, "--help"));
-    for (char *p = text; *p; p += strcspn(p, "\n") + 1)
-        ck_assert_uint_lt(strcspn(p, "\n"), 80);
-    free(text);
-}
-END_TEST
-
-START_TEST(nearest_name_is_within_two_edits)
-{
-    static const char *const names[] = { "convert", "pretrain", "plan", "no", NULL };
-
-    ck_assert_str_eq(voco_opt_nearest("covnert", names), "convert");
-    ck_assert_str_eq(voco_opt_nearest("pertain", names), "pretrain");
-    ck_assert_str_eq(voco_opt_nearest("paln", names), "plan");
-    ck_assert_ptr_null(voco_opt_nearest("go-on", names));
-    ck_assert_ptr_null(voco_opt_nearest("xyz", names));
-    ck_assert_ptr_null(voco_opt_nearest("", names));
 }
 END_TEST
 
@@ -586,7 +435,7 @@ static Suite *
 suite(void)
 {
     Suite *s = suite_create("base");
-    TCase *plain = tcase_create("plain"), *opt = tcase_create("opt");
+    TCase *plain = tcase_create("plain");
     TCase *file = tcase_create("file");
 
     tcase_add_test(plain, sentences_nest_and_carry_the_reason);
@@ -600,10 +449,6 @@ suite(void)
     tcase_add_test(plain, views_reshape_and_slice_without_copying);
     tcase_add_test(plain, numbers_read_as_people_write_them);
     tcase_add_test(plain, crc32c_gives_the_published_answers);
-    tcase_add_test(opt, options_of_every_kind_are_parsed);
-    tcase_add_test(opt, a_bad_line_is_answered_with_what_was_expected);
-    tcase_add_test(opt, help_shows_names_defaults_and_choices_within_80_columns);
-    tcase_add_test(opt, nearest_name_is_within_two_edits);
     tcase_add_checked_fixture(file, make_folder, remove_folder);
     tcase_add_test(file, a_new_file_is_whole_or_absent);
     tcase_add_test(file, a_full_disk_is_an_error_and_leaves_nothing);
@@ -613,7 +458,6 @@ suite(void)
     tcase_add_test(file, limits_of_cgroup_1_are_found_inside_a_container);
     tcase_add_test(file, a_machine_that_tells_nothing_has_one_core);
     suite_add_tcase(s, plain);
-    suite_add_tcase(s, opt);
     suite_add_tcase(s, file);
     return s;
 }
