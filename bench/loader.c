@@ -4,6 +4,7 @@
  *   bench/loader crop STORE [SECONDS [EDGE]]       random cubes of EDGE voxels, one core
  *   bench/loader block STORE [SECONDS [ROI]]       random blocks of 3ROI x 3ROI x ROI
  *   bench/loader batch STORE [SECONDS [ROI [THREADS]]]  whole batches through the loader
+ *   bench/loader seg STORE [SECONDS [ROI [THREADS]]]    crops of a labelled store
  *
  * Prints tab-separated values: what, element type, threads, items, bytes read and preads
  * per item, ms per item by the clock and of processor time, and millions of voxels per
@@ -18,6 +19,7 @@
 #include "base/rng.h"
 #include "data/chunk.h"
 #include "data/loader.h"
+#include "data/segloader.h"
 #include "data/store.h"
 
 static int
@@ -123,6 +125,43 @@ batches(const struct voco_store *s, int roi, int threads, double limit_s)
     return 0;
 }
 
+/* Four crops a volume with all changes, half of them around labelled voxels. */
+static int
+segmentation(const struct voco_store *s, int roi, int threads, double limit_s)
+{
+    const int n_volumes = voco_store_count(s);
+    int *volume = malloc(((size_t)n_volumes + 1) * sizeof *volume);
+    const struct voco_seg_options o = {
+        .seed = 1, .volume = volume, .n_volumes = n_volumes, .batch = 1, .samples = 4,
+        .roi = {roi, roi, roi}, .positive = 0.5, .classes = 256, .threads = threads,
+        .ahead = 2, .augment = {.flip = 0.2f, .turn = 0.2f, .shift = 0.1f, .shift_by = 0.1f}
+    };
+    const struct voco_seg_batch *b = NULL;
+    struct voco_seg_loader *l;
+    struct spent used = {0};
+    int64_t n = 0;
+
+    for (int i = 0; volume && i < n_volumes; i++)
+        volume[i] = i;
+    if (!volume || voco_seg_open(s, &o, 0, &l)) {
+        free(volume);
+        return stop();
+    }
+    const struct spent begin = now();
+    for (; used.clock_s < limit_s; n++) {
+        if (voco_seg_next(l, &b, NULL))
+            return stop();
+        used = since(begin);
+    }
+    const double crops = (double)n * o.samples;
+    print_row("seg4", s, threads, (double)n, 0, 0,
+              crops * roi * roi * roi * (b ? b->channels : 1), used);
+    printf("crops/s\t%.1f\n", crops / used.clock_s);
+    voco_seg_close(l);
+    free(volume);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -134,7 +173,7 @@ main(int argc, char **argv)
     int status = 2;
 
     if (argc < 3 || edge < 1) {
-        fprintf(stderr, "usage: bench/loader crop|block|batch STORE [SECONDS [EDGE "
+        fprintf(stderr, "usage: bench/loader crop|block|batch|seg STORE [SECONDS [EDGE "
                         "[THREADS]]]\n");
         return 2;
     }
@@ -146,8 +185,10 @@ main(int argc, char **argv)
         status = boxes("block", s, block, limit_s);
     else if (strcmp(argv[1], "batch") == 0)
         status = batches(s, edge, threads, limit_s);
+    else if (strcmp(argv[1], "seg") == 0)
+        status = segmentation(s, edge, threads, limit_s);
     else
-        fprintf(stderr, "bench/loader: '%s' is not crop, block or batch\n", argv[1]);
+        fprintf(stderr, "bench/loader: '%s' is not crop, block, batch or seg\n", argv[1]);
     voco_store_close(s);
     return status;
 }

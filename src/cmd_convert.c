@@ -232,49 +232,57 @@ take_class_names(struct voco_convert_options *o)
     return VOCO_OK;
 }
 
+/* "0,1,2" of the values that a list names; their names are those of classes if these are
+ * 0, 1, and so on.  Free *ret. */
+static enum voco_err
+rules_of_list(struct voco_convert_options *o, const struct voco_classes *c, char **ret)
+{
+    static const char *name[VOCO_LABEL_MAX + 1];
+    bool named = true;
+
+    *ret = NULL;
+    if (c->problem)
+        return voco_fail(VOCO_EFORMAT, "%s", c->problem);
+    if (c->n == 0)
+        return voco_fail(VOCO_EUSAGE, "--labels json: no list has \"labels\"; give the "
+                         "values as rules, or any");
+    for (int i = 0; i < c->n; i++) {
+        char *more = voco_format("%s%s%d", *ret ? *ret : "", i ? "," : "",
+                                 c->class_[i].value);
+
+        free(*ret);
+        *ret = more;
+        name[i] = c->class_[i].name;
+        named = named && c->class_[i].value == i;
+    }
+    o->element.class_name = named ? name : NULL;
+    o->element.n_classes = named ? c->n : 0;
+    return VOCO_OK;
+}
+
 /* The label map, once the lists are read: json takes its values from them. */
 static enum voco_err
 choose_labels(struct voco_convert_options *o, const struct voco_classes *c)
 {
     static struct voco_label_map map;
-    static const char *name[VOCO_LABEL_MAX + 1];
-    char *rules = voco_format("%s", labels ? labels : "");
-    enum voco_err err;
+    static char *rules;                 /* stays: the transform points to it */
+    enum voco_err err = VOCO_OK;
 
-    if (!labels) {
-        free(rules);
-        return !label_folder && !class_names ? VOCO_OK
-            : voco_fail(VOCO_EUSAGE, "%s without --labels, which says what values mean: "
-                        "--labels any takes them as they are", label_folder
-                        ? "--label-folder" : "--class-names");
-    }
-    if (strcmp(labels, "json") == 0) {
-        bool named = true;
-
-        if (c->problem || c->n == 0) {
-            free(rules);
-            return c->problem ? voco_fail(VOCO_EFORMAT, "%s", c->problem)
-                : voco_fail(VOCO_EUSAGE, "--labels json: no list has \"labels\"; give the "
-                            "values as rules, or any");
-        }
-        for (int i = 0; i < c->n; i++) {
-            char *more = voco_format("%s%s%d", i ? rules : "", i ? "," : "",
-                                     c->class_[i].value);
-
-            free(rules);
-            rules = more;
-            name[i] = c->class_[i].name;
-            named = named && c->class_[i].value == i;
-        }
-        o->element.class_name = named ? name : NULL;
-        o->element.n_classes = named ? c->n : 0;
-    }
-    err = voco_label_map_parse(rules, &map);
+    if (!labels && (label_folder || class_names))
+        return voco_fail(VOCO_EUSAGE, "%s without --labels, which says what values mean: "
+                         "--labels any takes them as they are", label_folder
+                         ? "--label-folder" : "--class-names");
+    if (!labels)
+        return VOCO_OK;
+    if (strcmp(labels, "json") == 0)
+        err = rules_of_list(o, c, &rules);
+    else
+        rules = voco_format("%s", labels);
+    if (!err && (err = voco_label_map_parse(rules, &map)))
+        err = voco_fail_in(err, "--labels");
     o->labels = &map;
-    o->transform.labels = rules;        /* lives as long as the program */
-    if (err)
-        return voco_fail_in(err, "--labels");
-    return class_names ? take_class_names(o) : VOCO_OK;
+    o->transform.labels = rules;
+    return !err && class_names ? take_class_names(o) : err;
 }
 
 static enum voco_err
@@ -516,7 +524,8 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
            voco_store_hash(s));
     voco_store_close(s);
     if (!r->pending)
-        printf("next: voco pretrain --store %s --out RUN\n", store);
+        printf("next: voco %s --store %s --out RUN\n", labels ? "finetune seg" : "pretrain",
+               store);
 }
 
 static enum voco_err

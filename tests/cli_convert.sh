@@ -126,7 +126,7 @@ expect 0 "10 volumes stored" "ten volumes in one go" "$voco" convert -o whole ma
 whole=$(hash_of out)
 wait_for_shard() {
     for i in $(seq 300); do
-        [ -e "$1/shard-00000.h5" ] && return 0
+        [ -e "$1/shard-00001.h5" ] && return 0      # now the lines of the first are there
         sleep 0.02
     done
     return 1

@@ -235,6 +235,64 @@ START_TEST(lines_that_contradict_the_shard_or_themselves_are_refused)
 }
 END_TEST
 
+/* One case of two channels with labels. */
+static void
+labelled_store_of(const char *folder)
+{
+    struct voco_volume channel[2] = {volume_of(0, N, N, N, 1, 0),
+                                     volume_of(1, N, N, N, 1, 0)};
+    struct voco_case c = {.channel = channel, .n_channels = 2,
+                          .label = volume_of(2, N, N, N, 1, 0)};
+    struct voco_store_entry e = entry_of("case000", "abdomen");
+    struct voco_store_writer *w;
+
+    for (int i = 0; i < N * N * N; i++)
+        c.label.voxel[i] = (float)(i % 3);
+    e.label.source = "in/label.nii.gz";
+    ok(voco_store_create(folder, &options, &w));
+    ok(voco_store_add_case(w, &e, &c, NULL));
+    ok(voco_store_finish(w));
+    free(channel[0].voxel);
+    free(channel[1].voxel);
+    free(c.label.voxel);
+}
+
+START_TEST(lines_of_labels_that_make_no_sense_are_refused)
+{
+    static const char *const change[][2] = {
+        {"\"channels\":2", "\"channels\":3"}, {"\"channels\":2", "\"channels\":1"},
+        {"\"channels\":2", "\"channels\":65"}, {"\"channels\":2", "\"channels\":-2"},
+        {"\"channels\":2", "\"channel\":2"},
+        {"\"type\":\"u8\"", "\"type\":\"u16\""}, {"\"type\":\"u8\"", "\"type\":\"f32\""},
+        {"\"voxels\":{\"0\":", "\"voxels\":{\"x\":"},
+        {"\"voxels\":{\"0\":", "\"voxels\":{\"2\":"},
+        {"\"voxels\":{\"0\":", "\"voxels\":{\"99999\":"},
+        {"\"voxels\":{\"0\":", "\"voxels\":{\"\":"},
+        {"\"voxels\":{\"0\":1944", "\"voxels\":{\"0\":-1"},
+        {"\"voxels\":{\"0\":1944", "\"voxels\":{\"0\":1e9"},
+        {"\"background\":", "\"background\":-"}, {"\"background\":", "\"back\":"}
+    };
+    char *folder = scratch_folder();
+    int count;
+
+    labelled_store_of(folder);
+    const struct copy c = copy_of(folder, "manifest.jsonl");
+    forge(&c, "\"channels\":2", "\"channels\":2");
+    ok(read_everything(folder, &count));
+    for (size_t k = 0; k < sizeof change / sizeof *change; k++) {
+        forge(&c, change[k][0], change[k][1]);
+        ck_assert_msg(read_everything(folder, &count) == VOCO_EFORMAT, "%s -> %s",
+                      change[k][0], change[k][1]);
+    }
+    forge(&c, "\"label\":{", "\"labels\":{");     /* as if lines were cut off */
+    ok(read_everything(folder, &count));
+    ck_assert_int_eq(count, 0);
+    free(c.path);
+    free(c.bytes);
+    scratch_remove(folder);
+}
+END_TEST
+
 /* ---- an index with right checksums and wrong numbers ---- */
 
 enum { FOOTER = 64, VOLUME = 56 };
@@ -354,6 +412,7 @@ main(void)
     tcase_add_test(t, a_changed_byte_of_the_manifest_is_noticed);
     tcase_add_test(t, an_index_with_impossible_numbers_is_refused);
     tcase_add_test(t, lines_that_contradict_the_shard_or_themselves_are_refused);
+    tcase_add_test(t, lines_of_labels_that_make_no_sense_are_refused);
     srunner_run_all(r, CK_ENV);
     const int failed = srunner_ntests_failed(r);
     srunner_free(r);
