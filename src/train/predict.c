@@ -141,30 +141,14 @@ struct job {
 static int64_t
 voxel_of(const struct job *j, int64_t index, int64_t i, int64_t k)
 {
-    int64_t at[3];
-    int other = 0;
-
-    for (int a = 0; a < 3; a++)
-        at[a] = a == j->axis ? index : other++ ? k : i;
-    return (at[0] * j->dim[1] + at[1]) * j->dim[2] + at[2];
-}
-
-static uint8_t
-largest(const float *x, int n)
-{
-    int best = 0;
-
-    for (int c = 1; c < n; c++)
-        if (x[c] > x[best])
-            best = c;
-    return (uint8_t)best;
+    return voco_plane_voxel(j->axis, index, i, k, j->dim);
 }
 
 /* The probabilities of voxel v of a plane, class by class. */
 static void
 softmax(const float *x, int n, float *plane, int64_t v, int64_t stride)
 {
-    const float top = x[largest(x, n)];
+    const float top = x[voco_largest_logit(x, n)];
     float sum = 0;
 
     for (int c = 0; c < n; c++) {
@@ -214,7 +198,8 @@ take_plane(void *user, const struct voco_plane *plane)
         const int64_t i = v / plane->n[1], k = v % plane->n[1];
         const float *x = plane->logits + (i * plane->stride + k) * j->classes;
 
-        j->label[voxel_of(j, plane->index, i, k)] = largest(x, j->classes);
+        j->label[voxel_of(j, plane->index, i, k)]
+            = (uint8_t)voco_largest_logit(x, j->classes);
         if (j->waits)
             softmax(x, j->classes, j->plane, v, n);
     }

@@ -369,3 +369,25 @@ voco_sliding_run(const struct voco_sliding *s)
     slab_free(&b);
     return err;
 }
+
+int64_t
+voco_plane_voxel(int axis, int64_t index, int64_t i, int64_t j, const int64_t dim[3])
+{
+    int64_t at[3];
+    int other = 0;
+
+    for (int a = 0; a < 3; a++)
+        at[a] = a == axis ? index : other++ ? j : i;
+    return (at[0] * dim[1] + at[1]) * dim[2] + at[2];
+}
+
+int
+voco_largest_logit(const float *logits, int classes)
+{
+    int best = 0;
+
+    for (int c = 1; c < classes; c++)
+        if (logits[c] > logits[best])
+            best = c;
+    return best;
+}

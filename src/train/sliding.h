@@ -30,6 +30,13 @@ struct voco_plane {
 };
 #define VOCO_LOGIT_NONE (-1e9f)
 
+/* Where voxel (i,j) of a plane stands in a volume [dim0][dim1][dim2]. */
+int64_t voco_plane_voxel(int axis, int64_t index, int64_t i, int64_t j,
+                         const int64_t dim[3]);
+
+/* The class of the largest logit, of equal ones the first. */
+int voco_largest_logit(const float *logits, int classes);
+
 struct voco_sliding {
     const float *const *channel;        /* [channels][dim0][dim1][dim2] */
     int channels;

@@ -32,17 +32,6 @@ sliding(const struct voco_validation *v, int channels, const int64_t dim[3])
     };
 }
 
-static int
-largest(const float *x, int n)
-{
-    int best = 0;
-
-    for (int c = 1; c < n; c++)
-        if (x[c] > x[best])
-            best = c;
-    return best;
-}
-
 static enum voco_err
 count_plane(void *user, const struct voco_plane *p)
 {
@@ -51,14 +40,11 @@ count_plane(void *user, const struct voco_plane *p)
 
     for (int64_t i = 0; i < p->n[0]; i++)
         for (int64_t k = 0; k < p->n[1]; k++) {
-            const int guess = largest(p->logits + (i * p->stride + k) * j->classes,
-                                      j->classes);
-            int64_t at[3];
-            int truth, other = 0;
+            const float *logits = p->logits + (i * p->stride + k) * j->classes;
+            const int guess = voco_largest_logit(logits, j->classes);
+            const int truth = j->volume->label[voco_plane_voxel(p->axis, p->index, i, k,
+                                                                dim)];
 
-            for (int a = 0; a < 3; a++)
-                at[a] = a == p->axis ? p->index : other++ ? k : i;
-            truth = j->volume->label[(at[0] * dim[1] + at[1]) * dim[2] + at[2]];
             j->count[guess].predicted++;
             j->count[truth].truth++;
             if (guess == truth)
