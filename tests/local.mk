@@ -3,10 +3,12 @@ AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-2}; export OMP_NUM_THREADS; \
 	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
 	ASAN_OPTIONS=handle_segv=0:$${ASAN_OPTIONS-}; export ASAN_OPTIONS; \
+	LSAN_OPTIONS=suppressions=$(abs_srcdir)/tests/lsan.supp:print_suppressions=0:$${LSAN_OPTIONS-}; \
+	export LSAN_OPTIONS; \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
 	srcdir=$(srcdir); export srcdir;
 
-EXTRA_DIST += tests/golden tests/tap.sh
+EXTRA_DIST += tests/golden tests/lsan.supp tests/tap.sh
 EXTRA_DIST += \
 	tools/golden_labels.py \
 	tools/golden_metrics.py \
