@@ -2,7 +2,8 @@
  * Convolutions and linear layers for bench.
  *
  *   conv, conv_data, conv_weights   n items, d size (one edge, or d e f), c channels in,
- *                                   o out (default c), k kernel, s stride, p padding
+ *                                   o out (default c), k kernel, s stride, p padding;
+ *                                   x, y: kernel and stride of the first axis, if others
  *   linear, linear_data, linear_weights     m rows, k in, n out
  */
 #include "bench/bench.h"
@@ -17,10 +18,14 @@ static struct voco_conv
 conv_of(const struct problem *p)
 {
     const int k = (int)arg(p, 'k', 3), s = (int)arg(p, 's', 1);
+    struct voco_conv c = VOCO_CONV_CUBE(arg(p, 'c', 1), arg(p, 'o', arg(p, 'c', 1)), k, s,
+                                        (int)arg(p, 'p', s == 1 ? k / 2 : 0));
 
-    return (struct voco_conv){ .cin = arg(p, 'c', 1), .cout = arg(p, 'o', arg(p, 'c', 1)),
-                               .kernel = k, .stride = s,
-                               .pad = (int)arg(p, 'p', s == 1 ? k / 2 : 0) };
+    c.kernel[0] = (int)arg(p, 'x', k);
+    c.stride[0] = (int)arg(p, 'y', s);
+    if (c.pad[0])
+        c.pad[0] = c.kernel[0] / 2;
+    return c;
 }
 
 static void
@@ -32,19 +37,20 @@ conv_size(const struct problem *p, int64_t in[3], int64_t out[3])
     in[1] = arg(p, 'e', in[0]);
     in[2] = arg(p, 'f', in[1]);
     for (int i = 0; i < 3; i++)
-        out[i] = (in[i] + 2 * c.pad - c.kernel) / c.stride + 1;
+        out[i] = voco_conv_out(&c, i, in[i]);
 }
 
 static void
 conv_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
 {
     const struct voco_conv c = conv_of(p);
-    const int64_t n = arg(p, 'n', 1), k = c.kernel;
+    const int64_t n = arg(p, 'n', 1);
     int64_t in[3], out[3];
 
     conv_size(p, in, out);
     t[TX] = voco_push(ctx, &ctx->keep, 5, n, in[0], in[1], in[2], c.cin);
-    t[TW] = voco_push(ctx, &ctx->keep, 5, c.cout, c.cin, k, k, k);
+    t[TW] = voco_push(ctx, &ctx->keep, 5, c.cout, c.cin, (int64_t)c.kernel[0],
+                      (int64_t)c.kernel[1], (int64_t)c.kernel[2]);
     t[TY] = voco_push(ctx, &ctx->keep, 5, n, out[0], out[1], out[2], c.cout);
 }
 
@@ -56,8 +62,7 @@ conv_flops(const struct problem *p)
 
     conv_size(p, in, out);
     return 2.0 * (double)arg(p, 'n', 1) * (double)(out[0] * out[1] * out[2])
-           * (double)(c.cin * c.cout) * (double)c.kernel * (double)c.kernel
-           * (double)c.kernel;
+           * (double)(c.cin * c.cout) * (double)voco_kernel_taps(&c);
 }
 
 static void

@@ -50,6 +50,7 @@ libvoco_la_SOURCES += \
 	src/base/tensor.c \
 	src/base/tensor.h \
 	src/base/verb.c \
+	src/dev/conv.h \
 	src/dev/cpu.c \
 	src/dev/cpu.h \
 	src/dev/cpu_attn.c \

@@ -15,32 +15,39 @@ struct shape {
 
 static const struct shape shapes[] = {
     /* of the network: first layers, then each stage at small n */
-    { 1, { 20, 12, 16 }, { 1, 48, 3, 1, 1 }, false },
-    { 2, { 8, 8, 8 }, { 1, 48, 1, 1, 0 }, false },
-    { 2, { 16, 8, 12 }, { 1, 48, 2, 2, 0 }, true },
-    { 2, { 12, 12, 12 }, { 48, 48, 3, 1, 1 }, false },
-    { 1, { 16, 16, 16 }, { 96, 96, 3, 1, 1 }, false },
-    { 1, { 8, 8, 8 }, { 192, 192, 3, 1, 1 }, false },
-    { 1, { 4, 4, 4 }, { 384, 384, 3, 1, 1 }, false },
-    { 3, { 2, 2, 2 }, { 768, 768, 3, 1, 1 }, false },
-    { 1, { 8, 8, 8 }, { 96, 48, 3, 1, 1 }, false },
-    { 1, { 8, 8, 8 }, { 96, 48, 1, 1, 0 }, false },
-    { 1, { 4, 6, 6 }, { 48, 14, 1, 1, 0 }, true },
-    { 1, { 8, 8, 8 }, { 12, 12, 3, 1, 1 }, false },
-    { 1, { 8, 8, 8 }, { 24, 24, 3, 1, 1 }, false },
+    { 1, { 20, 12, 16 }, VOCO_CONV_CUBE(1, 48, 3, 1, 1), false },
+    { 2, { 8, 8, 8 }, VOCO_CONV_CUBE(1, 48, 1, 1, 0), false },
+    { 2, { 16, 8, 12 }, VOCO_CONV_CUBE(1, 48, 2, 2, 0), true },
+    { 2, { 12, 12, 12 }, VOCO_CONV_CUBE(48, 48, 3, 1, 1), false },
+    { 1, { 16, 16, 16 }, VOCO_CONV_CUBE(96, 96, 3, 1, 1), false },
+    { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(192, 192, 3, 1, 1), false },
+    { 1, { 4, 4, 4 }, VOCO_CONV_CUBE(384, 384, 3, 1, 1), false },
+    { 3, { 2, 2, 2 }, VOCO_CONV_CUBE(768, 768, 3, 1, 1), false },
+    { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(96, 48, 3, 1, 1), false },
+    { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(96, 48, 1, 1, 0), false },
+    { 1, { 4, 6, 6 }, VOCO_CONV_CUBE(48, 14, 1, 1, 0), true },
+    { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(12, 12, 3, 1, 1), false },
+    { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(24, 24, 3, 1, 1), false },
     /* odd ones */
-    { 1, { 5, 7, 3 }, { 3, 5, 3, 1, 1 }, true },
-    { 2, { 1, 1, 1 }, { 16, 16, 3, 1, 1 }, false },
-    { 1, { 7, 5, 9 }, { 16, 32, 3, 1, 1 }, true },
-    { 1, { 9, 3, 1 }, { 48, 48, 3, 1, 1 }, false },
-    { 3, { 3, 2, 3 }, { 20, 48, 3, 1, 1 }, true },
-    { 2, { 2, 2, 2 }, { 33, 17, 3, 1, 1 }, true },
-    { 1, { 13, 11, 6 }, { 32, 16, 3, 1, 1 }, false },
-    { 1, { 5, 7, 6 }, { 1, 8, 2, 2, 0 }, true },
-    { 1, { 9, 9, 9 }, { 1, 8, 3, 3, 0 }, false },
-    { 1, { 9, 9, 9 }, { 4, 8, 3, 2, 1 }, false },
-    { 1, { 6, 6, 6 }, { 2, 8, 2, 2, 0 }, false },
-    { 2, { 3, 5, 7 }, { 1, 1, 1, 1, 0 }, true },
+    { 1, { 5, 7, 3 }, VOCO_CONV_CUBE(3, 5, 3, 1, 1), true },
+    { 2, { 1, 1, 1 }, VOCO_CONV_CUBE(16, 16, 3, 1, 1), false },
+    { 1, { 7, 5, 9 }, VOCO_CONV_CUBE(16, 32, 3, 1, 1), true },
+    { 1, { 9, 3, 1 }, VOCO_CONV_CUBE(48, 48, 3, 1, 1), false },
+    { 3, { 3, 2, 3 }, VOCO_CONV_CUBE(20, 48, 3, 1, 1), true },
+    { 2, { 2, 2, 2 }, VOCO_CONV_CUBE(33, 17, 3, 1, 1), true },
+    { 1, { 13, 11, 6 }, VOCO_CONV_CUBE(32, 16, 3, 1, 1), false },
+    { 1, { 5, 7, 6 }, VOCO_CONV_CUBE(1, 8, 2, 2, 0), true },
+    { 1, { 9, 9, 9 }, VOCO_CONV_CUBE(1, 8, 3, 3, 0), false },
+    { 1, { 9, 9, 9 }, VOCO_CONV_CUBE(4, 8, 3, 2, 1), false },
+    { 1, { 6, 6, 6 }, VOCO_CONV_CUBE(2, 8, 2, 2, 0), false },
+    { 2, { 3, 5, 7 }, VOCO_CONV_CUBE(1, 1, 1, 1, 0), true },
+    /* of nnU-Net: thick slices have kernels and strides of 1 on their axis */
+    { 1, { 6, 10, 12 }, { 1, 32, { 1, 3, 3 }, { 1, 1, 1 }, { 0, 1, 1 } }, true },
+    { 2, { 6, 8, 10 }, { 32, 32, { 1, 3, 3 }, { 1, 1, 1 }, { 0, 1, 1 } }, true },
+    { 1, { 5, 8, 6 }, { 32, 64, { 1, 3, 3 }, { 1, 2, 2 }, { 0, 1, 1 } }, true },
+    { 2, { 8, 7, 9 }, { 16, 32, { 3, 3, 3 }, { 2, 2, 2 }, { 1, 1, 1 } }, true },
+    { 1, { 4, 8, 5 }, { 16, 20, { 3, 3, 3 }, { 1, 2, 2 }, { 1, 1, 1 } }, true },
+    { 1, { 6, 5, 4 }, { 3, 2, { 1, 3, 5 }, { 3, 2, 1 }, { 0, 1, 2 } }, false },
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
@@ -61,15 +68,16 @@ check_shape(struct pair *p, const struct shape *s, const char *impl)
     const struct voco_conv *c = &s->conv;
     int64_t x_dim[5] = { s->n, s->size[0], s->size[1], s->size[2], c->cin };
     int64_t y_dim[5] = { s->n, 0, 0, 0, c->cout };
-    int64_t w_dim[5] = { c->cout, c->cin, c->kernel, c->kernel, c->kernel };
+    int64_t w_dim[5] = { c->cout, c->cin, c->kernel[0], c->kernel[1], c->kernel[2] };
     struct twin x, w, b, y, dy, dx, dw, db;
     char what[120];
 
     for (int i = 0; i < 3; i++)
-        y_dim[1 + i] = (s->size[i] + 2 * c->pad - c->kernel) / c->stride + 1;
-    snprintf(what, sizeof what, "%s conv n%d %dx%dx%d c%d to %d k%d s%d p%d",
+        y_dim[1 + i] = voco_conv_out(c, i, s->size[i]);
+    snprintf(what, sizeof what, "%s conv n%d %dx%dx%d c%d to %d k%dx%dx%d s%dx%dx%d",
              impl ? impl : "best", (int)s->n, (int)s->size[0], (int)s->size[1],
-             (int)s->size[2], (int)c->cin, (int)c->cout, c->kernel, c->stride, c->pad);
+             (int)s->size[2], (int)c->cin, (int)c->cout, c->kernel[0], c->kernel[1],
+             c->kernel[2], c->stride[0], c->stride[1], c->stride[2]);
     p->what = what;
     pair_reset(p);
     voco_cpu_force(&p->cpu, impl);
@@ -162,7 +170,7 @@ END_TEST
 
 START_TEST(packed_weights_follow_the_version)
 {
-    const struct voco_conv c = { 16, 16, 3, 1, 1 };
+    const struct voco_conv c = VOCO_CONV_CUBE(16, 16, 3, 1, 1);
     const int64_t x_dim[5] = { 1, 4, 4, 4, 16 }, w_dim[5] = { 16, 16, 3, 3, 3 };
     struct pair p;
     struct twin x, w, y;
@@ -187,7 +195,7 @@ END_TEST
 
 START_TEST(same_bits_every_time)
 {
-    const struct voco_conv c = { 48, 48, 3, 1, 1 };
+    const struct voco_conv c = VOCO_CONV_CUBE(48, 48, 3, 1, 1);
     const int64_t x_dim[5] = { 2, 12, 12, 12, 48 }, w_dim[5] = { 48, 48, 3, 3, 3 };
     struct pair p;
     struct twin x, dy, first, again;
@@ -206,7 +214,7 @@ END_TEST
 
 START_TEST(nothing_happens_after_an_error)
 {
-    const struct voco_conv c = { 1, 4, 1, 1, 0 };
+    const struct voco_conv c = VOCO_CONV_CUBE(1, 4, 1, 1, 0);
     const int64_t x_dim[5] = { 1, 2, 2, 2, 1 }, w_dim[5] = { 4, 1, 1, 1, 1 };
     const int64_t y_dim[5] = { 1, 2, 2, 2, 4 };
     struct pair p;

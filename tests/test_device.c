@@ -31,22 +31,25 @@ run_memory(struct harness *h, const int64_t *p)
     result(h, "copy, fill y", &z, 0);
 }
 
-/* ---- convolution: n, d, h, w, cin, cout, kernel, stride, pad ---- */
+/* ---- convolution: n, d, h, w, cin, cout, then kernel, stride, pad, each of three axes ---- */
 
 static void
-run_conv(struct harness *h, const int64_t *p)
+run_conv_axes(struct harness *h, const int64_t *p)
 {
     const struct voco_device *dev = h->ctx->dev;
-    const struct voco_conv conv = { .cin = p[4], .cout = p[5], .kernel = (int)p[6],
-                                    .stride = (int)p[7], .pad = (int)p[8] };
-    const int64_t k = p[6], taps = k * k * k;
+    struct voco_conv conv = { .cin = p[4], .cout = p[5] };
     struct voco_tensor x, w, b, y, dy, dx, dw, db;
-    int64_t out[3];
+    int64_t out[3], taps;
 
-    for (int i = 0; i < 3; i++)
-        out[i] = (p[1 + i] + 2 * p[8] - k) / p[7] + 1;
+    for (int i = 0; i < 3; i++) {
+        conv.kernel[i] = (int)p[6 + i];
+        conv.stride[i] = (int)p[9 + i];
+        conv.pad[i] = (int)p[12 + i];
+        out[i] = voco_conv_out(&conv, i, p[1 + i]);
+    }
+    taps = voco_kernel_taps(&conv);
     x = operand(h, -1, 1, SHAPE(p[0], p[1], p[2], p[3], conv.cin));
-    w = operand(h, -1, 1, SHAPE(conv.cout, conv.cin, k, k, k));
+    w = operand(h, -1, 1, SHAPE(conv.cout, conv.cin, p[6], p[7], p[8]));
     b = operand(h, -1, 1, SHAPE(conv.cout));
     y = overwritten(h, SHAPE(p[0], out[0], out[1], out[2], conv.cout));
     dev->conv3d_forward(h->ctx, &conv, &x, &w, &b, &y);
@@ -65,6 +68,16 @@ run_conv(struct harness *h, const int64_t *p)
     result(h, "db", &db, sum_tolerance(h, voco_rows(&y)));
     dev->conv3d_backward_weights(h->ctx, &conv, &x, &dy, &dw, NULL);
     result(h, "dw added twice", &dw, sum_tolerance(h, voco_rows(&y)));
+}
+
+/* n, d, h, w, cin, cout, kernel, stride, pad: the same on each axis */
+static void
+run_conv(struct harness *h, const int64_t *p)
+{
+    const int64_t k = p[6], s = p[7], pad = p[8];
+
+    run_conv_axes(h, (int64_t[]){ p[0], p[1], p[2], p[3], p[4], p[5], k, k, k, s, s, s, pad,
+                                  pad, pad });
 }
 
 /* n, d, h, w, cin, cout */
@@ -442,6 +455,9 @@ static const struct harness_case cases[] = {
     { "conv3d", run_conv, { 2, 6, 4, 8, 1, 12, 1, 1, 0 }, true },
     { "conv3d", run_conv, { 1, 4, 4, 4, 24, 12, 1, 1, 0 } },
     { "conv3d", run_conv, { 1, 9, 7, 8, 3, 5, 3, 2, 1 }, true },
+    { "conv3d", run_conv_axes, { 2, 5, 8, 7, 16, 16, 1, 3, 3, 1, 1, 1, 0, 1, 1 }, true },
+    { "conv3d", run_conv_axes, { 1, 5, 8, 6, 16, 24, 3, 3, 3, 1, 2, 2, 1, 1, 1 }, true },
+    { "conv3d", run_conv_axes, { 2, 6, 5, 9, 3, 5, 1, 3, 2, 3, 2, 1, 0, 1, 0 }, true },
 
     { "deconv2", run_deconv, { 1, 1, 1, 1, 1, 1 }, true },
     { "deconv2", run_deconv, { 2, 4, 3, 5, 24, 12 }, true },

@@ -29,8 +29,7 @@ close_dry(void)
 /* A step of terabytes costs no time and no memory. */
 START_TEST(dry_run_counts_what_no_machine_holds)
 {
-    const struct voco_conv conv = { .cin = 768, .cout = 768, .kernel = 3, .stride = 1,
-                                    .pad = 1 };
+    const struct voco_conv conv = VOCO_CONV_CUBE(768, 768, 3, 1, 1);
     const int64_t n = 400, side = 64, c = 768, k = 3;
     const struct voco_tensor x = voco_push(&ctx, &ctx.keep, 5, n, side, side, side, c);
     const struct voco_tensor y = voco_push_like(&ctx, &ctx.keep, &x);

@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(patch_embed_is_a_strided_convolution)
 {
-    const struct voco_conv conv = { .cin = 1, .cout = 12, .kernel = 2, .stride = 2 };
+    const struct voco_conv conv = VOCO_CONV_CUBE(1, 12, 2, 2, 0);
     struct voco_tensor x, w, b, y, dy, dx, dw, db;
 
     open_device(_i);

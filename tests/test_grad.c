@@ -91,10 +91,12 @@ conv_loss(void *arg)
 }
 
 static const struct voco_conv convs[] = {
-    { .cin = 3, .cout = 5, .kernel = 3, .stride = 1, .pad = 1 },
-    { .cin = 1, .cout = 4, .kernel = 2, .stride = 2, .pad = 0 },
-    { .cin = 6, .cout = 2, .kernel = 1, .stride = 1, .pad = 0 },
-    { .cin = 2, .cout = 3, .kernel = 3, .stride = 2, .pad = 1 },
+    VOCO_CONV_CUBE(3, 5, 3, 1, 1),
+    VOCO_CONV_CUBE(1, 4, 2, 2, 0),
+    VOCO_CONV_CUBE(6, 2, 1, 1, 0),
+    VOCO_CONV_CUBE(2, 3, 3, 2, 1),
+    { 3, 4, { 1, 3, 3 }, { 1, 2, 2 }, { 0, 1, 1 } },
+    { 2, 3, { 3, 1, 2 }, { 2, 1, 3 }, { 1, 0, 0 } },
 };
 
 START_TEST(conv3d)
@@ -106,10 +108,10 @@ START_TEST(conv3d)
     int64_t out[3];
 
     for (int i = 0; i < 3; i++)
-        out[i] = (in[i] + 2 * c->pad - c->kernel) / c->stride + 1;
+        out[i] = voco_conv_out(c, i, in[i]);
     o.x = uniform("x", -1, 1, SHAPE(2, in[0], in[1], in[2], c->cin));
-    o.w = uniform("w", -1, 1, SHAPE(c->cout, c->cin, c->kernel, c->kernel,
-                                    c->kernel));
+    o.w = uniform("w", -1, 1, SHAPE(c->cout, c->cin, c->kernel[0], c->kernel[1],
+                                    c->kernel[2]));
     o.b = uniform("b", -1, 1, SHAPE(c->cout));
     o.y = zeros(SHAPE(2, out[0], out[1], out[2], c->cout));
     o.dy = uniform("dy", -1, 1, o.y);

@@ -157,7 +157,7 @@ problem(enum voco_workspace what, const struct voco_conv *conv, X x)
     VOCO_ASSERT(x->rank == 5 && x->dim[4] == conv->cin);
     for (int i = 0; i < 3; i++) {
         p.in[i] = x->dim[1 + i];
-        p.out[i] = (p.in[i] + 2 * conv->pad - conv->kernel) / conv->stride + 1;
+        p.out[i] = voco_conv_out(conv, i, p.in[i]);
     }
     return p;
 }
@@ -175,8 +175,7 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
 
     VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
                 && y->dim[3] == p.out[2] && y->dim[4] == conv->cout);
-    VOCO_ASSERT(voco_count(w) == conv->cout * conv->cin * conv->kernel * conv->kernel
-                                 * conv->kernel);
+    VOCO_ASSERT(voco_count(w) == conv->cout * conv->cin * voco_kernel_taps(conv));
     scratch = voco_push(ctx, &ctx->temp, 1,
                         (int64_t)((impl->scratch(ctx, &p) + 3) / sizeof(float)));
     if (!ctx->err)

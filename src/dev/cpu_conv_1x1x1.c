@@ -29,7 +29,7 @@ none(struct voco_ctx *ctx, const struct voco_conv_problem *p)
 static bool
 pointwise(const struct voco_conv_problem *p)
 {
-    return p->conv.kernel == 1 && p->conv.stride == 1 && p->conv.pad == 0;
+    return voco_conv_is_cube(&p->conv, 1, 1, 0);
 }
 
 /* ---- 1x1x1 of many channels: a linear layer over voxels ---- */

@@ -13,9 +13,7 @@ op_of(struct voco_ctx *ctx, const struct voco_conv_problem *p, bool blocked)
               : p->what == VOCO_WS_CONV_BACKWARD_DATA ? VOCO_DNNL_BACKWARD_DATA
               : VOCO_DNNL_BACKWARD_WEIGHTS,
         .blocked = blocked, .n = p->n, .in = { p->in[0], p->in[1], p->in[2] },
-        .out = { p->out[0], p->out[1], p->out[2] }, .cin = p->conv.cin,
-        .cout = p->conv.cout, .kernel = p->conv.kernel, .stride = p->conv.stride,
-        .pad = p->conv.pad };
+        .out = { p->out[0], p->out[1], p->out[2] }, .conv = p->conv };
     const struct voco_dnnl_op *op = voco_dnnl_conv(voco_cpu_state(ctx)->dnnl, &c);
 
     if (!op)
@@ -43,7 +41,6 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *p, const struct voco_c
 {
     struct make_arg arg = { voco_cpu_state(ctx)->dnnl, op_of(ctx, p, blocked) };
     struct voco_dnnl_io d = { .src = io->x, .dst = io->y, .scratch = scratch };
-    const int64_t k3 = (int64_t)p->conv.kernel * p->conv.kernel * p->conv.kernel;
     enum voco_err err;
 
     if (!arg.op)
@@ -51,7 +48,8 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *p, const struct voco_c
     if (p->what == VOCO_WS_CONV_BACKWARD_WEIGHTS)
         d.weights = (char *)scratch + voco_dnnl_scratch_bytes(arg.op);
     else
-        d.weights = voco_packed(ctx, io->w, p->conv.cin * p->conv.cout * k3,
+        d.weights = voco_packed(ctx, io->w,
+                                p->conv.cin * p->conv.cout * voco_kernel_taps(&p->conv),
                                 voco_dnnl_layout(arg.op), voco_dnnl_packed_bytes(arg.op),
                                 make_packed, &arg);
     if (ctx->err)

@@ -261,7 +261,7 @@ run_weights(struct voco_ctx *ctx, const struct plan *p, const struct voco_conv_i
 static bool
 can(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    return q->conv.kernel == 3 && q->conv.stride == 1 && q->conv.pad == 1
+    return voco_conv_is_cube(&q->conv, 3, 1, 1)
            && q->in[0] <= MAX_EDGE && q->in[1] <= MAX_EDGE && q->in[2] <= MAX_EDGE
            && kernels(ctx) != NULL;
 }

@@ -443,7 +443,7 @@ scratch_bytes(struct voco_ctx *ctx, const struct voco_conv_problem *q)
 static bool
 can(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    return q->conv.kernel == 3 && q->conv.stride == 1 && q->conv.pad == 1
+    return voco_conv_is_cube(&q->conv, 3, 1, 1)
            && kernels(ctx) != NULL;
 }
 

@@ -32,6 +32,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/tensor.h"
+#include "dev/conv.h"
 
 struct voco_device;
 
@@ -44,12 +45,6 @@ struct voco_ctx {
     uint64_t weights_version;   /* packed weights of another version are stale */
     int threads;
     enum voco_err err;          /* sticky; the sentence is voco_fail_text() */
-};
-
-/* A 3-D convolution, cube kernel, same stride on each axis, symmetric zero padding. */
-struct voco_conv {
-    int64_t cin, cout;
-    int kernel, stride, pad;
 };
 
 /*

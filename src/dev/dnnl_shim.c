@@ -9,7 +9,7 @@
 #include "dev/dnnl_shim_api.h"
 
 enum { SRC, WEIGHTS, BIAS, DST, N_SLOT };
-enum { KEY = 16, MAX_LAYOUT = 256 };
+enum { KEY = 20, MAX_LAYOUT = 256 };
 
 struct reorder {
     dnnl_primitive_t prim;      /* NULL: not needed */
@@ -237,11 +237,12 @@ user_scratch(dnnl_primitive_attr_t *attr)
 static dnnl_status_t
 make_conv(struct voco_dnnl *dnnl, const struct voco_dnnl_conv *c, struct voco_dnnl_op *op)
 {
-    const dnnl_dims_t x = { c->n, c->cin, c->in[0], c->in[1], c->in[2] };
-    const dnnl_dims_t y = { c->n, c->cout, c->out[0], c->out[1], c->out[2] };
-    const dnnl_dims_t w = { c->cout, c->cin, c->kernel, c->kernel, c->kernel };
-    const dnnl_dims_t stride = { c->stride, c->stride, c->stride };
-    const dnnl_dims_t pad = { c->pad, c->pad, c->pad };
+    const struct voco_conv *v = &c->conv;
+    const dnnl_dims_t x = { c->n, v->cin, c->in[0], c->in[1], c->in[2] };
+    const dnnl_dims_t y = { c->n, v->cout, c->out[0], c->out[1], c->out[2] };
+    const dnnl_dims_t w = { v->cout, v->cin, v->kernel[0], v->kernel[1], v->kernel[2] };
+    const dnnl_dims_t stride = { v->stride[0], v->stride[1], v->stride[2] };
+    const dnnl_dims_t pad = { v->pad[0], v->pad[1], v->pad[2] };
     const dnnl_format_tag_t act = c->blocked ? dnnl_format_tag_any : dnnl_ndhwc;
     struct md m[N_SLOT], plain[N_SLOT];
     dnnl_primitive_attr_t attr = NULL;
@@ -347,9 +348,11 @@ use_threads(const struct voco_dnnl *dnnl)
 const struct voco_dnnl_op *
 voco_dnnl_conv(struct voco_dnnl *dnnl, const struct voco_dnnl_conv *c)
 {
-    const int64_t key[KEY] = { c->kind, c->blocked, c->n, c->in[0], c->in[1],
-                               c->in[2], c->out[0], c->out[1], c->out[2], c->cin, c->cout,
-                               c->kernel, c->stride, c->pad };
+    const struct voco_conv *v = &c->conv;
+    const int64_t key[KEY] = { c->kind, c->blocked, c->n, c->in[0], c->in[1], c->in[2],
+                               c->out[0], c->out[1], c->out[2], v->cin, v->cout,
+                               v->kernel[0], v->kernel[1], v->kernel[2], v->stride[0],
+                               v->stride[1], v->stride[2], v->pad[0], v->pad[1], v->pad[2] };
     struct voco_dnnl_op *op = find(dnnl, key);
     dnnl_status_t st;
 
@@ -365,10 +368,12 @@ voco_dnnl_conv(struct voco_dnnl *dnnl, const struct voco_dnnl_conv *c)
     if ((st = make_conv(dnnl, c, op)) != dnnl_success || op->layout < 0) {
         op_free(op);
         failed(st, "prepare a convolution");
-        voco_fail_in(VOCO_EINTERNAL, "conv n%lld %lldx%lldx%lld c%lld to %lld k%d s%d p%d",
-                     (long long)c->n, (long long)c->in[0], (long long)c->in[1],
-                     (long long)c->in[2], (long long)c->cin, (long long)c->cout, c->kernel,
-                     c->stride, c->pad);
+        voco_fail_in(VOCO_EINTERNAL, "conv n%lld %lldx%lldx%lld c%lld to %lld k%dx%dx%d "
+                     "s%dx%dx%d p%dx%dx%d", (long long)c->n, (long long)c->in[0],
+                     (long long)c->in[1], (long long)c->in[2], (long long)v->cin,
+                     (long long)v->cout, v->kernel[0], v->kernel[1], v->kernel[2],
+                     v->stride[0], v->stride[1], v->stride[2], v->pad[0], v->pad[1],
+                     v->pad[2]);
         return NULL;
     }
     op->next = dnnl->ops;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "dev/conv.h"
 
 struct voco_dnnl;
 struct voco_dnnl_op;
@@ -24,8 +25,8 @@ enum voco_dnnl_kind { VOCO_DNNL_FORWARD, VOCO_DNNL_BACKWARD_DATA, VOCO_DNNL_BACK
 struct voco_dnnl_conv {
     enum voco_dnnl_kind kind;
     bool blocked;               /* let it choose the order of activations, and reorder */
-    int64_t n, in[3], out[3], cin, cout;
-    int kernel, stride, pad;
+    int64_t n, in[3], out[3];
+    struct voco_conv conv;
 };
 
 /* y[m,n] = op(a)[m,k] op(b)[k,n] (+ bias[n]) (+ y) */
@@ -62,7 +63,7 @@ int voco_dnnl_layout(const struct voco_dnnl_op *op);
 /* Name of the code path the library chose, for reports; "" when it does not tell. */
 const char *voco_dnnl_path(const struct voco_dnnl_op *op);
 
-/* Torch order [cout,cin,k,k,k] -> packed;  dw in torch order += packed. */
+/* Torch order [cout,cin,kd,kh,kw] -> packed;  dw in torch order += packed. */
 enum voco_err voco_dnnl_pack(struct voco_dnnl *dnnl, const struct voco_dnnl_op *op,
                              const float *w, float *packed);
 enum voco_err voco_dnnl_unpack_add(struct voco_dnnl *dnnl, const struct voco_dnnl_op *op,

@@ -4,9 +4,8 @@
 double
 voco_flops_conv(const struct voco_conv *conv, const struct voco_tensor *y)
 {
-    const double taps = (double)conv->kernel * conv->kernel * conv->kernel;
-
-    return 2.0 * (double)voco_rows(y) * taps * (double)conv->cin * (double)conv->cout;
+    return 2.0 * (double)voco_rows(y) * (double)voco_kernel_taps(conv) * (double)conv->cin
+           * (double)conv->cout;
 }
 
 double

@@ -22,10 +22,13 @@ split_row(X x, int64_t r, int64_t *n, int64_t *d, int64_t *h)
     *n = r / x->dim[2] / x->dim[1];
 }
 
-static int64_t
-taps(const struct voco_conv *conv)
+/* The input voxel that tap (i,j,k) joins with output voxel (d,h,w). */
+static double *
+joined(const struct voco_conv *c, X x, int64_t n, const int64_t out[3], int i, int j, int k)
 {
-    return (int64_t)conv->kernel * conv->kernel * conv->kernel;
+    return voxel(x, n, out[0] * c->stride[0] + i - c->pad[0],
+                 out[1] * c->stride[1] + j - c->pad[1],
+                 out[2] * c->stride[2] + k - c->pad[2]);
 }
 
 size_t
@@ -33,7 +36,7 @@ voco_oracle_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                            const struct voco_conv *conv, X x)
 {
     (void)ctx, (void)what, (void)x;
-    return (size_t)(taps(conv) * conv->cin * conv->cout) * sizeof(double);
+    return (size_t)(voco_kernel_taps(conv) * conv->cin * conv->cout) * sizeof(double);
 }
 
 /* y[co] = b[co] + sum over taps and ci of w[co,ci,tap] x[ci] */
@@ -42,7 +45,7 @@ voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X
                            X b, Y y)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    const int64_t cin = conv->cin, cout = conv->cout, size = taps(conv);
+    const int64_t cin = conv->cin, cout = conv->cout, size = voco_kernel_taps(conv);
     const struct voco_tensor packed = voco_push(ctx, &ctx->temp, 3, size, cin, cout);
 
     if (ctx->err)
@@ -64,12 +67,12 @@ voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X
 
             for (int64_t co = 0; co < cout; co++)
                 out[co] = b ? f64(b)[co] : 0;
-            for (int i = 0; i < conv->kernel; i++)
-                for (int j = 0; j < conv->kernel; j++)
-                    for (int k = 0; k < conv->kernel; k++, tap += cin * cout) {
-                        const double *in = voxel(x, n, od * conv->stride + i - conv->pad,
-                                                 oh * conv->stride + j - conv->pad,
-                                                 ow * conv->stride + k - conv->pad);
+            for (int i = 0; i < conv->kernel[0]; i++)
+                for (int j = 0; j < conv->kernel[1]; j++)
+                    for (int k = 0; k < conv->kernel[2]; k++, tap += cin * cout) {
+                        const double *in = joined(conv, x, n, (int64_t[]){ od, oh, ow }, i,
+                                                  j, k);
+
                         if (in)
                             add_row_times_matrix(cin, cout, in, tap, out);
                     }
@@ -78,14 +81,14 @@ voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X
     voco_arena_release(&ctx->temp, mark);
 }
 
-/* The output voxel that meets input voxel at under tap: at = out*stride + tap - pad.
+/* Where on an axis the output meets input voxel at under tap: at = out*stride + tap - pad.
  * -1 (outside) when the stride skips it. */
 static int64_t
-meets(const struct voco_conv *conv, int64_t at, int tap)
+meets(const struct voco_conv *conv, int axis, int64_t at, int tap)
 {
-    const int64_t out = at + conv->pad - tap;
+    const int64_t out = at + conv->pad[axis] - tap;
 
-    return out % conv->stride ? -1 : out / conv->stride;
+    return out % conv->stride[axis] ? -1 : out / conv->stride[axis];
 }
 
 /* dx[ci] = sum over taps and co of w[co,ci,tap] dy[co] */
@@ -94,7 +97,7 @@ voco_oracle_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *c
                                  X w, Y dx)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    const int64_t cin = conv->cin, cout = conv->cout, size = taps(conv);
+    const int64_t cin = conv->cin, cout = conv->cout, size = voco_kernel_taps(conv);
     const struct voco_tensor packed = voco_push(ctx, &ctx->temp, 3, size, cout, cin);
 
     if (ctx->err)
@@ -113,11 +116,12 @@ voco_oracle_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *c
             double *in = voxel(dx, n, id, ih, iw);
 
             memset(in, 0, (size_t)cin * sizeof *in);
-            for (int i = 0; i < conv->kernel; i++)
-                for (int j = 0; j < conv->kernel; j++)
-                    for (int k = 0; k < conv->kernel; k++, tap += cout * cin) {
-                        const double *out = voxel(dy, n, meets(conv, id, i),
-                                                  meets(conv, ih, j), meets(conv, iw, k));
+            for (int i = 0; i < conv->kernel[0]; i++)
+                for (int j = 0; j < conv->kernel[1]; j++)
+                    for (int k = 0; k < conv->kernel[2]; k++, tap += cout * cin) {
+                        const double *out = voxel(dy, n, meets(conv, 0, id, i),
+                                                  meets(conv, 1, ih, j),
+                                                  meets(conv, 2, iw, k));
                         if (out)
                             add_row_times_matrix(cout, cin, out, tap, in);
                     }
@@ -138,9 +142,8 @@ one_tap_backward(const struct voco_conv *conv, X x, X dy, int i, int j, int k,
         split_row(dy, row, &n, &od, &oh);
         for (int64_t ow = 0; ow < dy->dim[3]; ow++) {
             const double *out = voxel(dy, n, od, oh, ow);
-            const double *in = voxel(x, n, od * conv->stride + i - conv->pad,
-                                     oh * conv->stride + j - conv->pad,
-                                     ow * conv->stride + k - conv->pad);
+            const double *in = joined(conv, x, n, (int64_t[]){ od, oh, ow }, i, j, k);
+
             for (int64_t ci = 0; in && ci < conv->cin; ci++)
                 axpy(conv->cout, in[ci], out, dwt + ci * conv->cout);
         }
@@ -153,9 +156,9 @@ voco_oracle_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv
                                     X x, X dy, Y dw, Y db)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    const int64_t cin = conv->cin, cout = conv->cout, size = taps(conv);
+    const int64_t cin = conv->cin, cout = conv->cout, size = voco_kernel_taps(conv);
     const struct voco_tensor packed = voco_push(ctx, &ctx->temp, 3, size, cin, cout);
-    const int side = conv->kernel;
+    const int kh = conv->kernel[1], kw = conv->kernel[2];
 
     if (ctx->err)
         return;
@@ -163,8 +166,7 @@ voco_oracle_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv
     for (int64_t t = 0; t < size; t++) {
         double *dwt = f64(&packed) + t * cin * cout;
 
-        one_tap_backward(conv, x, dy, (int)t / side / side, (int)t / side % side,
-                         (int)t % side, dwt);
+        one_tap_backward(conv, x, dy, (int)t / kw / kh, (int)t / kw % kh, (int)t % kw, dwt);
         for (int64_t co = 0; co < cout; co++)
             for (int64_t ci = 0; ci < cin; ci++)
                 f64(dw)[(co * cin + ci) * size + t] += dwt[ci * cout + co];

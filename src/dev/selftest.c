@@ -9,8 +9,7 @@
 /* Sizes cross a vector's length and a window; every result is the first of its row. */
 enum { N = 2, S = 9, CIN = 5, COUT = 20, ROWS = 35, OUT_MAX = N * S * S * S * COUT };
 
-static const struct voco_conv conv = { .cin = CIN, .cout = COUT, .kernel = 3, .stride = 1,
-                                       .pad = 1 };
+static const struct voco_conv conv = VOCO_CONV_CUBE(CIN, COUT, 3, 1, 1);
 
 struct bench {
     struct voco_ctx ctx;

@@ -40,8 +40,8 @@ voco_encoder_init(struct voco_encoder *e, struct voco_params *t,
 static struct voco_conv
 patch_conv(const struct voco_encoder *e)
 {
-    return (struct voco_conv){ .cin = e->config.in_channels, .cout = e->config.feature,
-                               .kernel = 2, .stride = 2, .pad = 0 };
+    return (struct voco_conv)VOCO_CONV_CUBE(e->config.in_channels, e->config.feature, 2, 2,
+                                            0);
 }
 
 void

@@ -7,8 +7,7 @@ static const double eps = 1e-5;
 static struct voco_conv
 conv_of(int64_t cin, int64_t cout, int kernel)
 {
-    return (struct voco_conv){ .cin = cin, .cout = cout, .kernel = kernel, .stride = 1,
-                               .pad = kernel / 2 };
+    return (struct voco_conv)VOCO_CONV_CUBE(cin, cout, kernel, 1, kernel / 2);
 }
 
 static int

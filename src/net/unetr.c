@@ -29,8 +29,7 @@ voco_unetr_init(struct voco_unetr *u, struct voco_params *t,
 static struct voco_conv
 out_conv(const struct voco_unetr *u)
 {
-    return (struct voco_conv){ .cin = u->encoder.config.feature, .cout = u->classes,
-                               .kernel = 1, .stride = 1, .pad = 0 };
+    return (struct voco_conv)VOCO_CONV_CUBE(u->encoder.config.feature, u->classes, 1, 1, 0);
 }
 
 /* What decoder i+1 joins with, on the arena. */
