@@ -53,6 +53,7 @@ libvoco_la_SOURCES += \
 	src/dev/conv.h \
 	src/dev/cpu.c \
 	src/dev/cpu.h \
+	src/dev/cpu_affine.c \
 	src/dev/cpu_attn.c \
 	src/dev/cpu_contrast.c \
 	src/dev/cpu_conv.c \

@@ -136,30 +136,41 @@ END_TEST
 START_TEST(deconv_agrees_with_the_oracle)
 {
     static const struct {
-        int64_t n, d, h, w, cin, cout;
-    } s[] = { { 2, 4, 4, 4, 96, 48 }, { 1, 3, 5, 2, 7, 3 }, { 1, 2, 2, 2, 768, 384 },
-              { 3, 1, 1, 1, 16, 16 } };
+        int64_t n, d, h, w, cin, cout, k[3];
+        bool bias;
+    } s[] = { { 2, 4, 4, 4, 96, 48, { 2, 2, 2 }, false },
+              { 1, 3, 5, 2, 7, 3, { 2, 2, 2 }, false },
+              { 1, 2, 2, 2, 768, 384, { 2, 2, 2 }, false },
+              { 3, 1, 1, 1, 16, 16, { 2, 2, 2 }, true },
+              { 2, 5, 3, 4, 64, 32, { 1, 2, 2 }, true },
+              { 1, 2, 9, 3, 5, 17, { 3, 1, 2 }, true } };
     struct pair p;
 
     for (size_t i = 0; i < sizeof s / sizeof s[0]; i++) {
         const int64_t x_dim[5] = { s[i].n, s[i].d, s[i].h, s[i].w, s[i].cin };
-        const int64_t y_dim[5] = { s[i].n, 2 * s[i].d, 2 * s[i].h, 2 * s[i].w, s[i].cout };
-        const int64_t w_dim[5] = { s[i].cin, s[i].cout, 2, 2, 2 };
-        struct twin x, w, y, dy, dx, dw;
+        const int64_t *k = s[i].k, w_dim[5] = { s[i].cin, s[i].cout, k[0], k[1], k[2] };
+        const int64_t y_dim[5] = { s[i].n, k[0] * s[i].d, k[1] * s[i].h, k[2] * s[i].w,
+                                   s[i].cout };
+        struct twin x, w, b, y, dy, dx, dw, db;
 
         pair_open(&p, 2 + (int)i);
         p.what = "deconv";
         x = twin_make(&p, "x", 5, x_dim);
         w = twin_make(&p, "w", 5, w_dim);
+        b = twin_make(&p, "b", 1, &s[i].cout);
         y = twin_make(&p, "y", 5, y_dim);
         dy = twin_make(&p, "dy", 5, y_dim);
         dx = twin_make(&p, "dx", 5, x_dim);
         dw = twin_make(&p, "dw", 5, w_dim);
-        voco_cpu.deconv2_forward(&p.cpu, &x.cpu, &w.cpu, &y.cpu);
-        voco_cpu.deconv2_backward(&p.cpu, &x.cpu, &w.cpu, &dy.cpu, &dx.cpu, &dw.cpu);
-        voco_oracle.deconv2_forward(&p.oracle, &x.oracle, &w.oracle, &y.oracle);
-        voco_oracle.deconv2_backward(&p.oracle, &x.oracle, &w.oracle, &dy.oracle,
-                                     &dx.oracle, &dw.oracle);
+        db = twin_make(&p, "db", 1, &s[i].cout);
+        voco_cpu.deconv_forward(&p.cpu, &x.cpu, &w.cpu, s[i].bias ? &b.cpu : NULL, &y.cpu);
+        voco_cpu.deconv_backward(&p.cpu, &x.cpu, &w.cpu, &dy.cpu, &dx.cpu, &dw.cpu,
+                                 s[i].bias ? &db.cpu : NULL);
+        voco_oracle.deconv_forward(&p.oracle, &x.oracle, &w.oracle,
+                                   s[i].bias ? &b.oracle : NULL, &y.oracle);
+        voco_oracle.deconv_backward(&p.oracle, &x.oracle, &w.oracle, &dy.oracle, &dx.oracle,
+                                    &dw.oracle, s[i].bias ? &db.oracle : NULL);
+        twin_check(&p, &db, "db", gradient_limit);
         twin_check(&p, &y, "y", forward_limit);
         twin_check(&p, &dx, "dx", gradient_limit);
         twin_check(&p, &dw, "dw", gradient_limit);

@@ -80,25 +80,30 @@ run_conv(struct harness *h, const int64_t *p)
                                   pad, pad });
 }
 
-/* n, d, h, w, cin, cout */
+/* n, d, h, w, cin, cout, kernel of each axis */
 static void
 run_deconv(struct harness *h, const int64_t *p)
 {
     const struct voco_device *dev = h->ctx->dev;
     const int64_t cin = p[4], cout = p[5];
     const struct voco_tensor x = operand(h, -1, 1, SHAPE(p[0], p[1], p[2], p[3], cin));
-    const struct voco_tensor w = operand(h, -1, 1, SHAPE(cin, cout, 2, 2, 2));
-    const struct voco_tensor y = overwritten(h, SHAPE(p[0], 2 * p[1], 2 * p[2], 2 * p[3],
-                                                      cout));
+    const struct voco_tensor w = operand(h, -1, 1, SHAPE(cin, cout, p[6], p[7], p[8]));
+    const struct voco_tensor b = operand(h, -1, 1, SHAPE(cout));
+    const struct voco_tensor y = overwritten(h, SHAPE(p[0], p[6] * p[1], p[7] * p[2],
+                                                      p[8] * p[3], cout));
     const struct voco_tensor dy = operand(h, -1, 1, y);
     const struct voco_tensor dx = overwritten(h, x), dw = added_to(h, w);
+    const struct voco_tensor db = added_to(h, b);
 
-    dev->deconv2_forward(h->ctx, &x, &w, &y);
+    dev->deconv_forward(h->ctx, &x, &w, &b, &y);
+    result(h, "y with bias", &y, sum_tolerance(h, cin));
+    dev->deconv_forward(h->ctx, &x, &w, NULL, &y);
     result(h, "y", &y, sum_tolerance(h, cin));
-    dev->deconv2_backward(h->ctx, &x, &w, &dy, &dx, &dw);
-    result(h, "dx", &dx, sum_tolerance(h, 8 * cout));
+    dev->deconv_backward(h->ctx, &x, &w, &dy, &dx, &dw, &db);
+    result(h, "dx", &dx, sum_tolerance(h, p[6] * p[7] * p[8] * cout));
     result(h, "dw", &dw, sum_tolerance(h, voco_rows(&x)));
-    dev->deconv2_backward(h->ctx, &x, &w, &dy, NULL, &dw);
+    result(h, "db", &db, sum_tolerance(h, voco_rows(&y)));
+    dev->deconv_backward(h->ctx, &x, &w, &dy, NULL, &dw, NULL);
     result(h, "dw added twice", &dw, sum_tolerance(h, voco_rows(&x)));
 }
 
@@ -207,6 +212,32 @@ run_layernorm(struct harness *h, const int64_t *p)
     dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, &mean, &rstd, &dy, &dy,
                             affine ? &dw : NULL, affine ? &db : NULL);
     result(h, "dx in place of dy", &dy, sum_tolerance(h, p[1]));
+}
+
+/* m, c, activation? */
+static void
+run_affine(struct harness *h, const int64_t *p)
+{
+    const struct voco_device *dev = h->ctx->dev;
+    const double slope = p[2] ? 0.01 : 1;
+    const struct voco_tensor x = operand(h, -1, 3, SHAPE(p[0], p[1]));
+    const struct voco_tensor w = operand(h, -1, 2, SHAPE(p[1]));
+    const struct voco_tensor b = operand(h, -1, 1, SHAPE(p[1]));
+    const struct voco_tensor y = overwritten(h, x), dy = operand(h, -1, 1, x);
+    const struct voco_tensor dx = overwritten(h, x), dw = added_to(h, w);
+    const struct voco_tensor db = added_to(h, b);
+
+    dev->affine_forward(h->ctx, &x, &w, &b, slope, &y);
+    result(h, "y", &y, POINTWISE);
+    dev->affine_backward(h->ctx, &x, &w, &b, slope, &dy, &dx, &dw, &db);
+    result(h, "dx", &dx, POINTWISE);
+    result(h, "dw", &dw, sum_tolerance(h, p[0]));
+    result(h, "db", &db, sum_tolerance(h, p[0]));
+    dev->affine_backward(h->ctx, &x, &w, &b, slope, &dy, &dy, &dw, &db);
+    result(h, "dx in place of dy", &dy, POINTWISE);
+    result(h, "dw added twice", &dw, sum_tolerance(h, p[0]));
+    dev->affine_forward(h->ctx, &x, &w, &b, slope, &x);
+    result(h, "y in place of x", &x, POINTWISE);
 }
 
 /* ---- pointwise: m, c ---- */
@@ -459,9 +490,11 @@ static const struct harness_case cases[] = {
     { "conv3d", run_conv_axes, { 1, 5, 8, 6, 16, 24, 3, 3, 3, 1, 2, 2, 1, 1, 1 }, true },
     { "conv3d", run_conv_axes, { 2, 6, 5, 9, 3, 5, 1, 3, 2, 3, 2, 1, 0, 1, 0 }, true },
 
-    { "deconv2", run_deconv, { 1, 1, 1, 1, 1, 1 }, true },
-    { "deconv2", run_deconv, { 2, 4, 3, 5, 24, 12 }, true },
-    { "deconv2", run_deconv, { 1, 4, 4, 4, 96, 48 } },
+    { "deconv", run_deconv, { 1, 1, 1, 1, 1, 1, 2, 2, 2 }, true },
+    { "deconv", run_deconv, { 2, 4, 3, 5, 24, 12, 2, 2, 2 }, true },
+    { "deconv", run_deconv, { 1, 4, 4, 4, 96, 48, 2, 2, 2 } },
+    { "deconv", run_deconv, { 2, 3, 4, 5, 17, 9, 1, 2, 2 }, true },
+    { "deconv", run_deconv, { 1, 2, 3, 2, 16, 33, 3, 1, 2 } },
 
     { "linear", run_linear, { 1, 1, 1 }, true },
     { "linear", run_linear, { 3, 16, 5 }, true },
@@ -491,6 +524,12 @@ static const struct harness_case cases[] = {
     { "layernorm", run_layernorm, { 5, 33, 1 } },
     { "layernorm", run_layernorm, { 5000, 12, 1 } },
     { "layernorm", run_layernorm, { 3, 3072, 1 } },
+
+    { "affine", run_affine, { 1, 1, 1 } },
+    { "affine", run_affine, { 343, 17, 1 } },
+    { "affine", run_affine, { 1000, 32, 0 } },
+    { "affine", run_affine, { 70001, 3, 1 } },
+    { "affine", run_affine, { 9, 320, 1 } },
 
     { "pointwise", run_pointwise, { 1, 1 } },
     { "pointwise", run_pointwise, { 7, 15 } },

@@ -127,22 +127,26 @@ deconv_loss(void *arg)
 {
     struct operands *o = arg;
 
-    ctx.dev->deconv2_forward(&ctx, &o->x, &o->w, &o->y);
+    ctx.dev->deconv_forward(&ctx, &o->x, &o->w, &o->b, &o->y);
     return gradcheck_dot(&o->y, &o->dy);
 }
 
-START_TEST(deconv2)
+static const int64_t cells[][3] = { { 2, 2, 2 }, { 1, 2, 3 } };
+
+START_TEST(deconv)
 {
+    const int64_t *k = cells[_i];
     struct operands o = { .slope = 0 };
-    struct voco_tensor dx, dw;
+    struct voco_tensor dx, dw, db;
 
     o.x = uniform("x", -1, 1, SHAPE(2, 2, 3, 4, 5));
-    o.w = uniform("w", -1, 1, SHAPE(5, 3, 2, 2, 2));
-    o.y = zeros(SHAPE(2, 4, 6, 8, 3));
+    o.w = uniform("w", -1, 1, SHAPE(5, 3, k[0], k[1], k[2]));
+    o.b = uniform("b", -1, 1, SHAPE(3));
+    o.y = zeros(SHAPE(2, 2 * k[0], 3 * k[1], 4 * k[2], 3));
     o.dy = uniform("dy", -1, 1, o.y);
-    dx = junk_like(&o.x), dw = zeros_like(&o.w);
-    ctx.dev->deconv2_backward(&ctx, &o.x, &o.w, &o.dy, &dx, &dw);
-    CHECK("deconv2", deconv_loss, &o, { "x", o.x, dx }, { "w", o.w, dw });
+    dx = junk_like(&o.x), dw = zeros_like(&o.w), db = zeros_like(&o.b);
+    ctx.dev->deconv_backward(&ctx, &o.x, &o.w, &o.dy, &dx, &dw, &db);
+    CHECK("deconv", deconv_loss, &o, { "x", o.x, dx }, { "w", o.w, dw }, { "b", o.b, db });
 }
 END_TEST
 
@@ -204,6 +208,31 @@ START_TEST(instnorm)
     CHECK("instnorm", instnorm_loss, &o, { "x", o.x, dx });
     if (o.r.data)
         CHECK("instnorm", instnorm_loss, &o, { "r", o.r, dr });
+}
+END_TEST
+
+static double
+affine_loss(void *arg)
+{
+    struct operands *o = arg;
+
+    ctx.dev->affine_forward(&ctx, &o->x, &o->w, &o->b, o->slope, &o->y);
+    return gradcheck_dot(&o->y, &o->dy);
+}
+
+START_TEST(affine_layer)
+{
+    struct operands o = { .slope = _i == 0 ? 1 : 0.01 };
+    struct voco_tensor dx, dw, db;
+
+    o.x = uniform("x", -1, 3, SHAPE(60, 37));
+    o.w = uniform("w", -1, 2, SHAPE(37));
+    o.b = uniform("b", -1, 1, SHAPE(37));
+    o.y = zeros_like(&o.x);
+    o.dy = uniform("dy", -1, 1, o.y);
+    dx = junk_like(&o.x), dw = zeros_like(&o.w), db = zeros_like(&o.b);
+    ctx.dev->affine_backward(&ctx, &o.x, &o.w, &o.b, o.slope, &o.dy, &dx, &dw, &db);
+    CHECK("affine", affine_loss, &o, { "x", o.x, dx }, { "w", o.w, dw }, { "b", o.b, db });
 }
 END_TEST
 
@@ -534,7 +563,8 @@ main(void)
     tcase_add_checked_fixture(tc, open_ctx, close_ctx);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, conv3d, 0, COUNT(convs));
-    tcase_add_test(tc, deconv2);
+    tcase_add_loop_test(tc, deconv, 0, COUNT(cells));
+    tcase_add_loop_test(tc, affine_layer, 0, 2);
     tcase_add_test(tc, linear);
     tcase_add_loop_test(tc, instnorm, 0, 3);
     tcase_add_loop_test(tc, layernorm, 0, 2);

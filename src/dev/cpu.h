@@ -4,9 +4,10 @@
  *   cpu.c           the table, life, memory, small things
  *   cpu_kernels.c   which of the kernels of simd/ are used
  *   cpu_conv.c      convolutions: choice, packed weights; cpu_conv_*.c: implementations
- *   cpu_deconv.c    2x2x2 transposed convolution
+ *   cpu_deconv.c    transposed convolution
  *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
  *   cpu_norm.c      instance and layer norm
+ *   cpu_affine.c    scale and shift of channels, for norms that learn them
  *   cpu_eltwise.c   pointwise functions and slabs
  *   cpu_attn.c      window attention: tasks; cpu_windows.c: geometry
  *   cpu_contrast.c  similarity, cross entropy, decorrelation
@@ -99,8 +100,8 @@ void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv 
                                    X dy, X w, Y dx);
 void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
                                       X x, X dy, Y dw, Y db);
-void voco_cpu_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y);
-void voco_cpu_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw);
+void voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
+void voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db);
 size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                                const struct voco_conv *conv, X x);
 size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
@@ -130,6 +131,11 @@ void voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps,
                                 Y mean, Y rstd);
 void voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
                                  Y dw, Y db);
+
+/* ---- cpu_affine.c ---- */
+void voco_cpu_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);
+void voco_cpu_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy, Y dx,
+                              Y dw, Y db);
 
 /* ---- cpu_eltwise.c ---- */
 void voco_cpu_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y);

@@ -1,4 +1,4 @@
-/* 2x2x2 transposed convolution of stride 2: eight linear layers, one per place of the
+/* Transposed convolution whose stride is its kernel: a linear layer for each place of the
  * output cell, gathered so that each product is dense. */
 #include <omp.h>
 #include <stdlib.h>
@@ -10,16 +10,22 @@ enum { CELLS = 64 };            /* input voxels that one thread handles at a tim
 
 struct shape {
     int64_t m, d, h, w, cin, cout;      /* m = n d h w input voxels */
+    int64_t k[3], taps, cols;           /* kernel; outputs of a voxel: taps cout */
 };
 
 static struct shape
 shape_of(const struct voco_tensor *x, const struct voco_tensor *w)
 {
+    const int64_t *k = w->dim + 2, taps = k[0] * k[1] * k[2];
+
+    VOCO_ASSERT(w->rank == 5 && w->dim[0] == x->dim[4]);
     return (struct shape){ .m = voco_rows(x), .d = x->dim[1], .h = x->dim[2],
-                           .w = x->dim[3], .cin = x->dim[4], .cout = w->dim[1] };
+                           .w = x->dim[3], .cin = x->dim[4], .cout = w->dim[1],
+                           .k = { k[0], k[1], k[2] }, .taps = taps,
+                           .cols = taps * w->dim[1] };
 }
 
-/* torch [cin,cout,8] -> [cin,8,cout] */
+/* torch [cin,cout,taps] -> [cin,taps,cout] */
 static enum voco_err
 make_packed(void *arg, const float *w, float *packed)
 {
@@ -27,8 +33,8 @@ make_packed(void *arg, const float *w, float *packed)
 
     for (int64_t i = 0; i < s->cin; i++)
         for (int64_t o = 0; o < s->cout; o++)
-            for (int64_t a = 0; a < 8; a++)
-                packed[(i * 8 + a) * s->cout + o] = w[(i * s->cout + o) * 8 + a];
+            for (int64_t a = 0; a < s->taps; a++)
+                packed[(i * s->taps + a) * s->cout + o] = w[(i * s->cout + o) * s->taps + a];
     return VOCO_OK;
 }
 
@@ -41,42 +47,52 @@ packed_of(struct voco_ctx *ctx, const struct voco_tensor *w, struct shape *s)
                        (size_t)count * sizeof(float), make_packed, s);
 }
 
-/* Copy between cells[rows,8,cout] of input voxels [from,from+rows) and y. */
+/* Copy between cells[rows,taps,cout] of input voxels [from,from+rows) and y. */
 static void
 move_cells(const struct shape *s, float *y, float *cells, int64_t from, int64_t rows,
            bool gather)
 {
-    const size_t bytes = 2 * (size_t)s->cout * sizeof(float);
+    const int64_t line = s->k[2] * s->cout;     /* contiguous in both */
 
     for (int64_t r = from; r < from + rows; r++) {
         const int64_t l = r % s->w, j = r / s->w % s->h, i = r / s->w / s->h;  /* i: n d */
 
-        for (int64_t a = 0; a < 4; a++, cells += 2 * s->cout) {
-            float *line = y + (((2 * i + a / 2) * 2 * s->h + 2 * j + a % 2) * 2 * s->w
-                               + 2 * l) * s->cout;
+        for (int64_t a = 0; a < s->k[0] * s->k[1]; a++, cells += line) {
+            const int64_t row = (s->k[0] * i + a / s->k[1]) * s->k[1] * s->h
+                              + s->k[1] * j + a % s->k[1];
+            float *at = y + (row * s->w + l) * line;
 
             if (gather)
-                memcpy(cells, line, bytes);
+                memcpy(cells, at, (size_t)line * sizeof *cells);
             else
-                memcpy(line, cells, bytes);
+                memcpy(at, cells, (size_t)line * sizeof *cells);
         }
     }
+}
+
+/* x[m,n] += b, by the calling thread */
+static void
+add_bias(const float *b, float *x, int64_t m, int64_t n)
+{
+    for (int64_t i = 0; i < m; i++, x += n)
+        for (int64_t j = 0; j < n; j++)
+            x[j] += b[j];
 }
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
 void
-voco_cpu_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
+voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     struct shape s = shape_of(x, w);
-    const int64_t cols = 8 * s.cout;
+    const int64_t cols = s.cols;
     const float *packed;
     float *scratch;
 
     if (ctx->err)
         return;
-    VOCO_ASSERT(w->dim[0] == s.cin && voco_count(y) == s.m * cols);
+    VOCO_ASSERT(voco_count(y) == s.m * cols);
     packed = packed_of(ctx, w, &s);
     scratch = voco_cpu_scratch(ctx, (size_t)ctx->threads * CELLS * (size_t)cols
                                     * sizeof(float));
@@ -94,6 +110,8 @@ voco_cpu_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
 
             voco_cpu_sgemm(false, false, rows, cols, s.cin, (float *)x->data + r * s.cin,
                            s.cin, packed, cols, false, cells, cols);
+            if (b)
+                add_bias(b->data, cells, rows * s.taps, s.cout);
             move_cells(&s, y->data, cells, r, rows, false);
         }
     }
@@ -103,7 +121,7 @@ static void
 backward_data(struct voco_ctx *ctx, const struct shape *s, const float *packed, Y dy, Y dx,
               float *scratch)
 {
-    const int64_t cols = 8 * s->cout;
+    const int64_t cols = s->cols;
 
     #pragma omp parallel num_threads(ctx->threads)
     {
@@ -128,7 +146,7 @@ static void
 backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, Y dy, Y dw,
                  float *scratch)
 {
-    const int64_t cols = 8 * s->cout, cells_at_once = CELLS * ctx->threads;
+    const int64_t cols = s->cols, cells_at_once = CELLS * ctx->threads;
     float *cells = scratch, *sum = scratch + cells_at_once * cols, *to_add = dw->data;
 
     #pragma omp parallel num_threads(ctx->threads)
@@ -151,23 +169,24 @@ backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, Y dy, Y dw,
         }
         for (int64_t i = i0; i < i1; i++)
             for (int64_t o = 0; o < s->cout; o++)
-                for (int64_t a = 0; a < 8; a++)
-                    to_add[(i * s->cout + o) * 8 + a] += sum[(i * 8 + a) * s->cout + o];
+                for (int64_t a = 0; a < s->taps; a++)
+                    to_add[(i * s->cout + o) * s->taps + a]
+                        += sum[(i * s->taps + a) * s->cout + o];
     }
 }
 
 void
-voco_cpu_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw)
+voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db)
 {
     struct shape s = shape_of(x, w);
-    const size_t floats = (size_t)ctx->threads * CELLS * 8 * (size_t)s.cout
+    const size_t floats = (size_t)ctx->threads * CELLS * (size_t)s.cols
                           + (size_t)voco_count(w);
     const float *packed;
     float *scratch;
 
     if (ctx->err)
         return;
-    VOCO_ASSERT(w->dim[0] == s.cin && voco_count(dy) == s.m * 8 * s.cout);
+    VOCO_ASSERT(voco_count(dy) == s.m * s.cols);
     packed = packed_of(ctx, w, &s);
     scratch = voco_cpu_scratch(ctx, floats * sizeof(float));
     if (!packed || !scratch)
@@ -175,4 +194,6 @@ voco_cpu_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw)
     if (dx)
         backward_data(ctx, &s, packed, dy, dx, scratch);
     backward_weights(ctx, &s, x, dy, dw, scratch);
+    if (db)
+        voco_cpu_columns_add(ctx, dy->data, voco_rows(dy), s.cout, db->data);
 }

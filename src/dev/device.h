@@ -116,10 +116,10 @@ struct voco_device {
                                  X dy, X w, Y dx);
     void (*conv3d_backward_weights)(struct voco_ctx *ctx, const struct voco_conv *conv,
                                     X x, X dy, Y dw, Y db);
-    /* 2x2x2 transposed convolution, stride 2, no bias: x [n,d,h,w,cin],
-     * w [cin,cout,2,2,2], y [n,2d,2h,2w,cout]; dx may be NULL */
-    void (*deconv2_forward)(struct voco_ctx *ctx, X x, X w, Y y);
-    void (*deconv2_backward)(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw);
+    /* transposed convolution whose stride is its kernel [i,j,k]: x [n,d,h,w,cin],
+     * w [cin,cout,i,j,k], b [cout] or NULL, y [n,id,jh,kw,cout]; dx, db may be NULL */
+    void (*deconv_forward)(struct voco_ctx *ctx, X x, X w, X b, Y y);
+    void (*deconv_backward)(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db);
 
     /* ---- linear: x [m,k], w [n,k], b [n] or NULL, y [m,n] = x w' + b ---- */
     void (*linear_forward)(struct voco_ctx *ctx, X x, X w, X b, Y y);
@@ -143,6 +143,13 @@ struct voco_device {
                               Y mean, Y rstd);
     void (*layernorm_backward)(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
                                Y dw, Y db);
+
+    /* affine: x [m,c], w, b [c]; t = w x + b, y = leaky(t), which may be x.
+     * Backward makes t again: g = dy leaky'(t), dx = w g, which may be dy; dw += sum of
+     * g x, db += sum of g over rows. */
+    void (*affine_forward)(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);
+    void (*affine_backward)(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy, Y dx,
+                            Y dw, Y db);
 
     /* ---- pointwise: y may be x, dx may be dy ---- */
     void (*leaky_forward)(struct voco_ctx *ctx, X x, double slope, Y y);

@@ -31,11 +31,12 @@
       (conv, dy, w, dx), (dx, w, dy), voco_flops_conv(conv, dy))                         \
     E(conv3d_backward_weights, (VOCO_CONV, VOCO_X x, VOCO_X dy, VOCO_X dw, VOCO_X db),   \
       (conv, x, dy, dw, db), (x, dw, dy, db), voco_flops_conv(conv, dy))                 \
-    E(deconv2_forward, (VOCO_X x, VOCO_X w, VOCO_X y), (x, w, y), (x, w, y),             \
-      voco_flops_deconv2(x, w))                                                          \
-    E(deconv2_backward, (VOCO_X x, VOCO_X w, VOCO_X dy, VOCO_X dx, VOCO_X dw),           \
-      (x, w, dy, dx, dw), (x, w, dy, dx, dw),                                            \
-      (dx ? 2 : 1) * voco_flops_deconv2(x, w))                                           \
+    E(deconv_forward, (VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X y), (x, w, b, y),            \
+      (x, w, b, y), voco_flops_deconv(x, w))                                             \
+    E(deconv_backward,                                                                   \
+      (VOCO_X x, VOCO_X w, VOCO_X dy, VOCO_X dx, VOCO_X dw, VOCO_X db),                  \
+      (x, w, dy, dx, dw, db), (x, w, dy, dx, dw, db),                                    \
+      (dx ? 2 : 1) * voco_flops_deconv(x, w))                                            \
                                                                                          \
     E(linear_forward, (VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X y), (x, w, b, y),            \
       (x, w, b, y), voco_flops_linear(x, w))                                             \
@@ -58,6 +59,13 @@
        VOCO_X db),                                                                       \
       (x, w, mean, rstd, dy, dx, dw, db), (x, w, mean, rstd, dy, dx, dw, db),            \
       voco_flops_each(x, 14))                                                            \
+    E(affine_forward, (VOCO_X x, VOCO_X w, VOCO_X b, double slope, VOCO_X y),            \
+      (x, w, b, slope, y), (x, w, b, y), voco_flops_each(x, 3))                          \
+    E(affine_backward,                                                                   \
+      (VOCO_X x, VOCO_X w, VOCO_X b, double slope, VOCO_X dy, VOCO_X dx, VOCO_X dw,      \
+       VOCO_X db),                                                                       \
+      (x, w, b, slope, dy, dx, dw, db), (x, w, b, dy, dx, dw, db),                       \
+      voco_flops_each(x, 8))                                                             \
                                                                                          \
     E(leaky_forward, (VOCO_X x, double slope, VOCO_X y), (x, slope, y), (x, y),          \
       voco_flops_each(x, 1))                                                             \

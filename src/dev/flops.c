@@ -9,7 +9,7 @@ voco_flops_conv(const struct voco_conv *conv, const struct voco_tensor *y)
 }
 
 double
-voco_flops_deconv2(const struct voco_tensor *x, const struct voco_tensor *w)
+voco_flops_deconv(const struct voco_tensor *x, const struct voco_tensor *w)
 {
     return 2.0 * (double)voco_rows(x) * (double)voco_count(w);
 }

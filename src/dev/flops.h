@@ -12,7 +12,7 @@
 double voco_flops_conv(const struct voco_conv *conv, const struct voco_tensor *y);
 
 /* x [.., cin], w [cin,cout,2,2,2] */
-double voco_flops_deconv2(const struct voco_tensor *x, const struct voco_tensor *w);
+double voco_flops_deconv(const struct voco_tensor *x, const struct voco_tensor *w);
 
 /* x [m,k], w [n,k]: any of the three products. */
 double voco_flops_linear(const struct voco_tensor *x, const struct voco_tensor *w);

@@ -81,8 +81,8 @@ void voco_oracle_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_co
 void voco_oracle_conv3d_backward_weights(struct voco_ctx *ctx,
                                          const struct voco_conv *conv, X x, X dy, Y dw,
                                          Y db);
-void voco_oracle_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y);
-void voco_oracle_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw);
+void voco_oracle_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
+void voco_oracle_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db);
 void voco_oracle_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
 void voco_oracle_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
 void voco_oracle_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);
@@ -98,6 +98,9 @@ void voco_oracle_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double e
                                    Y mean, Y rstd);
 void voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy,
                                     Y dx, Y dw, Y db);
+void voco_oracle_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);
+void voco_oracle_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy,
+                                 Y dx, Y dw, Y db);
 
 /* ---- voco_oracle_attn.c ---- */
 void voco_oracle_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,

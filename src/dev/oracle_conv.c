@@ -176,11 +176,13 @@ voco_oracle_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv
     voco_arena_release(&ctx->temp, mark);
 }
 
-/* y[2d+i,2h+j,2w+k, co] = sum over ci of x[d,h,w, ci] w[ci,co,i,j,k] */
+/* y[Id+i,Jh+j,Kw+k, co] = b[co] + sum over ci of x[d,h,w, ci] w[ci,co,i,j,k], I,J,K the
+ * sizes of the kernel */
 void
-voco_oracle_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
+voco_oracle_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
-    const int64_t cin = x->dim[4], cout = y->dim[4];
+    const int64_t cin = x->dim[4], cout = y->dim[4], *k = w->dim + 2;
+    const int64_t size = k[0] * k[1] * k[2];
 
     if (ctx->err)
         return;
@@ -190,15 +192,16 @@ voco_oracle_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
 
         split_row(y, row, &n, &d, &h);
         for (int64_t v = 0; v < y->dim[3]; v++) {
-            const double *in = voxel(x, n, d / 2, h / 2, v / 2);
+            const double *in = voxel(x, n, d / k[0], h / k[1], v / k[2]);
+            const int64_t at = (d % k[0] * k[1] + h % k[1]) * k[2] + v % k[2];
             double *out = voxel(y, n, d, h, v);
 
             for (int64_t co = 0; co < cout; co++) {
-                const double *tap = f64(w) + co * 8 + d % 2 * 4 + h % 2 * 2 + v % 2;
+                const double *tap = f64(w) + co * size + at;
 
-                out[co] = 0;
+                out[co] = b ? f64(b)[co] : 0;
                 for (int64_t ci = 0; ci < cin; ci++)
-                    out[co] += in[ci] * tap[ci * cout * 8];
+                    out[co] += in[ci] * tap[ci * cout * size];
             }
         }
     }
@@ -206,9 +209,10 @@ voco_oracle_deconv2_forward(struct voco_ctx *ctx, X x, X w, Y y)
 
 /* The adjoint: one pass over ci, which owns dw[ci] and channel ci of dx. */
 void
-voco_oracle_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw)
+voco_oracle_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db)
 {
-    const int64_t cin = x->dim[4], cout = dy->dim[4];
+    const int64_t cin = x->dim[4], cout = dy->dim[4], *k = w->dim + 2;
+    const int64_t size = k[0] * k[1] * k[2];
 
     if (ctx->err)
         return;
@@ -222,18 +226,22 @@ voco_oracle_deconv2_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw)
                 const double in = voxel(x, n, d, h, v)[ci];
                 double sum = 0;
 
-                for (int t = 0; t < 8; t++) {
-                    const double *out = voxel(dy, n, 2 * d + t / 4, 2 * h + t / 2 % 2,
-                                              2 * v + t % 2);
+                for (int64_t t = 0; t < size; t++) {
+                    const double *out = voxel(dy, n, k[0] * d + t / k[2] / k[1],
+                                              k[1] * h + t / k[2] % k[1],
+                                              k[2] * v + t % k[2]);
+
                     for (int64_t co = 0; co < cout; co++) {
-                        sum += out[co] * f64(w)[(ci * cout + co) * 8 + t];
-                        f64(dw)[(ci * cout + co) * 8 + t] += out[co] * in;
+                        sum += out[co] * f64(w)[(ci * cout + co) * size + t];
+                        f64(dw)[(ci * cout + co) * size + t] += out[co] * in;
                     }
                 }
                 if (dx)
                     voxel(dx, n, d, h, v)[ci] = sum;
             }
         }
+    for (int64_t row = 0; db && row < voco_rows(dy); row++)
+        axpy(cout, 1, f64(dy) + row * cout, f64(db));
 }
 
 /* y[m,n] = sum over k of x[m,k] w[n,k] + b[n] */

@@ -197,3 +197,41 @@ voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X
         }
     }
 }
+
+/* y = leaky(w x + b), channel by channel */
+void
+voco_oracle_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y)
+{
+    const int64_t c = voco_cols(x);
+
+    if (ctx->err)
+        return;
+#pragma omp parallel for num_threads(ctx->threads)
+    for (int64_t row = 0; row < voco_rows(x); row++)
+        for (int64_t j = 0; j < c; j++) {
+            const double t = f64(w)[j] * f64(x)[row * c + j] + f64(b)[j];
+
+            f64(y)[row * c + j] = t > 0 ? t : slope * t;
+        }
+}
+
+/* dx = w g, dw += sum over rows of g x, db += sum of g;  g = dy leaky'(w x + b) */
+void
+voco_oracle_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy, Y dx,
+                            Y dw, Y db)
+{
+    const int64_t c = voco_cols(x);
+
+    if (ctx->err)
+        return;
+    for (int64_t row = 0; row < voco_rows(x); row++)
+        for (int64_t j = 0; j < c; j++) {
+            const double in = f64(x)[row * c + j];
+            const double g = f64(dy)[row * c + j]
+                           * (f64(w)[j] * in + f64(b)[j] > 0 ? 1 : slope);
+
+            f64(dw)[j] += g * in;
+            f64(db)[j] += g;
+            f64(dx)[row * c + j] = f64(w)[j] * g;
+        }
+}

@@ -33,7 +33,7 @@ voco_upblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
 
     if (ctx->err)
         return;
-    ctx->dev->deconv2_forward(ctx, x, &up_w, &up);
+    ctx->dev->deconv_forward(ctx, x, &up_w, NULL, &up);
     ctx->dev->copy_columns(ctx, &up, 0, &both, 0, b->cout);
     ctx->dev->copy_columns(ctx, skip, 0, &both, b->cout, b->cout);
     voco_arena_release(&ctx->temp, inner);
@@ -61,6 +61,6 @@ voco_upblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
         return;
     ctx->dev->copy_columns(ctx, &dboth, 0, &dup, 0, b->cout);
     ctx->dev->copy_columns(ctx, &dboth, b->cout, dskip, 0, b->cout);
-    ctx->dev->deconv2_backward(ctx, &saved->x, &up_w, &dup, dx, &dup_w);
+    ctx->dev->deconv_backward(ctx, &saved->x, &up_w, &dup, dx, &dup_w, NULL);
     voco_arena_release(&ctx->grad, mark);
 }
