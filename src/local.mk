@@ -112,6 +112,8 @@ libvoco_la_SOURCES += \
 	src/net/head.h \
 	src/net/param.c \
 	src/net/param.h \
+	src/net/plainconv.c \
+	src/net/plainconv.h \
 	src/net/resblock.c \
 	src/net/resblock.h \
 	src/net/stage.c \

@@ -12,6 +12,7 @@ EXTRA_DIST += tests/golden tests/lsan.supp tests/tap.sh
 EXTRA_DIST += \
 	tools/golden_labels.py \
 	tools/golden_metrics.py \
+	tools/golden_plainconv.py \
 	tools/golden_sliding.py \
 	tools/golden_transform.py \
 	tools/replay_from_store.py
@@ -58,6 +59,12 @@ check_PROGRAMS += tests/test_dry
 tests_test_dry_SOURCES = tests/test_dry.c
 tests_test_dry_LDADD = $(TEST_LIBS)
 TESTS += tests/test_dry
+
+check_PROGRAMS += tests/test_plainconv
+tests_test_plainconv_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
+	tests/golden_read.c tests/golden_read.h tests/tensors.h tests/test_plainconv.c
+tests_test_plainconv_LDADD = $(TEST_LIBS)
+TESTS += tests/test_plainconv
 
 check_PROGRAMS += tests/test_golden_net
 tests_test_golden_net_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
