@@ -96,7 +96,7 @@ verify_weights(const char *path)
     enum voco_err err = voco_tensorfile_open(&f, path);
 
     if (err == VOCO_OK)
-        err = voco_tensorfile_verify(&f, path);
+        err = voco_tensorfile_verify(&f);
     if (err)
         printf("%s\n", voco_fail_text());
     else

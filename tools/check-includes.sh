@@ -28,6 +28,7 @@ function owner(header)
     if (header == "cblas.h")         return "^src/dev/"
     if (header == "hdf5.h")          return "^data/"
     if (header == "mpi.h")           return "^src/train/comm_mpi[.]c$"
+    if (header == "zip.h")           return "^src/tensorfile/zip"
     if (header == "png.h")           return "^src/report/"
     if (header ~ /^(oneapi.)?dnnl/)  return "^src/dev/dnnl_shim(_api)?[.][ch]$"
     if (header ~ /intrin[.]h$/)      return "^simd/[a-z0-9_]*avx[a-z0-9_]*[.][ch]$"

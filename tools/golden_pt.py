@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the .pt files of tests/golden/pt; needs torch 2.
+"""Makes the .pt files of tests/golden/pt; needs torch.
 
-Usage: golden_pt.py OUTFOLDER
+Usage: golden_pt.py OUTFOLDER            all of them, with torch 2.12 or later
+       golden_pt.py OUTFOLDER --every    NAME-VERSION.pt: those that every torch can write,
+                                         by the one that runs this (from 1.6 on)
 
 Element i of every tensor of floats is i / 4 - 1, of integers i - 1, so that any test can
 compute what it should read.  All but before16.pt, which has addresses of memory in it, are
@@ -11,8 +13,10 @@ import argparse
 import collections
 import io
 import pathlib
+import shutil
 import struct
 import sys
+import tempfile
 import zipfile
 import zlib
 
@@ -72,12 +76,11 @@ def big_endian(name, data):
     return b"big" if name.endswith("byteorder") else data
 
 
-def main():
-    out = pathlib.Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    weights = collections.OrderedDict(
-        [("module.conv.weight", floats(2, 1, 2, 2, 2)), ("module.conv.bias", floats(2))])
+weights = collections.OrderedDict(
+    [("module.conv.weight", floats(2, 1, 2, 2, 2)), ("module.conv.bias", floats(2))])
 
+
+def every_version(out):
     torch.save({"f32": floats(2, 3), "f64": floats(3, dtype=torch.float64),
                 "f16": floats(5, dtype=torch.float16), "bf16": floats(2, 2, dtype=torch.bfloat16),
                 "i64": torch.arange(4) - 1, "i32": torch.arange(4, dtype=torch.int32) - 1,
@@ -96,10 +99,13 @@ def main():
                               "param_groups": [{"lr": 0.1, "params": [0, 1]}]},
                 "state_dict": weights}, out / "wrapped.pt")
     torch.save({"network_weights": {"net": weights}, "trainer_name": "x"}, out / "nested.pt")
-    torch.save({"model_ema": weights, "step": 3}, out / "only.pt")
     linear = torch.nn.Linear(2, 2)
     linear.load_state_dict({"weight": floats(2, 2), "bias": floats(2)})
     torch.save(linear.state_dict(), out / "module.pt")
+
+
+def this_version(out):
+    torch.save({"model_ema": weights, "step": 3}, out / "only.pt")
     torch.save(weights, out / "protocol4.pt", pickle_protocol=4)
     (out / "torch16.pt").write_bytes(repacked({"state_dict": weights}, version_1_6))
     (out / "zip64.pt").write_bytes(zip64(weights))
@@ -107,6 +113,20 @@ def main():
     torch.save(weights, out / "before16.pt", _use_new_zipfile_serialization=False)
     torch.serialization.set_crc32_options(False)
     torch.save(weights, out / "nocrc.pt")
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    if sys.argv[2:] != ["--every"]:
+        every_version(out)
+        this_version(out)
+        return
+    with tempfile.TemporaryDirectory() as folder:       # the name of a file is written into it
+        every_version(pathlib.Path(folder))
+        for path in sorted(pathlib.Path(folder).iterdir()):
+            version = torch.__version__.split("+")[0]
+            shutil.copyfile(path, out / f"{path.stem}-{version}.pt")
 
 
 main()

@@ -60,38 +60,49 @@ voco_filetensor_shape(const struct voco_filetensor *t, char buf[192])
     return buf;
 }
 
-enum voco_err
-voco_filetensor_check(const struct voco_filetensor *t, const char *path)
-{
-    uint32_t crc;
+/* ---- reading ---- */
 
-    /* torch.serialization.set_crc32_options(False) leaves a 0 there */
-    if (!t->storage || t->crc32 == 0)
-        return VOCO_OK;
-    crc = voco_zip_crc32(t->storage, t->storage_bytes);
-    if (crc != t->crc32)
-        return voco_fail(VOCO_EFORMAT, "%s: the bytes of tensor %s have the checksum %08" PRIx32
-                         ", expected %08" PRIx32 ": the file is damaged", path, t->name, crc,
-                         t->crc32);
-    return VOCO_OK;
+enum voco_err
+voco_filetensor_check(const struct voco_filetensor *t)
+{
+    return t->zip ? voco_zip_check(t->zip, t->entry) : VOCO_OK;
 }
 
-void
-voco_filetensor_copy(const struct voco_filetensor *t, void *out)
+/* Bytes from the first element to the last, with what a strided tensor leaves out. */
+static size_t
+span_bytes(const struct voco_filetensor *t)
+{
+    int64_t last = 0;
+
+    if (!t->strided || t->bytes == 0)
+        return t->bytes;
+    for (int i = 0; i < t->rank; i++)
+        last += (t->dim[i] - 1) * t->stride[i];
+    return (size_t)(last + 1) * voco_filetype_bytes(t->type);
+}
+
+/* The span of a tensor in a zip archive. */
+static enum voco_err
+read_span(const struct voco_filetensor *t, void *out)
+{
+    const size_t n = span_bytes(t);
+    enum voco_err err = VOCO_OK;
+
+    if (n < voco_zip_bytes(t->zip, t->entry))       /* a part has no checksum of its own */
+        err = voco_zip_check(t->zip, t->entry);
+    return err != VOCO_OK ? err : voco_zip_read(t->zip, t->entry, t->from, n, out);
+}
+
+/* Elements of a strided span, row after row as an odometer counts. */
+static void
+gather(const struct voco_filetensor *t, const char *span, char *to)
 {
     const size_t size = voco_filetype_bytes(t->type);
     const int last = t->rank - 1;
     int64_t at[VOCO_FILETENSOR_RANK_MAX] = { 0 }, from = 0;
-    char *to = out;
 
-    if (t->bytes == 0)
-        return;
-    if (!t->strided || t->rank == 0) {
-        memcpy(out, t->data, t->bytes);
-        return;
-    }
-    for (;;) {                          /* a row, then the next one as an odometer counts */
-        const char *row = (const char *)t->data + (size_t)from * size;
+    for (;;) {
+        const char *row = span + (size_t)from * size;
         int k = last - 1;
 
         for (int64_t i = 0; i < t->dim[last]; i++, to += size)
@@ -104,6 +115,36 @@ voco_filetensor_copy(const struct voco_filetensor *t, void *out)
             return;
         from += t->stride[k];
     }
+}
+
+static enum voco_err
+no_memory(const struct voco_filetensor *t)
+{
+    return voco_fail(VOCO_EMEMORY, "no memory for %zu bytes of %s", t->bytes, t->name);
+}
+
+enum voco_err
+voco_filetensor_copy(const struct voco_filetensor *t, void *out)
+{
+    char *span = NULL;
+    enum voco_err err = VOCO_OK;
+
+    if (t->bytes == 0)
+        return VOCO_OK;
+    if (!t->strided || t->rank == 0) {
+        if (t->zip)
+            return read_span(t, out);
+        memcpy(out, t->data, t->bytes);
+        return VOCO_OK;
+    }
+    if (t->zip) {
+        span = malloc(span_bytes(t));
+        err = span ? read_span(t, span) : no_memory(t);
+    }
+    if (err == VOCO_OK)
+        gather(t, span ? span : t->data, out);
+    free(span);
+    return err;
 }
 
 /* ---- halves ---- */
@@ -205,29 +246,18 @@ from_floats(const char *type, const float *x, int64_t n, uint16_t *out)
         out[i] = half ? to_half(x[i]) : to_bfloat(x[i]);
 }
 
-void
-voco_filetensor_convert(const struct voco_filetensor *t, const char *type, void *out)
+/* Dense elements from in, a block at a time. */
+static void
+convert(const struct voco_filetensor *t, const char *in, const char *type, char *out)
 {
     enum { BLOCK = 4096 };
     const size_t size = voco_filetype_bytes(t->type), size_out = voco_filetype_bytes(type);
     const int64_t n = voco_filetensor_count(t);
-    const char *in = t->data;
-    char *dense = NULL;
     float block[BLOCK];
 
-    if (strcmp(t->type, type) == 0) {
-        voco_filetensor_copy(t, out);
-        return;
-    }
-    if (t->strided) {
-        dense = malloc(t->bytes + 1);
-        VOCO_ASSERT(dense);
-        voco_filetensor_copy(t, dense);
-        in = dense;
-    }
     for (int64_t i = 0; i < n; i += BLOCK) {
         const int64_t m = n - i < BLOCK ? n - i : BLOCK;
-        char *to = (char *)out + (size_t)i * size_out;
+        char *to = out + (size_t)i * size_out;
 
         to_floats(t->type, in + (size_t)i * size, m, block);
         if (strcmp(type, "F32") == 0)
@@ -235,5 +265,22 @@ voco_filetensor_convert(const struct voco_filetensor *t, const char *type, void 
         else
             from_floats(type, block, m, (uint16_t *)(void *)to);
     }
+}
+
+enum voco_err
+voco_filetensor_convert(const struct voco_filetensor *t, const char *type, void *out)
+{
+    char *dense = NULL;
+    enum voco_err err = VOCO_OK;
+
+    if (strcmp(t->type, type) == 0)
+        return voco_filetensor_copy(t, out);
+    if (t->strided || t->zip) {
+        dense = malloc(t->bytes + 1);
+        err = dense ? voco_filetensor_copy(t, dense) : no_memory(t);
+    }
+    if (err == VOCO_OK)
+        convert(t, dense ? dense : t->data, type, out);
     free(dense);
+    return err;
 }

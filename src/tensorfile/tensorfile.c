@@ -97,6 +97,7 @@ voco_tensorfile_close(struct voco_tensorfile *f)
     free(f->meta);
     free(f->foreign);
     free(f->wrapper);
+    voco_zip_close(f->zip);
     if (f->map)
         munmap(f->map, f->map_bytes);
     *f = (struct voco_tensorfile){ 0 };
@@ -140,11 +141,11 @@ voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key)
 }
 
 enum voco_err
-voco_tensorfile_verify(const struct voco_tensorfile *f, const char *path)
+voco_tensorfile_verify(const struct voco_tensorfile *f)
 {
     enum voco_err err = VOCO_OK;
 
     for (int i = 0; i < f->n && err == VOCO_OK; i++)
-        err = voco_filetensor_check(&f->item[i], path);
+        err = voco_filetensor_check(&f->item[i]);
     return err;
 }

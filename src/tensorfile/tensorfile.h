@@ -22,13 +22,13 @@ struct voco_filetensor {
     const char *type;           /* "F32", "I64", ...: the names of safetensors */
     int64_t dim[VOCO_FILETENSOR_RANK_MAX];
     int rank;
-    const void *data;           /* element 0; aligned to nothing */
+    const void *data;           /* element 0, aligned to nothing; NULL in a zip archive */
     size_t bytes;               /* elements * bytes of one */
     bool strided;               /* else dense, the last dimension fastest */
     int64_t stride[VOCO_FILETENSOR_RANK_MAX];   /* if strided: in elements, none negative */
-    const void *storage;        /* NULL, or the bytes under the checksum crc32 */
-    size_t storage_bytes;
-    uint32_t crc32;
+    const struct voco_zip *zip; /* NULL, or the archive ... */
+    int entry;                  /* ... and the entry with the storage, ... */
+    size_t from;                /* ... of which this byte is the first of element 0 */
 };
 
 struct voco_tensorfile {
@@ -41,6 +41,7 @@ struct voco_tensorfile {
     char **foreign;             /* Python names beside the tensors, which nobody ran */
     int n_foreign;
     char **name;                /* owns the items' names */
+    struct voco_zip *zip;       /* the archive of .pt files */
     void *map;
     size_t map_bytes;
 };
@@ -53,7 +54,7 @@ const struct voco_filetensor *voco_tensorfile_find(const struct voco_tensorfile 
 const char *voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key);
 
 /* Every checksum that the file has. */
-enum voco_err voco_tensorfile_verify(const struct voco_tensorfile *f, const char *path);
+enum voco_err voco_tensorfile_verify(const struct voco_tensorfile *f);
 
 /* Is it one by its name: .safetensors, .pt, .pth? */
 bool voco_tensorfile_is_named(const char *path);
@@ -67,14 +68,16 @@ bool voco_filetype_is_float(const char *type);      /* F64 F32 F16 BF16 */
 
 int64_t voco_filetensor_count(const struct voco_filetensor *t);
 
-/* The bytes are those that were written, as far as a checksum tells. */
-enum voco_err voco_filetensor_check(const struct voco_filetensor *t, const char *path);
+/* The bytes are those that were written, as far as a checksum tells.  Copy and convert
+ * check, too. */
+enum voco_err voco_filetensor_check(const struct voco_filetensor *t);
 
 /* All elements, densely, as they are: t->bytes. */
-void voco_filetensor_copy(const struct voco_filetensor *t, void *out);
+enum voco_err voco_filetensor_copy(const struct voco_filetensor *t, void *out);
 
 /* All elements as F32, F16 or BF16, rounded to nearest even (F64 by way of F32). */
-void voco_filetensor_convert(const struct voco_filetensor *t, const char *type, void *out);
+enum voco_err voco_filetensor_convert(const struct voco_filetensor *t, const char *type,
+                                      void *out);
 
 /* "[12,1,2,2,2]"; writes at most 192 bytes to buf and returns it. */
 const char *voco_filetensor_shape(const struct voco_filetensor *t, char buf[192]);

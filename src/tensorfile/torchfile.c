@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "tensorfile/pickle.h"
 
 enum { PICKLE_MAX = 1 << 26, WRAPPERS_MAX = 8, FOREIGN_MAX = 64, STEPS_TO_TENSOR = 8 };
@@ -21,7 +22,7 @@ static const struct { const char *torch, *type; } storages[] = {
 
 struct torchfile {
     struct voco_tensorfile *f;
-    struct voco_zip zip;
+    struct voco_zip *zip;
     struct voco_pickle pickle;
     char *folder;               /* "NAME/" */
     const char *what;
@@ -35,11 +36,12 @@ node(const struct torchfile *t, int id)
     return voco_pickle_node(&t->pickle, id);
 }
 
-static const struct voco_zip_entry *
-entry(const struct torchfile *t, const char *name)
+/* The entry of this name in the archive's folder; -1: none. */
+static int
+find_entry(const struct torchfile *t, const char *name)
 {
     char *full = voco_format("%s%s", t->folder, name);
-    const struct voco_zip_entry *e = voco_zip_find(&t->zip, full);
+    const int e = voco_zip_find(t->zip, full);
 
     free(full);
     return e;
@@ -133,14 +135,14 @@ sizes(const struct torchfile *t, NODE x, int64_t *v, int *ret_n)
     return true;
 }
 
-/* ('storage', torch.FloatStorage, key, place, elements) -> type, bytes, checksum. */
+/* ('storage', torch.FloatStorage, key, place, elements) -> type, entry. */
 static enum voco_err
 find_storage(const struct torchfile *t, NODE x, struct voco_filetensor *to)
 {
-    const struct voco_zip_entry *e = NULL;
     NODE part[5];
+    size_t size, bytes;
     char *key;
-    size_t size;
+    int e = -1;
 
     if (x->kind == VOCO_PICKLE_PERSISTENT)
         x = node(t, x->args);
@@ -159,17 +161,18 @@ find_storage(const struct torchfile *t, NODE x, struct voco_filetensor *to)
     size = voco_filetype_bytes(to->type);
     if (part[2]->text.n < 64) {
         key = voco_format("data/%.*s", (int)part[2]->text.n, part[2]->text.at);
-        e = entry(t, key);
+        e = find_entry(t, key);
         free(key);
     }
-    if (!e || part[4]->whole < 0 || (uint64_t)part[4]->whole != e->bytes / size
-        || e->bytes % size != 0)
+    bytes = e < 0 ? 0 : voco_zip_bytes(t->zip, e);
+    if (e < 0 || part[4]->whole < 0 || (uint64_t)part[4]->whole != bytes / size
+        || bytes % size != 0)
         return voco_fail(VOCO_EFORMAT, "%s: %s wants a storage of %" PRId64 " elements of %zu "
                          "bytes, the archive has %s of %zu bytes", t->what, to->name,
-                         part[4]->whole, size, e ? e->name : "none", e ? e->bytes : 0);
-    to->storage = e->data;
-    to->storage_bytes = e->bytes;
-    to->crc32 = e->crc32;
+                         part[4]->whole, size, e < 0 ? "none" : voco_zip_name(t->zip, e),
+                         bytes);
+    to->zip = t->zip;
+    to->entry = e;
     return VOCO_OK;
 }
 
@@ -178,7 +181,7 @@ static enum voco_err
 place(const struct torchfile *t, int64_t offset, struct voco_filetensor *to)
 {
     const size_t size = voco_filetype_bytes(to->type);
-    const int64_t room = (int64_t)(to->storage_bytes / size);
+    const int64_t room = (int64_t)(voco_zip_bytes(t->zip, to->entry) / size);
     int64_t count = 1, last = offset, dense = 1;
     bool inside = offset >= 0 && offset <= room;
 
@@ -198,7 +201,7 @@ place(const struct torchfile *t, int64_t offset, struct voco_filetensor *to)
     if (!inside || (count > 0 && (last >= room || count > room)))
         return voco_fail(VOCO_EFORMAT, "%s: %s reaches beyond its storage of %" PRId64
                          " elements", t->what, to->name, room);
-    to->data = (const char *)to->storage + (size_t)offset * size;
+    to->from = (size_t)offset * size;
     to->bytes = (size_t)count * size;
     return VOCO_OK;
 }
@@ -435,69 +438,106 @@ voco_torchfile_is(const void *bytes, size_t n)
     return voco_zip_is(bytes, n) || is_old(bytes, n);
 }
 
-/* The folder of the one entry NAME/data.pkl. */
-static const struct voco_zip_entry *
+/* The one entry NAME/data.pkl, and its folder; -1: none or several. */
+static int
 find_pickle(struct torchfile *t)
 {
     static const char pickle[] = "/data.pkl";
-    const struct voco_zip_entry *found = NULL;
+    int found = -1;
 
-    for (int i = 0; i < t->zip.n; i++) {
-        const char *slash = strchr(t->zip.item[i].name, '/');
+    for (int i = 0; i < voco_zip_count(t->zip); i++) {
+        const char *name = voco_zip_name(t->zip, i), *slash = strchr(name, '/');
 
         if (slash && strcmp(slash, pickle) == 0) {
-            if (found)
-                return NULL;
-            found = &t->zip.item[i];
+            if (found >= 0)
+                return -1;
+            found = i;
             free(t->folder);
-            t->folder = voco_format("%.*s", (int)(slash - found->name) + 1, found->name);
+            t->folder = voco_format("%.*s", (int)(slash - name) + 1, name);
         }
     }
     return found;
 }
 
+/* An entry in memory, with a 0 byte behind it.  Free *ret. */
+static enum voco_err
+read_entry(const struct torchfile *t, int e, size_t most, char **ret, size_t *ret_n)
+{
+    enum voco_err err;
+
+    *ret = NULL;
+    *ret_n = voco_zip_bytes(t->zip, e);
+    if (*ret_n > most)
+        return voco_fail(VOCO_EFORMAT, "%s: %s: %zu bytes, expected at most %zu", t->what,
+                         voco_zip_name(t->zip, e), *ret_n, most);
+    *ret = calloc(*ret_n + 1, 1);
+    if (!*ret)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %zu bytes", t->what, *ret_n);
+    err = voco_zip_read(t->zip, e, 0, *ret_n, *ret);
+    if (err != VOCO_OK) {
+        free(*ret);
+        *ret = NULL;
+    }
+    return err;
+}
+
 static enum voco_err
 check_order(const struct torchfile *t)
 {
-    const struct voco_zip_entry *e = entry(t, "byteorder");
+    const int e = find_entry(t, "byteorder");
+    char *order;
+    size_t n;
+    enum voco_err err;
 
-    if (e && (e->bytes != 6 || memcmp(e->data, "little", 6) != 0))
-        return voco_fail(VOCO_EFORMAT, "%s: byteorder is '%.*s', expected little: load and "
-                         "save it in Python on this machine", t->what,
-                         e->bytes < 16 ? (int)strnlen((const char *)e->data, e->bytes) : 0,
-                         (const char *)e->data);
-    return VOCO_OK;
+    if (e < 0)
+        return VOCO_OK;
+    err = read_entry(t, e, 16, &order, &n);
+    if (err == VOCO_OK && strcmp(order, "little") != 0)
+        err = voco_fail(VOCO_EFORMAT, "%s: byteorder is '%s', expected little: load and save "
+                        "it in Python on this machine", t->what, order);
+    free(order);
+    return err;
 }
 
+/* What voco wrote besides.  A file of others is none the worse for an odd one. */
 static void
 read_meta(const struct torchfile *t)
 {
-    const struct voco_zip_entry *e = entry(t, "extra/voco.json");
-    json_t *json = e && e->bytes < 1 << 20
-        ? json_loadb((const char *)e->data, e->bytes, 0, NULL) : NULL;
+    const int e = find_entry(t, "extra/voco.json");
+    char *text;
+    size_t n;
+    json_t *json = NULL, *value;
     const char *key;
-    json_t *value;
 
+    if (e < 0 || read_entry(t, e, 1 << 20, &text, &n) != VOCO_OK)
+        return;
+    json = json_loadb(text, n, 0, NULL);
     json_object_foreach(json, key, value)
         if (json_is_string(value))
             voco_tensorfile_add_meta(t->f, key, json_string_value(value));
     json_decref(json);
+    free(text);
 }
 
+/* The tensors that the pickle names. */
 static enum voco_err
-read_pickle(struct torchfile *t, const struct voco_zip_entry *e)
+read_pickle(struct torchfile *t, int e)
 {
-    const struct voco_filetensor bytes = { .name = "data.pkl", .storage = e->data,
-                                           .storage_bytes = e->bytes, .crc32 = e->crc32 };
-    char *what = voco_format("%s: %s", t->what, e->name);
-    enum voco_err err = voco_filetensor_check(&bytes, t->what);
+    NODE dict = NULL;
+    char *bytes, *what;
+    size_t n;
+    enum voco_err err = read_entry(t, e, PICKLE_MAX, &bytes, &n);
 
-    if (err == VOCO_OK && e->bytes > PICKLE_MAX)
-        err = voco_fail(VOCO_EFORMAT, "%s: %zu bytes, expected at most %d", what, e->bytes,
-                        PICKLE_MAX);
-    if (err == VOCO_OK)
-        err = voco_pickle_parse(&t->pickle, e->data, e->bytes, what);
+    if (err != VOCO_OK)
+        return err;
+    what = voco_format("%s: %s", t->what, voco_zip_name(t->zip, e));
+    if ((err = voco_pickle_parse(&t->pickle, bytes, n, what)) == VOCO_OK
+        && (err = descend(t, &dict)) == VOCO_OK
+        && (err = read_tensors(t, dict)) == VOCO_OK)
+        list_foreign(t);
+    voco_pickle_close(&t->pickle);
     free(what);
+    free(bytes);
     return err;
 }
 
@@ -506,8 +546,7 @@ voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
                      const char *what)
 {
     struct torchfile t = { .f = f, .what = what };
-    const struct voco_zip_entry *pickle;
-    NODE dict = NULL;
+    int pickle;
     enum voco_err err;
 
     *f = (struct voco_tensorfile){ .format = "PyTorch" };
@@ -515,21 +554,16 @@ voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
         return voco_fail(VOCO_EFORMAT, "%s: written by PyTorch before 1.6; in Python: "
                          "torch.save(torch.load(\"%s\", map_location=\"cpu\"), \"NEW.pt\")",
                          what, what);
-    if ((err = voco_zip_parse(&t.zip, bytes, n, what)) != VOCO_OK)
+    if ((err = voco_zip_open(&t.zip, bytes, n, what)) != VOCO_OK)
         return err;
+    f->zip = t.zip;
     pickle = find_pickle(&t);
-    if (!pickle)
+    if (pickle < 0)
         err = voco_fail(VOCO_EFORMAT, "%s: a zip archive without one NAME/data.pkl: not of "
                         "PyTorch", what);
     if (err == VOCO_OK && (err = check_order(&t)) == VOCO_OK
-        && (err = read_pickle(&t, pickle)) == VOCO_OK
-        && (err = descend(&t, &dict)) == VOCO_OK
-        && (err = read_tensors(&t, dict)) == VOCO_OK) {
-        list_foreign(&t);
+        && (err = read_pickle(&t, pickle)) == VOCO_OK)
         read_meta(&t);
-    }
-    voco_pickle_close(&t.pickle);
-    voco_zip_close(&t.zip);
     free(t.folder);
     if (err != VOCO_OK)
         voco_tensorfile_close(f);

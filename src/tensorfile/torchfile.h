@@ -4,7 +4,7 @@
  *
  *   NAME/data.pkl     a dict of tensors, perhaps inside of others
  *   NAME/data/KEY     the elements of storage KEY
- *   NAME/byteorder    "little" or "big"; not before 2.0
+ *   NAME/byteorder    "little" or "big"; not before 2.1
  *   NAME/version      a number
  *   NAME/extra/voco.json      what voco knows besides; torch.load does not look there
  */
@@ -27,13 +27,13 @@ bool voco_torchfile_is(const void *bytes, size_t n);
 
 /* ---- writing ---- */
 
-/* A dict of the items, which are put in turn by voco_torchfile_put, index by index; loads
- * with torch.load(weights_only=True).  wrapper NULL: the dict itself is the file's value,
+/* A dict of the items, whose elements are put in turn by voco_torchfile_put, part->i their
+ * index; loads with torch.load(weights_only=True).  wrapper NULL: the dict itself is the file's value,
  * else {wrapper: dict}. */
 enum voco_err voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
                                    const struct voco_filetensor *item, int n,
                                    const struct voco_filemeta *meta, int n_meta);
-enum voco_err voco_torchfile_put(struct voco_zipwriter *w, int i, const void *data,
-                                 size_t bytes);
+enum voco_err voco_torchfile_put(struct voco_zipwriter *w, size_t bytes,
+                                 const struct voco_zippart *part);
 
 #endif

@@ -124,7 +124,7 @@ put_meta(struct voco_zipwriter *w, const struct voco_filemeta *meta, int n)
         json_object_set_new(json, meta[i].key, json_string(meta[i].value));
     text = json_dumps(json, JSON_COMPACT);
     VOCO_ASSERT(text);
-    err = voco_zipwriter_add(w, name, text, strlen(text));
+    err = voco_zipwriter_add_bytes(w, name, text, strlen(text));
     free(text);
     free(name);
     json_decref(json);
@@ -142,7 +142,7 @@ voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
     for (int i = 0; i < n; i++)
         if (!storage_name(item[i].type))
             return voco_fail(VOCO_EFORMAT, "%s: PyTorch has no storage for %s of type %s",
-                             w->file.path, item[i].name, item[i].type);
+                             w->path, item[i].name, item[i].type);
     add_ops(&b, "\x80\x02");                                    /* PROTO 2 */
     if (wrapper) {
         add_ops(&b, "}");                                       /* EMPTY_DICT */
@@ -155,19 +155,19 @@ voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
         add_tensor(&b, &item[i], i);
     }
     add_ops(&b, wrapper ? "us." : "u.");                        /* SETITEMS, SETITEM, STOP */
-    if ((err = voco_zipwriter_add(w, "archive/data.pkl", b.at, b.n)) == VOCO_OK
-        && (err = voco_zipwriter_add(w, "archive/byteorder", "little", 6)) == VOCO_OK
-        && (err = voco_zipwriter_add(w, "archive/version", "3\n", 2)) == VOCO_OK)
+    if ((err = voco_zipwriter_add_bytes(w, "archive/data.pkl", b.at, b.n)) == VOCO_OK
+        && (err = voco_zipwriter_add_bytes(w, "archive/byteorder", "little", 6)) == VOCO_OK
+        && (err = voco_zipwriter_add_bytes(w, "archive/version", "3\n", 2)) == VOCO_OK)
         err = put_meta(w, meta, n_meta);
     free(b.at);
     return err;
 }
 
 enum voco_err
-voco_torchfile_put(struct voco_zipwriter *w, int i, const void *data, size_t bytes)
+voco_torchfile_put(struct voco_zipwriter *w, size_t bytes, const struct voco_zippart *part)
 {
     char name[64];
 
-    snprintf(name, sizeof name, "%s/data/%d", folder, i);
-    return voco_zipwriter_add(w, name, data, bytes);
+    snprintf(name, sizeof name, "%s/data/%d", folder, part->i);
+    return voco_zipwriter_add(w, name, bytes, part);
 }

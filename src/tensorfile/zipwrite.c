@@ -1,209 +1,172 @@
-/* Writing zip archives of stored entries; PKWARE's APPNOTE 6.3, sections 4.3 and 4.5. */
-#include <inttypes.h>
+/* Writing zip archives of stored entries with libzip. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zip.h>
 
+#include "base/file.h"
 #include "tensorfile/zip.h"
 
 enum {
     ALIGN = 64,                 /* torch maps tensors where they are and wants them aligned */
     PADDING_ID = 0x4246,        /* the extra field "FB" in which torch keeps the padding */
-    NEEDS_64 = 45, NEEDS_PLAIN = 20, LOCAL_BYTES = 30
+    LOCAL_BYTES = 30, EXTRA_BYTES = 4, ZIP64_BYTES = 20,
+    DATE = 1 << 5 | 1           /* 1980-01-01: the same weights are the same bytes */
 };
 
-static const uint64_t ones = 0xFFFFFFFF;
-
-/* A record that is written as a whole. */
-struct record {
-    unsigned char byte[512];
-    size_t n;
+/* An entry as libzip's source. */
+struct source {
+    struct voco_zipwriter *w;
+    struct voco_zippart part;
+    void *data;
+    size_t bytes, at;
 };
 
-static void
-add(struct record *r, uint64_t value, int bytes)
+static zip_int64_t
+serve(void *state, void *data, zip_uint64_t n, zip_source_cmd_t command)
 {
-    VOCO_ASSERT(r->n + (size_t)bytes <= sizeof r->byte);
-    for (int i = 0; i < bytes; i++)
-        r->byte[r->n++] = (unsigned char)(value >> 8 * i);
-}
+    struct source *s = state;
+    zip_stat_t *st = data;
 
-static void
-add_text(struct record *r, const char *text)
-{
-    const size_t n = strlen(text);
-
-    VOCO_ASSERT(r->n + n <= sizeof r->byte);
-    memcpy(r->byte + r->n, text, n);
-    r->n += n;
-}
-
-static enum voco_err
-put(struct voco_zipwriter *w, const void *data, size_t n)
-{
-    if (n && fwrite(data, 1, n, w->file.out) != n)
-        return voco_fail_errno(VOCO_EIO, "%s: cannot write", w->file.path);
-    w->at += n;
-    return VOCO_OK;
+    switch (command) {
+    case ZIP_SOURCE_SUPPORTS:
+        return zip_source_make_command_bitmap(ZIP_SOURCE_STAT, ZIP_SOURCE_OPEN,
+                                              ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE,
+                                              ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, -1);
+    case ZIP_SOURCE_STAT:
+        zip_stat_init(st);
+        st->size = s->bytes;
+        st->valid = ZIP_STAT_SIZE;
+        return sizeof *st;
+    case ZIP_SOURCE_OPEN:
+        s->at = 0;
+        s->w->err = s->part.make(s->part.arg, s->part.i, &s->data);
+        return s->w->err == VOCO_OK ? 0 : -1;
+    case ZIP_SOURCE_READ:
+        n = n < s->bytes - s->at ? n : s->bytes - s->at;
+        memcpy(data, (char *)s->data + s->at, n);
+        s->at += n;
+        return (zip_int64_t)n;
+    case ZIP_SOURCE_CLOSE:
+        free(s->data);
+        s->data = NULL;
+        return 0;
+    case ZIP_SOURCE_ERROR:
+        memcpy(data, (int[2]){ ZIP_ER_INTERNAL, 0 }, 2 * sizeof(int));
+        return 2 * sizeof(int);
+    case ZIP_SOURCE_FREE:
+        free(s->data);
+        free(s);
+        return 0;
+    default:
+        return -1;
+    }
 }
 
 enum voco_err
 voco_zipwriter_open(struct voco_zipwriter *w, const char *path)
 {
-    *w = (struct voco_zipwriter){ 0 };
-    return voco_newfile_open(&w->file, path);
+    zip_error_t error;
+    int code;
+
+    *w = (struct voco_zipwriter){ .path = voco_format("%s", path),
+                                  .temporary = voco_format("%s.tmp-%ld", path,
+                                                           (long)getpid()) };
+    w->archive = zip_open(w->temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
+    if (!w->archive) {
+        zip_error_init_with_code(&error, code);
+        voco_fail(VOCO_EIO, "%s: cannot create: %s", path, zip_error_strerror(&error));
+        zip_error_fini(&error);
+        voco_zipwriter_discard(w);
+        return VOCO_EIO;
+    }
+    return VOCO_OK;
 }
 
-/* What local header and directory have in common: from "version needed" to the sizes.
- * 1980-01-01 is the date of all entries, so that the same weights are the same bytes. */
-static void
-add_common(struct record *r, const struct voco_zip_entry *e, bool wide)
+/* The extra field in front of an entry's bytes that brings them to a multiple of ALIGN. */
+static int
+align(struct voco_zipwriter *w, zip_uint64_t entry, const char *name, size_t bytes)
 {
-    const uint64_t size = wide ? ones : e->bytes;
+    static const zip_uint8_t zeros[ALIGN];
+    const size_t front = w->at + LOCAL_BYTES + strlen(name) + EXTRA_BYTES
+        + (bytes > UINT32_MAX ? ZIP64_BYTES : 0);
+    const size_t padding = (ALIGN - front % ALIGN) % ALIGN;
 
-    add(r, wide ? NEEDS_64 : NEEDS_PLAIN, 2);
-    add(r, 1 << 11, 2);                 /* names are UTF-8 */
-    add(r, 0, 2);                       /* stored */
-    add(r, 0, 2);
-    add(r, 1 << 5 | 1, 2);
-    add(r, e->crc32, 4);
-    add(r, size, 4);
-    add(r, size, 4);
-    add(r, strlen(e->name), 2);
+    w->at = front + padding + bytes;
+    return zip_file_extra_field_set(w->archive, entry, PADDING_ID, 0, zeros,
+                                    (zip_uint16_t)padding, ZIP_FL_LOCAL);
+}
+
+/* Owns source, which has as many bytes. */
+static enum voco_err
+add(struct voco_zipwriter *w, const char *name, size_t bytes, zip_source_t *source)
+{
+    const zip_int64_t added = zip_file_add(w->archive, name, source, ZIP_FL_ENC_UTF_8);
+    const zip_uint64_t entry = (zip_uint64_t)added;
+
+    if (added < 0)
+        zip_source_free(source);
+    else if (zip_set_file_compression(w->archive, entry, ZIP_CM_STORE, 0) == 0
+             && zip_file_set_dostime(w->archive, entry, 0, DATE, 0) == 0
+             && align(w, entry, name, bytes) == 0)
+        return VOCO_OK;
+    return voco_fail(VOCO_EIO, "%s: cannot add %s: %s", w->path, name,
+                     zip_strerror(w->archive));
 }
 
 enum voco_err
-voco_zipwriter_add(struct voco_zipwriter *w, const char *name, const void *data,
-                   size_t bytes)
+voco_zipwriter_add(struct voco_zipwriter *w, const char *name, size_t bytes,
+                   const struct voco_zippart *part)
 {
-    const bool wide = bytes >= ones;
-    struct record r = { .n = 0 };
-    struct voco_zip_entry *e;
-    size_t front, padding;
-    enum voco_err err;
+    struct source *s = calloc(1, sizeof *s);
+    zip_source_t *source;
 
-    if (w->n == w->room) {
-        w->room = w->room ? 2 * w->room : 256;
-        w->item = realloc(w->item, (size_t)w->room * sizeof *w->item);
-        VOCO_ASSERT(w->item);
-    }
-    e = &w->item[w->n++];
-    *e = (struct voco_zip_entry){ .name = voco_format("%s", name), .bytes = bytes, .at = w->at,
-                                  .crc32 = voco_zip_crc32(data, bytes) };
-    front = LOCAL_BYTES + strlen(name) + (wide ? 20 : 0) + 4;
-    padding = (ALIGN - (w->at + front) % ALIGN) % ALIGN;
-    add(&r, 0x04034B50, 4);
-    add_common(&r, e, wide);
-    add(&r, (wide ? 20 : 0) + 4 + padding, 2);
-    add_text(&r, name);
-    if (wide) {
-        add(&r, 1, 2);
-        add(&r, 16, 2);
-        add(&r, bytes, 8);
-        add(&r, bytes, 8);
-    }
-    add(&r, PADDING_ID, 2);
-    add(&r, padding, 2);
-    for (size_t i = 0; i < padding; i++)
-        add(&r, 0, 1);
-    if ((err = put(w, r.byte, r.n)) != VOCO_OK)
-        return err;
-    VOCO_ASSERT(w->at % ALIGN == 0);
-    return put(w, data, bytes);
+    VOCO_ASSERT(s);
+    *s = (struct source){ .w = w, .part = *part, .bytes = bytes };
+    source = zip_source_function(w->archive, serve, s);
+    VOCO_ASSERT(source);
+    return add(w, name, bytes, source);
 }
 
-static enum voco_err
-put_central(struct voco_zipwriter *w, const struct voco_zip_entry *e)
+enum voco_err
+voco_zipwriter_add_bytes(struct voco_zipwriter *w, const char *name, const void *data,
+                         size_t bytes)
 {
-    const bool wide = e->bytes >= ones, far = e->at >= ones;
-    const int extra = (wide ? 16 : 0) + (far ? 8 : 0);
-    struct record r = { .n = 0 };
+    char *copy = malloc(bytes + 1);
+    zip_source_t *source;
 
-    add(&r, 0x02014B50, 4);
-    add(&r, NEEDS_64, 2);               /* made by */
-    add_common(&r, e, wide);
-    add(&r, extra ? (uint64_t)extra + 4 : 0, 2);
-    add(&r, 0, 2);                      /* no comment, first disk, no attributes */
-    add(&r, 0, 2);
-    add(&r, 0, 2);
-    add(&r, 0, 4);
-    add(&r, far ? ones : e->at, 4);
-    add_text(&r, e->name);
-    if (extra) {
-        add(&r, 1, 2);
-        add(&r, (uint64_t)extra, 2);
-    }
-    if (wide) {
-        add(&r, e->bytes, 8);
-        add(&r, e->bytes, 8);
-    }
-    if (far)
-        add(&r, e->at, 8);
-    return put(w, r.byte, r.n);
-}
-
-static enum voco_err
-put_end(struct voco_zipwriter *w, uint64_t directory)
-{
-    const uint64_t end = w->at, n = (uint64_t)w->n;
-    const bool wide = end >= ones || n >= 0xFFFF;
-    struct record r = { .n = 0 };
-
-    if (wide) {
-        add(&r, 0x06064B50, 4);
-        add(&r, 44, 8);                 /* bytes that follow */
-        add(&r, NEEDS_64, 2);
-        add(&r, NEEDS_64, 2);
-        add(&r, 0, 4);
-        add(&r, 0, 4);
-        add(&r, n, 8);
-        add(&r, n, 8);
-        add(&r, end - directory, 8);
-        add(&r, directory, 8);
-        add(&r, 0x07064B50, 4);         /* the locator */
-        add(&r, 0, 4);
-        add(&r, end, 8);
-        add(&r, 1, 4);
-    }
-    add(&r, 0x06054B50, 4);
-    add(&r, 0, 4);
-    add(&r, wide ? 0xFFFF : n, 2);
-    add(&r, wide ? 0xFFFF : n, 2);
-    add(&r, wide ? ones : end - directory, 4);
-    add(&r, wide ? ones : directory, 4);
-    add(&r, 0, 2);
-    return put(w, r.byte, r.n);
-}
-
-static void
-release(struct voco_zipwriter *w)
-{
-    for (int i = 0; i < w->n; i++)
-        free(w->item[i].name);
-    free(w->item);
-    *w = (struct voco_zipwriter){ 0 };
+    VOCO_ASSERT(copy);
+    memcpy(copy, data, bytes);
+    source = zip_source_buffer(w->archive, copy, bytes, 1);     /* libzip frees it */
+    VOCO_ASSERT(source);
+    return add(w, name, bytes, source);
 }
 
 enum voco_err
 voco_zipwriter_commit(struct voco_zipwriter *w)
 {
-    const uint64_t directory = w->at;
     enum voco_err err = VOCO_OK;
 
-    for (int i = 0; i < w->n && err == VOCO_OK; i++)
-        err = put_central(w, &w->item[i]);
-    if (err == VOCO_OK)
-        err = put_end(w, directory);
-    if (err == VOCO_OK)
-        err = voco_newfile_commit(&w->file);
+    if (zip_close(w->archive) == 0)
+        w->archive = NULL;
     else
-        voco_newfile_discard(&w->file);
-    release(w);
+        err = w->err != VOCO_OK ? w->err
+            : voco_fail(VOCO_EIO, "%s: cannot write: %s", w->path, zip_strerror(w->archive));
+    if (err == VOCO_OK)
+        err = voco_file_publish(w->temporary, w->path);
+    voco_zipwriter_discard(w);
     return err;
 }
 
 void
 voco_zipwriter_discard(struct voco_zipwriter *w)
 {
-    voco_newfile_discard(&w->file);
-    release(w);
+    if (w->archive)
+        zip_discard(w->archive);
+    if (w->temporary)
+        unlink(w->temporary);
+    free(w->temporary);
+    free(w->path);
+    *w = (struct voco_zipwriter){ 0 };
 }

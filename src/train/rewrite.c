@@ -68,49 +68,78 @@ voco_rewrite_add_indices(struct voco_rewrite *r)
     }
 }
 
-/* Where the elements go: one of the two is open. */
-struct sink {
-    struct voco_newfile plain;
-    struct voco_zipwriter zip;
-    bool torch;
+/* ---- the elements ---- */
+
+struct maker {
+    const struct voco_rewrite *r;
+    const char *input;
+    struct voco_progress progress;
 };
 
 /* Tensor i as it will be, in a buffer. Free it. */
 static enum voco_err
-make(const struct voco_rewrite *r, int i, const char *input, void **ret)
+make(void *arg, int i, void **ret)
 {
-    const struct voco_filetensor *to = &r->item[i];
+    struct maker *m = arg;
+    const struct voco_filetensor *to = &m->r->item[i], *from = m->r->from[i];
+    enum voco_err err = VOCO_OK;
 
     *ret = malloc(to->bytes + 1);
     if (!*ret)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", input, to->name);
-    if (!r->from[i]) {
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", m->input, to->name);
+    if (from)
+        err = voco_filetensor_convert(from, to->type, *ret);
+    else
         voco_position_index(*ret);
-        return VOCO_OK;
-    }
-    voco_filetensor_convert(r->from[i], to->type, *ret);
-    return voco_filetensor_check(r->from[i], input);
+    voco_progress_show(&m->progress, i + 1, "%s", to->name);
+    return err;
 }
 
 static enum voco_err
-put_all(const struct voco_rewrite *r, struct sink *sink, const char *input)
+write_torch(struct maker *m, const char *path, const char *wrapper,
+            const struct voco_filemeta *meta, int n_meta)
 {
-    struct voco_progress progress;
-    enum voco_err err = VOCO_OK;
+    const struct voco_rewrite *r = m->r;
+    struct voco_zipwriter w;
+    enum voco_err err = voco_zipwriter_open(&w, path);
 
-    voco_progress_start(&progress, "tensors", 0, r->n);
+    if (err != VOCO_OK)
+        return err;
+    err = voco_torchfile_begin(&w, wrapper, r->item, r->n, meta, n_meta);
+    for (int i = 0; i < r->n && err == VOCO_OK; i++)
+        err = voco_torchfile_put(&w, r->item[i].bytes,
+                                 &(struct voco_zippart){ .make = make, .arg = m, .i = i });
+    if (err == VOCO_OK)
+        return voco_zipwriter_commit(&w);
+    voco_zipwriter_discard(&w);
+    return err;
+}
+
+static enum voco_err
+write_safetensors(struct maker *m, const char *path, const struct voco_filemeta *meta,
+                  int n_meta)
+{
+    const struct voco_rewrite *r = m->r;
+    struct voco_newfile file;
+    enum voco_err err = voco_newfile_open(&file, path);
+
+    if (err != VOCO_OK)
+        return err;
+    err = voco_safetensors_begin(&file, r->item, r->n, meta, n_meta);
     for (int i = 0; i < r->n && err == VOCO_OK; i++) {
         void *data = NULL;
 
-        err = make(r, i, input, &data);
-        if (err == VOCO_OK)
-            err = sink->torch ? voco_torchfile_put(&sink->zip, i, data, r->item[i].bytes)
-                : voco_safetensors_put(&sink->plain, data, r->item[i].bytes);
+        if ((err = make(m, i, &data)) == VOCO_OK)
+            err = voco_safetensors_put(&file, data, r->item[i].bytes);
         free(data);
-        voco_progress_show(&progress, i + 1, "%s", r->item[i].name);
     }
+    if (err == VOCO_OK)
+        return voco_newfile_commit(&file);
+    voco_newfile_discard(&file);
     return err;
 }
+
+/* ---- the file ---- */
 
 static bool
 is_torch_name(const char *path)
@@ -149,38 +178,20 @@ join(const struct voco_filemeta *meta, int n_meta, const struct voco_tensorfile 
     return all;
 }
 
-static enum voco_err
-begin(struct sink *sink, const struct voco_rewrite *r, const char *wrapper,
-      const struct voco_filemeta *meta, int n_meta)
-{
-    return sink->torch
-        ? voco_torchfile_begin(&sink->zip, wrapper, r->item, r->n, meta, n_meta)
-        : voco_safetensors_begin(&sink->plain, r->item, r->n, meta, n_meta);
-}
-
 enum voco_err
 voco_rewrite_write(const struct voco_rewrite *r, const char *path,
                    const struct voco_tensorfile *from, const char *input,
                    const char *wrapper, const struct voco_filemeta *meta, int n_meta)
 {
-    struct sink sink = { .torch = is_torch_name(path) };
-    enum voco_err err = sink.torch ? voco_zipwriter_open(&sink.zip, path)
-        : voco_newfile_open(&sink.plain, path);
-    struct voco_filemeta *all;
+    struct maker m = { .r = r, .input = input };
     int n;
+    struct voco_filemeta *all = join(meta, n_meta, from, &n);
+    enum voco_err err;
 
-    if (err != VOCO_OK)
-        return err;
-    all = join(meta, n_meta, from, &n);
-    err = begin(&sink, r, wrapper, all, n);
+    voco_progress_start(&m.progress, "tensors", 0, r->n);
+    err = is_torch_name(path) ? write_torch(&m, path, wrapper, all, n)
+        : write_safetensors(&m, path, all, n);
     free(all);
-    if (err == VOCO_OK)
-        err = put_all(r, &sink, input);
-    if (err == VOCO_OK)
-        return sink.torch ? voco_zipwriter_commit(&sink.zip)
-            : voco_newfile_commit(&sink.plain);
-    voco_zipwriter_discard(&sink.zip);
-    voco_newfile_discard(&sink.plain);
     return err;
 }
 

@@ -112,20 +112,19 @@ upload_repeated(struct voco_ctx *ctx, const struct voco_filetensor *t, const cha
 {
     const float factor = adapter == VOCO_ADAPT_MEAN ? 1.0f / (float)p->dim[1] : 1.0f;
     struct voco_tensor from = *to;
-    enum voco_err err = voco_filetensor_check(t, path);
+    enum voco_err err;
     float *x;
 
-    if (err != VOCO_OK)
-        return err;
     from.type = VOCO_F32;
     from.data = x = malloc(voco_tensor_bytes(&from));
     if (!x)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    voco_filetensor_convert(t, "F32", x);
-    repeat_channel(x, p->dim[0], p->dim[1], p->count / p->dim[0] / p->dim[1], factor);
-    ctx->dev->upload(ctx, &from, to);
+    if ((err = voco_filetensor_convert(t, "F32", x)) == VOCO_OK) {
+        repeat_channel(x, p->dim[0], p->dim[1], p->count / p->dim[0] / p->dim[1], factor);
+        ctx->dev->upload(ctx, &from, to);
+    }
     free(x);
-    return VOCO_OK;
+    return err;
 }
 
 static enum voco_err
@@ -134,18 +133,16 @@ upload(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
 {
     const bool wide = strcmp(t->type, "F64") == 0;
     struct voco_tensor from = *to;
-    enum voco_err err = voco_filetensor_check(t, path);
+    enum voco_err err;
 
-    if (err != VOCO_OK)
-        return err;
     from.type = wide ? VOCO_F64 : VOCO_F32;
     from.data = malloc(voco_tensor_bytes(&from) + 1);
     if (!from.data)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    voco_filetensor_convert(t, wide ? "F64" : "F32", from.data);
-    ctx->dev->upload(ctx, &from, to);
+    if ((err = voco_filetensor_convert(t, wide ? "F64" : "F32", from.data)) == VOCO_OK)
+        ctx->dev->upload(ctx, &from, to);
     free(from.data);
-    return VOCO_OK;
+    return err;
 }
 
 /* The parameters that the match has tensors for. */
