@@ -259,9 +259,14 @@ tests_test_pickle_LDADD = $(TEST_LIBS)
 TESTS += tests/test_pickle
 
 check_PROGRAMS += tests/test_torchfile
-tests_test_torchfile_SOURCES = tests/scratch.h tests/test_torchfile.c
+tests_test_torchfile_SOURCES = tests/archive.h tests/scratch.h tests/test_torchfile.c
 tests_test_torchfile_LDADD = $(TEST_LIBS)
 TESTS += tests/test_torchfile
+
+check_PROGRAMS += tests/test_zip
+tests_test_zip_SOURCES = tests/archive.h tests/scratch.h tests/test_zip.c
+tests_test_zip_LDADD = $(TEST_LIBS)
+TESTS += tests/test_zip
 
 dist_check_SCRIPTS += tests/cli_torch.sh
 EXTRA_DIST += tests/torch_roundtrip.py tools/golden_pt.py
