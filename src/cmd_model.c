@@ -1,4 +1,5 @@
-/* voco model: weights in files of other programs. This file: inspect. */
+/* voco model: weights in files of other programs. This file: inspect, and what
+ * import and export share. */
 #include "cmd.h"
 #include "cmd_model.h"
 
@@ -6,6 +7,26 @@
 #include "info.h"
 
 const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
+
+enum voco_err
+voco_cmd_model_rewrite(const char *path, const char *output,
+                       enum voco_err (*rewrite)(const struct voco_tensorfile *file,
+                                                const char *path))
+{
+    struct voco_tensorfile file;
+    enum voco_err err;
+
+    if (!output)
+        return voco_fail(VOCO_EUSAGE, "%s: where to? --output OUT is missing", path);
+    if ((err = voco_tensorfile_open(&file, path)) != VOCO_OK)
+        return err;
+    for (int i = 0; i < file.n_foreign; i++)
+        voco_note("%s: names %s, beside the tensors; nothing was run", path,
+                  file.foreign[i]);
+    err = rewrite(&file, path);
+    voco_tensorfile_close(&file);
+    return err;
+}
 
 static bool as_json;
 

@@ -3,9 +3,17 @@
 #define VOCO_CMD_MODEL_H
 
 #include "base/opt.h"
+#include "tensorfile/tensorfile.h"
 
 extern const struct voco_verb voco_cmd_model_export;
 extern const struct voco_verb voco_cmd_model_import;
+
+/* Opens the weights in path, says which Python names are beside them, and hands them to
+ * rewrite, the import or export of a verb.  Without an output it is an error of usage. */
+enum voco_err voco_cmd_model_rewrite(const char *path, const char *output,
+                                     enum voco_err (*rewrite)(
+                                         const struct voco_tensorfile *file,
+                                         const char *path));
 
 /* What --merging takes. */
 extern const char *const voco_merging_names[];

@@ -123,17 +123,8 @@ export(const struct voco_tensorfile *file, const char *path)
 static enum voco_err
 run(int argc, char **argv)
 {
-    struct voco_tensorfile file;
-    enum voco_err err;
-
     (void)argc;
-    if (!c.output)
-        return voco_fail(VOCO_EUSAGE, "model export: --output OUT is missing");
-    if ((err = voco_tensorfile_open(&file, argv[0])) != VOCO_OK)
-        return err;
-    err = export(&file, argv[0]);
-    voco_tensorfile_close(&file);
-    return err;
+    return voco_cmd_model_rewrite(argv[0], c.output, export);
 }
 
 const struct voco_verb voco_cmd_model_export = {

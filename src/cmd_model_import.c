@@ -83,6 +83,7 @@ static enum voco_err
 import(const struct voco_tensorfile *file, const char *path)
 {
     struct voco_demand demand = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+                                  .keep = 1 << VOCO_PART_DECODER,
                                   .partial = c.partial, .min_percent = c.min_coverage };
     struct voco_model_config config;
     struct voco_model model = { 0 };
@@ -121,20 +122,8 @@ import(const struct voco_tensorfile *file, const char *path)
 static enum voco_err
 run(int argc, char **argv)
 {
-    struct voco_tensorfile file;
-    enum voco_err err;
-
     (void)argc;
-    if (!c.output)
-        return voco_fail(VOCO_EUSAGE, "model import: --output OUT.safetensors is missing");
-    if ((err = voco_tensorfile_open(&file, argv[0])) != VOCO_OK)
-        return err;
-    for (int i = 0; i < file.n_foreign; i++)
-        voco_note("%s: names %s, beside the tensors; nothing was run", argv[0],
-                  file.foreign[i]);
-    err = import(&file, argv[0]);
-    voco_tensorfile_close(&file);
-    return err;
+    return voco_cmd_model_rewrite(argv[0], c.output, import);
 }
 
 const struct voco_verb voco_cmd_model_import = {

@@ -268,6 +268,9 @@ tests_test_zip_SOURCES = tests/archive.h tests/scratch.h tests/test_zip.c
 tests_test_zip_LDADD = $(TEST_LIBS)
 TESTS += tests/test_zip
 
+dist_check_SCRIPTS += tests/cli_model.sh
+TESTS += tests/cli_model.sh
+
 dist_check_SCRIPTS += tests/cli_torch.sh
 EXTRA_DIST += tests/torch_roundtrip.py tools/golden_pt.py
 TESTS += tests/cli_torch.sh

@@ -2,7 +2,11 @@
 
 Usage: torch_roundtrip.py VOCO FOLDER
 """
+import argparse
 import collections
+import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -80,6 +84,17 @@ torch.save({"global_step": 20000, "state_dict": collections.OrderedDict(
 torch.save({"net": {("module." + k).replace("swinViT", "swin_vit"): v
                     for k, v in whole.items()}}, f"{HERE}/other.pt")
 torch.save({k: v for k, v in backbone.items() if "encoder10" not in k}, f"{HERE}/less.pt")
+torch.save({"student": {"module.backbone." + k: v for k, v in backbone.items()},
+            "teacher": {"module.backbone." + k: torch.zeros_like(v) for k, v in backbone.items()},
+            "args": argparse.Namespace(arch="x"), "epoch": 9}, f"{HERE}/dino.pt")
+torch.save({"network_weights": whole, "trainer_name": "x"}, f"{HERE}/nnunet.pt")
+first = SwinUNETR(in_channels=1, out_channels=CLASSES, feature_size=FEATURE).state_dict()
+torch.save({"net": {**{"module.backbone." + k: v for k, v in first.items()
+                       if not k.startswith("out")},
+                    "module.organ_embedding": torch.randn(CLASSES, 8)}}, f"{HERE}/suprem.pt")
+torch.save({**backbone, "more": torch.zeros(2), "encoder1.layer.conv1.conv.weight":
+            torch.zeros(FEATURE, 2, 3, 3, 3)}, f"{HERE}/wide.pt")
+torch.save(net, f"{HERE}/object.pt")
 
 ok("Swin UNETR v2, encoder and decoder" in voco("model", "inspect", "comni.pt"), "inspect")
 ok("(100.0 %" in voco("model", "import", "comni.pt", "-o", "comni.safetensors"),
@@ -108,6 +123,23 @@ ok("missing (2): backbone.encoder10" in voco("model", "import", "less.pt", "-o",
 ok("expected at least" in voco("model", "import", "less.pt", "-o", "less.safetensors",
                                "--min-coverage", "99", status=8), "--min-coverage")
 
+for name, inside in (("dino.pt", "student"), ("nnunet.pt", "network_weights")):
+    ok(f"(100.0 % of the numbers), from inside {inside}"
+       in voco("model", "import", name, "-o", "inside.safetensors"), f"import of {name}")
+    voco("model", "export", "inside.safetensors", "-o", "inside.pt", "--part", "backbone")
+    ok(same(load("inside.pt"), backbone), f"{name}: its tensors are those of {inside}")
+said = voco("model", "import", "suprem.pt", "-o", "suprem.safetensors")
+ok("Swin UNETR v1, encoder and decoder" in said and "unexpected (1): module.organ_embedding" in said
+   and "legacy patch merging (the file does not say" in said, "a first version without out")
+voco("model", "export", "suprem.safetensors", "-o", "suprem-out.pt")
+ok(same(load("suprem-out.pt"), {k: v for k, v in first.items() if not k.startswith("out")}),
+   "its encoder and decoder come back")
+said = voco("model", "import", "wide.pt", "-o", "wide.safetensors", status=8)
+ok("is F32 [12,2,3,3,3], expected [12,1,3,3,3]" in said and "unexpected (1): more" in said,
+   "another shape and a tensor too many are named")
+ok("object.pt: its value is a call of monai.networks.nets.swin_unetr.SwinUNETR"
+   in voco("model", "inspect", "object.pt", status=4), "a pickled network is refused by name")
+
 voco("model", "export", "ddp.pt", "-o", "official.pt", "--names", "voco-official")
 state = load("official.pt")["state_dict"]
 ok(same(dict(state), dict(torch.load(f"{HERE}/ddp.pt")["state_dict"])), "names of VoCo's scripts")
@@ -134,4 +166,18 @@ for weights, merging in (("head.safetensors", ()), ("comni.pt", ("--merging", "f
         got = numpy.concatenate([f[k]["embedding"][:] for k in f])
     error = abs(got - want).max() / abs(want).max()
     ok(error < 1e-4, f"embeddings with {weights} are MONAI's, error {error:.1e}")
+
+# the Python in the manual page, as it is printed there
+wide = SwinUNETR(in_channels=1, out_channels=1, feature_size=48, use_v2=True).state_dict()
+torch.save({k: v for k, v in wide.items() if not k.startswith(("decoder", "out"))},
+           f"{HERE}/run.pt")
+voco("model", "export", "run.pt", "-o", "encoder.pt")
+page = pathlib.Path(__file__).parent.parent / "man" / "voco-model.1"
+lines = re.search(r"^import torch\n.*?(?=^\.Ed$)", page.read_text(), re.M | re.S).group()
+os.chdir(HERE)
+names = {}
+exec(lines, names)
+ok(len(names["maps"]) == 5 and torch.equal(names["net"].swinViT.patch_embed.proj.weight,
+                                           wide["swinViT.patch_embed.proj.weight"]),
+   "the lines of the manual page run")
 print(f"1..{done}")

@@ -4,7 +4,7 @@
  *
  *   NAME/data.pkl     a dict of tensors, perhaps inside of others
  *   NAME/data/KEY     the elements of storage KEY
- *   NAME/byteorder    "little" or "big"; not before 2.1
+ *   NAME/byteorder    "little" or "big"; not in files of 2.0 and before
  *   NAME/version      a number
  *   NAME/extra/voco.json      what voco knows besides; torch.load does not look there
  */

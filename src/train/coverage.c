@@ -94,7 +94,8 @@ voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const 
     struct voco_nametable names = { 0 };
     enum voco_err err;
 
-    *m = (struct voco_match){ .path = path, .params = params, .file = file };
+    *m = (struct voco_match){ .path = path, .params = params, .file = file,
+                              .keep = demand->keep };
     if ((err = voco_nametable_make(&names, file, path)) != VOCO_OK)
         return err;
     m->tensor = calloc((size_t)params->n + 1, sizeof *m->tensor);
@@ -171,7 +172,8 @@ voco_match_report(const struct voco_match *m)
     for (int k = 0; k < m->file->n; k++) {
         const int i = m->param[k];
 
-        if (i < 0 && !voco_name_is_index(m->file->item[k].name)) {
+        if (i < 0 && !voco_name_is_index(m->file->item[k].name)
+            && !in(m->keep, m->file->item[k].name)) {
             add_name(&unexpected, m->file->item[k].name);
         } else if (i >= 0 && m->fit[i] == VOCO_FIT_SHAPE) {
             char *words = misfit(&m->params->item[i], &m->file->item[k]);

@@ -23,6 +23,7 @@ enum voco_adapter { VOCO_ADAPT_REFUSE, VOCO_ADAPT_DROP, VOCO_ADAPT_REPEAT, VOCO_
 struct voco_demand {
     unsigned want;              /* parts that are loaded where the file has them */
     unsigned need;              /* parts of these that must be there */
+    unsigned keep;              /* parts whose other tensors are no news: the caller keeps them */
     bool partial;               /* take what fits, at least something ... */
     double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
     enum voco_adapter adapter;
@@ -45,6 +46,7 @@ struct voco_match {
     enum voco_fit { VOCO_FIT_LOADED, VOCO_FIT_MISSING, VOCO_FIT_SHAPE, VOCO_FIT_UNWANTED,
                     VOCO_FIT_DROPPED } *fit;
     int *param;                 /* of each tensor: that it was meant for; -1: none */
+    unsigned keep;              /* that of the demand */
     struct voco_coverage cover;
 };
 
