@@ -5,77 +5,6 @@
 #ifndef VOCO_SIMD_BODY_ATTN_H
 #define VOCO_SIMD_BODY_ATTN_H
 
-/* c [m,n] = a b, or += a b: element (i,k) of a is at i * row + k * step, so a may be
- * a transposed matrix; rows of b and c hold n floats, n a multiple of VW. */
-struct product {
-    const float *a;
-    size_t row, step;
-    const float *b;
-    float *c;
-    size_t m, n, depth;
-    size_t ldb, ldc;
-    bool add;
-};
-
-/* A tile of rows x wide vectors, both compile-time constants. */
-static ALWAYS_INLINE void
-tile(const struct product *p, size_t i, size_t j, const int rows, const int wide)
-{
-    const float *a = p->a + i * p->row, *b = p->b + j;
-    float *c = p->c + i * p->ldc + j;
-    vf acc[TILE_ROWS][2];
-
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            acc[r][v] = p->add ? v_load(c + (size_t)r * p->ldc + v * VW) : v_zero();
-    for (size_t k = 0; k < p->depth; k++, a += p->step, b += p->ldb) {
-        vf bk[2];
-
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            bk[v] = v_load(b + v * VW);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            const vf x = v_set(a[(size_t)r * p->row]);
-
-            UNROLL
-            for (int v = 0; v < wide; v++)
-                acc[r][v] = v_fma(x, bk[v], acc[r][v]);
-        }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            v_store(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
-}
-
-static ALWAYS_INLINE void
-columns(const struct product *p, size_t j, const int wide)
-{
-    size_t i = 0;
-
-    for (; i + TILE_ROWS <= p->m; i += TILE_ROWS)
-        tile(p, i, j, TILE_ROWS, wide);
-    for (; i + TILE_ROWS / 3 <= p->m; i += TILE_ROWS / 3)
-        tile(p, i, j, TILE_ROWS / 3, wide);
-    for (; i < p->m; i++)
-        tile(p, i, j, 1, wide);
-}
-
-static void
-multiply(const struct product *p)
-{
-    size_t j = 0;
-
-    for (; j + 2 * VW <= p->n; j += 2 * VW)
-        columns(p, j, 2);
-    if (j < p->n)
-        columns(p, j, 1);
-}
-
 /* Rows of a window are far apart in memory, which no hardware foresees. */
 enum { PREFETCH_ROWS = 16 };
 
@@ -151,7 +80,7 @@ attn(const struct voco_attn_tile *a)
         const size_t m = a->rows - i < VOCO_ATTN_ROWS ? a->rows - i : VOCO_ATTN_ROWS;
         float *y = a->y + i * a->head_row, over[VOCO_ATTN_ROWS];
 
-        multiply(&(struct product){ .a = a->q + i * a->head_row, .row = a->head_row,
+        product(&(struct voco_product){ .a = a->q + i * a->head_row, .row = a->head_row,
                                     .step = 1, .b = a->kt, .ldb = a->cols, .c = a->work,
                                     .ldc = a->cols, .m = m, .n = a->cols,
                                     .depth = a->head_dim });
@@ -163,7 +92,7 @@ attn(const struct voco_attn_tile *a)
             over[r] = 1 / sum;
             a->lse[i + r] = top + logf(sum);
         }
-        multiply(&(struct product){ .a = a->work, .row = a->cols, .step = 1, .b = a->v,
+        product(&(struct voco_product){ .a = a->work, .row = a->cols, .step = 1, .b = a->v,
                                     .ldb = a->head_row, .c = y, .ldc = a->head_row,
                                     .m = m, .n = a->head_row, .depth = a->cols });
         for (size_t r = 0; r < m; r++)
@@ -190,43 +119,66 @@ softmax_grad_row(float *s, float *ds, const float *bias, float *dbias, float lse
     }
 }
 
+static float
+row_dot(const float *x, const float *y, size_t n)
+{
+    vf sum = v_zero();
+
+    for (size_t d = 0; d < n; d += VW)
+        sum = v_fma(v_load(x + d), v_load(y + d), sum);
+    return v_sum(sum);
+}
+
+/* Queries [i, i + m) and keys [j, j + n): P and dS of the block stay in the first cache.
+ * The gradients of keys and values are made transposed, so that vectors run along keys:
+ * a tile of one vector, head_dim, would need a broadcast for each multiply-add. */
 static void
-attn_grad(const struct voco_attn_grad *a)
+attn_grad_block(const struct voco_attn_grad *a, size_t i, size_t m, size_t j, size_t n,
+                const float *delta)
 {
     const size_t cols = a->cols, hr = a->head_row;
-    float *p = a->work, *ds = a->work + VOCO_ATTN_ROWS * cols;
+    const float *q = a->q + i * hr, *dy = a->dy + i * hr;
+    float *p = a->work, *ds = p + m * n;
+    struct voco_product scores = { .a = q, .row = hr, .step = 1, .b = a->kt + j,
+                                   .ldb = cols, .c = p, .ldc = n, .m = m, .n = n,
+                                   .depth = a->head_dim };
+    struct voco_product back = { .row = 1, .step = hr, .ldb = n, .ldc = cols,
+                                 .m = a->head_dim, .n = n, .depth = m, .add = i > 0 };
+
+    product(&scores);                               /* S = q k' */
+    scores.a = dy, scores.b = a->vt + j, scores.c = ds;
+    product(&scores);                               /* dP = dy v' */
+    for (size_t r = 0; r < m; r++)
+        softmax_grad_row(p + r * n, ds + r * n, a->bias + (i + r) * cols + j,
+                         a->dbias + (i + r) * cols + j, a->lse[i + r], delta[r], n);
+    product(&(struct voco_product){ .a = ds, .row = n, .step = 1, .b = a->k + j * hr,
+                                    .ldb = hr, .c = a->dq + i * hr, .ldc = hr, .m = m,
+                                    .n = hr, .depth = n, .add = j > 0 });
+    back.a = q, back.b = ds, back.c = a->dkt + j;
+    product(&back);                                 /* dk' += q' dS */
+    back.a = dy, back.b = p, back.c = a->dvt + j;
+    product(&back);                                 /* dv' += dy' P */
+}
+
+static void
+attn_grad(const struct voco_attn_grad *args)
+{
+    const struct voco_attn_grad copy = *args, *a = &copy;
+    const size_t cols = a->cols, hr = a->head_row;
+    float delta[VOCO_ATTN_GRAD_ROWS];
 
     if (a->rows == 0)
-        for (size_t j = 0; j < cols * hr; j++)
-            a->dk[j] = a->dv[j] = 0;
-    for (size_t i = 0; i < a->rows; i += VOCO_ATTN_ROWS) {
-        const size_t m = a->rows - i < VOCO_ATTN_ROWS ? a->rows - i : VOCO_ATTN_ROWS;
-        const float *q = a->q + i * hr, *dy = a->dy + i * hr, *y = a->y + i * hr;
-        struct product scores = { .a = q, .row = hr, .step = 1, .b = a->kt, .ldb = cols,
-                                  .c = p, .ldc = cols, .m = m, .n = cols,
-                                  .depth = a->head_dim };
-        struct product back = { .row = 1, .step = cols, .ldb = hr, .ldc = hr, .m = cols,
-                                .n = hr, .depth = m, .add = i > 0 };
+        for (size_t j = 0; j < a->head_dim * cols; j++)
+            a->dkt[j] = a->dvt[j] = 0;
+    for (size_t i = 0; i < a->rows; i += VOCO_ATTN_GRAD_ROWS) {
+        const size_t m = a->rows - i < VOCO_ATTN_GRAD_ROWS ? a->rows - i
+                                                           : VOCO_ATTN_GRAD_ROWS;
 
-        multiply(&scores);                          /* S = q k' */
-        scores.a = dy, scores.b = a->vt, scores.c = ds;
-        multiply(&scores);                          /* dP = dy v' */
-        for (size_t r = 0; r < m; r++) {
-            vf delta = v_zero();
-
-            for (size_t d = 0; d < hr; d += VW)
-                delta = v_fma(v_load(dy + r * hr + d), v_load(y + r * hr + d), delta);
-            softmax_grad_row(p + r * cols, ds + r * cols, a->bias + (i + r) * cols,
-                             a->dbias + (i + r) * cols, a->lse[i + r], v_sum(delta),
-                             cols);
-        }
-        multiply(&(struct product){ .a = ds, .row = cols, .step = 1, .b = a->k, .ldb = hr,
-                                    .c = a->dq + i * hr, .ldc = hr, .m = m, .n = hr,
-                                    .depth = cols });
-        back.a = ds, back.b = q, back.c = a->dk;
-        multiply(&back);                            /* dk += dS' q */
-        back.a = p, back.b = dy, back.c = a->dv;
-        multiply(&back);                            /* dv += P' dy */
+        for (size_t r = 0; r < m; r++)
+            delta[r] = row_dot(a->dy + (i + r) * hr, a->y + (i + r) * hr, hr);
+        for (size_t j = 0; j < cols; j += VOCO_ATTN_GRAD_COLS)
+            attn_grad_block(a, i, m, j, cols - j < VOCO_ATTN_GRAD_COLS
+                                        ? cols - j : VOCO_ATTN_GRAD_COLS, delta);
     }
 }
 

@@ -15,6 +15,7 @@
 #ifndef VOCO_SIMD_KERNELS_H
 #define VOCO_SIMD_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -83,7 +84,8 @@ struct voco_rows {
  * keys rounded up to a multiple of lanes, head_row that of head_dim: panels are zero
  * beyond keys and head_dim, bias is VOCO_ATTN_NONE beyond keys.
  */
-enum { VOCO_ATTN_ROWS = 12 };       /* queries in flight; work has so many rows */
+enum { VOCO_ATTN_ROWS = 16,         /* queries in flight */
+       VOCO_ATTN_GRAD_ROWS = 32, VOCO_ATTN_GRAD_COLS = 96 };    /* and keys */
 #define VOCO_ATTN_NONE (-1e30f)
 
 struct voco_attn_tile {
@@ -108,9 +110,25 @@ struct voco_attn_grad {
     const float *lse;               /* [rows] */
     const float *y, *dy;            /* [rows,head_row] */
     float *dq;                      /* [rows,head_row], overwritten: of the scaled q */
-    float *dk, *dv;                 /* [cols,head_row], overwritten */
+    float *dkt, *dvt;               /* [head_dim,cols], overwritten */
     float *dbias;                   /* [rows,cols], added to */
-    float *work;                    /* [2 VOCO_ATTN_ROWS,cols] */
+    float *work;                    /* [2 VOCO_ATTN_GRAD_ROWS,cols] */
+};
+
+/*
+ * c [m,n] = a b, = bias + a b, or += a b.  Element (i,k) of a is at a[i row + k step], so
+ * a may be a transposed matrix.  Rows of b and c hold n floats, n a multiple of lanes.
+ */
+struct voco_product {
+    const float *a;
+    size_t row, step;
+    const float *b;
+    size_t ldb;
+    const float *bias;              /* [n] or NULL */
+    float *c;
+    size_t ldc;
+    size_t m, n, depth;
+    bool add;                       /* and there is no bias */
 };
 
 struct voco_kernels {
@@ -149,6 +167,9 @@ struct voco_kernels {
     void (*norm_rows_grad)(const struct voco_norm_rows_grad *a);
     void (*layernorm)(const struct voco_layernorm_rows *a);
     void (*layernorm_grad)(const struct voco_layernorm_grad *a);
+
+    /* ---- products ---- */
+    void (*product)(const struct voco_product *p);
 
     /* ---- attention ---- */
     /* panel [rows,head_row] = scale x[row[i],0..head_dim), zeros beyond head_dim */

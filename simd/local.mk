@@ -11,6 +11,7 @@ simd_body = \
 	simd/body.h \
 	simd/body_attn.h \
 	simd/body_flat.h \
+	simd/body_gemm.h \
 	simd/body_math.h \
 	simd/body_norm.h \
 	simd/body_winograd.h

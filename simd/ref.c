@@ -280,6 +280,19 @@ scatter(const struct voco_rows *a, const float *panel, float *x)
             x[(size_t)a->row[i] * a->stride + d] = a->scale * panel[i * a->head_row + d];
 }
 
+static void
+product(const struct voco_product *p)
+{
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            float *c = &p->c[i * p->ldc + j], sum = p->add ? *c : p->bias ? p->bias[j] : 0;
+
+            for (size_t k = 0; k < p->depth; k++)
+                sum += p->a[i * p->row + k * p->step] * p->b[k * p->ldb + j];
+            *c = sum;
+        }
+}
+
 /* s[j] = q k'_j + bias_j */
 static void
 scores(const float *q, const float *kt, const float *bias, size_t head_dim, size_t cols,
@@ -316,15 +329,15 @@ attn(const struct voco_attn_tile *a)
     }
 }
 
-/* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk += dS' q, dv += P' dy. */
+/* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk' += q' dS, dv' += dy' P. */
 static void
 attn_grad(const struct voco_attn_grad *a)
 {
     const size_t cols = a->cols, hr = a->head_row;
     float *p = a->work, *ds = a->work + cols;
 
-    for (size_t i = 0; i < cols * hr; i++)
-        a->dk[i] = a->dv[i] = 0;
+    for (size_t i = 0; i < a->head_dim * cols; i++)
+        a->dkt[i] = a->dvt[i] = 0;
     for (size_t i = 0; i < a->rows; i++) {
         const float *q = a->q + i * hr, *dy = a->dy + i * hr;
         float *dq = a->dq + i * hr, delta = 0;
@@ -344,10 +357,10 @@ attn_grad(const struct voco_attn_grad *a)
         for (size_t j = 0; j < cols; j++) {
             ds[j] *= p[j];
             a->dbias[i * cols + j] += ds[j];
-            for (size_t d = 0; d < hr; d++) {
+            for (size_t d = 0; d < a->head_dim; d++) {
                 dq[d] += ds[j] * a->k[j * hr + d];
-                a->dk[j * hr + d] += ds[j] * q[d];
-                a->dv[j * hr + d] += p[j] * dy[d];
+                a->dkt[d * cols + j] += ds[j] * q[d];
+                a->dvt[d * cols + j] += p[j] * dy[d];
             }
         }
     }
@@ -365,6 +378,7 @@ voco_kernels_ref(struct voco_kernels *ret)
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
+        .product = product,
         .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
     };
 }

@@ -17,7 +17,8 @@
 
 typedef __m256 vf;
 
-enum { VW = 8, TILE_ROWS = 6 };     /* 6 x 2 accumulators, 2 + 1 operands: 15 of 16 */
+/* 6 x 2 or 4 x 3 accumulators, 3 + 1 operands: all 16 */
+enum { VW = 8, TILE_TALL = 6, TILE_ROWS = 4 };
 
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }

@@ -19,7 +19,8 @@
 
 typedef __m512 vf;
 
-enum { VW = 16, TILE_ROWS = 12 };   /* 12 x 2 accumulators, 2 operands, 1 from memory */
+/* 12 x 2 or 8 x 3 accumulators, 3 operands, 1 from memory: 28 of 32 */
+enum { VW = 16, TILE_TALL = 12, TILE_ROWS = 8 };
 
 static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }

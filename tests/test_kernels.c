@@ -508,17 +508,17 @@ START_TEST(attention_of_a_tile_agrees)
             by->attn(&a);
             g.lse = out[0][1];
             out[i][2] = g.dq = guarded(rows * hr * sizeof(float));
-            out[i][3] = g.dk = guarded(cols * hr * sizeof(float));
-            out[i][4] = g.dv = guarded(cols * hr * sizeof(float));
+            out[i][3] = g.dkt = guarded(cols * hd * sizeof(float));
+            out[i][4] = g.dvt = guarded(cols * hd * sizeof(float));
             out[i][5] = g.dbias = uniform(9, rows * cols, -1, 1);
-            g.work = guarded(2 * VOCO_ATTN_ROWS * cols * sizeof(float));
+            g.work = guarded(2 * VOCO_ATTN_GRAD_ROWS * cols * sizeof(float));
             by->attn_grad(&g);
         }
         check("attn y", &k, keys, out[0][0], out[1][0], rows * hr, 2e-6);
         check("attn lse", &k, keys, out[0][1], out[1][1], rows, 2e-6);
         check("attn_grad dq", &k, keys, out[0][2], out[1][2], rows * hr, 4e-6);
-        check("attn_grad dk", &k, keys, out[0][3], out[1][3], cols * hr, 4e-6);
-        check("attn_grad dv", &k, keys, out[0][4], out[1][4], cols * hr, 4e-6);
+        check("attn_grad dk", &k, keys, out[0][3], out[1][3], cols * hd, 4e-6);
+        check("attn_grad dv", &k, keys, out[0][4], out[1][4], cols * hd, 4e-6);
         check("attn_grad dbias", &k, keys, out[0][5], out[1][5], rows * cols, 4e-6);
         release();
     }

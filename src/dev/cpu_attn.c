@@ -19,15 +19,15 @@
 #define Y const struct voco_tensor *
 
 /* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
- * kt, vt [head_dim,cols]. */
+ * kt, vt, dkt, dvt [head_dim,cols]. */
 struct panels {
-    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dk, *dv, *lse, *dbias, *work;
+    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dkt, *dvt, *lse, *dbias, *work;
     int64_t *rows;              /* [real_max] */
 };
 
 /* Windows of a task, so many that there are about TASKS: fewer tasks would starve threads,
  * and each costs a gradient table. */
-enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 256 };
+enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 128 };
 
 struct attn {
     struct voco_window_plan p;
@@ -97,7 +97,7 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     const size_t row = a->p.head_row, f = sizeof(float);
     const size_t transposed = (size_t)a->p.head_dim * cols;
     const size_t spare = (size_t)a->p.tokens + VOCO_RUN;    /* of voco_windows_expand */
-    const size_t work = (a->backward ? 2 : 1) * VOCO_ATTN_ROWS * cols;
+    const size_t work = (a->backward ? 2 * VOCO_ATTN_GRAD_ROWS : VOCO_ATTN_ROWS) * cols;
     const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
     size_t at = 0;
 
@@ -115,8 +115,8 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     ret->vt = cut(base, &at, transposed * f);
     ret->dy = cut(base, &at, real * row * f);
     ret->dq = cut(base, &at, real * row * f);
-    ret->dk = cut(base, &at, cols * row * f);
-    ret->dv = cut(base, &at, cols * row * f);
+    ret->dkt = cut(base, &at, transposed * f);
+    ret->dvt = cut(base, &at, transposed * f);
     ret->dbias = cut(base, &at, real * cols * f > table ? real * cols * f : table);
     return at;
 }
@@ -247,14 +247,20 @@ gather_keys(const struct attn *a, const struct task *t, int part,
            (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *panel);
 }
 
-/* out[head_dim,cols] = in[cols,head_row]' */
+/* out[head_dim,cols] = in[cols,head_row]', in pieces that whole cache lines are made of */
 static void
 transpose(const struct attn *a, int cols, const float *in, float *out)
 {
-    for (int d = 0; d < a->p.head_dim; d++)
-        for (int j = 0; j < cols; j++)
-            out[(size_t)d * (size_t)cols + (size_t)j] = in[(size_t)j * a->p.head_row
-                                                           + (size_t)d];
+    enum { PIECE = 16 };
+
+    for (int from = 0; from < cols; from += PIECE) {
+        const int to = from + PIECE < cols ? from + PIECE : cols;
+
+        for (int d = 0; d < a->p.head_dim; d++)
+            for (int j = from; j < to; j++)
+                out[(size_t)d * (size_t)cols + (size_t)j] = in[(size_t)j * a->p.head_row
+                                                               + (size_t)d];
+    }
 }
 
 static float
@@ -339,6 +345,19 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
 
 /* ---- backward ---- */
 
+/* Rows of dk or dv from their transpose, which is cols apart; k is free by now. */
+static void
+scatter_transposed(const struct attn *a, const struct voco_window_class *z,
+                   const float *panel, const struct panels *own, float *x)
+{
+    for (int from = 0; from < z->real; from += 16)
+        for (int d = 0; d < a->p.head_dim; d++)
+            for (int j = from; j < z->real && j < from + 16; j++)
+                own->k[(size_t)j * a->p.head_row + (size_t)d]
+                    = panel[(size_t)d * (size_t)z->cols + (size_t)j];
+    scatter(a, own->k, own, z->real, 1, x, 3 * a->c);
+}
+
 static void
 backward_window(const struct attn *a, const struct task *t, const struct panels *own,
                 int64_t item, int window)
@@ -361,11 +380,11 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
-        .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dk = own->dk,
-        .dv = own->dv, .dbias = own->dbias, .work = own->work });
+        .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dkt = own->dkt,
+        .dvt = own->dvt, .dbias = own->dbias, .work = own->work });
     scatter(a, own->dq, own, z->real, scale, a->dqkv + first, 3 * a->c);
-    scatter(a, own->dk, own, z->real, 1, a->dqkv + first + a->c, 3 * a->c);
-    scatter(a, own->dv, own, z->real, 1, a->dqkv + first + 2 * a->c, 3 * a->c);
+    scatter_transposed(a, z, own->dkt, own, a->dqkv + first + a->c);
+    scatter_transposed(a, z, own->dvt, own, a->dqkv + first + 2 * a->c);
 }
 
 /* dpad += what the key that stands for the padding has got */
@@ -373,13 +392,13 @@ static void
 add_padding(const struct attn *a, const struct task *t, const struct panels *own,
             float *dpad)
 {
-    const size_t at = (size_t)t->z->real * a->p.head_row;
+    const size_t at = (size_t)t->z->real, cols = (size_t)t->z->cols;
 
     if (t->z->pads == 0)
         return;
     for (int d = 0; d < a->p.head_dim; d++) {
-        dpad[d] += own->dk[at + (size_t)d];
-        dpad[a->p.head_dim + d] += own->dv[at + (size_t)d];
+        dpad[d] += own->dkt[(size_t)d * cols + at];
+        dpad[a->p.head_dim + d] += own->dvt[(size_t)d * cols + at];
     }
 }
 

@@ -1,0 +1,78 @@
+/*
+ * Dense products by tiles of registers: linear layers, and those inside attention.
+ *
+ * A tile is TILE_ROWS rows by 3 vectors where the columns allow it: three loads of b and
+ * one broadcast a row feed three multiply-adds each.  Two vectors take TILE_TALL rows; one
+ * takes 8, as many as the latency of a multiply-add needs independent ones.
+ */
+#ifndef VOCO_SIMD_BODY_GEMM_H
+#define VOCO_SIMD_BODY_GEMM_H
+
+enum { TILE_MOST = 12, TILE_WIDE = 3, TILE_NARROW = 8 };
+
+/* A tile of rows x wide vectors, both compile-time constants. */
+static ALWAYS_INLINE void
+tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
+{
+    const float *a = p->a + i * p->row, *b = p->b + j;
+    const size_t row = p->row, step = p->step, ldb = p->ldb;
+    float *c = p->c + i * p->ldc + j;
+    vf acc[TILE_MOST][TILE_WIDE];
+
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            acc[r][v] = p->add ? v_load(c + (size_t)r * p->ldc + v * VW)
+                        : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
+    UNROLL_4
+    for (size_t k = 0; k < p->depth; k++, a += step, b += ldb) {
+        vf bk[TILE_WIDE];
+
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            bk[v] = v_load(b + v * VW);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            const vf x = v_set(a[(size_t)r * row]);
+
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                acc[r][v] = v_fma(x, bk[v], acc[r][v]);
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            v_store(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
+}
+
+static ALWAYS_INLINE void
+columns(const struct voco_product *p, size_t j, const int rows, const int wide)
+{
+    size_t i = 0;
+
+    for (; i + (size_t)rows <= p->m; i += (size_t)rows)
+        tile(p, i, j, rows, wide);
+    for (; i + 4 <= p->m; i += 4)
+        tile(p, i, j, 4, wide);
+    for (; i < p->m; i++)
+        tile(p, i, j, 1, wide);
+}
+
+static void
+product(const struct voco_product *args)
+{
+    const struct voco_product copy = *args, *p = &copy;
+    size_t left = p->n / VW, j = 0;
+
+    for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
+        columns(p, j, TILE_ROWS, 3);
+    for (; left >= 2; left -= 2, j += 2 * VW)
+        columns(p, j, TILE_TALL, 2);
+    if (left)
+        columns(p, j, TILE_NARROW, 1);
+}
+
+#endif
