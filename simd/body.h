@@ -23,6 +23,12 @@
 /* So that a constant argument is a constant inside. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+static inline bool
+can_stream(const float *p)
+{
+    return (uintptr_t)p % sizeof(vf) == 0;
+}
+
 #include "simd/body_math.h"
 #include "simd/body_flat.h"
 #include "simd/body_norm.h"

@@ -41,6 +41,14 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
                 acc[r][v] = v_fma(x, bk[v], acc[r][v]);
         }
     }
+    if (p->stream) {
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                v_stream(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
+        return;
+    }
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
@@ -64,8 +72,11 @@ columns(const struct voco_product *p, size_t j, const int rows, const int wide)
 static void
 product(const struct voco_product *args)
 {
-    const struct voco_product copy = *args, *p = &copy;
+    struct voco_product copy = *args;
+    const struct voco_product *p = &copy;
     size_t left = p->n / VW, j = 0;
+
+    copy.stream = copy.stream && can_stream(copy.c) && copy.ldc % VW == 0;
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
         columns(p, j, TILE_ROWS, 3);
@@ -73,6 +84,8 @@ product(const struct voco_product *args)
         columns(p, j, TILE_TALL, 2);
     if (left)
         columns(p, j, TILE_NARROW, 1);
+    if (p->stream)
+        v_stream_end();
 }
 
 #endif

@@ -77,5 +77,7 @@ emulated_cvtps_pd(simde__m256 x)
 #define _mm512_fnmadd_ps(a, b, c) \
     emulated_fmadd_ps(simde_mm512_sub_ps(simde_mm512_set1_ps(-0.0f), a), b, c)
 #define _mm512_cvtps_pd(x) emulated_cvtps_pd(x)
+#undef _mm512_stream_ps
+#define _mm512_stream_ps(p, x) simde_mm512_storeu_ps(p, x)
 
 #endif

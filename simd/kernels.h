@@ -129,6 +129,8 @@ struct voco_product {
     size_t ldc;
     size_t m, n, depth;
     bool add;                       /* and there is no bias */
+    bool stream;                    /* c is larger than the caches: do not read it into
+                                     * them to write it; not with add */
 };
 
 struct voco_kernels {

@@ -22,6 +22,9 @@ enum { VW = 8, TILE_TALL = 6, TILE_ROWS = 4 };
 
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+/* Around the caches, to whole, aligned vectors (see can_stream); then v_stream_end. */
+static inline void v_stream(float *p, vf x) { _mm256_stream_ps(p, x); }
+static inline void v_stream_end(void) { _mm_sfence(); }
 static inline vf v_set(float x) { return _mm256_set1_ps(x); }
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 

@@ -66,6 +66,8 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_dicece.c \
 	src/dev/cpu_eltwise.c \
 	src/dev/cpu_gemm.c \
+	src/dev/cpu_gemm.h \
+	src/dev/cpu_gemm_tiles.c \
 	src/dev/cpu_kernels.c \
 	src/dev/cpu_peak.c \
 	src/dev/cpu_norm.c \

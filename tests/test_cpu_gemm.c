@@ -15,24 +15,25 @@ static const struct {
 };
 enum { N_SIZE = sizeof sizes / sizeof sizes[0] };
 
-static const char *const impls[] = { NULL, "dnnl", "blas" };
+static const char *const impls[] = { NULL, "dnnl", "blas", "tiles" };
+enum { N_IMPL = sizeof impls / sizeof impls[0] };
 
 START_TEST(linear_agrees_with_the_oracle)
 {
     struct pair p;
     char what[80];
 
-    pair_open(&p, _i < 3 ? 2 : 5);
+    pair_open(&p, _i < N_IMPL ? 2 : 5);
     for (int i = 0; i < N_SIZE; i++)
         for (int bias = 0; bias < 2; bias++) {
             const int64_t m = sizes[i].m, n = sizes[i].n, k = sizes[i].k;
             struct twin x, w, b, y, dy, dx, dw, db;
 
             snprintf(what, sizeof what, "%s linear m%d k%d n%d",
-                     impls[_i % 3] ? impls[_i % 3] : "best", (int)m, (int)k, (int)n);
+                     impls[_i % N_IMPL] ? impls[_i % N_IMPL] : "best", (int)m, (int)k, (int)n);
             p.what = what;
             pair_reset(&p);
-            voco_cpu_force(&p.cpu, impls[_i % 3]);
+            voco_cpu_force(&p.cpu, impls[_i % N_IMPL]);
             x = twin_make(&p, "x", 2, (int64_t[]){ m, k });
             w = twin_make(&p, "w", 2, (int64_t[]){ n, k });
             b = twin_make(&p, "b", 1, (int64_t[]){ n });
@@ -203,7 +204,7 @@ main(void)
     int failed;
 
     tcase_set_timeout(c, 120);
-    tcase_add_loop_test(c, linear_agrees_with_the_oracle, 0, 6);
+    tcase_add_loop_test(c, linear_agrees_with_the_oracle, 0, 2 * N_IMPL);
     tcase_add_test(c, memory_entries_agree);
     tcase_add_loop_test(c, merge_and_pool_agree, 0, 2);
     tcase_add_test(c, contrast_agrees);

@@ -525,6 +525,43 @@ START_TEST(attention_of_a_tile_agrees)
 }
 END_TEST
 
+static const struct {
+    size_t m, vectors, depth;
+} products[] = { { 0, 1, 3 }, { 1, 1, 0 }, { 7, 1, 5 }, { 23, 2, 16 }, { 8, 3, 48 },
+                 { 29, 4, 7 }, { 13, 5, 33 }, { 12, 7, 1 } };
+enum { N_PRODUCT = sizeof products / sizeof products[0] };
+
+/* What is around the rows of c stays: ldc is larger than n. */
+START_TEST(products_agree)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_PRODUCT; s++)
+        for (int how = 0; how < 8; how++) {
+            const size_t m = products[s].m, depth = products[s].depth;
+            const size_t n = products[s].vectors * k.lanes, ldc = n + (how & 2 ? 16 : 3);
+            const bool transposed = how & 1;
+            struct voco_product p = {
+                .row = transposed ? 1 : depth, .step = transposed ? m : 1, .ldb = n,
+                .ldc = ldc, .m = m, .n = n, .depth = depth, .add = (how & 6) == 4,
+                .stream = (how & 6) == 2 };
+            float *c[2];
+
+            p.a = uniform(1, m * depth, -1, 1);
+            p.b = uniform(2, depth * n, -1, 1);
+            p.bias = how & 2 ? uniform(3, n, -1, 1) : NULL;
+            for (int i = 0; i < 2; i++) {
+                p.c = c[i] = uniform(4, m * ldc, -1, 1);
+                (i ? &k : &ref)->product(&p);
+            }
+            check("product", &k, depth, c[0], c[1], m * ldc, 4e-6);
+            release();
+        }
+}
+END_TEST
+
 /* ---- choice ---- */
 
 START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
@@ -565,6 +602,7 @@ main(void)
     tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
     tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
     tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
+    tcase_add_loop_test(all, products_agree, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
     tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
     suite_add_tcase(s, all);

@@ -51,6 +51,14 @@ void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
  * "gemm", "blas", "winograd", ...; NULL: the best again.  For tests and bench. */
 void voco_cpu_force(struct voco_ctx *ctx, const char *name);
 
+/* Whether a result of n floats is written around the caches: half of it at least would not
+ * find room there, and to write through a cache is to read first what is overwritten. */
+static inline bool
+voco_cpu_stream(int64_t n)
+{
+    return n >= (INT64_C(64) << 20) / (int64_t)sizeof(float);
+}
+
 /* Thread t of n does items [*ret_from, *ret_to) of total; shares differ by at most
  * one grain and start on multiples of it. */
 static inline void

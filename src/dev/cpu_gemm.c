@@ -1,27 +1,20 @@
-/* Linear layers.  OpenBLAS with one thread per OpenMP thread, or oneDNN's matmul. */
+/* Linear layers: own kernels, OpenBLAS with one thread per OpenMP thread, or oneDNN's
+ * matmul. */
 #include <cblas.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu_gemm.h"
 #include "dev/dnnl_shim.h"
+#include "simd/kernels.h"
 
 /* Only OpenBLAS has these; another BLAS leaves them NULL. */
 extern void openblas_set_num_threads(int n) __attribute__((weak));
 extern int openblas_get_num_threads(void) __attribute__((weak));
 extern char *openblas_get_config(void) __attribute__((weak));
 extern char *openblas_get_corename(void) __attribute__((weak));
-
-/* c[m,n] = op(a) op(b) (+ bias[n]) (+ c), all row-major */
-struct gemm {
-    bool ta, tb, add;
-    int64_t m, n, k;
-    const float *a, *b, *bias;
-    float *c;
-    int64_t lda, ldb, ldc;
-};
 
 void
 voco_cpu_blas_init(void)
@@ -78,7 +71,7 @@ block_rows(int64_t n)
 /* The part of c that one thread makes: OpenBLAS always adds to c, after scaling it, so
  * that filling it with the bias costs no more than clearing it. */
 static void
-gemm_part(const struct gemm *g, int64_t i0, int64_t i1, int64_t j0, int64_t j1)
+gemm_part(const struct voco_gemm *g, int64_t i0, int64_t i1, int64_t j0, int64_t j1)
 {
     const int64_t step = block_rows(j1 - j0);
     const float *b = g->b + (g->tb ? j0 * g->ldb : j0);
@@ -96,7 +89,7 @@ gemm_part(const struct gemm *g, int64_t i0, int64_t i1, int64_t j0, int64_t j1)
 }
 
 static void
-gemm_blas(const struct voco_ctx *ctx, const struct gemm *g)
+gemm_blas(const struct voco_ctx *ctx, const struct voco_gemm *g)
 {
     const int threads = ctx->threads;
     const bool by_rows = g->m >= g->n || g->m >= 64 * threads;
@@ -116,7 +109,7 @@ gemm_blas(const struct voco_ctx *ctx, const struct gemm *g)
 }
 
 static void
-gemm_dnnl(struct voco_ctx *ctx, const struct gemm *g)
+gemm_dnnl(struct voco_ctx *ctx, const struct voco_gemm *g)
 {
     const struct voco_dnnl_matmul mm = { .m = g->m, .n = g->n, .k = g->k,
         .a_transposed = g->ta, .b_transposed = g->tb, .bias = g->bias != NULL,
@@ -135,30 +128,40 @@ gemm_dnnl(struct voco_ctx *ctx, const struct gemm *g)
         voco_ctx_fail(ctx, err);
 }
 
-/* Measured on two Zen 3 cores, OpenBLAS 0.3.21 and oneDNN 2.6.3, both AVX2: over many
- * short rows (48 to 192 numbers) oneDNN takes 20 % less time; with 16384 rows and fewer
- * they are even or OpenBLAS is ahead, by up to two where there are only tens of rows. */
-static bool
-use_dnnl(const struct voco_ctx *ctx, int64_t rows)
-{
-    const struct voco_cpu *cpu = voco_cpu_state(ctx);
+enum impl { TILES, BLAS, DNNL };
 
-    if (cpu->forced && strcmp(cpu->forced, "dnnl") == 0)
-        return true;
-    if (cpu->forced && strcmp(cpu->forced, "blas") == 0)
-        return false;
-    return rows >= 32768 || blas_is_narrow();
+/*
+ * Rows: of the activation.  Measured on two Zen 4 cores (OpenBLAS 0.3.21 and oneDNN 2.6.3,
+ * AVX-512): over many short rows tiles take a fifth to a half less time than either, with
+ * 2048 rows all are alike.  On two Zen 3 cores (AVX2) with few rows OpenBLAS is ahead by
+ * up to two, oneDNN is behind.
+ */
+static enum impl
+choose(const struct voco_ctx *ctx, const struct voco_gemm *g)
+{
+    const char *forced = voco_cpu_state(ctx)->forced;
+    const bool can = voco_gemm_tiles_can(ctx, g);
+    const int64_t rows = g->ta ? g->k : g->m;
+
+    if (forced && strcmp(forced, "dnnl") == 0)
+        return DNNL;
+    if (forced && strcmp(forced, "blas") == 0)
+        return BLAS;
+    if (can && (rows >= 1024 || (forced && strcmp(forced, "tiles") == 0)))
+        return TILES;
+    return rows >= 32768 || blas_is_narrow() ? DNNL : BLAS;
 }
 
 static void
-gemm(struct voco_ctx *ctx, const struct gemm *g)
+gemm(struct voco_ctx *ctx, const struct voco_gemm *g)
 {
     if (g->m == 0 || g->n == 0)
         return;
-    if (use_dnnl(ctx, g->ta ? g->k : g->m))
-        gemm_dnnl(ctx, g);
-    else
-        gemm_blas(ctx, g);
+    switch (choose(ctx, g)) {
+    case TILES: voco_gemm_tiles(ctx, g); break;
+    case BLAS: gemm_blas(ctx, g); break;
+    case DNNL: gemm_dnnl(ctx, g); break;
+    }
 }
 
 #define X const struct voco_tensor *
@@ -169,7 +172,7 @@ void
 voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
-    const struct gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = x->data, .lda = k,
+    const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = x->data, .lda = k,
                             .b = w->data, .ldb = k, .bias = b ? b->data : NULL,
                             .c = y->data, .ldc = n };
 
@@ -184,7 +187,7 @@ void
 voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
 {
     const int64_t m = voco_rows(dy), n = voco_cols(dy), k = voco_cols(w);
-    const struct gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n, .b = w->data,
+    const struct voco_gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n, .b = w->data,
                             .ldb = k, .c = dx->data, .ldc = k };
 
     if (ctx->err)
@@ -193,18 +196,24 @@ voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
     gemm(ctx, &g);
 }
 
-/* sum[n] += column sums of rows [i0,i1); 64 rows at a time in f32, those in double */
-static void
-add_columns(const float *x, int64_t i0, int64_t i1, int64_t n, float *part, double *sum)
+void
+voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0, int64_t i1,
+                      int64_t n, float *part, double *sum)
 {
+    const int64_t whole = n / (int64_t)k->lanes * (int64_t)k->lanes;
+    const float one = 1;
+
     for (int64_t i = i0; i < i1; i += 64) {
         const int64_t end = i + 64 < i1 ? i + 64 : i1;
 
-        memset(part, 0, (size_t)n * sizeof *part);
-        for (int64_t r = i; r < end; r++)
-            #pragma omp simd
-            for (int64_t j = 0; j < n; j++)
+        k->product(&(struct voco_product){
+            .a = &one, .b = x + i * n, .ldb = (size_t)n, .c = part, .ldc = (size_t)n,
+            .m = 1, .n = (size_t)whole, .depth = (size_t)(end - i) });
+        for (int64_t j = whole; j < n; j++) {
+            part[j] = 0;
+            for (int64_t r = i; r < end; r++)
                 part[j] += x[r * n + j];
+        }
         for (int64_t j = 0; j < n; j++)
             sum[j] += (double)part[j];
     }
@@ -228,7 +237,8 @@ voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n,
         int64_t i0, i1;
 
         voco_cpu_share(m, 1, t, omp_get_num_threads(), &i0, &i1);
-        add_columns(x, i0, i1, n, parts + t * n, sums + t * n);
+        voco_gemm_add_columns(voco_cpu_state(ctx)->kernels, x, i0, i1, n, parts + t * n,
+                              sums + t * n);
     }
     for (int64_t j = 0; j < n; j++) {
         double sum = 0;
@@ -274,14 +284,19 @@ void
 voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
 {
     const int64_t m = voco_rows(x), k = voco_cols(x), n = voco_cols(dy);
-    const struct gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
+    const struct voco_gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
                             .a = dy->data, .lda = n, .b = x->data, .ldb = k, .c = dw->data,
                             .ldc = k };
 
     if (ctx->err)
         return;
     VOCO_ASSERT(voco_rows(dy) == m && dw->dim[0] == n && voco_cols(dw) == k);
-    if (!use_dnnl(ctx, m) && m >= 1024 * ctx->threads && n * k <= 256 << 10)
+    if (n > 0 && k > 0 && choose(ctx, &g) == TILES) {
+        voco_gemm_tiles_weights(ctx, x->data, dy->data, m, n, k, dw->data,
+                                db ? db->data : NULL);
+        return;
+    }
+    if (choose(ctx, &g) == BLAS && m >= 1024 * ctx->threads && n * k <= 256 << 10)
         weights_by_rows(ctx, x->data, dy->data, m, n, k, dw->data);
     else
         gemm(ctx, &g);

@@ -1,0 +1,34 @@
+/* Products of matrices on the cpu device: what the implementations share. */
+#ifndef VOCO_DEV_CPU_GEMM_H
+#define VOCO_DEV_CPU_GEMM_H
+
+#include "dev/cpu.h"
+
+/* c[m,n] = op(a) op(b) (+ bias[n]) (+ c), all row-major */
+struct voco_gemm {
+    bool ta, tb, add;
+    int64_t m, n, k;
+    const float *a, *b, *bias;
+    float *c;
+    int64_t lda, ldb, ldc;
+};
+
+/* sum[n] += column sums of rows [i0,i1) of x [..,n]; 64 rows at a time in f32 (part [n] is
+ * scratch), those in double */
+void voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0,
+                           int64_t i1, int64_t n, float *part, double *sum);
+
+/* ---- cpu_gemm_tiles.c: the own kernels ---- */
+
+/* Whether tiles can do the shape: rows of c are whole vectors, b is packed in little. */
+bool voco_gemm_tiles_can(const struct voco_ctx *ctx, const struct voco_gemm *g);
+
+/* a not transposed: b is packed into panels once, rows of c are shared among threads. */
+void voco_gemm_tiles(struct voco_ctx *ctx, const struct voco_gemm *g);
+
+/* dw[n,k] += dy[m,n]' x[m,k], db[n] += column sums of dy unless NULL.  Where rows are many
+ * threads share them and add up their parts in order, else they share the rows of dw. */
+void voco_gemm_tiles_weights(struct voco_ctx *ctx, const float *x, const float *dy,
+                             int64_t m, int64_t n, int64_t k, float *dw, float *db);
+
+#endif
