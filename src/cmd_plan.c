@@ -49,8 +49,10 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
            (long long)c.batch, (long long)c.sw, p->crops);
     printf("arithmetic  %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
-    printf("groups      %d of %d crops; activations of %d kept, %d computed twice\n",
-           p->groups, p->grouping.group, p->grouping.kept, p->groups - p->grouping.kept);
+    printf("groups      %d of %d crops; activations of %d kept, of %d in part, "
+           "%d computed twice\n", p->groups, p->grouping.group,
+           p->grouping.kept - p->grouping.lean, p->grouping.lean,
+           p->groups - p->grouping.kept);
     printf("memory      %s of %s allowed\n", voco_format_bytes((double)p->total, text),
            allowed ? voco_format_bytes((double)allowed, (char[16]){ 0 }) : "any");
     row("weights, gradients, moments", (double)p->slabs);
@@ -87,7 +89,7 @@ probe(const struct voco_plan *p, const struct voco_model_config *config)
             err = voco_step_probe(&ctx, &model, x, group, 64, &forward_s, &both_s);
     }
     if (err == VOCO_OK) {
-        const double again = (double)(p->groups - p->grouping.kept) * forward_s;
+        const double again = p->flops_again / p->flops * p->crops / group * both_s;
         const double total = (double)p->crops / group * both_s + again;
 
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "

@@ -281,7 +281,8 @@ small_gradient(struct voco_grouping grouping, struct voco_step_result *result, i
 
 START_TEST(step_two_phase_equals_joint)
 {
-    static const struct voco_grouping other[] = { { 1, SMALL_CROPS }, { 4, 1 } };
+    static const struct voco_grouping other[] = { { 1, SMALL_CROPS, 0 }, { 4, 1, 0 },
+                                                   { 4, 1, 1 }, { 4, 3, 2 } };
     struct voco_step_result joint, result;
     int64_t n, same;
     double *want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
@@ -442,7 +443,8 @@ END_TEST
 
 START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
 {
-    static const struct voco_grouping grouping[] = { { 4, 1 }, { 4, 3 } };
+    static const struct voco_grouping grouping[] = { { 4, 1, 0 }, { 4, 3, 0 }, { 4, 1, 1 },
+                                                      { 4, 3, 2 } };
     const struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
     struct voco_step_input in = small_input(), nothing;
     struct voco_step_result result;
@@ -494,13 +496,17 @@ START_TEST(plan_takes_the_fastest_grouping_that_fits)
     ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &less), VOCO_OK);
     ck_assert_uint_le(less.total, request.memory);
     ck_assert_int_eq(less.grouping.group, most.grouping.group);
-    ck_assert_int_lt(less.grouping.kept, less.groups);
+    ck_assert_int_eq(less.grouping.kept, less.groups);
+    ck_assert_int_eq(less.grouping.lean, 1);
     ck_assert_double_gt(less.flops_again, 0);
     ck_assert_double_eq_tol(less.flops, most.flops, 1e-9 * most.flops);
 
     request.memory = (uint64_t)3 << 30;
     ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_OK);
     ck_assert_uint_le(least.total, request.memory);
+    ck_assert_int_lt(least.grouping.kept, least.groups);
+    ck_assert_int_eq(least.grouping.lean, least.grouping.kept);
+    ck_assert_double_gt(least.flops_again, less.flops_again);
 
     request.memory = 100 << 20;
     ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_EMEMORY);
@@ -647,7 +653,7 @@ main(void)
     tcase_add_test(groups, embed_is_the_forward_of_the_step);
     tcase_add_test(groups, nan_in_a_crop_is_reported_and_leaves_the_trained_weights);
     tcase_add_test(stopped, abandoned_step_leaves_the_model_as_it_was);
-    tcase_add_loop_test(plan, dry_step_touches_nothing_and_bounds_the_real_one, 0, 2);
+    tcase_add_loop_test(plan, dry_step_touches_nothing_and_bounds_the_real_one, 0, 4);
     tcase_add_test(plan, plan_takes_the_fastest_grouping_that_fits);
     tcase_add_test(differences,
                    gradient_through_encoder_head_and_losses_is_that_of_finite_differences);

@@ -327,3 +327,12 @@ voco_default_threads(void)
     voco_machine_read("", &m);
     return m.threads;
 }
+
+int64_t
+voco_page_faults(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);         /* cannot fail with these arguments */
+    return usage.ru_minflt;
+}

@@ -26,6 +26,9 @@ struct voco_machine {
  * "" but in tests. */
 void voco_machine_read(const char *root, struct voco_machine *ret);
 
+/* Pages that this process has had the kernel make for it so far, without a disk. */
+int64_t voco_page_faults(void);
+
 /* OMP_NUM_THREADS where it is set, else the threads of this machine. */
 int voco_default_threads(void);
 

@@ -44,6 +44,7 @@ struct voco_ctx {
     struct voco_arena temp;     /* scratch inside one op */
     uint64_t weights_version;   /* packed weights of another version are stale */
     int threads;
+    bool lean;                  /* blocks keep only what is dear to make again */
     enum voco_err err;          /* sticky; the sentence is voco_fail_text() */
 };
 

@@ -40,6 +40,37 @@ normalise(struct voco_ctx *ctx, const struct voco_tensor *y, const struct voco_t
     ctx->dev->instnorm_forward(ctx, &flat_y, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
 }
 
+enum { FEW_CHANNELS = 4 };      /* conv1 and conv3 of so many are cheap beside conv2 */
+
+/* r = norm(conv3(x)), or x where there is no conv3. */
+static void
+residual(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_resblock *b,
+         const struct voco_resblock_saved *s)
+{
+    const struct voco_conv conv3 = conv_of(b->cin, b->cout, 1);
+    struct voco_tensor w3;
+
+    if (ctx->err || b->conv3 < 0)
+        return;
+    w3 = voco_weight(w, b->conv3);
+    ctx->dev->conv3d_forward(ctx, &conv3, &s->x, &w3, NULL, &s->r);
+    normalise(ctx, &s->r, NULL, 1.0, &s->rstd3);
+}
+
+/* h = leaky(norm(conv1(x))) */
+static void
+first_half(struct voco_ctx *ctx, const struct voco_weights *w,
+           const struct voco_resblock *b, const struct voco_resblock_saved *s)
+{
+    const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
+    const struct voco_tensor w1 = voco_weight(w, b->conv1);
+
+    if (ctx->err)
+        return;
+    ctx->dev->conv3d_forward(ctx, &conv1, &s->x, &w1, NULL, &s->h);
+    normalise(ctx, &s->h, NULL, slope, &s->rstd1);
+}
+
 void
 voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                       const struct voco_resblock *b, const struct voco_tensor *x,
@@ -48,35 +79,27 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     struct voco_resblock_saved local;
     struct voco_resblock_saved *s = saved ? saved : &local;
     struct voco_arena *arena = saved ? &ctx->keep : &ctx->temp;
-    const size_t mark = voco_arena_mark(arena);
+    const bool lean = saved && ctx->lean && b->conv3 >= 0 && b->cin <= FEW_CHANNELS;
+    const size_t mark = voco_arena_mark(arena), temp = voco_arena_mark(&ctx->temp);
     const int64_t n = x->dim[0];
-    const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
     const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
-    const struct voco_tensor w1 = voco_weight(w, b->conv1), w2 = voco_weight(w, b->conv2);
+    const struct voco_tensor w2 = voco_weight(w, b->conv2);
 
-    *s = (struct voco_resblock_saved){ .x = *x, .y = *y, .r = *x };
+    *s = (struct voco_resblock_saved){ .lean = lean, .x = *x, .y = *y, .r = *x };
     s->rstd1 = voco_push(ctx, arena, 2, n, b->cout);
     s->rstd2 = voco_push(ctx, arena, 2, n, b->cout);
-    s->h = voco_push_like(ctx, arena, y);
-    if (b->conv3 >= 0) {
-        const struct voco_conv conv3 = conv_of(b->cin, b->cout, 1);
-        const struct voco_tensor w3 = voco_weight(w, b->conv3);
-
+    if (b->conv3 >= 0)
         s->rstd3 = voco_push(ctx, arena, 2, n, b->cout);
-        s->r = voco_push_like(ctx, arena, y);
-        if (ctx->err)
-            return;
-        ctx->dev->conv3d_forward(ctx, &conv3, x, &w3, NULL, &s->r);
-        normalise(ctx, &s->r, NULL, 1.0, &s->rstd3);
-    }
+    s->h = voco_push_like(ctx, lean ? &ctx->temp : arena, y);
+    if (b->conv3 >= 0)
+        s->r = voco_push_like(ctx, lean ? &ctx->temp : arena, y);
+    residual(ctx, w, b, s);
+    first_half(ctx, w, b, s);
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv1, x, &w1, NULL, &s->h);
-    normalise(ctx, &s->h, NULL, slope, &s->rstd1);
     ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, y);
     normalise(ctx, y, &s->r, slope, &s->rstd2);
-    if (!saved)
-        voco_arena_release(arena, mark);
+    voco_arena_release(saved ? &ctx->temp : arena, saved ? temp : mark);
 }
 
 /* dx = gradient through norm and activation; dy may be dx. */
@@ -126,7 +149,8 @@ residual_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 
 void
 voco_resblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
-                       const struct voco_resblock *b, const struct voco_resblock_saved *s,
+                       const struct voco_resblock *b,
+                       const struct voco_resblock_saved *saved,
                        const struct voco_tensor *dy, const struct voco_tensor *dx)
 {
     const size_t mark = voco_arena_mark(&ctx->grad);
@@ -136,17 +160,35 @@ voco_resblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor dw1 = voco_gradient(w, b->conv1);
     const struct voco_tensor dw2 = voco_gradient(w, b->conv2);
     const struct voco_tensor dr = voco_push_like(ctx, &ctx->grad, dy);
-    const struct voco_tensor dh = voco_push_like(ctx, &ctx->grad, dy);
+    struct voco_resblock_saved again = *saved;
+    const struct voco_resblock_saved *s = &again;
+    struct voco_tensor dh;
 
+    if (saved->lean) {
+        again.r = voco_push_like(ctx, &ctx->grad, dy);
+        residual(ctx, w, b, s);
+    }
     if (ctx->err)
         return;
     normalise_backward(ctx, &s->y, &s->r, slope, &s->rstd2, dy, &dr);
+    if (!dx) {                          /* the way around is done with: room for h, dh */
+        residual_backward(ctx, w, b, s, &dr, NULL);
+        voco_arena_release(&ctx->grad, mark);
+    }
+    dh = voco_push_like(ctx, &ctx->grad, dy);
+    if (saved->lean) {
+        again.h = voco_push_like(ctx, &ctx->grad, dy);
+        first_half(ctx, w, b, s);
+    }
+    if (ctx->err)
+        return;
     ctx->dev->conv3d_backward_weights(ctx, &conv2, &s->h, dy, &dw2, NULL);
     ctx->dev->conv3d_backward_data(ctx, &conv2, dy, &w2, &dh);
     normalise_backward(ctx, &s->h, NULL, slope, &s->rstd1, &dh, NULL);
     ctx->dev->conv3d_backward_weights(ctx, &conv1, &s->x, &dh, &dw1, NULL);
-    if (dx)
+    if (dx) {
         ctx->dev->conv3d_backward_data(ctx, &conv1, &dh, &w1, dx);
-    residual_backward(ctx, w, b, s, &dr, dx);
+        residual_backward(ctx, w, b, s, &dr, dx);
+    }
     voco_arena_release(&ctx->grad, mark);
 }

@@ -114,6 +114,8 @@ voco_swinblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     struct voco_swinblock_saved local;
     struct voco_swinblock_saved *s = saved ? saved : &local;
     struct voco_arena *arena = saved ? &ctx->keep : &ctx->temp;
+    const bool lean = saved && ctx->lean;
+    struct voco_arena *wide = lean ? &ctx->temp : arena;    /* for qkv, hidden */
     const size_t keep_mark = voco_arena_mark(arena);
     const struct voco_windows win = voco_swinblock_windows(b, &x->dim[1]);
     const struct voco_tensor bias = voco_weight(w, b->qkv.b);
@@ -122,7 +124,7 @@ voco_swinblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     struct voco_tensor scratch;
     size_t mark;
 
-    *s = (struct voco_swinblock_saved){ .x = *x };
+    *s = (struct voco_swinblock_saved){ .lean = lean, .x = *x };
     s->mean1 = voco_push(ctx, arena, 1, m);
     s->rstd1 = voco_push(ctx, arena, 1, m);
     s->mean2 = voco_push(ctx, arena, 1, m);
@@ -130,10 +132,9 @@ voco_swinblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     s->lse = voco_push(ctx, arena, 2, n, lse_count(&win));
     s->x1 = voco_push_like(ctx, arena, x);
     s->attended = voco_push_like(ctx, arena, x);
-    s->qkv = voco_push(ctx, arena, 5, n, x->dim[1], x->dim[2], x->dim[3], 3 * c);
-    s->hidden = voco_push(ctx, arena, 2, m, 4 * c);
-
     mark = voco_arena_mark(&ctx->temp);
+    s->qkv = voco_push(ctx, wide, 5, n, x->dim[1], x->dim[2], x->dim[3], 3 * c);
+    s->hidden = voco_push(ctx, wide, 2, m, 4 * c);
     scratch = voco_push(ctx, &ctx->temp, 2, m, 4 * c);      /* norms, then activation */
     if (!ctx->err) {
         const struct voco_tensor normed = voco_view(scratch.data, scratch.type, 2, m, c);
@@ -160,20 +161,24 @@ mlp_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 {
     const size_t mark = voco_arena_mark(&ctx->grad);
     const struct voco_tensor dhidden = voco_push_like(ctx, &ctx->grad, &s->hidden);
+    const struct voco_tensor normed = voco_push_like(ctx, &ctx->grad, d);
     const size_t inner = voco_arena_mark(&ctx->grad);
     const struct voco_tensor act = voco_push_like(ctx, &ctx->grad, &s->hidden);
-    struct voco_tensor normed, dnormed;
+    struct voco_tensor hidden = s->hidden, dnormed;
 
+    if (s->lean)
+        hidden = voco_push_like(ctx, &ctx->grad, &s->hidden);
     if (ctx->err)
         return;
-    ctx->dev->gelu_forward(ctx, &s->hidden, &act);
+    norm(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &normed, &s->mean2, &s->rstd2);
+    if (s->lean)
+        linear(ctx, w, b->linear1.w, b->linear1.b, &normed, &hidden);
+    ctx->dev->gelu_forward(ctx, &hidden, &act);
     linear_backward(ctx, w, b->linear2.w, b->linear2.b, &act, d, &dhidden);
-    ctx->dev->gelu_backward(ctx, &s->hidden, &dhidden, &dhidden);
+    ctx->dev->gelu_backward(ctx, &hidden, &dhidden, &dhidden);
 
     voco_arena_release(&ctx->grad, inner);              /* act is done with */
-    normed = voco_push_like(ctx, &ctx->grad, d);
     dnormed = voco_push_like(ctx, &ctx->grad, d);
-    norm(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &normed, &s->mean2, &s->rstd2);
     linear_backward(ctx, w, b->linear1.w, b->linear1.b, &normed, &dhidden, &dnormed);
     norm_backward(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &s->mean2, &s->rstd2, &dnormed);
     ctx->dev->add(ctx, &dnormed, d);
@@ -195,13 +200,18 @@ attention_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor dqkv = voco_push_like(ctx, &ctx->grad, &s->qkv);
     const struct voco_tensor dnormed = voco_push_like(ctx, &ctx->grad, d);
     const struct voco_tensor normed = voco_push_like(ctx, &ctx->grad, d);
+    struct voco_tensor qkv = s->qkv;
 
+    if (s->lean)
+        qkv = voco_push_like(ctx, &ctx->grad, &s->qkv);
     if (ctx->err)
         return;
-    linear_backward(ctx, w, b->proj.w, b->proj.b, &s->attended, d, &dnormed);
-    ctx->dev->attn_backward(ctx, &win, &s->qkv, &bias, &table, &s->attended, &s->lse,
-                            &dnormed, &dqkv, &dbias, &dtable);
     norm(ctx, w, b->norm1.w, b->norm1.b, &s->x, &normed, &s->mean1, &s->rstd1);
+    if (s->lean)
+        linear(ctx, w, b->qkv.w, b->qkv.b, &normed, &qkv);
+    linear_backward(ctx, w, b->proj.w, b->proj.b, &s->attended, d, &dnormed);
+    ctx->dev->attn_backward(ctx, &win, &qkv, &bias, &table, &s->attended, &s->lse,
+                            &dnormed, &dqkv, &dbias, &dtable);
     linear_backward(ctx, w, b->qkv.w, b->qkv.b, &normed, &dqkv, &dnormed);
     norm_backward(ctx, w, b->norm1.w, b->norm1.b, &s->x, &s->mean1, &s->rstd1, &dnormed);
     ctx->dev->add(ctx, &dnormed, d);

@@ -22,8 +22,9 @@ struct voco_swinblock {
 };
 
 /* x and y live with the caller, the rest on keep.  What is cheap to make again from
- * these (norms and the activation) is not kept. */
+ * these (norms and the activation) is not kept; lean, qkv and hidden are not either. */
 struct voco_swinblock_saved {
+    bool lean;
     struct voco_tensor x, x1, qkv, attended, hidden;
     struct voco_tensor mean1, rstd1, mean2, rstd2, lse;
 };

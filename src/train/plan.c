@@ -61,27 +61,37 @@ measure(const struct voco_device *dev, const struct voco_plan_request *r,
     return err;
 }
 
-/* With all groups of this size kept if they fit, else as many as do; at least one. */
+/* Choices of n groups by what they take, the fastest first: all kept whole; 1, 2, .. n of
+ * them lean; all that are kept lean, n - 1, .. 1 of them. */
+static struct voco_grouping
+choice(int group, int n, int i)
+{
+    const int kept = i <= n ? n : 2 * n - i;
+
+    return (struct voco_grouping){ group, kept, i <= n ? i : kept };
+}
+
+/* The fastest choice that fits, else the one that takes least. */
 static enum voco_err
 fill_memory(const struct voco_device *dev, const struct voco_plan_request *r, int group,
             struct voco_plan *p)
 {
-    struct voco_plan one = { 0 }, two = { 0 };
-    enum voco_err err = measure(dev, r, (struct voco_grouping){ group, 1 }, &one);
-    uint64_t each;
-    int kept = 1;
+    enum voco_err err = measure(dev, r, (struct voco_grouping){ group, 1, 1 }, p);
+    const int n = p->groups;
+    int first = 0, last = r->memory ? 2 * n - 1 : 0;
 
-    *p = one;
-    if (err != VOCO_OK || one.groups == 1 || (r->memory && one.total > r->memory))
+    if (err != VOCO_OK || (r->memory && p->total > r->memory))
         return err;
-    err = measure(dev, r, (struct voco_grouping){ group, 2 }, &two);
-    if (err != VOCO_OK)
-        return err;
-    each = two.kept > one.kept ? two.kept - one.kept : 1;
-    kept = one.groups;
-    if (r->memory && (r->memory - one.total) / each < (uint64_t)(one.groups - 1))
-        kept = 1 + (int)((r->memory - one.total) / each);
-    return measure(dev, r, (struct voco_grouping){ group, kept }, p);
+    while (first < last && err == VOCO_OK) {
+        const int middle = (first + last) / 2;
+
+        err = measure(dev, r, choice(group, n, middle), p);
+        if (p->total > r->memory)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return err == VOCO_OK ? measure(dev, r, choice(group, n, first), p) : err;
 }
 
 enum voco_err
@@ -96,7 +106,7 @@ voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
         if (err != VOCO_OK)
             return err;
         if (!r->memory || ret->total <= r->memory) {
-            err = measure(dev, r, (struct voco_grouping){ group, ret->groups }, &all);
+            err = measure(dev, r, choice(group, ret->groups, 0), &all);
             ret->flops_again = ret->flops - all.flops;
             ret->flops = all.flops;
             return err;

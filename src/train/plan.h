@@ -31,7 +31,7 @@ struct voco_plan_request {
 };
 
 /* The fastest grouping that fits: groups of up to 4 crops, as many of them kept as the
- * memory holds.  VOCO_EMEMORY with the numbers when not even single crops fit. */
+ * memory holds, lean ones before whole ones.  VOCO_EMEMORY with the numbers when not even single crops fit. */
 enum voco_err voco_plan_step(const struct voco_device *dev,
                              const struct voco_plan_request *request,
                              struct voco_plan *ret);

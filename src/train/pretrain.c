@@ -129,8 +129,9 @@ plan(struct run *r)
               "%d volumes, %d crops, %.2f TFLOP", c->feature, (double)r->plan.parameters / 1e6,
               voco_merging_name(request.model.merging), r->volumes, r->plan.crops,
               r->plan.flops * 1e-12);
-    voco_note("plan: %d groups of %d crops, %d kept and %d recomputed, %s of memory",
-              r->plan.groups, r->plan.grouping.group, r->plan.grouping.kept,
+    voco_note("plan: %d groups of %d crops, %d kept, %d kept in part and %d recomputed, %s "
+              "of memory", r->plan.groups, r->plan.grouping.group,
+              r->plan.grouping.kept - r->plan.grouping.lean, r->plan.grouping.lean,
               r->plan.groups - r->plan.grouping.kept,
               voco_format_bytes((double)r->plan.total, total));
     if (c->trace) {
@@ -219,9 +220,9 @@ static enum voco_err
 write_config(const struct run *r)
 {
     const struct voco_plan *p = &r->plan;
-    json_t *plan = json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:f}", "crops", p->crops,
+    json_t *plan = json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:f}", "crops", p->crops,
                              "group", p->grouping.group, "groups", p->groups, "kept",
-                             p->grouping.kept, "parameters", (json_int_t)p->parameters,
+                             p->grouping.kept, "lean", p->grouping.lean, "parameters", (json_int_t)p->parameters,
                              "bytes", (json_int_t)p->total, "tflop", p->flops * 1e-12);
 
     return voco_runconfig_write(r->c->loop.out, r->options,
@@ -296,6 +297,7 @@ struct record {
     int64_t step;
     struct voco_step_result result;
     double lr, load_s, update_s, seconds;
+    int64_t page_faults;
     struct voco_position position;
     struct voco_collapse collapse;
     const char *note;           /* why it was skipped; NULL */
@@ -331,6 +333,7 @@ log_step(struct run *r, const struct record *s)
         { "position_error", s->position.error },
         { "embedding_cosine", s->collapse.cosine },
         { "effective_rank", s->collapse.effective_rank },
+        { "page_faults", (double)s->page_faults },
         { "peak_fraction", rate / r->peak_flops },
     };
     const int n = (int)(sizeof row / sizeof *row) - (r->peak_flops > 0.0 ? 0 : 1);
@@ -356,7 +359,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
 {
     struct run *r = run;
     const double start_s = voco_seconds();
-    struct record record = { .step = state->step };
+    struct record record = { .step = state->step, .page_faults = -voco_page_faults() };
     const struct voco_batch *batch;
     struct voco_step_input in;
     char *note = NULL;
@@ -386,6 +389,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
     }
     record.update_s = voco_seconds() - before_update_s;
     record.seconds = voco_seconds() - start_s;
+    record.page_faults += voco_page_faults();
     record.note = note;
     if (err == VOCO_OK)
         err = log_step(r, &record);

@@ -217,8 +217,11 @@ backward(struct voco_step *step, const struct voco_step_input *in, size_t mark)
     for (int g = groups - 1; g >= again && !ctx->err && !stopping(step); g--)
         backward_group(step, g, &step->saved[g - again]);
     voco_arena_release(&ctx->keep, mark);
+    /* two lean groups have left room for a whole one, a single one has not */
     for (int g = again - 1; g >= 0 && !ctx->err && !stopping(step); g--) {
+        ctx->lean = step->grouping.lean > 0 && step->grouping.kept < 2;
         forward_group(step, in, g, &step->saved[0]);
+        ctx->lean = false;
         if (!ctx->err)
             backward_group(step, g, &step->saved[0]);
         voco_arena_release(&ctx->keep, mark);
@@ -237,8 +240,11 @@ voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
 
     ctx->dev->fill(ctx, &step->model->grad, 0.0);
     ctx->dev->copy(ctx, &teacher, &step->teacher_before);
-    for (int g = 0; g < groups && !ctx->err && !stopping(step); g++)
+    for (int g = 0; g < groups && !ctx->err && !stopping(step); g++) {
+        ctx->lean = g - again < step->grouping.lean;
         forward_group(step, in, g, g < again ? NULL : &step->saved[g - again]);
+    }
+    ctx->lean = false;
     if (!ctx->err && !stopping(step))
         contrast(step, in);
     ret->forward_s = voco_seconds() - start_s;

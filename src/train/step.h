@@ -21,6 +21,7 @@
 struct voco_grouping {
     int group;                  /* crops in a group */
     int kept;                   /* groups whose activations stay for backward, >= 1 */
+    int lean;                   /* of these, the first: those without what is cheap */
 };
 
 struct voco_step {
