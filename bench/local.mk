@@ -14,3 +14,4 @@ bench_loader_LDADD = libvoco.la
 
 EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_step.py
 EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py
+EXTRA_DIST += bench/compare-convert.sh bench/peer/convert.py
