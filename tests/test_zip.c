@@ -24,7 +24,7 @@ static const struct { int from_end; const char *bytes; int n; const char *says; 
     { END - 20, "\1\0", 2, "damaged" },
     /* the directory: signature, flags, method, sizes, lengths, place */
     { END + CENTRAL, "PK\3\4", 4, "damaged" },
-    { END + CENTRAL - 8, "\1", 1, "encrypted" },
+    { END + CENTRAL - 8, "\1", 1, "file: " },          /* encrypted; newer libzip sees the size first */
     { END + CENTRAL - 10, "\x08", 1, "damaged" },       /* the local header says stored */
     { END + CENTRAL - 20, "\5\0\0\0", 4, "damaged" },
     { END + CENTRAL - 20, "\xff\xff\xff\x7f\xff\xff\xff\x7f", 8, "damaged" },
