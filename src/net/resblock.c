@@ -91,13 +91,13 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     if (b->conv3 >= 0)
         s->rstd3 = voco_push(ctx, arena, 2, n, b->cout);
     s->h = voco_push_like(ctx, lean ? &ctx->temp : arena, y);
-    if (b->conv3 >= 0)
-        s->r = voco_push_like(ctx, lean ? &ctx->temp : arena, y);
-    residual(ctx, w, b, s);
+    if (b->conv3 >= 0)                  /* h is done with when r is made */
+        s->r = saved && !lean ? voco_push_like(ctx, arena, y) : s->h;
     first_half(ctx, w, b, s);
     if (ctx->err)
         return;
     ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, y);
+    residual(ctx, w, b, s);
     normalise(ctx, y, &s->r, slope, &s->rstd2);
     voco_arena_release(saved ? &ctx->temp : arena, saved ? temp : mark);
 }

@@ -217,9 +217,9 @@ backward(struct voco_step *step, const struct voco_step_input *in, size_t mark)
     for (int g = groups - 1; g >= again && !ctx->err && !stopping(step); g--)
         backward_group(step, g, &step->saved[g - again]);
     voco_arena_release(&ctx->keep, mark);
-    /* two lean groups have left room for a whole one, a single one has not */
+    /* three lean groups have left room for a whole one, fewer have not */
     for (int g = again - 1; g >= 0 && !ctx->err && !stopping(step); g--) {
-        ctx->lean = step->grouping.lean > 0 && step->grouping.kept < 2;
+        ctx->lean = step->grouping.lean > 0 && step->grouping.kept < 3;
         forward_group(step, in, g, &step->saved[0]);
         ctx->lean = false;
         if (!ctx->err)
