@@ -105,6 +105,23 @@ select_nonzero(const struct voco_volume *v, int64_t rank)
     return value_of(prefix);
 }
 
+/* The nonzero voxel of the rank after, where x is the one of this rank. */
+static float
+next_nonzero(const struct voco_volume *v, float x, int64_t rank)
+{
+    const int64_t n = voxels(v);
+    int64_t up_to = 0;
+    float next = INFINITY;
+
+    for (int64_t i = 0; i < n; i++) {
+        const float y = v->voxel[i];
+
+        up_to += y != 0 && y <= x;
+        next = y != 0 && y > x && y < next ? y : next;
+    }
+    return up_to > rank + 1 ? x : next;
+}
+
 double
 voco_window_percentile(const struct voco_volume *v, double percent)
 {
@@ -121,7 +138,7 @@ voco_window_percentile(const struct voco_volume *v, double percent)
     a = select_nonzero(v, below);
     if (below + 1 >= count || at == (double)below)
         return a;
-    b = select_nonzero(v, below + 1);
+    b = next_nonzero(v, (float)a, below);
     return a + (b - a) * (at - (double)below);
 }
 
