@@ -13,7 +13,7 @@
 #include "data/window.h"
 
 const char *const voco_scaling_name[] = {
-    "none", "range", "percentile", "zscore", "normalize", NULL
+    "none", "range", "percentile", "zscore", "normalize", "standardize", NULL
 };
 const char *const voco_foreground_name[] = { "none", "window", "nonzero", NULL };
 
@@ -48,6 +48,20 @@ matrix(const double m[4][4])
     return json_pack("[o,o,o]", reals(m[0], 4), reals(m[1], 4), reals(m[2], 4));
 }
 
+/* Has 0 and 1 become other numbers? */
+static bool
+moves(const struct voco_transform *t)
+{
+    return t->into[0] != 0 || t->into[1] != 0;
+}
+
+bool
+voco_transform_is_unbounded(const struct voco_transform *t)
+{
+    return t->scaling == VOCO_SCALING_NORMALIZE || t->scaling == VOCO_SCALING_STANDARDIZE
+        || moves(t);
+}
+
 static json_t *
 options(const struct voco_transform *t)
 {
@@ -65,6 +79,8 @@ options(const struct voco_transform *t)
                                                          : json_null());
 
     /* Absent unless set, so that stores without them keep their hash. */
+    if (moves(t))
+        json_object_set_new(o, "into", reals(t->into, 2));
     if (t->all_channels)
         json_object_set_new(o, "channel", json_string("all"));
     if (t->labels)
@@ -223,9 +239,10 @@ do_spacing(struct chain *s)
     return err;
 }
 
-/* The intensities that become 0 and 1. */
+/* The intensities that become 0 and 1; box: voxels of the foreground's box. */
 static enum voco_err
-find_window(const struct voco_volume *v, const struct voco_transform *t, double window[2])
+find_window(const struct voco_volume *v, const struct voco_transform *t, int64_t box,
+            double window[2])
 {
     double mean, sd;
 
@@ -251,6 +268,11 @@ find_window(const struct voco_volume *v, const struct voco_transform *t, double 
         window[0] = mean;
         window[1] = mean + sd;
         break;
+    case VOCO_SCALING_STANDARDIZE:
+        voco_window_box_moments(v, box, &mean, &sd);
+        window[0] = mean;
+        window[1] = mean + sd;
+        break;
     }
     if (!((float)(window[1] - window[0]) > 0))
         return voco_fail(VOCO_EFORMAT, "the %s window %g..%g is empty",
@@ -267,7 +289,8 @@ check_contrast(const struct voco_volume *v, const struct voco_transform *t,
     voco_window_extrema(v, &low, &high);
     if (low == high)
         return voco_fail(VOCO_EFORMAT, "constant volume: every voxel is %g", (double)low);
-    if (t->scaling == VOCO_SCALING_NONE || t->scaling == VOCO_SCALING_NORMALIZE)
+    if (t->scaling == VOCO_SCALING_NONE || t->scaling == VOCO_SCALING_NORMALIZE
+        || t->scaling == VOCO_SCALING_STANDARDIZE)
         return VOCO_OK;
     if (!(high > (float)window[0]))
         return voco_fail(VOCO_EFORMAT, "empty: no voxel is above %g, the window's lower "
@@ -278,27 +301,6 @@ check_contrast(const struct voco_volume *v, const struct voco_transform *t,
                          "the window's upper end; the voxels lie in %g..%g", window[1],
                          (double)low, (double)high);
     return VOCO_OK;
-}
-
-/* Window and contrast of every channel.  To normalise leaves zeros at 0, so that the
- * foreground cannot be found before it: here, at once. */
-static enum voco_err
-do_windows(struct chain *s)
-{
-    enum voco_err err = VOCO_OK;
-
-    for (int i = 0; !err && i < s->c->n_channels; i++) {
-        struct voco_volume *v = &s->c->channel[i];
-
-        err = find_window(v, s->t, s->window[i]);
-        if (!err)
-            err = check_contrast(v, s->t, s->window[i]);
-        if (!err && s->t->scaling == VOCO_SCALING_NORMALIZE)
-            voco_window_normalize(v, s->window[i][0], s->window[i][1]);
-        err = in_channel(s, i, err);
-    }
-    memcpy(s->r->window, s->window[0], sizeof s->r->window);
-    return err;
 }
 
 /* Widens a box by another; an empty one counts for nothing. */
@@ -315,14 +317,13 @@ join(struct voco_box *box, const struct voco_box *other)
     }
 }
 
-static enum voco_err
-do_foreground(struct chain *s)
+/* The box of the foreground of any channel. */
+static struct voco_box
+foreground_box(const struct chain *s)
 {
     const struct voco_transform *t = s->t;
     struct voco_box box = { .size = { 0 } };
 
-    if (t->foreground == VOCO_FOREGROUND_NONE)
-        return VOCO_OK;
     for (int i = 0; i < s->c->n_channels; i++) {
         const double low = t->scaling == VOCO_SCALING_NORMALIZE ? 0 : s->window[i][0];
         struct voco_box own;
@@ -334,6 +335,50 @@ do_foreground(struct chain *s)
         else
             join(&box, &own);
     }
+    return box;
+}
+
+/* How many voxels are standardised: those that the crop to nonzero ones will leave. */
+static int64_t
+standard_voxels(const struct chain *s)
+{
+    const struct voco_box box = s->t->foreground == VOCO_FOREGROUND_NONZERO
+        ? foreground_box(s) : (struct voco_box){ .size = { 0 } };
+    const int64_t *dim = box.size[0] ? box.size : s->c->channel->dim;
+
+    return dim[0] * dim[1] * dim[2];
+}
+
+/* Window and contrast of every channel.  To normalise leaves zeros at 0, so that the
+ * foreground cannot be found before it: here, at once. */
+static enum voco_err
+do_windows(struct chain *s)
+{
+    enum voco_err err = VOCO_OK;
+    const int64_t box = s->t->scaling == VOCO_SCALING_STANDARDIZE ? standard_voxels(s) : 0;
+
+    for (int i = 0; !err && i < s->c->n_channels; i++) {
+        struct voco_volume *v = &s->c->channel[i];
+
+        err = find_window(v, s->t, box, s->window[i]);
+        if (!err)
+            err = check_contrast(v, s->t, s->window[i]);
+        if (!err && s->t->scaling == VOCO_SCALING_NORMALIZE)
+            voco_window_normalize(v, s->window[i][0], s->window[i][1]);
+        err = in_channel(s, i, err);
+    }
+    memcpy(s->r->window, s->window[0], sizeof s->r->window);
+    return err;
+}
+
+static enum voco_err
+do_foreground(struct chain *s)
+{
+    struct voco_box box;
+
+    if (s->t->foreground == VOCO_FOREGROUND_NONE)
+        return VOCO_OK;
+    box = foreground_box(s);
     if (box.size[0] == 0)
         return voco_fail(VOCO_EFORMAT, "empty: no foreground voxel");
     if (memcmp(box.size, s->c->channel->dim, sizeof box.size) == 0)
@@ -356,8 +401,15 @@ apply_windows(struct chain *s)
         struct voco_volume *v = &s->c->channel[i];
         int64_t below = 0, above = 0;
 
-        if (apply && !whole)
+        if (apply && s->t->scaling == VOCO_SCALING_STANDARDIZE) {
+            const double sd = s->window[i][1] - s->window[i][0];
+
+            voco_window_map(v, 1 / sd, -s->window[i][0] / sd);
+        } else if (apply && !whole) {
             voco_window_apply(v, s->window[i][0], s->window[i][1], &below, &above);
+        }
+        if (apply && moves(s->t))
+            voco_window_map(v, s->t->into[1] - s->t->into[0], s->t->into[0]);
         json_array_append_new(s->steps,
             json_pack("{s:s, s:b, s:f, s:f, s:I, s:I}", "step", "window", "applied",
                       apply, "low", s->window[i][0], "high", s->window[i][1],

@@ -21,7 +21,8 @@ enum voco_scaling {
     VOCO_SCALING_RANGE,         /* window = intensities */
     VOCO_SCALING_PERCENTILE,    /* window = percentiles of the nonzero voxels */
     VOCO_SCALING_ZSCORE,        /* window = standard deviations from their mean */
-    VOCO_SCALING_NORMALIZE      /* nonzero voxels get mean 0, deviation 1; not clipped */
+    VOCO_SCALING_NORMALIZE,     /* nonzero voxels get mean 0, deviation 1; not clipped */
+    VOCO_SCALING_STANDARDIZE    /* all voxels of the foreground's box do; not clipped */
 };
 extern const char *const voco_scaling_name[];       /* NULL-terminated */
 
@@ -37,6 +38,7 @@ struct voco_transform {
     double spacing_mm[3];       /* 0: keep; all 0: no resampling, shear stays too */
     enum voco_scaling scaling;
     double window[2];           /* these become 0 and 1; clipped */
+    double into[2];             /* then 0 and 1 become these; both 0: stay */
     enum voco_foreground foreground;
     int64_t pad_first[3];       /* at least this size before resize; 0: no padding */
     int64_t resize[3];          /* exactly this size; all 0: no resize */
@@ -47,6 +49,9 @@ struct voco_transform {
     bool all_channels;          /* of images that have several; else one */
     const char *labels;         /* the label map as text (data/labels.h); NULL: none */
 };
+
+/* Do intensities end outside of [0,1]? */
+bool voco_transform_is_unbounded(const struct voco_transform *t);
 
 /* What happened to one case; numbers of voxels are those of all its channels. */
 struct voco_transform_report {

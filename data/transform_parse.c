@@ -58,6 +58,9 @@ read_all(const json_t *o, struct voco_transform *t)
     t->scaling = (enum voco_scaling)choice;
     if (!read_reals(json_object_get(o, "window"), t->window, 2))
         return "window";
+    if (json_object_get(o, "into")
+        && (!read_reals(json_object_get(o, "into"), t->into, 2) || t->into[0] == t->into[1]))
+        return "into";
     if ((choice = read_choice(json_object_get(o, "foreground"), voco_foreground_name)) < 0)
         return "foreground";
     t->foreground = (enum voco_foreground)choice;

@@ -56,6 +56,26 @@ voco_window_moments(const struct voco_volume *v, double *ret_mean, double *ret_s
     return count;
 }
 
+void
+voco_window_box_moments(const struct voco_volume *v, int64_t n, double *ret_mean,
+                        double *ret_sd)
+{
+    const int64_t outside = voxels(v) - n;
+    double sum = 0, square = 0, mean;
+
+    for (int64_t i = 0; i < voxels(v); i++)
+        sum += v->voxel[i];
+    mean = n ? sum / (double)n : 0;
+    for (int64_t i = 0; i < voxels(v); i++) {
+        const double d = v->voxel[i] - mean;
+
+        square += d * d;
+    }
+    square -= (double)outside * mean * mean;
+    *ret_mean = mean;
+    *ret_sd = n && square > 0 ? sqrt(square / (double)n) : 0;
+}
+
 /* Floats in the order of their values as unsigned integers in the order of theirs. */
 static uint32_t
 key_of(float x)
@@ -151,6 +171,15 @@ voco_window_normalize(struct voco_volume *v, double mean, double high)
     for (int64_t i = 0; i < n; i++)
         if (v->voxel[i] != 0)
             v->voxel[i] = (v->voxel[i] - middle) / sd;
+}
+
+void
+voco_window_map(struct voco_volume *v, double scale, double shift)
+{
+    const int64_t n = voxels(v);
+
+    for (int64_t i = 0; i < n; i++)
+        v->voxel[i] = (float)scale * v->voxel[i] + (float)shift;
 }
 
 void

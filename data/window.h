@@ -16,12 +16,19 @@ void voco_window_extrema(const struct voco_volume *v, float *ret_low, float *ret
 /* Mean and standard deviation (over n) of the nonzero voxels; returns n. */
 int64_t voco_window_moments(const struct voco_volume *v, double *ret_mean, double *ret_sd);
 
+/* Of n voxels, those of a box that all others are 0 outside of. */
+void voco_window_box_moments(const struct voco_volume *v, int64_t n, double *ret_mean,
+                             double *ret_sd);
+
 /* The percent-th percentile of the nonzero voxels, linear between order statistics as
  * numpy.percentile.  0 when every voxel is zero.  Exact, no copy of the volume. */
 double voco_window_percentile(const struct voco_volume *v, double percent);
 
 /* x <- (x - mean) / (high - mean) for x != 0; high is one standard deviation above. */
 void voco_window_normalize(struct voco_volume *v, double mean, double high);
+
+/* x <- scale x + shift */
+void voco_window_map(struct voco_volume *v, double scale, double shift);
 
 /* x <- clip((x - low) / (high - low), 0, 1), low < high.  Counts what was clipped. */
 void voco_window_apply(struct voco_volume *v, double low, double high,

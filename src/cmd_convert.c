@@ -188,15 +188,15 @@ choose_type(struct voco_convert_options *o)
 {
     struct voco_transform *t = &o->transform;
     const bool fits = t->scaling != VOCO_SCALING_NONE
-        && t->scaling != VOCO_SCALING_NORMALIZE;        /* into [0,1] */
+        && !voco_transform_is_unbounded(t);             /* into [0,1] */
 
     if (type < 0)
         type = fits ? VOCO_STORE_U16 : VOCO_STORE_F32;
     o->element.type = (enum voco_store_type)type;
     t->keep_intensity = type == VOCO_STORE_I16;
-    if (type != VOCO_STORE_F32 && t->scaling == VOCO_SCALING_NORMALIZE)
-        return voco_fail(VOCO_EUSAGE, "--scaling normalize needs --store-type f32: its "
-                         "values are not in [0,1]");
+    if (type != VOCO_STORE_F32 && voco_transform_is_unbounded(t))
+        return voco_fail(VOCO_EUSAGE, "--scaling %s needs --store-type f32: its values are "
+                         "not in [0,1]", voco_scaling_name[t->scaling]);
     if (type == VOCO_STORE_I16 && t->scaling == VOCO_SCALING_NONE)
         return voco_fail(VOCO_EUSAGE, "--store-type i16 keeps intensities and needs to "
                          "know their window: give --scaling and --window");

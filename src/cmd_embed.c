@@ -255,7 +255,7 @@ open_model(struct job *j)
                                         .need = VOCO_PARTS_BACKBONE, .partial = c.partial,
                                         .min_percent = c.min_coverage };
     struct voco_coverage cover;
-    enum voco_err err = voco_model_recognise(c.weights, &config);
+    enum voco_err err = voco_model_recognise_swinunetr(c.weights, &config);
 
     if (err != VOCO_OK)
         return err;

@@ -21,10 +21,11 @@ static const char *const type_names[] = { "f32", "f16", "bf16", NULL };
 static const char *const types[] = { "F32", "F16", "BF16" };
 
 static const char *const name_styles[] = { "monai", "voco", "voco-official", "nvidia-ssl",
-                                           NULL };
+                                           "nnunet", NULL };
 static const struct { enum voco_name_style style; const char *wrapper; } styles[] = {
     { VOCO_NAMES_MONAI, NULL }, { VOCO_NAMES_VOCO, NULL },
     { VOCO_NAMES_OFFICIAL, "state_dict" }, { VOCO_NAMES_NVIDIA, "state_dict" },
+    { VOCO_NAMES_NNUNET, "network_weights" },
 };
 
 static const struct voco_opt options[] = {
@@ -61,15 +62,18 @@ static enum voco_err
 choose(const struct voco_tensorfile *file, const char *path, struct voco_rewrite *out,
        int *ret_left)
 {
-    struct voco_nametable unique;
-    const enum voco_err err = voco_nametable_make(&unique, file, path);
+    struct voco_nametable names;
+    const enum voco_err err = voco_nametable_make(&names, file, path);
 
-    voco_nametable_free(&unique);
     *ret_left = 0;
     for (int k = 0; k < file->n && err == VOCO_OK; k++) {
         const struct voco_filetensor *t = &file->item[k];
-        char *common = voco_name_common(t->name);
-        char *name = asked_for(voco_name_part(common))
+        char *common, *name;
+
+        if (names.original[k] != k)
+            continue;
+        common = voco_name_common(t->name);
+        name = asked_for(voco_name_part(common))
             ? voco_name_styled(common, styles[c.names].style) : NULL;
 
         if (name) {
@@ -80,42 +84,48 @@ choose(const struct voco_tensorfile *file, const char *path, struct voco_rewrite
         }
         free(common);
     }
+    voco_nametable_free(&names);
     return err;
+}
+
+static void
+announce(const struct voco_model_config *config, const struct voco_rewrite *out, int left)
+{
+    voco_note("%s: %d tensors with the names of %s, %d left out", c.output, out->n,
+              name_styles[c.names], left);
+    if (config->net == VOCO_NET_SWINUNETR)
+        voco_note("%s patch merging: for MONAI %s", voco_merging_name(config->merging),
+                  config->merging == VOCO_MERGING_LEGACY
+                  ? "before 1.5; later ones load it and compute something else"
+                  : "1.5 and later; earlier ones load it and compute something else");
 }
 
 static enum voco_err
 export(const struct voco_tensorfile *file, const char *path)
 {
     struct voco_rewrite out = { 0 };
+    struct voco_filemeta meta[VOCO_MODEL_KEYS];
+    struct voco_model_config config;
     struct voco_network net;
-    char words[96];
-    int left;
+    int left, n;
     enum voco_err err = voco_network_recognise(file, path, &net);
 
-    if (err != VOCO_OK)
+    if (err != VOCO_OK || (err = voco_network_config(&net, path, &config)) != VOCO_OK)
         return err;
-    if (net.kind != VOCO_NETWORK_SWINUNETR)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco exports the weights of Swin UNETR",
-                         path, voco_network_words(&net, words));
     if (c.merging >= 0)
-        net.merging = (enum voco_merging)c.merging;
-    if ((err = choose(file, path, &out, &left)) == VOCO_OK) {
-        const struct voco_filemeta meta[] = {
-            { "format", "pt" }, { "voco.merging", voco_merging_name(net.merging) },
-        };
-
-        voco_rewrite_add_indices(&out);
-        err = voco_rewrite_write(&out, c.output, file, path, styles[c.names].wrapper, meta,
-                                 2);
-    }
+        config.merging = (enum voco_merging)c.merging;
+    n = voco_model_meta(&config, net.decoder, meta) - 1;    /* a part may be written */
+    if ((err = choose(file, path, &out, &left)) == VOCO_OK && out.n == 0)
+        err = voco_fail(VOCO_EUSAGE, "%s: none of its tensors has a place among the names of "
+                        "%s", path, name_styles[c.names]);
     if (err == VOCO_OK) {
-        voco_note("%s: %d tensors with the names of %s, %d left out", c.output, out.n,
-                  name_styles[c.names], left);
-        voco_note("%s patch merging: for MONAI %s", voco_merging_name(net.merging),
-                  net.merging == VOCO_MERGING_LEGACY
-                  ? "before 1.5; later ones load it and compute something else"
-                  : "1.5 and later; earlier ones load it and compute something else");
+        voco_rewrite_add_indices(&out);
+        voco_rewrite_add_copies(&out);
+        err = voco_rewrite_write(&out, c.output, file, path, styles[c.names].wrapper, meta,
+                                 n);
     }
+    if (err == VOCO_OK)
+        announce(&config, &out, left);
     voco_rewrite_free(&out);
     return err;
 }

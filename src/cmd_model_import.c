@@ -6,11 +6,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cmd_model.h"
+#include "train/nnunet.h"
 #include "train/rewrite.h"
 #include "train/weights.h"
 
 static struct {
-    const char *output;
+    const char *output, *plans, *configuration;
     int merging;
     bool partial;
     double min_coverage;
@@ -21,6 +22,10 @@ static const struct voco_opt options[] = {
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
       "patch merging that the weights were trained with, where it is not what the file says "
       "or, if it says nothing, legacy", .choices = voco_merging_names },
+    { "plans", 0, VOCO_OPT_FILE, &c.plans, "PLANS.json",
+      "nnU-Net's plans, which say how volumes are prepared, where the checkpoint has none" },
+    { "configuration", 0, VOCO_OPT_TEXT, &c.configuration, "NAME",
+      "of the plans (default: that of the checkpoint, or 3d_fullres)" },
     { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
       "take what fits, where parameters are missing or have another shape" },
     { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
@@ -49,13 +54,12 @@ keep_others(const struct voco_match *m, struct voco_rewrite *out)
 }
 
 static enum voco_err
-write_matched(const struct voco_match *m, const struct voco_network *net)
+write_matched(const struct voco_match *m, const struct voco_network *net,
+              const struct voco_model_config *config, const struct voco_seginfo *info)
 {
-    const struct voco_filemeta meta[] = {
-        { "format", "pt" },
-        { "voco.architecture", voco_architecture_name(net->version == 1, net->decoder) },
-        { "voco.merging", voco_merging_name(net->merging) },
-    };
+    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS];
+    const int n_model = voco_model_meta(config, net->decoder, meta);
+    const int n_info = voco_seginfo_meta(info, meta + n_model);
     struct voco_rewrite out = { 0 };
     int kept;
     enum voco_err err;
@@ -72,11 +76,56 @@ write_matched(const struct voco_match *m, const struct voco_network *net)
     if (kept)
         voco_note("  kept as they are: %d tensors of the decoder", kept);
     voco_rewrite_add_indices(&out);
-    err = voco_rewrite_write(&out, c.output, m->file, m->path, NULL, meta, 3);
+    err = voco_rewrite_write(&out, c.output, m->file, m->path, NULL, meta,
+                             n_model + n_info);
     if (err == VOCO_OK)
         voco_note("%s: %d tensors", c.output, out.n);
+    for (int i = 0; i < n_info; i++)
+        free((char *)meta[n_model + i].value);
     voco_rewrite_free(&out);
     return err;
+}
+
+/* How volumes are prepared for nnU-Net's networks, where the file or --plans tell. */
+static enum voco_err
+read_plans(const struct voco_tensorfile *file, const char *path,
+           struct voco_model_config *config, struct voco_seginfo *info)
+{
+    const struct voco_nnunet_source source = { c.plans, c.configuration };
+    char *transform;
+    bool found;
+    enum voco_err err;
+
+    if (config->net != VOCO_NET_PLAINCONV)
+        return c.plans || c.configuration
+            ? voco_fail(VOCO_EUSAGE, "%s: a Swin UNETR, and --plans are of nnU-Net", path)
+            : VOCO_OK;
+    err = voco_nnunet_read(file, path, &source, &found, info, &config->axes);
+    if (err != VOCO_OK)
+        return err;
+    if (!found) {
+        voco_note("  without plans: predict will want --preset and --roi");
+        return VOCO_OK;
+    }
+    transform = voco_transform_options(&info->transform);
+    voco_note("  %s: windows of %" PRId64 " x %" PRId64 " x %" PRId64 ", transforms %s",
+              info->preset, info->roi[0], info->roi[1], info->roi[2],
+              transform ? transform : "?");
+    free(transform);
+    return VOCO_OK;
+}
+
+static void
+announce(const char *path, const struct voco_network *net,
+         const struct voco_model_config *config)
+{
+    char words[96], model[160];
+
+    voco_note("%s: %s: %s%s", path, voco_network_words(net, words),
+              voco_model_words(config, model),
+              config->net != VOCO_NET_SWINUNETR || net->merging_known ? ""
+              : c.merging >= 0 ? " as asked for"
+              : " (the file does not say; see --merging)");
 }
 
 static enum voco_err
@@ -88,32 +137,28 @@ import(const struct voco_tensorfile *file, const char *path)
     struct voco_model_config config;
     struct voco_model model = { 0 };
     struct voco_match match = { 0 };
+    struct voco_seginfo info = { 0 };
     struct voco_network net;
-    char words[96];
     enum voco_err err = voco_network_recognise(file, path, &net);
 
     if (err != VOCO_OK)
         return err;
-    if (net.kind != VOCO_NETWORK_SWINUNETR)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco imports the weights of Swin UNETR",
-                         path, voco_network_words(&net, words));
     if (c.merging >= 0)
         net.merging = (enum voco_merging)c.merging;
     if (net.decoder)
         demand.need |= 1 << VOCO_PART_DECODER;
     if (!net.student)
         demand.want &= ~(1u << VOCO_PART_HEADS);
-    config = voco_network_config(&net);
-    if ((err = voco_model_describe(&model, &config)) == VOCO_OK
+    if ((err = voco_network_config(&net, path, &config)) == VOCO_OK
+        && (err = voco_model_describe(&model, &config)) == VOCO_OK
         && (err = voco_match_make(&match, file, path, &model.params, &demand)) == VOCO_OK) {
-        voco_note("%s: %s, feature size %" PRId64 ", %s patch merging%s", path,
-                  voco_network_words(&net, words), net.feature,
-                  voco_merging_name(net.merging), c.merging >= 0 ? " as asked for"
-                  : net.merging_known ? "" : " (the file does not say; see --merging)");
+        announce(path, &net, &config);
         voco_match_report(&match);
-        if ((err = voco_match_enough(&match, &demand)) == VOCO_OK)
-            err = write_matched(&match, &net);
+        if ((err = voco_match_enough(&match, &demand)) == VOCO_OK
+            && (err = read_plans(file, path, &config, &info)) == VOCO_OK)
+            err = write_matched(&match, &net, &config, &info);
     }
+    voco_seginfo_free(&info);
     voco_match_free(&match);
     voco_model_free(&model);
     return err;
@@ -131,7 +176,7 @@ const struct voco_verb voco_cmd_model_import = {
     .summary = "make a file of voco's from the weights of another program",
     .args = "FILE",
     .details = "FILE is a .pt or .pth, .safetensors, or a checkpoint, of VoCo, MONAI, "
-               "NVIDIA's pre-training or voco.  Every parameter is accounted for; one that is "
+               "NVIDIA's pre-training, nnU-Net or voco.  Every parameter is accounted for; one that is "
                "missing is an error unless --partial.  FILE itself can be given to --init and "
                "--weights, too.",
     .options = options,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "data/preset.h"
+#include "train/nnunet.h"
 #include "train/plan.h"
 #include "train/predict.h"
 #include "train/seginfo.h"
@@ -32,7 +33,7 @@ static struct {
 
 static const struct voco_opt options[] = {
     { "weights", 'w', VOCO_OPT_FILE, &c.weights, "FILE",
-      "safetensors, or .pt, of a fine-tuned Swin UNETR" },
+      "safetensors, or .pt, of a fine-tuned network" },
     { "output", 'o', VOCO_OPT_FOLDER, &c.output, "FOLDER", "for the label maps" },
     { "probabilities", 0, VOCO_OPT_FLAG, &c.probabilities, NULL,
       "write NAME_prob.nii.gz too, a volume for each class" },
@@ -50,7 +51,7 @@ static const struct voco_opt options[] = {
       "these become 0 and 1: intensities, or percentiles as the transforms have it" },
 
     { "roi", 0, VOCO_OPT_REAL3, c.roi, "N",
-      "edges of a window in voxels (default: those of the weights, or 96)", 32, 1024,
+      "edges of a window in voxels (default: those of the weights, or 96)", 1, 1024,
       .section = "Windows" },
     { "overlap", 0, VOCO_OPT_REAL, &c.overlap, "SHARE", "of neighbouring windows", 0, 0.95 },
     { "blend", 0, VOCO_OPT_CHOICE, &c.blend, "KIND",
@@ -117,18 +118,38 @@ choose_mirror(unsigned *ret)
     return VOCO_OK;
 }
 
-/* Windows of the option, else of the weights, else 96. */
+/* Windows of the option, else of the weights, else 96 or a little more. */
 static enum voco_err
-choose_roi(const struct voco_seginfo *info, int64_t roi[3])
+choose_roi(const struct job *j, const struct voco_seginfo *info, int64_t roi[3])
 {
+    const bool given = !isnan(c.roi[0]);
+    int64_t multiple[3];
+
+    voco_model_multiple(&j->config, multiple);
     for (int i = 0; i < 3; i++) {
-        roi[i] = !isnan(c.roi[0]) ? (int64_t)c.roi[i] : info->roi[i] ? info->roi[i] : 96;
-        if (roi[i] % VOCO_UNETR_MULTIPLE != 0
-            || (!isnan(c.roi[0]) && c.roi[i] != floor(c.roi[i])))
-            return voco_fail(VOCO_EUSAGE, "--roi: %g is not a multiple of %d", c.roi[i],
-                             VOCO_UNETR_MULTIPLE);
+        const int64_t m = multiple[i], usual = (96 + m - 1) / m * m;
+
+        roi[i] = given ? (int64_t)c.roi[i] : info->roi[i] ? info->roi[i] : usual;
+        if (roi[i] % m != 0 || (given && c.roi[i] != floor(c.roi[i])))
+            return voco_fail(VOCO_EUSAGE, "%s: %g is not a multiple of %" PRId64
+                             ", by which the network divides axis %c", given ? "--roi"
+                             : c.weights, given ? c.roi[i] : (double)roi[i], m, 'x' + i);
     }
     return VOCO_OK;
+}
+
+/* Another window; intensities in both become the same numbers. */
+static void
+move_window(struct voco_transform *t)
+{
+    const double scale = (t->into[1] - t->into[0]) / (t->window[1] - t->window[0]);
+    const double zero = t->into[0] - scale * t->window[0];
+    const bool moves = t->into[0] != t->into[1];
+
+    for (int i = 0; i < 2; i++) {
+        t->window[i] = c.window[i];
+        t->into[i] = moves ? zero + scale * t->window[i] : 0;
+    }
 }
 
 /* Sliding windows pad as far as they need to. */
@@ -147,7 +168,7 @@ choose_transform(struct job *j, const struct voco_seginfo *info)
     if (!isnan(c.spacing_mm[0]))
         memcpy(t->spacing_mm, c.spacing_mm, sizeof t->spacing_mm);
     if (!isnan(c.window[0]))
-        memcpy(t->window, c.window, sizeof t->window);
+        move_window(t);
     if (t->scaling == VOCO_SCALING_PERCENTILE && (t->window[0] < 0 || t->window[1] > 100))
         return voco_fail(VOCO_EUSAGE, "--window: %g,%g are not percentiles from 0 to 100",
                          t->window[0], t->window[1]);
@@ -166,16 +187,34 @@ announce(const struct job *j, const struct voco_seginfo *info)
     char *transform = voco_transform_options(&j->transform);
     const char *from = c.preset >= 0 ? voco_preset_names[c.preset]
                        : info->preset ? info->preset : "the weights";
+    char words[160];
 
-    voco_note("%s: Swin UNETR %s of feature size %" PRId64 ", %" PRId64 " classes, %s patch "
-              "merging", c.weights, j->config.plain ? "v1" : "v2", j->config.feature,
-              j->config.classes, voco_merging_name(j->config.merging));
+    voco_note("%s: %s, %" PRId64 " classes", c.weights, voco_model_words(&j->config, words),
+              j->config.classes);
     voco_note("transforms of %s%s: %s", from, c.preset < 0 && info->preset ? " (the weights)"
               : "", transform ? transform : "?");
     voco_note("windows of %" PRId64 " x %" PRId64 " x %" PRId64 ", overlap %g, %s blending%s%s",
               o->roi[0], o->roi[1], o->roi[2], o->overlap, blends[o->blend],
               o->mirror ? ", mirrored along " : "", o->mirror ? c.mirror : "");
     free(transform);
+}
+
+/* What the file says of volumes; nnU-Net's checkpoints say it in their plans. */
+static enum voco_err
+read_info(struct job *j, struct voco_seginfo *info)
+{
+    const struct voco_nnunet_source own = { NULL, NULL };
+    struct voco_tensorfile file;
+    bool found = false;
+    enum voco_err err = voco_seginfo_read(c.weights, info);
+
+    if (err != VOCO_OK || info->has_transform || j->config.net != VOCO_NET_PLAINCONV
+        || (err = voco_tensorfile_open(&file, c.weights)) != VOCO_OK)
+        return err;
+    voco_seginfo_free(info);
+    err = voco_nnunet_read(&file, c.weights, &own, &found, info, &j->config.axes);
+    voco_tensorfile_close(&file);
+    return err;
 }
 
 static enum voco_err
@@ -188,19 +227,19 @@ read_weights_head(struct job *j)
     if (err != VOCO_OK)
         return err;
     if (j->config.classes < 2)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without the output layer "
-                         "out.conv.conv.weight: fine-tune it first", c.weights);
+        return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without an output layer: "
+                         "fine-tune it first", c.weights);
     if (c.merging_given)
         j->config.merging = (enum voco_merging)c.merging;
     *o = (struct voco_predict_options){
         .overlap = c.overlap, .blend = (enum voco_blend)c.blend,
         .skip_flat = c.skip_background, .smooth = c.resample == 1, .batch = (int)c.batch,
     };
-    err = voco_seginfo_read(c.weights, &info);
+    err = read_info(j, &info);
     if (err == VOCO_OK)
         err = choose_mirror(&o->mirror);
     if (err == VOCO_OK)
-        err = choose_roi(&info, o->roi);
+        err = choose_roi(j, &info, o->roi);
     if (err == VOCO_OK)
         err = choose_transform(j, &info);
     if (err == VOCO_OK)

@@ -6,17 +6,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "info.h"
+#include "tensorfile/names.h"
 #include "tensorfile/tensorfile.h"
 #include "train/recognise.h"
 
 /* Numbers of parameters by the first part of the name: backbone, student, teacher.
  * Integers are index tables, no parameters. */
 static void
-part_rows(struct voco_info *info, const struct voco_tensorfile *f)
+part_rows(struct voco_info *info, const struct voco_tensorfile *f,
+          const struct voco_nametable *names)
 {
     json_t *parts = json_object();
     char *words = voco_format("%s", ""), count[16];
-    int64_t total = 0, bytes = 0;
+    int64_t total = 0, bytes = 0, copies = 0;
     const char *key;
     json_t *value;
 
@@ -24,8 +26,13 @@ part_rows(struct voco_info *info, const struct voco_tensorfile *f)
         const struct voco_filetensor *t = &f->item[i];
         const int64_t n = voco_filetype_is_float(t->type) ? voco_filetensor_count(t) : 0;
         const char *name = strncmp(t->name, "module.", 7) == 0 ? t->name + 7 : t->name;
-        char *part = voco_format("%.*s", (int)strcspn(name, "."), name);
+        char *part;
 
+        if (names->original[i] != i) {
+            copies++;
+            continue;
+        }
+        part = voco_format("%.*s", (int)strcspn(name, "."), name);
         value = json_object_get(parts, part);
         json_object_set_new(parts, part, json_integer(json_integer_value(value) + n));
         total += n;
@@ -40,9 +47,12 @@ part_rows(struct voco_info *info, const struct voco_tensorfile *f)
         words = longer;
     }
     voco_info_row(info, "tensors", json_integer(f->n), NULL);
+    if (copies)
+        voco_info_row(info, "copies", json_integer(copies), "%" PRId64 " tensors are others "
+                      "over again, as nnU-Net writes them", copies);
     voco_info_row(info, "bytes", json_integer(bytes), NULL);
-    voco_info_row(info, "parameters", json_integer(total), "%" PRId64 " in %d tensors,"
-                  " %s", total, f->n, voco_format_bytes((double)bytes, count));
+    voco_info_row(info, "parameters", json_integer(total), "%" PRId64 " in %" PRId64
+                  " tensors, %s", total, f->n - copies, voco_format_bytes((double)bytes, count));
     if (json_object_size(parts) <= 12)
         voco_info_row(info, "parts", parts, "%s", words);
     else
@@ -92,6 +102,43 @@ type_row(struct voco_info *info, const struct voco_tensorfile *f)
     free(words);
 }
 
+static json_t *
+threes(const int (*x)[3], int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("[i,i,i]", x[i][0], x[i][1], x[i][2]));
+    return list;
+}
+
+/* "32 1x3x3, 64 3x3x3 / 1x2x2": channels, kernel and stride of each stage */
+static void
+plainconv_rows(struct voco_info *info, const struct voco_network *net)
+{
+    const struct voco_plainconv_config *c = &net->plainconv;
+    char *words = voco_format("%s", "");
+
+    for (int s = 0; s < c->stages; s++) {
+        const int *k = c->kernel[s], *by = c->stride[s];
+        char *longer = s ? voco_format("%s, %" PRId64 " %dx%dx%d / %dx%dx%d", words,
+                                       c->width[s], k[0], k[1], k[2], by[0], by[1], by[2])
+            : voco_format("%" PRId64 " %dx%dx%d", c->width[s], k[0], k[1], k[2]);
+
+        free(words);
+        words = longer;
+    }
+    voco_info_row(info, "widths", voco_info_ints(c->width, c->stages), "%s", words);
+    free(words);
+    voco_info_row(info, "kernels", threes(c->kernel, c->stages), NULL);
+    voco_info_row(info, "strides", threes(c->stride, c->stages), NULL);
+    voco_info_row(info, "axes", json_string(voco_axes_name[net->axes]), "%s%s",
+                  voco_axes_name[net->axes], net->axes_known ? ""
+                  : ", as nnU-Net reads volumes: the file does not say");
+    if (net->problem[0])
+        voco_info_row(info, "problem", json_string(net->problem), "%s", net->problem);
+}
+
 static void
 network_rows(struct voco_info *info, const struct voco_network *net)
 {
@@ -114,8 +161,8 @@ network_rows(struct voco_info *info, const struct voco_network *net)
     if (net->classes)
         voco_info_row(info, "classes", json_integer(net->classes), "%" PRId64
                       ", background among them", net->classes);
-    if (net->stages)
-        voco_info_row(info, "widths", voco_info_ints(net->width, net->stages), NULL);
+    if (!swin)
+        plainconv_rows(info, net);
     if (net->student) {
         voco_info_row(info, "heads", voco_info_ints((int64_t[]){ net->hidden, net->out }, 2),
                       "%" PRId64 " hidden, %" PRId64 " out", net->hidden, net->out);
@@ -151,10 +198,12 @@ voco_info_weights(const char *path, const struct voco_info_options *o,
                   struct voco_info *info)
 {
     struct voco_tensorfile f;
+    struct voco_nametable names = { 0 };
     struct voco_network net;
     enum voco_err err = voco_tensorfile_open(&f, path);
 
-    if (err == VOCO_OK && (err = voco_network_recognise(&f, path, &net)) == VOCO_OK) {
+    if (err == VOCO_OK && (err = voco_network_recognise(&f, path, &net)) == VOCO_OK
+        && (err = voco_nametable_make(&names, &f, path)) == VOCO_OK) {
         const bool inside = f.wrapper != NULL && *f.wrapper != '\0';
 
         voco_info_row(info, "kind", json_string("weights"), "%s, structure checked%s%s",
@@ -163,12 +212,13 @@ voco_info_weights(const char *path, const struct voco_info_options *o,
         if (inside)
             voco_info_row(info, "wrapper", voco_info_text(f.wrapper), NULL);
         network_rows(info, &net);
-        part_rows(info, &f);
+        part_rows(info, &f, &names);
         type_row(info, &f);
         note_rows(info, &f);
         if (o->list)
             tensor_rows(info, &f);
     }
+    voco_nametable_free(&names);
     voco_tensorfile_close(&f);
     return err;
 }

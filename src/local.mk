@@ -118,6 +118,8 @@ libvoco_la_SOURCES += \
 	src/net/plainconv.h \
 	src/net/resblock.c \
 	src/net/resblock.h \
+	src/net/segnet.c \
+	src/net/segnet.h \
 	src/net/stage.c \
 	src/net/stage.h \
 	src/net/swinblock.c \
@@ -148,6 +150,8 @@ libvoco_la_SOURCES += \
 	src/tensorfile/names.h \
 	src/tensorfile/pickle.c \
 	src/tensorfile/pickle.h \
+	src/tensorfile/picklejson.c \
+	src/tensorfile/picklejson.h \
 	src/tensorfile/safetensors.c \
 	src/tensorfile/safetensors.h \
 	src/tensorfile/tensorfile.c \
@@ -172,6 +176,8 @@ libvoco_la_SOURCES += \
 	src/train/loop.h \
 	src/train/model.c \
 	src/train/model.h \
+	src/train/nnunet.c \
+	src/train/nnunet.h \
 	src/train/plan.c \
 	src/train/plan.h \
 	src/train/pretrain.c \

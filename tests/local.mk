@@ -271,9 +271,9 @@ TESTS += tests/test_zip
 dist_check_SCRIPTS += tests/cli_model.sh
 TESTS += tests/cli_model.sh
 
-dist_check_SCRIPTS += tests/cli_torch.sh
-EXTRA_DIST += tests/torch_roundtrip.py tools/golden_pt.py
-TESTS += tests/cli_torch.sh
+dist_check_SCRIPTS += tests/cli_torch.sh tests/cli_torch_plainconv.sh
+EXTRA_DIST += tests/torch_plainconv.py tests/torch_roundtrip.py tools/golden_pt.py
+TESTS += tests/cli_torch.sh tests/cli_torch_plainconv.sh
 
 dist_check_SCRIPTS += tests/cli_predict.sh
 TESTS += tests/cli_predict.sh

@@ -408,7 +408,7 @@ START_TEST(files_of_something_else_are_refused)
 
     ck_assert_int_eq(voco_safetensors_write(path, &t, 1, NULL, 0, NULL, NULL), VOCO_OK);
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_ECHECKPOINT);
-    ck_assert_says("not the weights of a Swin UNETR");
+    ck_assert_says("neither a Swin UNETR");
     open_model(&model, &config, 1);
     ck_assert_int_eq(voco_model_load(path, &ctx, &model, &some, &cover),
                      VOCO_ECHECKPOINT);
@@ -429,6 +429,18 @@ START_TEST(files_of_something_else_are_refused)
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, &found), VOCO_EUSAGE);
     voco_model_free(&model);
+    {
+        const struct voco_filetensor stages[2] = {
+            { .name = "encoder.stages.0.0.convs.0.conv.weight", .type = "F32", .rank = 5,
+              .dim = { INT64_C(1) << 50, 1, 3, 3, 0 }, .data = x },
+            { .name = "encoder.stages.1.0.convs.0.conv.weight", .type = "F32", .rank = 5,
+              .dim = { 8, 8, 0, 3, 3 }, .data = x },
+        };
+
+        ck_assert_int_eq(voco_safetensors_write(path, stages, 2, NULL, 0, NULL, NULL), VOCO_OK);
+        ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_ECHECKPOINT);
+        ck_assert_says("channels, expected 1 to 8192");
+    }
 }
 END_TEST
 

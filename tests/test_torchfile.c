@@ -456,7 +456,8 @@ START_TEST(written_files_come_back)
         char bytes[64];
 
         ck_assert_int_eq(voco_zipwriter_open(&w, scratch("w.pt")), VOCO_OK);
-        ck_assert_int_eq(voco_torchfile_begin(&w, wrap ? "state_dict" : NULL, item, n, meta, 2),
+        ck_assert_int_eq(voco_torchfile_begin(&w, wrap ? "state_dict" : NULL, item, NULL, n, meta,
+                                              2),
                          VOCO_OK);
         for (int i = 0; i < n; i++)
             ck_assert_int_eq(voco_torchfile_put(&w, item[i].bytes, &(struct voco_zippart){

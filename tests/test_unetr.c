@@ -140,10 +140,10 @@ check_image_gradient(const struct golden *g, const struct voco_segment_batch *b,
     sums = voco_push(&ctx, &ctx.keep, 3, INT64_C(1), model.config.classes, INT64_C(3));
     loss = voco_push(&ctx, &ctx.keep, 1, INT64_C(2));
     ctx.dev->fill(&ctx, &loss, 0);
-    voco_unetr_forward(&ctx, &w, &model.unetr, &x, &y, &saved);
+    voco_unetr_forward(&ctx, &w, &model.net.unetr, &x, &y, &saved);
     ctx.dev->dicece_forward(&ctx, &dicece, &flat, &label, 1, &sums, &loss);
     ctx.dev->dicece_backward(&ctx, &dicece, &flat, &label, &sums, 1, &flat);
-    voco_unetr_backward(&ctx, &w, &model.unetr, &saved, &y, &dx);
+    voco_unetr_backward(&ctx, &w, &model.net.unetr, &saved, &y, &dx);
     ck_assert_int_eq(ctx.err, VOCO_OK);
     got = golden_host_copy(&ctx, &dx);
     for (int64_t i = 0; i < voxels; i++)
@@ -277,7 +277,7 @@ loss_through(void *arg)
     struct through *t = arg;
 
     ctx.weights_version++;
-    voco_unetr_forward(&ctx, &t->w, &model.unetr, &t->x, &t->y, NULL);
+    voco_unetr_forward(&ctx, &t->w, &model.net.unetr, &t->x, &t->y, NULL);
     ck_assert_int_eq(ctx.err, VOCO_OK);
     return gradcheck_dot(&t->y, &t->dy);
 }
@@ -312,14 +312,14 @@ START_TEST(gradient_is_that_of_finite_differences)
     struct voco_tensor dx;
 
     open_model(&voco_oracle, config, 5);
-    model.unetr.again = networks[_i].again;
+    model.net.unetr.again = networks[_i].again;
     t.w = voco_model_weights(&model);
     t.x = uniform("x", SHAPE(1, size[0], size[1], size[2], config->in_channels), 0, 1);
     t.dy = uniform("dy", SHAPE(1, size[0], size[1], size[2], config->classes), -1, 1);
     t.y = voco_push_like(&ctx, &ctx.keep, &t.dy);
     dx = voco_push_like(&ctx, &ctx.keep, &t.x);
-    voco_unetr_forward(&ctx, &t.w, &model.unetr, &t.x, &t.y, &saved);
-    voco_unetr_backward(&ctx, &t.w, &model.unetr, &saved, &t.dy, &dx);
+    voco_unetr_forward(&ctx, &t.w, &model.net.unetr, &t.x, &t.y, &saved);
+    voco_unetr_backward(&ctx, &t.w, &model.net.unetr, &saved, &t.dy, &dx);
     ck_assert_int_eq(ctx.err, VOCO_OK);
     ck_assert(gradcheck_run(&check, &(struct gradcheck_input){ "weights", model.weight,
                                                                model.grad }, 1));
@@ -341,7 +341,7 @@ gradient_of(const struct voco_device *dev, const struct voco_segment_batch *b, i
     double *grad;
 
     open_model(dev, &tiny, 9);
-    model.unetr.again = again;
+    model.net.unetr.again = again;
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, b, group, &result),
                      VOCO_OK);
     ck_assert(result.finite);
@@ -465,7 +465,7 @@ START_TEST(plan_bounds_what_a_batch_takes)
         ck_assert_ptr_nonnull(strstr(voco_fail_text(), "1 MiB are allowed"));
     }
     open_model(&voco_cpu, &tiny, 1);
-    model.unetr.again = plan.again;
+    model.net.unetr.again = plan.again;
     if (training)
         ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, plan.group,
                                                &result), VOCO_OK);

@@ -29,7 +29,7 @@ replace(char *name, const char *word, const char *by)
 char *
 voco_name_common(const char *name)
 {
-    static const char *const front[] = { "module.", "backbone." };
+    static const char *const front[] = { "module.", "_orig_mod.", "backbone." };
     char *common;
 
     for (size_t i = 0; i < sizeof front / sizeof *front;)
@@ -39,6 +39,8 @@ voco_name_common(const char *name)
         } else {
             i++;
         }
+    if (begins(name, "decoder.encoder."))
+        name += strlen("decoder.");
     if (begins(name, "swin_vit."))
         common = voco_format("swinViT.%s", name + strlen("swin_vit."));
     else if (begins(name, "patch_embed.")
@@ -49,8 +51,37 @@ voco_name_common(const char *name)
     if (begins(common, "swinViT.")) {
         common = replace(common, ".mlp.fc1.", ".mlp.linear1.");
         common = replace(common, ".mlp.fc2.", ".mlp.linear2.");
+    } else if (voco_name_is_nnunet(common)) {
+        common = replace(common, ".all_modules.0.", ".conv.");
+        common = replace(common, ".all_modules.1.", ".norm.");
     }
     return common;
+}
+
+bool
+voco_name_is_nnunet(const char *common)
+{
+    return begins(common, "encoder.") || begins(common, "decoder.");
+}
+
+void
+voco_name_copies(const char *common, char *ret[VOCO_NAME_COPIES + 1])
+{
+    const bool encoder = begins(common, "encoder.stages.");
+    char *inside = NULL;
+    int n = 0;
+
+    if (strstr(common, ".conv."))
+        inside = replace(voco_format("%s", common), ".conv.", ".all_modules.0.");
+    else if (strstr(common, ".norm."))
+        inside = replace(voco_format("%s", common), ".norm.", ".all_modules.1.");
+    if (inside)
+        ret[n++] = inside;
+    if (encoder)
+        ret[n++] = voco_format("decoder.%s", common);
+    if (encoder && inside)
+        ret[n++] = voco_format("decoder.%s", inside);
+    ret[n] = NULL;
 }
 
 enum voco_name_part
@@ -63,6 +94,7 @@ voco_name_part(const char *common)
         { "decoder1.", VOCO_PART_DECODER }, { "decoder2.", VOCO_PART_DECODER },
         { "decoder3.", VOCO_PART_DECODER }, { "decoder4.", VOCO_PART_DECODER },
         { "decoder5.", VOCO_PART_DECODER }, { "out.", VOCO_PART_DECODER },
+        { "encoder.", VOCO_PART_ENCODER }, { "decoder.", VOCO_PART_DECODER },
         { "student.", VOCO_PART_HEADS }, { "teacher.", VOCO_PART_HEADS },
     };
 
@@ -81,6 +113,9 @@ voco_name_styled(const char *common, enum voco_name_style style)
 
     if (part == VOCO_PART_OTHER)
         return NULL;
+    if (voco_name_is_nnunet(common))
+        return style == VOCO_NAMES_OFFICIAL || style == VOCO_NAMES_NVIDIA
+            ? NULL : voco_format("%s", common);
     switch (style) {
     case VOCO_NAMES_VOCO:
     case VOCO_NAMES_OFFICIAL:
@@ -88,6 +123,8 @@ voco_name_styled(const char *common, enum voco_name_style style)
                            common);
     case VOCO_NAMES_MONAI:
         return part == VOCO_PART_HEADS ? NULL : voco_format("%s", common);
+    case VOCO_NAMES_NNUNET:
+        return NULL;
     case VOCO_NAMES_NVIDIA:
         if (part != VOCO_PART_ENCODER)
             return NULL;
@@ -117,27 +154,104 @@ by_name(const void *a, const void *b)
     return strcmp(s->common, t->common);
 }
 
+/* The same name: in the order of the file, so that the first is the original. */
+static int
+by_name_and_place(const void *a, const void *b)
+{
+    const struct voco_nameitem *s = a, *t = b;
+    const int order = by_name(a, b);
+
+    return order ? order : (s->tensor > t->tensor) - (s->tensor < t->tensor);
+}
+
+static bool
+same_place(const struct voco_filetensor *a, const struct voco_filetensor *b)
+{
+    if (a->strided || b->strided)
+        return false;
+    return a->zip ? a->zip == b->zip && a->entry == b->entry && a->from == b->from
+                  : a->data == b->data;
+}
+
+/* The same elements?  PyTorch's files have copies in one storage; others may have them
+ * twice. */
+static enum voco_err
+same_elements(const struct voco_filetensor *a, const struct voco_filetensor *b,
+              bool *ret_same)
+{
+    char *x, *y;
+    enum voco_err err;
+
+    *ret_same = strcmp(a->type, b->type) == 0 && a->rank == b->rank
+        && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
+    if (!*ret_same || same_place(a, b))
+        return VOCO_OK;
+    x = malloc(a->bytes + 1);
+    y = malloc(b->bytes + 1);
+    if (!x || !y)
+        err = voco_fail(VOCO_EMEMORY, "no memory to compare %s and %s", a->name, b->name);
+    else if ((err = voco_filetensor_copy(a, x)) == VOCO_OK
+             && (err = voco_filetensor_copy(b, y)) == VOCO_OK)
+        *ret_same = memcmp(x, y, a->bytes) == 0;
+    free(x);
+    free(y);
+    return err;
+}
+
+/* Neighbours with one common name: the second is a copy, or the file is wrong. */
+static enum voco_err
+merge(struct voco_nametable *t, const struct voco_tensorfile *f, const char *path,
+      const struct voco_nameitem *a, const struct voco_nameitem *b)
+{
+    const struct voco_filetensor *x = &f->item[a->tensor], *y = &f->item[b->tensor];
+    bool same;
+    enum voco_err err;
+
+    if (!voco_name_is_nnunet(a->common))
+        return voco_fail(VOCO_EFORMAT, "%s: %s and %s are both %s; expected one of them",
+                         path, x->name, y->name, a->common);
+    if ((err = same_elements(x, y, &same)) != VOCO_OK)
+        return err;
+    if (!same)
+        return voco_fail(VOCO_EFORMAT, "%s: %s and %s are both %s and have other numbers; "
+                         "expected copies of one tensor", path, x->name, y->name, a->common);
+    t->original[b->tensor] = a->tensor;
+    return VOCO_OK;
+}
+
 enum voco_err
 voco_nametable_make(struct voco_nametable *t, const struct voco_tensorfile *f,
                     const char *path)
 {
-    *t = (struct voco_nametable){ .item = calloc((size_t)f->n + 1, sizeof *t->item) };
-    if (!t->item)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory for %d names", path, f->n);
-    for (; t->n < f->n; t->n++)
-        t->item[t->n] = (struct voco_nameitem){ voco_name_common(f->item[t->n].name), t->n };
-    qsort(t->item, (size_t)t->n, sizeof *t->item, by_name);
-    for (int i = 1; i < t->n; i++)
-        if (strcmp(t->item[i - 1].common, t->item[i].common) == 0) {
-            const enum voco_err err =
-                voco_fail(VOCO_EFORMAT, "%s: %s and %s are both %s; expected one of them",
-                          path, f->item[t->item[i - 1].tensor].name,
-                          f->item[t->item[i].tensor].name, t->item[i].common);
+    enum voco_err err = VOCO_OK;
+    int kept = 0;
 
-            voco_nametable_free(t);
-            return err;
-        }
-    return VOCO_OK;
+    *t = (struct voco_nametable){ .item = calloc((size_t)f->n + 1, sizeof *t->item),
+                                  .original = calloc((size_t)f->n + 1, sizeof *t->original) };
+    if (!t->item || !t->original) {
+        voco_nametable_free(t);
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for %d names", path, f->n);
+    }
+    for (; t->n < f->n; t->n++) {
+        t->item[t->n] = (struct voco_nameitem){ voco_name_common(f->item[t->n].name), t->n };
+        t->original[t->n] = t->n;
+    }
+    qsort(t->item, (size_t)t->n, sizeof *t->item, by_name_and_place);
+    for (int i = 0; i < t->n; i++) {
+        const bool first = kept == 0
+            || strcmp(t->item[kept - 1].common, t->item[i].common) != 0;
+
+        if (!first && err == VOCO_OK)
+            err = merge(t, f, path, &t->item[kept - 1], &t->item[i]);
+        if (first)
+            t->item[kept++] = t->item[i];
+        else
+            free(t->item[i].common);
+    }
+    t->n = kept;
+    if (err != VOCO_OK)
+        voco_nametable_free(t);
+    return err;
 }
 
 int
@@ -157,5 +271,6 @@ voco_nametable_free(struct voco_nametable *t)
     for (int i = 0; i < t->n; i++)
         free(t->item[i].common);
     free(t->item);
+    free(t->original);
     *t = (struct voco_nametable){ 0 };
 }

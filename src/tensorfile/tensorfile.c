@@ -98,6 +98,7 @@ voco_tensorfile_close(struct voco_tensorfile *f)
     free(f->foreign);
     free(f->wrapper);
     voco_zip_close(f->zip);
+    free(f->beside);
     if (f->map)
         munmap(f->map, f->map_bytes);
     *f = (struct voco_tensorfile){ 0 };

@@ -38,6 +38,7 @@ struct voco_tensorfile {
     struct { char *key, *value; } *meta;
     int n_meta;
     char *wrapper;              /* "state_dict": where the tensors were; "" at the top */
+    char *beside;               /* JSON of what nnU-Net keeps beside its network; or NULL */
     char **foreign;             /* Python names beside the tensors, which nobody ran */
     int n_foreign;
     char **name;                /* owns the items' names */

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "tensorfile/pickle.h"
+#include "tensorfile/picklejson.h"
 
 enum { PICKLE_MAX = 1 << 26, WRAPPERS_MAX = 8, FOREIGN_MAX = 64, STEPS_TO_TENSOR = 8 };
 
@@ -398,6 +399,26 @@ read_tensors(const struct torchfile *t, NODE dict)
     return err != VOCO_OK ? err : check_names(t);
 }
 
+/* What nnU-Net's trainer writes beside network_weights, without running anything. */
+static void
+read_beside(const struct torchfile *t)
+{
+    static const char *const keys[] = { "init_args", "trainer_name",
+                                        "inference_allowed_mirroring_axes" };
+    NODE root = node(t, t->pickle.root);
+    json_t *beside = json_object();
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        NODE value = look_up(t, root, keys[i]);
+
+        if (value)
+            json_object_set_new(beside, keys[i], voco_pickle_json(&t->pickle, value));
+    }
+    if (json_object_size(beside))
+        t->f->beside = json_dumps(beside, JSON_COMPACT);
+    json_decref(beside);
+}
+
 /* Python names that are beside the tensors, each once. */
 static void
 list_foreign(const struct torchfile *t)
@@ -533,8 +554,10 @@ read_pickle(struct torchfile *t, int e)
     what = voco_format("%s: %s", t->what, voco_zip_name(t->zip, e));
     if ((err = voco_pickle_parse(&t->pickle, bytes, n, what)) == VOCO_OK
         && (err = descend(t, &dict)) == VOCO_OK
-        && (err = read_tensors(t, dict)) == VOCO_OK)
+        && (err = read_tensors(t, dict)) == VOCO_OK) {
         list_foreign(t);
+        read_beside(t);
+    }
     voco_pickle_close(&t->pickle);
     free(what);
     free(bytes);

@@ -133,7 +133,7 @@ put_meta(struct voco_zipwriter *w, const struct voco_filemeta *meta, int n)
 
 enum voco_err
 voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
-                     const struct voco_filetensor *item, int n,
+                     const struct voco_filetensor *item, const int *storage, int n,
                      const struct voco_filemeta *meta, int n_meta)
 {
     struct bytes b = { 0 };
@@ -152,7 +152,7 @@ voco_torchfile_begin(struct voco_zipwriter *w, const char *wrapper,
     add_ops(&b, "(");
     for (int i = 0; i < n; i++) {
         add_text(&b, item[i].name);
-        add_tensor(&b, &item[i], i);
+        add_tensor(&b, &item[i], storage ? storage[i] : i);
     }
     add_ops(&b, wrapper ? "us." : "u.");                        /* SETITEMS, SETITEM, STOP */
     if ((err = voco_zipwriter_add_bytes(w, "archive/data.pkl", b.at, b.n)) == VOCO_OK

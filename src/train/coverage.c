@@ -105,8 +105,11 @@ voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const 
     memset(m->param, -1, (size_t)file->n * sizeof *m->param);
     for (int i = 0; i < params->n; i++)
         match_one(m, i, voco_nametable_find(&names, params->item[i].name), demand);
-    for (int k = 0; k < file->n; k++)
+    for (int k = 0; k < file->n; k++) {
+        m->param[k] = m->param[names.original[k]];
         m->cover.unexpected += m->param[k] < 0 && !voco_name_is_index(file->item[k].name);
+        m->cover.copies += names.original[k] != k;
+    }
     voco_nametable_free(&names);
     return VOCO_OK;
 }
@@ -190,6 +193,8 @@ voco_match_report(const struct voco_match *m)
               / (double)c->model_elements : 0.0,
               m->file->wrapper && *m->file->wrapper ? ", from inside " : "",
               m->file->wrapper ? m->file->wrapper : "");
+    if (c->copies)
+        voco_note("  %d copies of others, as nnU-Net writes them, are not needed", c->copies);
     if (c->adapted)
         voco_note("  %d of one channel adapted to the channels of this model", c->adapted);
     print_names(&missing, "missing");

@@ -32,6 +32,7 @@ struct voco_demand {
 
 struct voco_coverage {
     int loaded, missing, unexpected, mismatched;        /* tensors */
+    int copies;                 /* tensors that are others over again */
     int adapted;                /* of those loaded, or left as they are: to more channels */
     int64_t loaded_elements, model_elements;            /* of what is wanted */
     int64_t needed_loaded, needed_elements;

@@ -339,7 +339,7 @@ set_up(struct run *r)
                                   c->freeze_encoder)) != VOCO_OK
         || (err = describe_data(r)) != VOCO_OK)
         return err;
-    r->model.unetr.again = r->plan.again;
+    voco_segnet_set_again(&r->model.net, r->plan.again);
     r->loss = (struct voco_dicece){ .background = c->squared_dice, .squared = c->squared_dice,
                                     .smooth_nr = c->squared_dice ? 0 : 1e-5,
                                     .smooth_dr = c->squared_dice ? 1e-6 : 1e-5 };

@@ -1,13 +1,34 @@
 /* Networks and slabs. */
 #include "train/model.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "train/recognise.h"
+
+const char *const voco_axes_name[] = { "xyz", "xzy", "yxz", "yzx", "zxy", "zyx", NULL };
+
+int
+voco_model_axis(const struct voco_model_config *config, int i)
+{
+    return voco_axes_name[config->axes][i] - 'x';
+}
+
+static bool
+is_swin(const struct voco_model_config *c)
+{
+    return c->net == VOCO_NET_SWINUNETR;
+}
 
 static enum voco_err
 check_config(const struct voco_model_config *c)
 {
-    if (c->feature < 12 || c->feature > 768 || c->feature % 12 != 0)
+    if (!is_swin(c) && !c->classes)
+        return voco_fail(VOCO_EUSAGE, "a PlainConvUNet without classes: it cannot be "
+                         "pre-trained");
+    if (is_swin(c) && (c->feature < 12 || c->feature > 768 || c->feature % 12 != 0))
         return voco_fail(VOCO_EUSAGE, "feature size %lld: expected a multiple of 12 "
                          "(12, 24, 48 = Base, 96 = Large, 192 = Huge)",
                          (long long)c->feature);
@@ -50,13 +71,48 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
     *model = (struct voco_model){ .config = *config };
     if (err != VOCO_OK)
         return err;
-    if (config->classes) {
-        voco_unetr_init(&model->unetr, &model->params, &encoder, config->classes, "");
+    model->net.kind = config->net;
+    if (config->net == VOCO_NET_PLAINCONV) {
+        voco_plainconv_init(&model->net.plain, &model->params, &config->plainconv,
+                            config->in_channels, config->classes);
+        model->trained = model->params.count;
+    } else if (config->classes) {
+        voco_unetr_init(&model->net.unetr, &model->params, &encoder, config->classes, "");
         model->trained = model->params.count;
     } else {
         describe_heads(model, &encoder);
     }
     return VOCO_OK;
+}
+
+void
+voco_model_multiple(const struct voco_model_config *config, int64_t ret[3])
+{
+    const struct voco_segnet net = { .kind = config->net,
+                                     .plain = { .config = config->plainconv } };
+    int64_t multiple[3];
+
+    voco_segnet_multiple(&net, multiple);
+    for (int i = 0; i < 3; i++)
+        ret[voco_model_axis(config, i)] = multiple[i];
+}
+
+const char *
+voco_model_words(const struct voco_model_config *c, char buf[160])
+{
+    int n;
+
+    if (is_swin(c)) {
+        snprintf(buf, 160, "Swin UNETR %s, feature size %" PRId64 ", %s patch merging",
+                 c->plain ? "v1" : "v2", c->feature, voco_merging_name(c->merging));
+        return buf;
+    }
+    n = snprintf(buf, 160, "PlainConvUNet of %d stages, ", c->plainconv.stages);
+    for (int s = 0; s < c->plainconv.stages; s++)
+        n += snprintf(buf + n, 160 - (size_t)n, "%s%" PRId64, s ? "-" : "",
+                      c->plainconv.width[s]);
+    snprintf(buf + n, 160 - (size_t)n, " channels");
+    return buf;
 }
 
 enum voco_err

@@ -166,7 +166,7 @@ initialise(void *run)
     voco_model_fill(&r->model, &r->ctx, VOCO_INIT_TORCH, seed);
     if (!init)
         return r->ctx.err;
-    if ((err = voco_model_recognise(init, &theirs)) != VOCO_OK)
+    if ((err = voco_model_recognise_swinunetr(init, &theirs)) != VOCO_OK)
         return err;
     if (theirs.feature != r->c->feature)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64 ", this "

@@ -1,6 +1,7 @@
 /* Networks by the names and shapes of their parameters. */
 #include "train/recognise.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,32 +75,152 @@ is_swinunetr(const struct voco_tensorfile *f, const struct voco_nametable *names
     return true;
 }
 
-/* nnU-Net's, from the package dynamic-network-architectures. */
+/* ---- nnU-Net's, from the package dynamic-network-architectures ---- */
+
+struct reader {
+    const struct voco_tensorfile *f;
+    const struct voco_nametable *names;
+    struct voco_network *net;
+};
+
+/* Keeps the first problem. */
+static void VOCO_PRINTF(2, 3)
+problem(struct voco_network *net, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (net->problem[0])
+        return;
+    va_start(ap, fmt);
+    vsnprintf(net->problem, sizeof net->problem, fmt, ap);
+    va_end(ap);
+}
+
+static const struct voco_filetensor * VOCO_PRINTF(3, 4)
+find_named(const struct reader *r, int rank, const char *fmt, ...)
+{
+    char name[128];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    return find(r->f, r->names, name, rank);
+}
+
+/* Kernel or stride in the last three sizes; from 1 to most. */
+static void
+take_three(const struct reader *r, const struct voco_filetensor *t, int most, int ret[3])
+{
+    for (int i = 0; i < 3; i++) {
+        if (t->dim[2 + i] < 1 || t->dim[2 + i] > most)
+            problem(r->net, "%s has a kernel of %lld, expected 1 to %d", t->name,
+                    (long long)t->dim[2 + i], most);
+        ret[i] = (int)t->dim[2 + i];
+    }
+}
+
+/* The convolutions of a stage: how many; kernel is that of the first. */
+static int
+read_stage(const struct reader *r, const char *stage, int kernel[3])
+{
+    const struct voco_filetensor *conv;
+    int n = 0;
+
+    for (; (conv = find_named(r, 5, "%s.convs.%d.conv.weight", stage, n)) != NULL; n++) {
+        if (n == 0 && kernel)
+            take_three(r, conv, 7, kernel);
+        if (find_named(r, 1, "%s.convs.%d.norm.running_mean", stage, n))
+            problem(r->net, "%s has batch norms, expected instance norms", stage);
+        if (find_named(r, 1, "%s.convs.%d.all_modules.2.weight", stage, n))
+            problem(r->net, "%s has norms in another place than right behind the "
+                    "convolution", stage);
+        if (!find_named(r, 1, "%s.convs.%d.norm.weight", stage, n)
+            || !find_named(r, 1, "%s.convs.%d.conv.bias", stage, n))
+            problem(r->net, "%s has convolutions without bias, or norms without scale", stage);
+    }
+    if (n > VOCO_PLAIN_CONVS)
+        problem(r->net, "%s has %d convolutions, expected at most %d", stage, n,
+                VOCO_PLAIN_CONVS);
+    return n;
+}
+
+/* The decoder's stage at resolution s, which tells the stride of the encoder's next. */
+static void
+read_up(const struct reader *r, int s)
+{
+    struct voco_plainconv_config *c = &r->net->plainconv;
+    const int number = c->stages - 2 - s;
+    const struct voco_filetensor *up = find_named(r, 5, "decoder.transpconvs.%d.weight",
+                                                  number);
+    const struct voco_filetensor *out = find_named(r, 5, "decoder.seg_layers.%d.weight",
+                                                   number);
+    char stage[64];
+
+    snprintf(stage, sizeof stage, "decoder.stages.%d", number);
+    c->up_convs[s] = read_stage(r, stage, NULL);
+    if (!up || !out || c->up_convs[s] < 1) {
+        problem(r->net, "the decoder lacks stage %d or its output layer", number);
+        return;
+    }
+    take_three(r, up, 8, c->stride[s + 1]);
+    r->net->classes = out->dim[0];
+}
+
+static void
+recognise_axes(const struct voco_tensorfile *f, struct voco_network *net)
+{
+    const char *axes = voco_tensorfile_meta(f, "voco.axes");
+
+    for (int i = 0; voco_axes_name[i]; i++) {
+        if (strcmp(voco_axes_name[i], axes ? axes : "zyx") == 0)
+            net->axes = i;
+        net->axes_known |= axes && strcmp(voco_axes_name[i], axes) == 0;
+    }
+    if (axes && !net->axes_known)
+        problem(net, "voco.axes is '%.20s', expected xyz in some order", axes);
+}
+
 static bool
 is_plainconv(const struct voco_tensorfile *f, const struct voco_nametable *names,
              struct voco_network *net)
 {
-    char name[64];
+    const struct reader r = { f, names, net };
+    struct voco_plainconv_config *c = &net->plainconv;
+    const struct voco_filetensor *conv;
+    int stages = 0;
 
-    for (int i = 0; i < VOCO_NETWORK_STAGES; i++) {
-        const struct voco_filetensor *conv;
+    for (; (conv = find_named(&r, 5, "encoder.stages.%d.0.convs.0.conv.weight", stages))
+           != NULL && stages < VOCO_PLAIN_STAGES; stages++) {
+        char stage[64];
 
-        snprintf(name, sizeof name, "encoder.stages.%d.0.convs.0.conv.weight", i);
-        conv = find(f, names, name, 5);
-        if (!conv)
-            break;
-        if (i == 0)
+        snprintf(stage, sizeof stage, "encoder.stages.%d.0", stages);
+        if (stages == 0)
             net->in_channels = conv->dim[1];
-        net->width[net->stages++] = conv->dim[0];
+        if (conv->dim[0] < 1 || conv->dim[0] > 8192)
+            problem(net, "%s has %lld channels, expected 1 to 8192", conv->name,
+                    (long long)conv->dim[0]);
+        c->width[stages] = conv->dim[0];
+        c->convs[stages] = read_stage(&r, stage, c->kernel[stages]);
+        for (int i = 0; i < 3; i++)
+            if (c->kernel[stages][i] % 2 == 0)
+                problem(net, "%s has a kernel of even size", conv->name);
     }
-    if (net->stages < 2)
+    if (stages < 2)
         return false;
+    if (conv)
+        problem(net, "more than %d stages", VOCO_PLAIN_STAGES);
     net->kind = VOCO_NETWORK_PLAINCONV;
-    net->feature = net->width[0];
-    snprintf(name, sizeof name, "decoder.seg_layers.%d.weight", net->stages - 2);
-    if (find(f, names, name, 5))
-        net->classes = find(f, names, name, 5)->dim[0];
-    net->decoder = find(f, names, "decoder.transpconvs.0.weight", 5) != NULL;
+    net->feature = c->width[0];
+    c->stages = stages;
+    net->decoder = find_named(&r, 5, "decoder.transpconvs.0.weight") != NULL;
+    for (int i = 0; i < 3; i++)
+        c->stride[0][i] = 1;    /* as nnU-Net's planner has it; shapes do not tell */
+    for (int s = stages - 2; net->decoder && s >= 0; s--)
+        read_up(&r, s);
+    if (!net->decoder)
+        problem(net, "no decoder, whose transposed convolutions tell the strides");
+    recognise_axes(f, net);
     return true;
 }
 
@@ -132,7 +253,8 @@ voco_network_words(const struct voco_network *net, char buf[96])
                  : net->student ? ", student head" : net->teacher ? ", teacher head" : "");
         break;
     case VOCO_NETWORK_PLAINCONV:
-        snprintf(buf, 96, "PlainConvUNet (nnU-Net) of %d stages, %s", net->stages, parts);
+        snprintf(buf, 96, "PlainConvUNet (nnU-Net) of %d stages, %s",
+                 net->plainconv.stages, parts);
         break;
     case VOCO_NETWORK_UNKNOWN:
         snprintf(buf, 96, "not recognised");
@@ -141,11 +263,11 @@ voco_network_words(const struct voco_network *net, char buf[96])
 }
 
 const char *
-voco_architecture_name(bool plain, bool decoder)
+voco_architecture_name(enum voco_net net, bool plain, bool decoder)
 {
     static const char *const name[2][2] = {
         { "swinunetr-v2-encoder", "swinunetr-v2" }, { "swinunetr-v1-encoder", "swinunetr-v1" }
     };
 
-    return name[plain][decoder];
+    return net == VOCO_NET_PLAINCONV ? "plainconvunet" : name[plain][decoder];
 }

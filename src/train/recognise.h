@@ -10,8 +10,6 @@
 enum voco_network_kind { VOCO_NETWORK_UNKNOWN, VOCO_NETWORK_SWINUNETR,
                          VOCO_NETWORK_PLAINCONV };
 
-enum { VOCO_NETWORK_STAGES = 8 };
-
 struct voco_network {
     enum voco_network_kind kind;
     int version;                /* of Swin UNETR: 2 with convolutions in front of stages */
@@ -22,8 +20,10 @@ struct voco_network {
     bool decoder, student, teacher;
     bool merging_known;         /* else it is legacy, as that of all published weights */
     enum voco_merging merging;
-    int stages;                 /* of PlainConvUNet */
-    int64_t width[VOCO_NETWORK_STAGES];
+    struct voco_plainconv_config plainconv;
+    int axes;                   /* index of voco_axes_name */
+    bool axes_known;            /* else nnU-Net's, zyx */
+    char problem[160];          /* why voco cannot compute a PlainConvUNet; "": it can */
 };
 
 enum voco_err voco_network_recognise(const struct voco_tensorfile *f, const char *path,
@@ -32,9 +32,9 @@ enum voco_err voco_network_recognise(const struct voco_tensorfile *f, const char
 /* "Swin UNETR v2 (use_v2), encoder and decoder"; writes at most 96 bytes to buf. */
 const char *voco_network_words(const struct voco_network *net, char buf[96]);
 
-/* What our files call a Swin UNETR: "swinunetr-v2", "swinunetr-v1-encoder"; plain is
- * version 1. */
-const char *voco_architecture_name(bool plain, bool decoder);
+/* What our files call a network: "swinunetr-v2", "swinunetr-v1-encoder" (plain is version
+ * 1), "plainconvunet". */
+const char *voco_architecture_name(enum voco_net net, bool plain, bool decoder);
 
 /* "legacy" or "fixed". */
 const char *voco_merging_name(enum voco_merging merging);

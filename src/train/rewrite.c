@@ -17,9 +17,11 @@ append(struct voco_rewrite *r, const struct voco_filetensor *from)
         r->room = r->room ? 2 * r->room : 256;
         r->item = realloc(r->item, (size_t)r->room * sizeof *r->item);
         r->from = realloc(r->from, (size_t)r->room * sizeof *r->from);
-        VOCO_ASSERT(r->item && r->from);
+        r->storage = realloc(r->storage, (size_t)r->room * sizeof *r->storage);
+        VOCO_ASSERT(r->item && r->from && r->storage);
     }
     r->from[r->n] = from;
+    r->storage[r->n] = r->n;
     r->item[r->n] = (struct voco_filetensor){ 0 };
     return &r->item[r->n++];
 }
@@ -68,6 +70,22 @@ voco_rewrite_add_indices(struct voco_rewrite *r)
     }
 }
 
+void
+voco_rewrite_add_copies(struct voco_rewrite *r)
+{
+    const int n = r->n;
+
+    for (int i = 0; i < n; i++) {
+        char *copy[VOCO_NAME_COPIES + 1];
+
+        voco_name_copies(r->item[i].name, copy);
+        for (int k = 0; copy[k]; k++) {
+            voco_rewrite_add(r, r->from[i], copy[k], r->item[i].type);
+            r->storage[r->n - 1] = i;
+        }
+    }
+}
+
 /* ---- the elements ---- */
 
 struct maker {
@@ -105,10 +123,12 @@ write_torch(struct maker *m, const char *path, const char *wrapper,
 
     if (err != VOCO_OK)
         return err;
-    err = voco_torchfile_begin(&w, wrapper, r->item, r->n, meta, n_meta);
+    err = voco_torchfile_begin(&w, wrapper, r->item, r->storage, r->n, meta, n_meta);
     for (int i = 0; i < r->n && err == VOCO_OK; i++)
-        err = voco_torchfile_put(&w, r->item[i].bytes,
-                                 &(struct voco_zippart){ .make = make, .arg = m, .i = i });
+        if (r->storage[i] == i)
+            err = voco_torchfile_put(&w, r->item[i].bytes,
+                                     &(struct voco_zippart){ .make = make, .arg = m,
+                                                             .i = i });
     if (err == VOCO_OK)
         return voco_zipwriter_commit(&w);
     voco_zipwriter_discard(&w);
@@ -202,5 +222,6 @@ voco_rewrite_free(struct voco_rewrite *r)
         free((char *)(uintptr_t)r->item[i].name);
     free(r->item);
     free(r->from);
+    free(r->storage);
     *r = (struct voco_rewrite){ 0 };
 }

@@ -11,6 +11,7 @@
 struct voco_rewrite {
     struct voco_filetensor *item;       /* as written; names are owned */
     const struct voco_filetensor **from;        /* NULL: the index table of attention */
+    int *storage;                       /* the item that it is a copy of, or itself */
     int n, room;
 };
 
@@ -22,6 +23,10 @@ void voco_rewrite_add(struct voco_rewrite *r, const struct voco_filetensor *from
 /* The index tables of 7^3 windows that bias tables lack; MONAI's strict loading wants
  * them.  */
 void voco_rewrite_add_indices(struct voco_rewrite *r);
+
+/* The copies that nnU-Net's state_dict has of the items so far; its strict loading wants
+ * them. */
+void voco_rewrite_add_copies(struct voco_rewrite *r);
 
 /* .pt and .pth by the name, else safetensors.  from, called input in messages, is the file
  * that they come from: what it says under "voco.", such as classes and transforms, goes

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "net/unetr.h"
+#include "dev/device.h"
 
 static const char roi_key[] = "voco.roi", transform_key[] = "voco.transform";
 static const char preset_key[] = "voco.preset", classes_key[] = "voco.classes";
@@ -30,9 +30,8 @@ read_roi(const char *path, const char *text, int64_t roi[3])
                        &roi[2], &end) == 3 && text[end] == '\0';
 
     for (int i = 0; i < 3; i++)
-        good = good && roi[i] >= VOCO_UNETR_MULTIPLE && roi[i] <= ROI_MAX
-            && roi[i] % VOCO_UNETR_MULTIPLE == 0;
-    return good ? VOCO_OK : wrong(path, roi_key, text, "three multiples of 32");
+        good = good && roi[i] >= 1 && roi[i] <= ROI_MAX;
+    return good ? VOCO_OK : wrong(path, roi_key, text, "three sizes of 1 to 4096");
 }
 
 static enum voco_err

@@ -2,6 +2,8 @@
 #include "train/segment.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "dev/dry.h"
 
@@ -27,9 +29,65 @@ shape_of(int64_t n, const int64_t size[3], int64_t c)
     return voco_view(NULL, VOCO_F32, 5, n, size[0], size[1], size[2], c);
 }
 
-enum voco_err
-voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
-                    const float *windows, int n, const int64_t size[3], float *out)
+/* ---- axes ---- */
+
+/* The sizes of the network's axes. */
+static void
+turned_size(const struct voco_model_config *config, const int64_t size[3], int64_t ret[3])
+{
+    for (int i = 0; i < 3; i++)
+        ret[i] = size[voco_model_axis(config, i)];
+}
+
+/* Items [n][size][c] on the volume's axes to or from the network's. */
+static void
+turn(const struct voco_model_config *config, const int64_t size[3], int64_t n, int64_t c,
+     const float *from, float *to, bool to_network)
+{
+    const int64_t step[3] = { size[1] * size[2] * c, size[2] * c, c };
+    const int64_t item = size[0] * step[0];
+    const int a0 = voco_model_axis(config, 0), a1 = voco_model_axis(config, 1);
+    const int a2 = voco_model_axis(config, 2);
+
+    #pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < n * size[a0]; row++) {
+        int64_t network = row * (item / size[a0]);
+        const int64_t first = row / size[a0] * item + row % size[a0] * step[a0];
+
+        for (int64_t j = 0; j < size[a1]; j++)
+            for (int64_t k = 0; k < size[a2]; k++, network += c) {
+                const int64_t volume = first + j * step[a1] + k * step[a2];
+
+                memcpy(to + (to_network ? network : volume),
+                       from + (to_network ? volume : network), (size_t)c * sizeof *to);
+            }
+    }
+}
+
+/* The same items on the network's axes; *ret_owned is NULL where these are the volume's.
+ * Free it. */
+static enum voco_err
+turn_in(const struct voco_model_config *config, const int64_t size[3], int64_t n, int64_t c,
+        const float *x, const float **ret, float **ret_owned)
+{
+    *ret = x;
+    *ret_owned = NULL;
+    if (config->axes == 0)
+        return VOCO_OK;
+    *ret_owned = malloc((size_t)(n * size[0] * size[1] * size[2] * c) * sizeof *x);
+    if (!*ret_owned)
+        return voco_fail(VOCO_EMEMORY, "no memory for a batch on the network's axes");
+    turn(config, size, n, c, x, *ret_owned, true);
+    *ret = *ret_owned;
+    return VOCO_OK;
+}
+
+/* ---- logits ---- */
+
+/* Everything on the network's axes. */
+static enum voco_err
+network_logits(struct voco_ctx *ctx, const struct voco_model *model, const float *windows,
+               int n, const int64_t size[3], float *out)
 {
     const struct voco_weights w = voco_model_weights(model);
     const size_t mark = voco_arena_mark(&ctx->keep);
@@ -42,11 +100,101 @@ voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
     host.type = VOCO_F32;
     host.data = out;
     if (!ctx->err)
-        voco_unetr_forward(ctx, &w, &model->unetr, &x, &y, NULL);
+        voco_segnet_forward(ctx, &w, &model->net, &x, &y, 1, NULL);
     if (!ctx->err)
         ctx->dev->download(ctx, &y, &host);
     voco_arena_release(&ctx->keep, mark);
     return ctx->err;
+}
+
+enum voco_err
+voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
+                    const float *windows, int n, const int64_t size[3], float *out)
+{
+    const struct voco_model_config *c = &model->config;
+    const size_t count = (size_t)(n * size[0] * size[1] * size[2] * c->classes);
+    const float *x;
+    float *owned, *y = out;
+    int64_t turned[3];
+    enum voco_err err = turn_in(c, size, n, c->in_channels, windows, &x, &owned);
+
+    turned_size(c, size, turned);
+    if (err == VOCO_OK && owned && !(y = malloc(count * sizeof *y)))
+        err = voco_fail(VOCO_EMEMORY, "no memory for logits on the network's axes");
+    if (err == VOCO_OK)
+        err = network_logits(ctx, model, x, n, turned, y);
+    if (err == VOCO_OK && owned)
+        turn(c, size, n, c->classes, y, out, false);
+    if (y != out)
+        free(y);
+    free(owned);
+    return err;
+}
+
+/* ---- loss and gradient ---- */
+
+/* The labels of output i: those at the middle of its larger voxels, the upper one of two,
+ * as nnU-Net takes them. */
+static enum voco_err
+shrink_labels(const struct voco_segment_batch *b, int first, int n, const int64_t by[3],
+              float **ret)
+{
+    const int64_t size[3] = { b->size[0] / by[0], b->size[1] / by[1], b->size[2] / by[2] };
+    float *to;
+
+    *ret = to = malloc((size_t)(n * size[0] * size[1] * size[2]) * sizeof *to);
+    if (!to)
+        return voco_fail(VOCO_EMEMORY, "no memory for labels of less resolution");
+    for (int64_t r = 0; r < n * size[0] * size[1]; r++) {
+        const int64_t item = r / size[0] / size[1] + first;
+        const int64_t i = r / size[1] % size[0] * by[0] + by[0] / 2;
+        const int64_t j = r % size[1] * by[1] + by[1] / 2;
+        const float *row = b->label + ((item * b->size[0] + i) * b->size[1] + j) * b->size[2];
+
+        for (int64_t k = 0; k < size[2]; k++)
+            *to++ = row[k * by[2] + by[2] / 2];
+    }
+    return VOCO_OK;
+}
+
+/* The labels of output i on keep. */
+static struct voco_tensor
+upload_labels(struct voco_ctx *ctx, const struct voco_segment_batch *b, int first, int n,
+              const int64_t by[3])
+{
+    const int64_t voxels = b->size[0] * b->size[1] * b->size[2], less = by[0] * by[1] * by[2];
+    const struct voco_tensor shape = voco_view(NULL, VOCO_F32, 2, (int64_t)n, voxels / less);
+    struct voco_tensor label;
+    float *shrunk;
+    enum voco_err err;
+
+    if (less == 1 || ctx->keep.planning)
+        return upload(ctx, b->label + first * voxels, shape);
+    err = shrink_labels(b, first, n, by, &shrunk);
+    if (err != VOCO_OK)
+        voco_ctx_fail(ctx, err);
+    label = upload(ctx, shrunk, shape);
+    free(shrunk);
+    return label;
+}
+
+/* One output's share of the loss, and with train its gradient in the place of y. */
+static void
+output_loss(struct voco_ctx *ctx, const struct voco_dicece *o, const struct voco_tensor *y,
+            const struct voco_tensor *label, double weight, bool train,
+            const struct voco_tensor *loss)
+{
+    const struct voco_tensor flat = voco_as_voxels(y);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor sums = voco_push(ctx, &ctx->keep, 3, y->dim[0], y->dim[4],
+                                              (int64_t)3);
+
+    if (!ctx->err) {
+        ctx->dev->dicece_forward(ctx, o, &flat, label, weight, &sums, loss);
+        if (train)
+            ctx->dev->dicece_backward(ctx, o, &flat, label, &sums, weight, &flat);
+    }
+    voco_arena_release(&ctx->keep, mark);
 }
 
 /* Items [first, first+n) of the batch: adds their share to loss [2] and, with train, to
@@ -59,29 +207,31 @@ run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     const struct voco_weights w = voco_model_weights(model);
     const size_t mark = voco_arena_mark(&ctx->keep);
     const int64_t voxels = b->size[0] * b->size[1] * b->size[2];
-    const int64_t cin = model->config.in_channels, classes = model->config.classes;
-    const double weight = (double)n / b->n;
+    const int64_t cin = model->config.in_channels;
     const struct voco_tensor x = upload(ctx, b->image + first * voxels * cin,
                                         shape_of(n, b->size, cin));
-    const struct voco_tensor label = upload(ctx, b->label + first * voxels,
-                                            voco_view(NULL, VOCO_F32, 2, (int64_t)n, voxels));
-    const struct voco_tensor like = shape_of(n, b->size, classes);
-    const struct voco_tensor y = voco_push_like(ctx, &ctx->keep, &like);
-    const struct voco_tensor sums = voco_push(ctx, &ctx->keep, 3, (int64_t)n, classes,
-                                              (int64_t)3);
-    struct voco_unetr_saved saved;
-    struct voco_tensor flat_y;
+    struct voco_tensor y[VOCO_OUTPUTS], label[VOCO_OUTPUTS];
+    struct voco_segnet_saved saved;
+    double weight[VOCO_OUTPUTS];
+    const int outputs = voco_segnet_outputs(&model->net, weight);
 
-    if (!ctx->err)
-        voco_unetr_forward(ctx, &w, &model->unetr, &x, &y, train ? &saved : NULL);
-    if (!ctx->err) {
-        flat_y = voco_as_voxels(&y);
-        ctx->dev->dicece_forward(ctx, o, &flat_y, &label, weight, &sums, loss);
-        if (train) {
-            ctx->dev->dicece_backward(ctx, o, &flat_y, &label, &sums, weight, &flat_y);
-            voco_unetr_backward(ctx, &w, &model->unetr, &saved, &y, NULL);
-        }
+    for (int i = 0; i < outputs; i++) {
+        int64_t by[3], size[3];
+        struct voco_tensor like;
+
+        voco_segnet_shrink(&model->net, i, by);
+        for (int k = 0; k < 3; k++)
+            size[k] = b->size[k] / by[k];
+        like = shape_of(n, size, model->config.classes);
+        label[i] = upload_labels(ctx, b, first, n, by);
+        y[i] = voco_push_like(ctx, &ctx->keep, &like);
     }
+    if (!ctx->err)
+        voco_segnet_forward(ctx, &w, &model->net, &x, y, outputs, train ? &saved : NULL);
+    for (int i = 0; i < outputs && !ctx->err; i++)
+        output_loss(ctx, o, &y[i], &label[i], weight[i] * n / b->n, train, loss);
+    if (train && !ctx->err)
+        voco_segnet_backward(ctx, &w, &model->net, &saved, y, outputs);
     voco_arena_release(&ctx->keep, mark);
 }
 
@@ -114,18 +264,11 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     return ctx->err;
 }
 
-enum voco_err
-voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *model,
-                  const struct voco_dicece *o, const struct voco_segment_batch *batch,
-                  int group, struct voco_segment_result *ret)
-{
-    return run_batch(ctx, model, o, batch, group, false, ret);
-}
-
-enum voco_err
-voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
-                      const struct voco_dicece *o, const struct voco_segment_batch *batch,
-                      int group, struct voco_segment_result *ret)
+/* Loss and gradient of a batch on the network's axes. */
+static enum voco_err
+run_training(struct voco_ctx *ctx, struct voco_model *model, const struct voco_dicece *o,
+             const struct voco_segment_batch *batch, int group,
+             struct voco_segment_result *ret)
 {
     const size_t mark = voco_arena_mark(&ctx->keep);
     struct voco_tensor norm;
@@ -147,6 +290,62 @@ voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
     return ctx->err;
 }
 
+/* A batch on the network's axes. */
+struct turned {
+    struct voco_segment_batch batch;
+    float *image, *label;       /* owned */
+};
+
+static enum voco_err
+turn_batch(const struct voco_model_config *c, const struct voco_segment_batch *b,
+           struct turned *ret)
+{
+    enum voco_err err;
+
+    *ret = (struct turned){ .batch = *b };
+    turned_size(c, b->size, ret->batch.size);
+    err = turn_in(c, b->size, b->n, c->in_channels, b->image, &ret->batch.image,
+                  &ret->image);
+    if (err == VOCO_OK)
+        err = turn_in(c, b->size, b->n, 1, b->label, &ret->batch.label, &ret->label);
+    return err;
+}
+
+static void
+turned_free(struct turned *t)
+{
+    free(t->image);
+    free(t->label);
+}
+
+enum voco_err
+voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *model,
+                  const struct voco_dicece *o, const struct voco_segment_batch *batch,
+                  int group, struct voco_segment_result *ret)
+{
+    struct turned t;
+    enum voco_err err = turn_batch(&model->config, batch, &t);
+
+    if (err == VOCO_OK)
+        err = run_batch(ctx, model, o, &t.batch, group, false, ret);
+    turned_free(&t);
+    return err;
+}
+
+enum voco_err
+voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
+                      const struct voco_dicece *o, const struct voco_segment_batch *batch,
+                      int group, struct voco_segment_result *ret)
+{
+    struct turned t;
+    enum voco_err err = turn_batch(&model->config, batch, &t);
+
+    if (err == VOCO_OK)
+        err = run_training(ctx, model, o, &t.batch, group, ret);
+    turned_free(&t);
+    return err;
+}
+
 /* ---- memory ---- */
 
 /* One dry batch. */
@@ -155,31 +354,34 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
         bool again, struct voco_segment_plan *p)
 {
     const struct voco_dicece o = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
-    struct voco_segment_batch nothing = { .n = r->n, .size = { r->size[0], r->size[1],
-                                                               r->size[2] } };
+    const int64_t voxels = r->n * r->size[0] * r->size[1] * r->size[2];
+    struct voco_segment_batch nothing = { .n = r->n };
     struct voco_segment_result result;
     struct voco_dry dry = { 0 };
     struct voco_ctx ctx = { 0 };
     struct voco_model model = { 0 };
     enum voco_err err;
 
+    turned_size(&r->model, r->size, nothing.size);
     voco_dry_init(&dry, dev);
     if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, r->training)) == VOCO_OK) {
         nothing.image = nothing.label = model.weight.data;
-        model.unetr.again = again;
+        voco_segnet_set_again(&model.net, again);
         if (r->training)
-            err = voco_segment_gradient(&ctx, &model, &o, &nothing, group, &result);
+            err = run_training(&ctx, &model, &o, &nothing, group, &result);
         else
-            err = voco_segment_loss(&ctx, &model, &o, &nothing, group, &result);
+            err = run_batch(&ctx, &model, &o, &nothing, group, false, &result);
     }
     *p = (struct voco_segment_plan){
         .group = group, .again = again, .slabs = model.memory.peak, .kept = ctx.keep.peak,
         .gradients = ctx.grad.peak, .scratch = ctx.temp.peak, .packed = dry.packed_bytes,
         .flops = dry.flops,
+        .turned = r->model.axes ? 4 * (uint64_t)voxels
+                                  * (uint64_t)(r->model.in_channels + r->model.classes) : 0,
     };
-    p->total = p->slabs + p->kept + p->gradients + p->scratch + p->packed;
+    p->total = p->slabs + p->kept + p->gradients + p->scratch + p->packed + p->turned;
     voco_model_free(&model);
     voco_ctx_close(&ctx);
     voco_dry_free(&dry);
@@ -190,6 +392,8 @@ enum voco_err
 voco_segment_plan(const struct voco_device *dev, const struct voco_segment_request *r,
                   struct voco_segment_plan *ret)
 {
+    char words[160];
+
     for (int again = 0; again <= (r->training ? 1 : 0); again++)
         for (int group = r->n < 4 ? r->n : 4; group >= 1; group /= 2) {
             const enum voco_err err = measure(dev, r, group, again, ret);
@@ -199,11 +403,11 @@ voco_segment_plan(const struct voco_device *dev, const struct voco_segment_reque
             if (!r->memory || ret->total <= r->memory)
                 return VOCO_OK;
         }
-    return voco_fail(VOCO_EMEMORY, "windows of %lld x %lld x %lld voxels with feature size "
-                     "%lld and %lld classes need at least %llu MiB, and %llu MiB are allowed: "
-                     "raise --memory or take smaller windows", (long long)r->size[0],
+    return voco_fail(VOCO_EMEMORY, "windows of %lld x %lld x %lld voxels with %s and %lld "
+                     "classes need at least %llu MiB, and %llu MiB are allowed: raise "
+                     "--memory or take smaller windows", (long long)r->size[0],
                      (long long)r->size[1], (long long)r->size[2],
-                     (long long)r->model.feature, (long long)r->model.classes,
+                     voco_model_words(&r->model, words), (long long)r->model.classes,
                      (unsigned long long)((ret->total >> 20) + 1),
                      (unsigned long long)(r->memory >> 20));
 }

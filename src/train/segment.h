@@ -2,7 +2,8 @@
  * Segmentation with a model that has classes: logits of windows, the gradient of a batch,
  * and what either needs.
  *
- * Host arrays are [n][d][h][w][channels], sizes multiples of VOCO_UNETR_MULTIPLE.
+ * Host arrays are [n][x][y][z][channels] on the volume's axes, whatever the network's are,
+ * with sizes that are multiples of voco_model_multiple.
  */
 #ifndef VOCO_TRAIN_SEGMENT_H
 #define VOCO_TRAIN_SEGMENT_H
@@ -11,14 +12,14 @@
 
 #include "train/model.h"
 
-/* out[n][d][h][w][classes]: the logits of n windows, all at once. */
+/* out[n][x][y][z][classes]: the logits of n windows, all at once. */
 enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
                                   const float *windows, int n, const int64_t size[3],
                                   float *out);
 
 struct voco_segment_batch {
-    const float *image;         /* [n][d][h][w][in_channels] */
-    const float *label;         /* [n][d][h][w], whole numbers below classes */
+    const float *image;         /* [n][x][y][z][in_channels] */
+    const float *label;         /* [n][x][y][z], whole numbers below classes */
     int n;
     int64_t size[3];
     const volatile sig_atomic_t *stop;  /* asked between groups: set, VOCO_ESTOPPED; may be
@@ -26,7 +27,8 @@ struct voco_segment_batch {
 };
 
 struct voco_segment_result {
-    double loss, dice, ce, grad_norm;
+    double loss, dice, ce;      /* weighted means over the outputs that count */
+    double grad_norm;
     bool finite;                /* the loss and the gradient are numbers */
 };
 
@@ -56,10 +58,11 @@ struct voco_segment_request {
 
 struct voco_segment_plan {
     int group;                  /* items at a time */
-    bool again;                 /* insides of blocks are computed twice: model->unetr.again */
+    bool again;                 /* insides of blocks are computed twice: voco_segnet_set_again */
     uint64_t slabs;             /* weights; gradients and moments */
     uint64_t kept, gradients, scratch;          /* the three arenas */
     uint64_t packed;            /* weights in the order convolutions like */
+    uint64_t turned;            /* images, labels, logits on the network's axes */
     uint64_t total;
     double flops;               /* of the batch, recomputation included */
 };

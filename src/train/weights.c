@@ -58,15 +58,12 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
                 const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
-    struct voco_filemeta meta[3 + VOCO_SEGINFO_KEYS] = {
-        { "format", "pt" }, { "voco.architecture", voco_architecture_name(
-            model->config.plain, model->config.classes > 0) },
-        { "voco.merging", voco_merging_name(model->config.merging) },
-    };
+    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS];
+    const int n_model = voco_model_meta(&model->config, model->config.classes > 0, meta);
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
-    const int n_more = info ? voco_seginfo_meta(info, meta + 3) : 0;
+    const int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
     int n = 0;
     enum voco_err err;
 
@@ -81,9 +78,9 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
                 .name = owned[i], .type = "I64", .rank = 2, .dim = { TOKENS, TOKENS },
                 .data = index, .bytes = sizeof(int64_t) * TOKENS * TOKENS };
     }
-    err = voco_safetensors_write(path, item, n, meta, 3 + n_more, ret_crc, ret_bytes);
+    err = voco_safetensors_write(path, item, n, meta, n_model + n_more, ret_crc, ret_bytes);
     for (int i = 0; i < n_more; i++)
-        free((char *)meta[3 + i].value);
+        free((char *)meta[n_model + i].value);
     for (int i = 0; i < t->n; i++)
         free(owned[i]);
     free(owned);
@@ -193,16 +190,50 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
     return err;
 }
 
-struct voco_model_config
-voco_network_config(const struct voco_network *net)
+enum voco_err
+voco_network_config(const struct voco_network *net, const char *path,
+                    struct voco_model_config *ret)
 {
-    return (struct voco_model_config){ .feature = net->feature,
-                                       .in_channels = net->in_channels,
-                                       .plain = net->version == 1,
-                                       .classes = net->decoder ? net->classes : 0,
-                                       .hidden = net->student ? net->hidden : 1024,
-                                       .out = net->student ? net->out : 1024,
-                                       .merging = net->merging };
+    char words[96];
+
+    switch (net->kind) {
+    case VOCO_NETWORK_SWINUNETR:
+        *ret = (struct voco_model_config){
+            .feature = net->feature, .in_channels = net->in_channels,
+            .plain = net->version == 1, .classes = net->decoder ? net->classes : 0,
+            .hidden = net->student ? net->hidden : 1024,
+            .out = net->student ? net->out : 1024, .merging = net->merging };
+        return VOCO_OK;
+    case VOCO_NETWORK_PLAINCONV:
+        if (net->problem[0])
+            return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco cannot compute it: %s", path,
+                             voco_network_words(net, words), net->problem);
+        *ret = (struct voco_model_config){
+            .net = VOCO_NET_PLAINCONV, .plainconv = net->plainconv,
+            .in_channels = net->in_channels, .classes = net->classes, .axes = net->axes };
+        return VOCO_OK;
+    case VOCO_NETWORK_UNKNOWN:
+        break;
+    }
+    return voco_fail(VOCO_ECHECKPOINT, "%s: %s: neither a Swin UNETR, with "
+                     "swinViT.patch_embed.proj.weight, nor a PlainConvUNet, with "
+                     "encoder.stages.0.0.convs.0.conv.weight", path,
+                     voco_network_words(net, words));
+}
+
+int
+voco_model_meta(const struct voco_model_config *config, bool decoder,
+                struct voco_filemeta meta[VOCO_MODEL_KEYS])
+{
+    int n = 0;
+
+    meta[n++] = (struct voco_filemeta){ "format", "pt" };
+    meta[n++] = config->net == VOCO_NET_SWINUNETR
+        ? (struct voco_filemeta){ "voco.merging", voco_merging_name(config->merging) }
+        : (struct voco_filemeta){ "voco.axes", voco_axes_name[config->axes] };
+    meta[n++] = (struct voco_filemeta){
+        "voco.architecture", voco_architecture_name(config->net, config->plain, decoder) };
+    return n;
 }
 
 enum voco_err
@@ -210,18 +241,22 @@ voco_model_recognise(const char *path, struct voco_model_config *ret)
 {
     struct voco_tensorfile file;
     struct voco_network net = { 0 };
-    char words[96];
     enum voco_err err = voco_tensorfile_open(&file, path);
 
     if (err == VOCO_OK)
         err = voco_network_recognise(&file, path, &net);
     voco_tensorfile_close(&file);
-    if (err != VOCO_OK)
-        return err;
-    if (net.kind != VOCO_NETWORK_SWINUNETR)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: %s: not the weights of a Swin UNETR, no "
-                         "swinViT.patch_embed.proj.weight", path,
-                         voco_network_words(&net, words));
-    *ret = voco_network_config(&net);
-    return VOCO_OK;
+    return err == VOCO_OK ? voco_network_config(&net, path, ret) : err;
+}
+
+enum voco_err
+voco_model_recognise_swinunetr(const char *path, struct voco_model_config *ret)
+{
+    const enum voco_err err = voco_model_recognise(path, ret);
+    char words[160];
+
+    if (err == VOCO_OK && ret->net != VOCO_NET_SWINUNETR)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: a %s; expected the encoder of a Swin UNETR",
+                         path, voco_model_words(ret, words));
+    return err;
 }

@@ -21,12 +21,23 @@ enum voco_err voco_model_load(const char *path, struct voco_ctx *ctx,
                               struct voco_model *model, const struct voco_demand *demand,
                               struct voco_coverage *ret);
 
-/* The configuration of a Swin UNETR as a file of weights tells it; VOCO_ECHECKPOINT for
- * other networks.  Merging is legacy where the file does not know. */
+/* The configuration of a network as a file of weights tells it; VOCO_ECHECKPOINT for
+ * networks that voco does not know.  Merging is legacy where the file does not know. */
 enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
 
-/* The same of what is recognised already. */
-struct voco_model_config voco_network_config(const struct voco_network *net);
+/* The same where only the encoder of a Swin UNETR will do. */
+enum voco_err voco_model_recognise_swinunetr(const char *path,
+                                             struct voco_model_config *ret);
+
+/* The same of what is recognised already; path is for messages. */
+enum voco_err voco_network_config(const struct voco_network *net, const char *path,
+                                  struct voco_model_config *ret);
+
+/* What our files say of the network beside the tensors: entries of VOCO_MODEL_KEYS, whose
+ * values are constants; returns how many.  The architecture is the last. */
+enum { VOCO_MODEL_KEYS = 3 };
+int voco_model_meta(const struct voco_model_config *config, bool decoder,
+                    struct voco_filemeta meta[VOCO_MODEL_KEYS]);
 
 /* The index table of window attention that PyTorch keeps beside each bias table: row of
  * the table for a pair of tokens.  index [343][343]. */
