@@ -9,7 +9,7 @@ static double roi[3] = { 96, 96, 96 };
 static struct voco_finetune_config c = {
     .loop = { .checkpoint_minutes = 30, .keep_last = 2, .skip_limit = 5, .rollback_limit = 3,
               .resume = VOCO_RESUME_AUTO },
-    .merging = -1, .adapter = VOCO_ADAPT_MEAN, .batch = 1, .samples = 4,
+    .net = -1, .merging = -1, .adapter = VOCO_ADAPT_MEAN, .batch = 1, .samples = 4,
     .fraction = 1, .folds = 5, .epochs = 500, .warmup_epochs = 5, .lr = 3e-4,
     .weight_decay = 1e-5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .layer_decay = 1,
     .val_epochs = 10, .val_overlap = 0.5, .positive = 0.5,
@@ -18,6 +18,7 @@ static const char *task;
 static double flip = 0.2, turn = 0.2, scale = 0, shift = 0.1;
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
+static const char *const nets[] = { "swinunetr", "plainconv", NULL };
 static const char *const adapters[] = { "refuse", "drop", "repeat", "mean", NULL };
 
 static const struct voco_opt options[] = {
@@ -43,6 +44,9 @@ static const struct voco_opt options[] = {
       "as --partial, but this share of the encoder must be there", 0, 100 },
     { "adapter", 0, VOCO_OPT_CHOICE, &c.adapter, "HOW",
       "weights of one channel where images have several", .choices = adapters },
+    { "net", 0, VOCO_OPT_CHOICE, &c.net, "NAME",
+      "network: Swin UNETR, or nnU-Net's (default: of the weights, or swinunetr)",
+      .choices = nets },
     { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
       "width of the network; 0: of the weights, or 48", 0, 768 },
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
@@ -56,7 +60,7 @@ static const struct voco_opt options[] = {
       "train decoder and output layer alone" },
 
     { "roi", 0, VOCO_OPT_REAL3, roi, "N",
-      "edges of a crop in voxels, one number or three, multiples of 32", 32, 1024,
+      "edges of a crop in voxels, one number or three, as the network divides them", 1, 1024,
       .section = "Step" },
     { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 256 },
     { "samples", 0, VOCO_OPT_INT, &c.samples, "N", "crops of a volume", 1, 256 },
@@ -110,9 +114,9 @@ check_roi(void)
 {
     for (int i = 0; i < 3; i++) {
         c.roi[i] = (int64_t)roi[i];
-        if (roi[i] != (double)c.roi[i] || c.roi[i] % VOCO_UNETR_MULTIPLE != 0)
-            return voco_fail(VOCO_EUSAGE, "finetune seg: --roi: %g is not a multiple of %d",
-                             roi[i], VOCO_UNETR_MULTIPLE);
+        if (roi[i] != (double)c.roi[i])
+            return voco_fail(VOCO_EUSAGE, "finetune seg: --roi: %g is not a whole number",
+                             roi[i]);
     }
     if (c.roi[0] != c.roi[1] && turn > 0.0) {
         voco_note("crops are not square: no quarter turns");
@@ -149,7 +153,7 @@ run(int argc, char **argv)
 
 static const struct voco_verb voco_cmd_finetune_seg = {
     .name = "finetune seg",
-    .summary = "train the whole Swin UNETR to segment labelled volumes",
+    .summary = "train a whole network to segment labelled volumes",
     .args = "",
     .details = "Trains from pre-trained weights, or from scratch.  A run that was stopped,\n"
                "by a signal or --max-hours (exit status 75), goes on when the same command\n"

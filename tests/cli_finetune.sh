@@ -28,6 +28,11 @@ expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
 expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
 ok "$(test ! -e run; echo $?)" "nothing was written"
 
+expect 2 'is of Swin UNETR\|are of Swin UNETR' "a feature size of nnU-Net's network" \
+    tune -o run --net plainconv
+expect 0 'PlainConvUNet of 6 stages, 32-64-128-256-320-320' "nnU-Net's network" \
+    "$voco" finetune seg -s store --roi 32 --net plainconv --dry-run
+
 mkdir busy && exec 9< busy && flock 9
 expect 2 'another voco' "a folder that another run has" tune -o busy
 exec 9<&-

@@ -62,7 +62,8 @@ TESTS += tests/test_dry
 
 check_PROGRAMS += tests/test_plainconv
 tests_test_plainconv_SOURCES = tests/compare.c tests/compare.h tests/devices.h \
-	tests/golden_read.c tests/golden_read.h tests/tensors.h tests/test_plainconv.c
+	tests/golden_read.c tests/golden_read.h tests/gradcheck.c tests/gradcheck.h \
+	tests/tensors.h tests/test_plainconv.c
 tests_test_plainconv_LDADD = $(TEST_LIBS)
 TESTS += tests/test_plainconv
 

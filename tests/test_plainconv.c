@@ -4,16 +4,20 @@
  * the image and of every parameter.
  */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "dev/dry.h"
 #include "net/plainconv.h"
 #include "tests/compare.h"
 #include "tests/devices.h"
 #include "tests/golden_read.h"
+#include "tests/gradcheck.h"
 #include "tests/tensors.h"
+#include "train/segment.h"
 
 #define K1 { 1, 3, 3 }
 #define K3 { 3, 3, 3 }
@@ -250,6 +254,99 @@ START_TEST(dry_run_foresees_the_arenas)
 }
 END_TEST
 
+/* ---- as a model: axes, outputs of less resolution ---- */
+
+static struct voco_model model;
+
+enum { X = 8, Y = 16, Z = 6, CIN = 2, N_CLASSES = 3, VOXELS = X * Y * Z };
+
+static void
+open_model(const struct voco_device *dev, int axes)
+{
+    const struct voco_model_config config = {
+        .net = VOCO_NET_PLAINCONV, .in_channels = CIN, .classes = N_CLASSES, .axes = axes,
+        .plainconv = { 4, { 2, 3, 4, 4 }, { K1, K3, K3, K3 }, { S1, S12, S2, S12 },
+                       { 1, 1, 1, 1 }, { 1, 1, 1 } } };
+
+    ck_assert_int_eq(voco_ctx_open(&ctx, dev, (size_t)256 << 20, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_model_describe(&model, &config), VOCO_OK);
+    ck_assert_int_eq(voco_model_allocate(&model, &ctx, true), VOCO_OK);
+    voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 7);
+}
+
+static void
+close_model(void)
+{
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+}
+
+static struct voco_segment_batch batch;
+static const struct voco_dicece dicece = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
+
+static double
+batch_loss(void *unused)
+{
+    struct voco_segment_result result;
+
+    (void)unused;
+    ctx.weights_version++;
+    ck_assert_int_eq(voco_segment_loss(&ctx, &model, &dicece, &batch, 1, &result), VOCO_OK);
+    return result.loss;
+}
+
+/* All of it: turned batches, labels of less resolution, the weights of outputs. */
+START_TEST(gradient_of_the_loss_is_that_of_finite_differences)
+{
+    static float image[2 * VOXELS * CIN], label[2 * VOXELS];
+    const struct gradcheck check = { .what = "loss", .loss = batch_loss, .seed = 3,
+                                     .step = 1e-7, .tolerance = 1e-5, .directions = 2 };
+    struct voco_segment_result result;
+
+    open_model(&voco_oracle, 5);
+    voco_hash_uniform(1, "image", COUNT(image), -1, 1, image);
+    voco_hash_uniform(1, "label", COUNT(label), 0, N_CLASSES, label);
+    for (int i = 0; i < COUNT(label); i++)
+        label[i] = floorf(label[i]);
+    batch = (struct voco_segment_batch){ .image = image, .label = label, .n = 2,
+                                         .size = { X, Y, Z } };
+    ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &batch, 1, &result),
+                     VOCO_OK);
+    ck_assert(result.finite && result.loss == batch_loss(NULL));
+    ck_assert(gradcheck_run(&check, &(struct gradcheck_input){ "weights", model.weight,
+                                                               model.grad }, 1));
+    close_model();
+}
+END_TEST
+
+/* A network on z, y, x sees what one on x, y, z sees of the turned volume. */
+START_TEST(axes_are_turned_there_and_back)
+{
+    static float x[VOXELS * CIN], turned[VOXELS * CIN];
+    static float y[VOXELS * N_CLASSES], want[VOXELS * N_CLASSES];
+    const int64_t size[3] = { X, Y, Z }, back[3] = { Z, Y, X };
+
+    voco_hash_uniform(1, "x", COUNT(x), -1, 1, x);
+    for (int i = 0; i < VOXELS; i++) {
+        const int a = i / Z / Y, b = i / Z % Y, c = i % Z;
+
+        memcpy(turned + ((c * Y + b) * X + a) * CIN, x + i * CIN, CIN * sizeof *x);
+    }
+    open_model(&voco_cpu, 5);
+    ck_assert_str_eq(voco_axes_name[5], "zyx");
+    ck_assert_int_eq(voco_segment_logits(&ctx, &model, x, 1, size, y), VOCO_OK);
+    model.config.axes = 0;
+    ck_assert_int_eq(voco_segment_logits(&ctx, &model, turned, 1, back, want), VOCO_OK);
+    for (int i = 0; i < VOXELS; i++) {
+        const int a = i / Z / Y, b = i / Z % Y, c = i % Z;
+
+        ck_assert_mem_eq(y + i * N_CLASSES, want + ((c * Y + b) * X + a) * N_CLASSES,
+                         N_CLASSES * sizeof *y);
+    }
+    close_model();
+}
+END_TEST
+
 /* The figure that nnU-Net's users know, with 21 classes. */
 START_TEST(default_has_31_million_parameters)
 {
@@ -274,6 +371,8 @@ main(void)
     tcase_add_loop_test(tc, network_agrees_with_the_package, 0, DEVICES * COUNT(nets));
     tcase_add_loop_test(tc, passes_that_keep_less_agree, 0, COUNT(nets));
     tcase_add_loop_test(tc, dry_run_foresees_the_arenas, 0, COUNT(nets));
+    tcase_add_test(tc, gradient_of_the_loss_is_that_of_finite_differences);
+    tcase_add_test(tc, axes_are_turned_there_and_back);
     tcase_add_test(tc, default_has_31_million_parameters);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -145,6 +145,20 @@ for scheme, weights, normal in (
     same = (read_nifti(f"{scheme}/case.nii.gz", "u1") == want.argmax(0)).mean()
     ok(same > 0.9999, f"{scheme}: so are labels, {100 * same:.3f} % of the voxels")
 
+voco("phantom", "-n", "2", "--size", "48,48,24", "--spacing", "8,8,12", "-o", "ct", "--labels",
+     "truth")
+voco("convert", "--preset", "abdomen", "--spacing", "8,8,12", "--pad", "48,32,12", "--pad-first",
+     "none", "-o", "store", "--labels", "0-11", "--label-folder", "truth", "ct")
+said = voco("finetune", "seg", "-s", "store", "-w", "w.safetensors", "--roi", "48,32,12",
+            "--samples", "2", "--folds", "1", "--epochs", "4", "--warmup-epochs", "1", "--lr",
+            "1e-2", "-o", "run")
+ok("other shape or type (6)" in said and "PlainConvUNet" in said,
+   "fine-tuning from these weights, for other classes")
+loss = [json.loads(line)["loss"] for line in open(f"{HERE}/run/metrics.jsonl") if "loss" in line]
+ok(loss[-1] < loss[0], f"the loss falls, from {loss[0]:.3f} to {loss[-1]:.3f}")
+ok("windows of 48 x 32 x 12" in voco("predict", "-w", "run/model.safetensors", "-n", "-o", "again",
+                                     "ct/phantom-00000.nii.gz"), "and the run's weights predict")
+
 checkpoint(net, "broken.pth", std=120748.0)
 ok("cannot be true" in voco("model", "import", "broken.pth", "-o", "b.safetensors"),
    "a broken fingerprint is warned of")

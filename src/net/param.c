@@ -171,12 +171,26 @@ init_torch(const struct voco_params *t, const struct voco_param *p, uint64_t see
     }
 }
 
+static void
+init_he(const struct voco_param *p, uint64_t seed, float *out)
+{
+    const struct voco_rng_key key = { .seed = voco_hash_base(seed, p->name),
+                                      .purpose = VOCO_RNG_INIT };
+    const double sd = sqrt(2.0 / (1.0 + 0.01 * 0.01) / fan_in(p));
+    const float rest = ends_with(p->name, ".bias") ? 0.0f : 1.0f;
+
+    for (int64_t i = 0; i < p->count; i++)
+        out[i] = p->rank >= 2 ? (float)(sd * voco_rng_normal(&key, (uint32_t)i)) : rest;
+}
+
 void
 voco_param_init(const struct voco_params *t, int id, enum voco_init init, uint64_t seed,
                 float *out)
 {
     if (init == VOCO_INIT_HASH)
         init_hash(&t->item[id], seed, out);
+    else if (init == VOCO_INIT_HE)
+        init_he(&t->item[id], seed, out);
     else
         init_torch(t, &t->item[id], seed, out);
 }

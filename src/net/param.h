@@ -50,13 +50,15 @@ struct voco_tensor voco_weight(const struct voco_weights *w, int id);
 struct voco_tensor voco_gradient(const struct voco_weights *w, int id);
 
 /* How fresh parameters are made. */
-enum voco_init { VOCO_INIT_TORCH, VOCO_INIT_HASH };
+enum voco_init { VOCO_INIT_TORCH, VOCO_INIT_HE, VOCO_INIT_HASH };
 
 /* Values of one parameter as host floats, out[count].
  * TORCH: PyTorch's and MONAI's defaults: weights and biases of convolutions and linear
  *   layers uniform in +-1/sqrt(fan_in), norms 1 and 0, bias tables normal(0, 0.02) cut at
  *   +-2; random numbers of (seed, name), so that a parameter's values do not depend on
  *   what else the model has.  fan_in is that of the weight a bias belongs to.
+ * HE: as nnU-Net begins: weights normal with the variance 2 / (1 + 0.01^2) / fan_in, for
+ *   what leaks 0.01; biases 0, norms 1 and 0; random numbers as those of TORCH.
  * HASH: the reference's formula by name and rank (see tests/golden). */
 void voco_param_init(const struct voco_params *t, int id, enum voco_init init,
                      uint64_t seed, float *out);

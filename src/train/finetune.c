@@ -128,18 +128,27 @@ open_loader(void *run, int64_t step)
 
 /* ---- the model ---- */
 
-/* Width, merging and version as asked for, else as the weights have them. */
+/* The network of the weights, or as asked for. */
 static enum voco_err
-choose_model(struct run *r)
+choose_network(const struct voco_finetune_config *c, struct voco_model_config *ret)
 {
-    const struct voco_finetune_config *c = r->c;
-    const int in_store = voco_store_n_classes(r->store);
-    const struct voco_store_entry *first = voco_store_entry(r->store, r->split.train[0]);
-    struct voco_model_config theirs = { .feature = 48, .merging = VOCO_MERGING_LEGACY };
+    static const char *const name[] = { "a Swin UNETR", "a PlainConvUNet" };
+    struct voco_model_config theirs = { .feature = 48, .merging = VOCO_MERGING_LEGACY,
+                                        .plainconv = voco_plainconv_default };
     enum voco_err err;
 
+    if (c->net >= 0)
+        theirs.net = (enum voco_net)c->net;
     if (c->weights && (err = voco_model_recognise(c->weights, &theirs)) != VOCO_OK)
         return err;
+    if (c->net >= 0 && (int)theirs.net != c->net)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: weights of %s, and --net asks for %s",
+                         c->weights, name[theirs.net], name[c->net]);
+    *ret = theirs;
+    if (theirs.net == VOCO_NET_PLAINCONV)
+        return c->feature || c->plain || c->merging >= 0
+            ? voco_fail(VOCO_EUSAGE, "--feature-size, --plain and --merging are of Swin UNETR, "
+                        "and this is a PlainConvUNet") : VOCO_OK;
     if (c->weights && c->feature && c->feature != theirs.feature)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64
                          ", and --feature-size is %" PRId64, c->weights, theirs.feature,
@@ -148,13 +157,33 @@ choose_model(struct run *r)
         voco_warn("%s: made with %s patch merging, this run has %s: see --merging",
                   c->weights, voco_merging_name(theirs.merging),
                   voco_merging_name((enum voco_merging)c->merging));
-    r->model_config = (struct voco_model_config){
-        .feature = c->feature ? c->feature : theirs.feature,
-        .in_channels = first->channels,
-        .merging = c->merging < 0 ? theirs.merging : (enum voco_merging)c->merging,
-        .plain = c->plain || (c->weights && theirs.plain),
-        .classes = c->classes ? c->classes : in_store,
-    };
+    if (c->feature)
+        ret->feature = c->feature;
+    if (c->merging >= 0)
+        ret->merging = (enum voco_merging)c->merging;
+    ret->plain |= c->plain;
+    return VOCO_OK;
+}
+
+/* A network with the channels and classes of the store, and crops that it can divide. */
+static enum voco_err
+choose_model(struct run *r)
+{
+    const struct voco_finetune_config *c = r->c;
+    const int in_store = voco_store_n_classes(r->store);
+    int64_t multiple[3];
+    enum voco_err err = choose_network(c, &r->model_config);
+
+    if (err != VOCO_OK)
+        return err;
+    r->model_config.in_channels = voco_store_entry(r->store, r->split.train[0])->channels;
+    r->model_config.classes = c->classes ? c->classes : in_store;
+    voco_model_multiple(&r->model_config, multiple);
+    for (int i = 0; i < 3; i++)
+        if (c->roi[i] % multiple[i] != 0)
+            return voco_fail(VOCO_EUSAGE, "--roi: %" PRId64 " is not a multiple of %" PRId64
+                             ", by which the network divides axis %c", c->roi[i],
+                             multiple[i], 'x' + i);
     if (r->model_config.classes < 2)
         return voco_fail(VOCO_EFORMAT, "%s: its label maps hold nothing but background",
                          c->store);
@@ -226,15 +255,14 @@ plan(struct run *r)
         .size = { c->roi[0], c->roi[1], c->roi[2] }, .threads = (int)c->threads,
         .memory = memory > data ? memory - (uint64_t)data : 1,
     };
-    char total[16];
+    char total[16], words[160];
     enum voco_err err = voco_segment_plan(&voco_cpu, &request, &r->plan);
 
     if (err != VOCO_OK)
         return err;
-    voco_note("model: Swin UNETR %s, feature size %" PRId64 ", %" PRId64 " channels, %" PRId64
-              " classes, %s patch merging", r->model_config.plain ? "v1" : "v2",
-              r->model_config.feature, r->model_config.in_channels, r->model_config.classes,
-              voco_merging_name(r->model_config.merging));
+    voco_note("model: %s, %" PRId64 " input channels, %" PRId64 " classes",
+              voco_model_words(&r->model_config, words), r->model_config.in_channels,
+              r->model_config.classes);
     voco_note("step: %" PRId64 " crops of %" PRId64 " x %" PRId64 " x %" PRId64 ", %d at a "
               "time%s, %.2f TFLOP, %s of memory; %" PRId64 " steps an epoch, %" PRId64
               " in all", crops(c), c->roi[0], c->roi[1], c->roi[2], r->plan.group,
@@ -276,6 +304,8 @@ numeric_options(const struct run *r)
                   (double)a->scale, (double)a->scale_by, (double)a->shift,
                   (double)a->shift_by, "group", r->plan.group, "again", r->plan.again);
     VOCO_ASSERT(o);
+    if (m->net == VOCO_NET_PLAINCONV)
+        json_object_set_new(o, "net", json_string("plainconv"));
     voco_runconfig_machine(o, &r->ctx);
     return voco_runconfig_text(o);
 }
@@ -361,7 +391,8 @@ initialise(void *run)
     };
     struct voco_coverage cover;
 
-    voco_model_fill(&r->model, &r->ctx, VOCO_INIT_TORCH, (uint64_t)r->c->seed);
+    voco_model_fill(&r->model, &r->ctx, r->model_config.net == VOCO_NET_PLAINCONV
+                    ? VOCO_INIT_HE : VOCO_INIT_TORCH, (uint64_t)r->c->seed);
     if (r->ctx.err || !r->c->weights)
         return r->ctx.err;
     return voco_model_load(r->c->weights, &r->ctx, &r->model, &demand, &cover);

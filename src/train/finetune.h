@@ -24,6 +24,7 @@ struct voco_finetune_config {
     bool partial;                   /* take what fits of the weights */
     double min_coverage;            /* per cent of the encoder that the weights must cover */
     int adapter;                    /* enum voco_adapter: other numbers of channels */
+    int net;                        /* enum voco_net; -1: of the weights, or Swin UNETR */
     int64_t feature;                /* 0: of the weights, or 48 */
     int merging;                    /* enum voco_merging; -1: of the weights, or legacy */
     bool plain;                     /* version 1 of Swin UNETR */

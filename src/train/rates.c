@@ -10,9 +10,14 @@ enum { OUTPUT_DEPTH = 6, MAPS_DEPTH = 5 };
 static int
 depth_of(const char *name)
 {
-    static const char swin[] = "swinViT.", layers[] = "layers";
+    static const char swin[] = "swinViT.", layers[] = "layers", stages[] = "encoder.stages.";
     const char *rest = name + sizeof swin - 1;
 
+    if (strncmp(name, stages, sizeof stages - 1) == 0) {
+        const int stage = name[sizeof stages - 1] - '0';
+
+        return stage < MAPS_DEPTH ? stage : MAPS_DEPTH;
+    }
     if (strncmp(name, "encoder", 7) == 0)
         return MAPS_DEPTH;
     if (strncmp(name, swin, sizeof swin - 1) != 0)

@@ -1,7 +1,8 @@
 /*
  * Learning rates by depth: layers far from the output learn more slowly, or not at all.
  *
- *   depth   0 patch embedding; 1 to 4 layersN and layersNc; 5 encoderN; 6 decoder, output
+ *   depth of a PlainConvUNet: 0 to 5 the stages of the encoder, 6 the decoder
+ *   depth of a Swin UNETR: 0 patch embedding; 1 to 4 layersN and layersNc; 5 encoderN; 6 decoder, output
  *   rate    lr * decay^(6 - depth); 0 for depths up to 5 where the encoder is frozen
  */
 #ifndef VOCO_TRAIN_RATES_H
