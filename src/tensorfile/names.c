@@ -71,6 +71,9 @@ voco_name_copies(const char *common, char *ret[VOCO_NAME_COPIES + 1])
     char *inside = NULL;
     int n = 0;
 
+    ret[0] = NULL;
+    if (!voco_name_is_nnunet(common))
+        return;
     if (strstr(common, ".conv."))
         inside = replace(voco_format("%s", common), ".conv.", ".all_modules.0.");
     else if (strstr(common, ".norm."))
