@@ -335,13 +335,14 @@ END_TEST
 /* The gradient of a batch, in double. Free it. */
 static double *
 gradient_of(const struct voco_device *dev, const struct voco_segment_batch *b, int group,
-            bool again, double *ret_loss)
+            bool again, bool frozen, double *ret_loss)
 {
     struct voco_segment_result result;
     double *grad;
 
     open_model(dev, &tiny, 9);
     model.net.unetr.again = again;
+    model.net.unetr.frozen = frozen;
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, b, group, &result),
                      VOCO_OK);
     ck_assert(result.finite);
@@ -355,8 +356,8 @@ START_TEST(recomputation_gives_the_same_bits)
 {
     struct voco_segment_batch b = make_batch(1, 1, 32, 64, 32, 1, 3);
     double loss[2];
-    double *kept = gradient_of(&voco_cpu, &b, 1, false, &loss[0]);
-    double *again = gradient_of(&voco_cpu, &b, 1, true, &loss[1]);
+    double *kept = gradient_of(&voco_cpu, &b, 1, false, false, &loss[0]);
+    double *again = gradient_of(&voco_cpu, &b, 1, true, false, &loss[1]);
     struct voco_model described;
 
     ck_assert_double_eq(loss[0], loss[1]);
@@ -369,13 +370,37 @@ START_TEST(recomputation_gives_the_same_bits)
 }
 END_TEST
 
+/* With and without recomputation. */
+START_TEST(frozen_encoder_has_no_gradient_and_the_decoder_the_same)
+{
+    struct voco_segment_batch b = make_batch(1, 1, 32, 64, 32, 1, 3);
+    double loss[2];
+    double *all = gradient_of(&voco_cpu, &b, 1, _i, false, &loss[0]);
+    double *frozen = gradient_of(&voco_cpu, &b, 1, _i, true, &loss[1]);
+    struct voco_model described;
+    int64_t n;
+
+    ck_assert_double_eq(loss[0], loss[1]);
+    ck_assert_int_eq(voco_model_describe(&described, &tiny), VOCO_OK);
+    n = described.params.item[described.net.unetr.up[VOCO_UPS - 1].up].offset;
+    for (int64_t i = 0; i < n; i++)
+        ck_assert_double_eq(frozen[i], 0.0);
+    ck_assert(memcmp(all + n, frozen + n, (size_t)(described.trained - n) * sizeof *all)
+              == 0);
+    voco_model_free(&described);
+    free(all);
+    free(frozen);
+    free_batch(&b);
+}
+END_TEST
+
 /* Up to the order of summation. */
 START_TEST(batch_is_the_mean_of_its_items)
 {
     struct voco_segment_batch b = make_batch(1, 3, 32, 32, 64, 1, 3);
     double loss[2];
-    double *joint = gradient_of(&voco_oracle, &b, 3, false, &loss[0]);
-    double *single = gradient_of(&voco_oracle, &b, 2, false, &loss[1]);
+    double *joint = gradient_of(&voco_oracle, &b, 3, false, false, &loss[0]);
+    double *single = gradient_of(&voco_oracle, &b, 2, false, false, &loss[1]);
     struct voco_model described;
 
     ck_assert_double_eq_tol(loss[0], loss[1], 1e-12);
@@ -441,7 +466,7 @@ END_TEST
 
 START_TEST(plan_bounds_what_a_batch_takes)
 {
-    const bool training = _i > 0, again = _i > 1;
+    const bool training = _i > 0, again = _i == 2, frozen = _i == 3;
     struct voco_segment_request request = { .model = tiny, .training = training, .n = 2,
                                             .size = { 32, 64, 32 }, .threads = 2 };
     struct voco_segment_batch b = make_batch(1, 2, 32, 64, 32, 1, 3);
@@ -464,8 +489,17 @@ START_TEST(plan_bounds_what_a_batch_takes)
         ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &all), VOCO_EMEMORY);
         ck_assert_ptr_nonnull(strstr(voco_fail_text(), "1 MiB are allowed"));
     }
+    if (frozen) {
+        all = plan;
+        request.frozen = true;
+        ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
+        ck_assert_uint_lt(plan.kept, all.kept);
+        ck_assert_uint_lt(plan.gradients, all.gradients);
+        ck_assert_double_lt(plan.flops, all.flops);
+    }
     open_model(&voco_cpu, &tiny, 1);
     model.net.unetr.again = plan.again;
+    model.net.unetr.frozen = frozen;
     if (training)
         ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, plan.group,
                                                &result), VOCO_OK);
@@ -497,10 +531,11 @@ main(void)
     tcase_add_loop_test(tc, gradient_is_that_of_finite_differences, 0,
                         big && *big ? COUNT(networks) : 1);
     tcase_add_test(tc, recomputation_gives_the_same_bits);
+    tcase_add_loop_test(tc, frozen_encoder_has_no_gradient_and_the_decoder_the_same, 0, 2);
     tcase_add_test(tc, batch_is_the_mean_of_its_items);
     tcase_add_test(tc, updates_lower_the_loss);
     tcase_add_test(tc, parameters_are_those_of_the_state_dict);
-    tcase_add_loop_test(tc, plan_bounds_what_a_batch_takes, 0, 3);
+    tcase_add_loop_test(tc, plan_bounds_what_a_batch_takes, 0, 4);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

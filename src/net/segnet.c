@@ -45,6 +45,13 @@ voco_segnet_set_again(struct voco_segnet *net, bool again)
 }
 
 void
+voco_segnet_set_frozen(struct voco_segnet *net, bool frozen)
+{
+    if (net->kind == VOCO_NET_SWINUNETR)
+        net->unetr.frozen = frozen;
+}
+
+void
 voco_segnet_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                     const struct voco_segnet *net, const struct voco_tensor *x,
                     const struct voco_tensor *logits, int outputs,

@@ -40,9 +40,11 @@ skip_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct vo
     s->skip[i] = voco_push_like(ctx, arena, &s->d[i]);
     if (i == DEEP) {
         const struct voco_tensor *h = &s->encoder.h[3];
+        struct voco_arena *inner = s->encoder.keep == VOCO_KEEP_NOTHING ? &ctx->temp
+                                                                        : &ctx->keep;
 
-        s->mean = voco_push(ctx, arena, 1, voco_rows(h));
-        s->rstd = voco_push_like(ctx, arena, &s->mean);
+        s->mean = voco_push(ctx, inner, 1, voco_rows(h));
+        s->rstd = voco_push_like(ctx, inner, &s->mean);
         if (!ctx->err)
             voco_channelnorm_forward(ctx, h, &s->skip[i], &s->mean, &s->rstd);
     } else if (!ctx->err) {
@@ -58,13 +60,14 @@ voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     struct voco_unetr_saved local;
     struct voco_unetr_saved *s = saved ? saved : &local;
     struct voco_arena *arena = saved ? &ctx->keep : &ctx->temp;
-    const size_t mark = voco_arena_mark(arena);
+    const size_t mark = voco_arena_mark(&ctx->temp);
     const struct voco_conv conv = out_conv(u);
     const struct voco_tensor ow = voco_weight(w, u->out_w), ob = voco_weight(w, u->out_b);
 
     for (int i = 1; i <= 3; i++)
         VOCO_ASSERT(x->dim[i] % VOCO_UNETR_MULTIPLE == 0);
-    s->encoder.keep = !saved ? VOCO_KEEP_NOTHING : u->again ? VOCO_KEEP_ENDS : VOCO_KEEP_ALL;
+    s->keep = !saved ? VOCO_KEEP_NOTHING : u->again ? VOCO_KEEP_ENDS : VOCO_KEEP_ALL;
+    s->encoder.keep = u->frozen ? VOCO_KEEP_NOTHING : s->keep;
     voco_encoder_trunk_forward(ctx, w, &u->encoder, x, &s->encoder);
     if (ctx->err)
         return;
@@ -82,13 +85,12 @@ voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
             skip_forward(ctx, w, u, i, arena, s);
         if (!ctx->err)
             voco_upblock_forward(ctx, w, &u->up[i], below, &s->skip[i], &s->d[i],
-                                 s->encoder.keep == VOCO_KEEP_ALL ? &s->up[i] : NULL);
+                                 s->keep == VOCO_KEEP_ALL ? &s->up[i] : NULL);
     }
     if (ctx->err)
         return;
     ctx->dev->conv3d_forward(ctx, &conv, &s->d[0], &ow, &ob, logits);
-    if (!saved)
-        voco_arena_release(arena, mark);
+    voco_arena_release(&ctx->temp, mark);
 }
 
 /* From the gradient of d[i] to those of d[i+1] and of the skip. */
@@ -99,7 +101,7 @@ up_backward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voc
 {
     const size_t kept = voco_arena_mark(&ctx->keep);
 
-    if (s->encoder.keep == VOCO_KEEP_ENDS)
+    if (s->keep == VOCO_KEEP_ENDS)
         voco_upblock_forward(ctx, w, &u->up[i], &s->d[i + 1], &s->skip[i], &s->d[i],
                              &s->up[i]);
     if (!ctx->err)
@@ -133,7 +135,8 @@ voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor dob = voco_gradient(w, u->out_b);
     struct voco_tensor dh[VOCO_STAGES + 1], dd;
 
-    for (int i = 0; i <= VOCO_STAGES; i++)
+    VOCO_ASSERT(!u->frozen || !dx);
+    for (int i = 0; i <= VOCO_STAGES && !u->frozen; i++)
         dh[i] = voco_push_like(ctx, &ctx->grad, &s->encoder.h[i]);
     dd = voco_push_like(ctx, &ctx->grad, &s->d[0]);
     if (ctx->err)
@@ -148,15 +151,15 @@ voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
         if (ctx->err)
             return;
         up_backward(ctx, w, u, i, s, &dd, &dbelow, &dskip);
-        if (!ctx->err)
+        if (!ctx->err && !u->frozen)
             skip_backward(ctx, w, u, i, s, &dskip, dh, dx);
         voco_arena_release(&ctx->grad, inner);
         dd = dbelow;
     }
-    if (!ctx->err)
+    if (!ctx->err && !u->frozen)
         voco_encoder_map_backward(ctx, w, &u->encoder, VOCO_MAPS - 1, &s->encoder,
                                   &s->d[VOCO_UPS], &dd, &dh[VOCO_STAGES]);
-    if (!ctx->err)
+    if (!ctx->err && !u->frozen)
         voco_encoder_trunk_backward(ctx, w, &u->encoder, &s->encoder, dh, dx);
     voco_arena_release(&ctx->grad, mark);
 }

@@ -25,9 +25,11 @@ struct voco_unetr {
     int64_t classes;
     int out_w, out_b;
     bool again;                 /* backward computes the insides of blocks again */
+    bool frozen;                /* backward ends at the skips: the encoder keeps nothing */
 };
 
 struct voco_unetr_saved {
+    enum voco_keep keep;                        /* of the decoder */
     struct voco_encoder_saved encoder;
     struct voco_tensor skip[VOCO_UPS];          /* of decoder1 .. decoder5 */
     struct voco_tensor d[VOCO_UPS + 1];
@@ -45,7 +47,8 @@ void voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                         const struct voco_unetr *u, const struct voco_tensor *x,
                         const struct voco_tensor *logits, struct voco_unetr_saved *saved);
 
-/* dlogits -> gradients of the parameters and, unless NULL, of the image (overwritten). */
+/* dlogits -> gradients of the parameters and, unless NULL, of the image (overwritten); of
+ * the decoder's and the output layer's parameters alone if u->frozen. */
 void voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                          const struct voco_unetr *u, struct voco_unetr_saved *saved,
                          const struct voco_tensor *dlogits, const struct voco_tensor *dx);

@@ -251,8 +251,9 @@ plan(struct run *r)
                         * (double)(r->model_config.in_channels + 1);
     const double data = (AHEAD + 2) * (double)crops(c) * crop + validation_bytes(r);
     const struct voco_segment_request request = {
-        .model = r->model_config, .training = true, .n = (int)crops(c),
-        .size = { c->roi[0], c->roi[1], c->roi[2] }, .threads = (int)c->threads,
+        .model = r->model_config, .training = true, .frozen = c->freeze_encoder,
+        .n = (int)crops(c), .size = { c->roi[0], c->roi[1], c->roi[2] },
+        .threads = (int)c->threads,
         .memory = memory > data ? memory - (uint64_t)data : 1,
     };
     char total[16], words[160];
@@ -370,6 +371,7 @@ set_up(struct run *r)
         || (err = describe_data(r)) != VOCO_OK)
         return err;
     voco_segnet_set_again(&r->model.net, r->plan.again);
+    voco_segnet_set_frozen(&r->model.net, c->freeze_encoder);
     r->loss = (struct voco_dicece){ .background = c->squared_dice, .squared = c->squared_dice,
                                     .smooth_nr = c->squared_dice ? 0 : 1e-5,
                                     .smooth_dr = c->squared_dice ? 1e-6 : 1e-5 };

@@ -369,6 +369,7 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
         && (err = voco_model_allocate(&model, &ctx, r->training)) == VOCO_OK) {
         nothing.image = nothing.label = model.weight.data;
         voco_segnet_set_again(&model.net, again);
+        voco_segnet_set_frozen(&model.net, r->frozen);
         if (r->training)
             err = run_training(&ctx, &model, &o, &nothing, group, &result);
         else
