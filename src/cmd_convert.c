@@ -508,7 +508,7 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
     struct voco_store *s = NULL;
     char a[16], b[16];
 
-    printf("%s: %" PRId64 " volumes stored", store, r->stored);
+    printf("%s: %" PRId64 " volume%s stored", store, r->stored, voco_plural(r->stored));
     if (r->skipped)
         printf(", %" PRId64 " there before", r->skipped);
     if (r->pending)
@@ -519,8 +519,8 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
     print_clipping(r);
     if (r->stored + r->skipped == 0 || voco_store_open(store, &s))
         return;
-    printf("  the store has %d volumes in %s of type %s; hash %08" PRIx32 "\n",
-           voco_store_count(s), voco_format_bytes(store_bytes(), b), type_names[type],
+    printf("  the store has %d volume%s in %s of type %s; hash %08" PRIx32 "\n",
+           voco_store_count(s), voco_plural(voco_store_count(s)), voco_format_bytes(store_bytes(), b), type_names[type],
            voco_store_hash(s));
     voco_store_close(s);
     if (!r->pending)

@@ -95,11 +95,12 @@ run(int argc, char **argv)
     voco_progress_start(&job.progress, "phantom", 0, count);
     err = voco_parallel_for(threads > 0 ? (int)threads : voco_default_threads(), count,
                             make_one, &job);
-    voco_progress_end(&job.progress, "%" PRId64 " volumes", job.done);
+    voco_progress_end(&job.progress, "volume%s", voco_plural(count));
     pthread_mutex_destroy(&job.lock);
     if (!err)
-        printf("%s: %" PRId64 " phantoms of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels\n"
+        printf("%s: %" PRId64 " phantom%s of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels\n"
                "next: voco convert --preset abdomen -o STORE%s%s %s\n", folder, count,
+               voco_plural(count),
                job.o.dim[0], job.o.dim[1], job.o.dim[2],
                label_folder ? " --labels 0-11 --label-folder " : "",
                label_folder ? label_folder : "", folder);

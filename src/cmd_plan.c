@@ -45,8 +45,8 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
 
     printf("model       feature size %lld, %.2f M parameters (%.2f M trained)\n",
            (long long)c.feature, (double)p->parameters * 1e-6, (double)p->trained * 1e-6);
-    printf("step        %lld volumes x (%lld random + 9 base crops) = %d crops of 64^3\n",
-           (long long)c.batch, (long long)c.sw, p->crops);
+    printf("step        %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
+           (long long)c.batch, voco_plural(c.batch), (long long)c.sw, p->crops);
     printf("arithmetic  %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
     printf("groups      %d of %d crops; activations of %d kept, of %d in part, "

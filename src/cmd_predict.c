@@ -536,7 +536,8 @@ work(struct job *j, int argc, char **argv)
         return err;
     if (j->written + j->skipped == 0)
         return voco_fail(VOCO_EFORMAT, "none of the %d inputs could be predicted", j->n);
-    voco_progress_end(&j->progress, "%s: %d label maps%s%s", c.output, j->written,
+    voco_progress_end(&j->progress, "%s: %d label map%s%s%s", c.output, j->written,
+                      voco_plural(j->written),
                       c.probabilities ? " with probabilities" : "",
                       j->skipped ? ", others were there" : "");
     if (j->rejected)

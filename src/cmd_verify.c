@@ -67,7 +67,7 @@ verify_store(const char *path)
     if (err)
         err = voco_fail(err, "%s: %d fault%s; move the shards named away and convert "
                         "again to have their volumes made anew", path, w.faults,
-                        w.faults == 1 ? "" : "s");
+                        voco_plural(w.faults));
     else
         printf("%s: store, %d volume%s whole, hash %08x\n", path, voco_store_count(s),
                voco_store_count(s) == 1 ? "" : "s", (unsigned)voco_store_hash(s));

@@ -364,8 +364,9 @@ class_rows(struct voco_info *info, const struct voco_store *s)
         json_array_append_new(classes, json_pack("{s:i,s:s,s:I,s:i}", "class", c, "name",
                                                  known, "voxels", (json_int_t)voxels[c],
                                                  "volumes", volumes[c]));
-        voco_info_row(info, "class", NULL, "%3d  %-16s %8s voxels in %d volumes", c, known,
-                      voco_info_count((double)voxels[c], count), volumes[c]);
+        voco_info_row(info, "class", NULL, "%3d  %-16s %8s voxels in %d volume%s", c, known,
+                      voco_info_count((double)voxels[c], count), volumes[c],
+                      voco_plural(volumes[c]));
     }
     voco_info_row(info, "classes", classes, NULL);
     free(voxels);

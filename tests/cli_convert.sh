@@ -33,7 +33,7 @@ cp ct/phantom-00000.nii.gz good.nii.gz
 # 64 floats: 0 and 100 in turn
 printf '\000\000\000\000\000\000\310\102%.0s' $(seq 32) > voxels
 image fine.mha
-expect 0 "1 volumes stored" "a MetaImage" "$voco" convert -o s0 $small fine.mha
+expect 0 "1 volume stored" "a MetaImage" "$voco" convert -o s0 $small fine.mha
 
 # ---- good runs ----
 expect 0 "4 volumes stored, 0 rejected" "a folder" "$voco" convert -o s1 $small ct
@@ -50,8 +50,8 @@ expect 0 "type i16" "intensities are kept" "$voco" convert -o s3 $small --store 
 expect 0 "24x20x16" "a dry run shows sizes" "$voco" convert -o new $small -n ct
 [ ! -e new ]; ok $? "and writes nothing"
 expect 0 "192x192x64" "presets resize" "$voco" convert -o new -p headneck -n ct
-expect 0 "1 volumes stored" "mr" "$voco" convert -o s4 $small -p mr good.nii.gz
-expect 0 "1 volumes stored" "z-score" \
+expect 0 "1 volume stored" "mr" "$voco" convert -o s4 $small -p mr good.nii.gz
+expect 0 "1 volume stored" "z-score" \
     "$voco" convert -o s5 $small -p mr --scaling zscore --window=-2,4 good.nii.gz
 
 # ---- bad input ----
@@ -82,7 +82,7 @@ expect 3 "11 of 15 volumes were rejected" "bad ones do not stop the good ones" \
     "$voco" convert -o s6 $small bad ct
 expect 3 "4 there before" "rejects are tried again" "$voco" convert -o s6 $small bad ct
 [ "$(hash_of out)" = "$first" ]; ok $? "rejects do not count for the hash"
-expect 0 "1 volumes stored" "--nan-to" "$voco" convert -o s7 $small --nan-to 0 bad/nan.mha
+expect 0 "1 volume stored" "--nan-to" "$voco" convert -o s7 $small --nan-to 0 bad/nan.mha
 expect 4 "memory" "more than --memory" "$voco" convert -o t --memory 64K ct
 rm -rf t
 

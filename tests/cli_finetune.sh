@@ -25,7 +25,7 @@ expect 2 'go up to class 11' "too few classes" tune -o run --classes 3
 expect 4 'label map' "a store without labels" "$voco" finetune seg -s bare -o run
 expect 5 'nothing.pt' "weights that are not there" tune -o run -w nothing.pt
 expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
-expect 0 '3 volumes train and 1 validate' "a dry run" tune --dry-run
+expect 0 'training on 3 volumes, validating on 1 ' "a dry run" tune --dry-run
 ok "$(test ! -e run; echo $?)" "nothing was written"
 
 expect 2 'is of Swin UNETR\|are of Swin UNETR' "a feature size of nnU-Net's network" \

@@ -107,17 +107,27 @@ terminal_width(void)
     return 80;
 }
 
+/* "convert 5/12", or "convert" where nobody knows how many there are. */
+static int
+name_and_count(const struct voco_progress *p, char *text, size_t size)
+{
+    if (p->total <= 0)
+        return snprintf(text, size, "%s", p->what);
+    return snprintf(text, size, "%s %lld/%lld", p->what, (long long)p->done,
+                    (long long)p->total);
+}
+
 /* "convert 5/12 (41%) 1m15s left  rest" */
 static void
 compose(const struct voco_progress *p, double now, const char *rest, char *text, size_t size)
 {
     const double rate = (double)(p->done - p->first) / (now - p->start_s);
     char eta[16];
-    int n;
+    int n = name_and_count(p, text, size);
 
-    n = snprintf(text, size, "%s %lld/%lld (%.0f%%)", p->what, (long long)p->done,
-                 (long long)p->total,
-                 p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0);
+    if (p->total > 0)
+        n += snprintf(text + n, size - (size_t)n, " (%.0f%%)",
+                      100.0 * (double)p->done / (double)p->total);
     if (p->done > p->first && p->done < p->total)
         n += snprintf(text + n, size - (size_t)n, " %s left",
                       voco_format_seconds((double)(p->total - p->done) / rate, eta));
@@ -167,9 +177,9 @@ voco_progress_end(struct voco_progress *p, const char *fmt, ...)
         fputs("\r\033[K", stderr);
     *line = '\0';
     if (voco_log_level >= VOCO_LOG_NORMAL) {
-        n = snprintf(text, sizeof text, "%s %lld/%lld in %s", p->what, (long long)p->done,
-                     (long long)p->total,
-                     voco_format_seconds(voco_seconds() - p->start_s, took));
+        n = name_and_count(p, text, sizeof text);
+        n += snprintf(text + n, sizeof text - (size_t)n, " in %s",
+                      voco_format_seconds(voco_seconds() - p->start_s, took));
         if (*fmt) {
             n += snprintf(text + n, sizeof text - (size_t)n, "  ");
             va_start(ap, fmt);
@@ -179,6 +189,12 @@ voco_progress_end(struct voco_progress *p, const char *fmt, ...)
         put_line("", text);
     }
     pthread_mutex_unlock(&lock);
+}
+
+const char *
+voco_plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
 }
 
 const char *

@@ -28,7 +28,7 @@ void voco_detail(const char *fmt, ...) VOCO_PRINTF(1, 2);
  */
 struct voco_progress {
     const char *what;       /* "convert" */
-    int64_t total, done;
+    int64_t total, done;    /* total 0: not known, and not shown */
     int64_t first;          /* done at the start: a resumed job's rate leaves it out */
     double start_s, shown_s;
     bool terminal;
@@ -45,6 +45,9 @@ void voco_progress_end(struct voco_progress *p, const char *fmt, ...) VOCO_PRINT
 
 /* Monotonic clock in seconds. */
 double voco_seconds(void);
+
+/* "" for 1, else "s": "%d volume%s". */
+const char *voco_plural(int64_t n);
 
 /* 75 -> "1m15s", 7300 -> "2h01m"; writes at most 16 bytes to buf and returns it. */
 const char *voco_format_seconds(double s, char buf[16]);

@@ -87,9 +87,10 @@ split_volumes(struct run *r)
             r->split.train[i] = at[r->split.train[i]];
         for (int i = 0; i < r->split.n_validate; i++)
             r->split.validate[i] = at[r->split.validate[i]];
-        voco_note("%s: %d volumes train and %d validate (fold %d of %d, %g of the training "
-                  "volumes)", c->store, r->split.n_train, r->split.n_validate, o.fold,
-                  o.folds, o.fraction);
+        voco_note("%s: training on %d volume%s, validating on %d (fold %d of %d, %g of the "
+                  "training volumes)", c->store, r->split.n_train,
+                  voco_plural(r->split.n_train), r->split.n_validate, o.fold, o.folds,
+                  o.fraction);
     }
     free(id);
     free(at);
@@ -426,8 +427,8 @@ validate(struct run *r, int64_t step, struct voco_validation_result *ret)
         return VOCO_OK;
     }
     better = voco_best_beaten(&r->best, ret->dice);
-    voco_note("epoch %" PRId64 ": Dice %.4f on %d volumes%s, in %.0f s",
-              step / steps_per_epoch(r), ret->dice, v.n, better ? ", the best so far" : "",
+    voco_note("epoch %" PRId64 ": Dice %.4f on %d volume%s%s, in %.0f s",
+              step / steps_per_epoch(r), ret->dice, v.n, voco_plural(v.n), better ? ", the best so far" : "",
               ret->seconds);
     if (better)
         err = voco_best_keep(&r->best, r->c->loop.out, step, &r->ctx, &r->model, &r->info,

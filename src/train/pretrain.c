@@ -53,6 +53,7 @@ open_data(struct run *r)
 {
     const struct voco_pretrain_config *c = r->c;
     enum voco_err err;
+    int n;
 
     r->volumes = (int)c->batch;
     r->sw = (int)c->sw;
@@ -68,12 +69,13 @@ open_data(struct run *r)
         return err;
     if (!isnan(c->window[0]))
         voco_store_set_window(r->store, c->window[0], c->window[1]);
-    voco_note("%s: %d volumes%s", c->store, voco_store_count(r->store),
+    n = voco_store_count(r->store);
+    voco_note("%s: %d volume%s%s", c->store, n, voco_plural(n),
               voco_store_rejects(r->store) ? " (some inputs of convert were rejected: "
               "voco info tells which)" : "");
-    if (voco_store_count(r->store) < r->volumes)
-        voco_warn("%d volumes are fewer than a batch of %d: a step will see some twice",
-                  voco_store_count(r->store), r->volumes);
+    if (n < r->volumes)
+        voco_warn("%d volume%s for a batch of %d: a step will see some twice", n,
+                  voco_plural(n), r->volumes);
     return VOCO_OK;
 }
 
@@ -126,11 +128,12 @@ plan(struct run *r)
     if (err != VOCO_OK)
         return err;
     voco_note("model: feature size %" PRId64 ", %.1f M parameters, %s patch merging; step: "
-              "%d volumes, %d crops, %.2f TFLOP", c->feature, (double)r->plan.parameters / 1e6,
-              voco_merging_name(request.model.merging), r->volumes, r->plan.crops,
+              "%d volume%s, %d crops, %.2f TFLOP", c->feature,
+              (double)r->plan.parameters / 1e6, voco_merging_name(request.model.merging),
+              r->volumes, voco_plural(r->volumes), r->plan.crops,
               r->plan.flops * 1e-12);
-    voco_note("plan: %d groups of %d crops, %d kept, %d kept in part and %d recomputed, %s "
-              "of memory", r->plan.groups, r->plan.grouping.group,
+    voco_note("plan: %d group%s of %d crops, %d kept, %d kept in part and %d recomputed, %s "
+              "of memory", r->plan.groups, voco_plural(r->plan.groups), r->plan.grouping.group,
               r->plan.grouping.kept - r->plan.grouping.lean, r->plan.grouping.lean,
               r->plan.groups - r->plan.grouping.kept,
               voco_format_bytes((double)r->plan.total, total));
