@@ -169,18 +169,29 @@ prefer_corrected(struct outputs *o)
     o->n = kept;
 }
 
-/* What the JSON file beside an output says; NULL (with a sentence) when it is not there
- * or no JSON. Release it with json_decref. */
+/* The length of the part of an output's name before _Eq or _Tilt, or of all of it. */
+static int
+series_part(const char *stem)
+{
+    const char *eq = strstr(stem, "_Eq"), *tilt = strstr(stem, "_Tilt");
+    const char *end = eq != NULL && (tilt == NULL || eq < tilt) ? eq : tilt;
+
+    return end != NULL ? (int)(end - stem) : (int)strlen(stem);
+}
+
+/* What the JSON file of an output says; NULL (with a sentence) when it is not there or no
+ * JSON.  A corrected volume has that of the series.  Release it with json_decref. */
 static json_t *
 description(const char *folder, const char *stem)
 {
-    char *path = voco_format("%s/%s.json", folder, stem);
+    const int n = series_part(stem);
+    char *path = voco_format("%s/%.*s.json", folder, n, stem);
     json_error_t where;
     json_t *json = json_load_file(path, 0, &where);
 
     if (json == NULL)
-        voco_fail(VOCO_EFORMAT, "dcm2niix wrote no usable description (%s.json: %s)",
-                  stem, where.text);
+        voco_fail(VOCO_EFORMAT, "dcm2niix wrote no usable description (%.*s.json: %s)",
+                  n, stem, where.text);
     free(path);
     return json;
 }
@@ -256,7 +267,7 @@ judge(const char *input, const char *folder, const char *log, int status, char *
             err = voco_fail_in(VOCO_EFORMAT, "%s", input);
         else
             *ret_file = voco_format("%s/%s.nii", folder, o.stem[0]);
-        if (strstr(o.stem[0], "_Eq_") != NULL || strstr(o.stem[0], "_Tilt_") != NULL)
+        if (o.stem[0][series_part(o.stem[0])] != '\0')
             voco_note("%s: dcm2niix corrected unequal slice distances or a tilted gantry",
                       input);
         json_decref(json);

@@ -363,8 +363,8 @@ estimate(struct job *j, struct input *in)
         memcpy(v.dim, back.source_dim, sizeof v.dim);
     } else {
         if (in->item->problem
-            || voco_case_describe(in->item, channels > 1 ? VOCO_CHANNEL_ALL
-                                  : VOCO_CHANNEL_REFUSE, false, &h) != VOCO_OK || !h.format)
+            || voco_case_describe(in->item, VOCO_CHANNEL_ALL, false, &h) != VOCO_OK
+            || !h.format)
             return;
         memcpy(v.dim, h.dim, sizeof v.dim);
         memcpy(v.affine, h.affine, sizeof v.affine);

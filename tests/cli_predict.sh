@@ -47,7 +47,7 @@ ok "$(test -f labels/phantom-00001.nii.gz; echo $?)" "the others are there"
 test "$(sum labels/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
 ok $? "the same labels again"
 rm labels/phantom-00001.nii.gz
-expect 3 '1 label maps\|1 of 3' "what is there may be skipped" \
+expect 3 '1 label map\>\|1 of 3' "what is there may be skipped" \
     "$voco" predict -w w.safetensors --spacing 6 --skip-existing -o labels ct
 expect 4 'rejected: ct/broken.nii.gz' "nothing but a broken one" \
     "$voco" predict -w w.safetensors -o labels ct/broken.nii.gz
@@ -56,7 +56,7 @@ expect 4 'the network expects 2' "a volume with too few channels" \
 
 "$voco" -q convert --preset abdomen --spacing 6 --pad none --pad-first none -o store \
     --store-type f32 $one || exit 99
-expect 0 '1 label maps' "a store" "$voco" predict -w w.safetensors -o stored store
+expect 0 '1 label map\>' "a store" "$voco" predict -w w.safetensors -o stored store
 test "$(sum stored/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
 ok $? "gives the labels of the file it was made of"
 expect 2 'would both become' "a store and its file" \
@@ -68,4 +68,60 @@ expect 0 'with probabilities' "probabilities" \
 ok "$(test "$(ls -A p | wc -l)" = 2; echo $?)" "two files and no temporary one"
 bytes=$(gzip -dc p/phantom-00000_prob.nii.gz | wc -c)
 ok "$(test "$bytes" = $((352 + 40 * 36 * 20 * 3 * 4)); echo $?)" "a volume for each class"
+
+# ---- DICOM: the same labels, in the space of the series ----
+# agree NAME A B: two maps of one place, however their axes run, are the same labels
+agree() {
+    "$voco" -q eval "$2" "$3" > out 2> err
+    grep -q '^mean of classes *1 *1\.0000' out
+    ok $? "$1"
+}
+if command -v dcm2niix > /dev/null; then
+    "$build/tests/make_dicom" $one series || exit 99
+    expect 0 '1 label map\>' "a DICOM series" \
+        "$voco" predict -w w.safetensors --spacing 6 -o dicom series
+    agree "gets the labels of the volume it was made of" dicom/series.nii.gz \
+        first/phantom-00000.nii.gz
+    rm series/slice007.dcm
+    expect 0 '1 label map\>' "one with a slice missing" \
+        "$voco" predict -w w.safetensors --spacing 6 -o dicom2 series
+    rm series/*.dcm
+    { head -c 128 /dev/zero; printf 'DICM and nothing else'; } > series/slice.dcm
+    expect 4 'rejected: series' "what only begins as DICOM" \
+        "$voco" predict -w w.safetensors --spacing 6 -o dicom3 series
+else
+    skip "a DICOM series" "no dcm2niix"
+fi
+
+# ---- two channels: the files of a case, and a store of them ----
+# case_of FOLDER FILE FILE: a list in nnU-Net's form with one case of two channels
+case_of() {
+    mkdir -p "$1/imagesTr" "$1/imagesTs"
+    cp "$2" "$1/imagesTr/case_0000.nii.gz"
+    cp "$3" "$1/imagesTr/case_0001.nii.gz"
+    printf '{"channel_names": {"0": "CT", "1": "map"}, "file_ending": ".nii.gz",
+        "numTraining": 1, "labels": {"background": 0, "one": 1, "two": 2}}' > "$1/dataset.json"
+}
+case_of nn $one first/phantom-00000.nii.gz
+case_of turned first/phantom-00000.nii.gz $one
+expect 0 '1 label map\>' "a case of two channels" \
+    "$voco" predict -w two.safetensors --spacing 6 -o nn-labels nn
+shape nn-labels/case.nii.gz > got
+cmp want got > out.cmp 2>&1; ok $? "on their grid"
+expect 0 '1 label map\>' "the channels the other way round" \
+    "$voco" predict -w two.safetensors --spacing 6 -o turned-labels turned
+[ "$(sum nn-labels/case.nii.gz)" != "$(sum turned-labels/case.nii.gz)" ]
+ok $? "give other labels"
+"$voco" -q convert --preset abdomen --spacing 6 --pad none --pad-first none --channel all \
+    -o nn-store --store-type f32 nn || exit 99
+expect 0 '1 label map\>' "a store of them" \
+    "$voco" predict -w two.safetensors -o nn-stored nn-store
+[ "$(sum nn-labels/case.nii.gz)" = "$(sum nn-stored/case.nii.gz)" ]
+ok $? "gives the same"
+expect 4 'has 2 channels, the network expects 1' "two channels for weights of one" \
+    "$voco" predict -w w.safetensors --spacing 6 -o t nn
+"$voco" -q phantom -n 1 --size 40,36,21 --spacing 4,4,6 -o other || exit 99
+cp other/phantom-00000.nii.gz nn/imagesTr/case_0001.nii.gz
+expect 4 'rejected: nn' "channels on two grids" \
+    "$voco" predict -w two.safetensors --spacing 6 -o t nn
 finish

@@ -243,6 +243,10 @@ tests_test_safetensors_SOURCES = tests/scratch.h tests/test_safetensors.c
 tests_test_safetensors_LDADD = $(TEST_LIBS)
 TESTS += tests/test_safetensors
 
+check_PROGRAMS += tests/make_dicom
+tests_make_dicom_SOURCES = tests/make_dicom.c
+tests_make_dicom_LDADD = libvoco.la
+
 check_PROGRAMS += tests/make_segweights
 tests_make_segweights_SOURCES = tests/make_segweights.c
 tests_make_segweights_LDADD = libvoco.la

@@ -59,7 +59,7 @@ for seed in $seeds; do
         once "$arm-$seed/model.safetensors" finetune seg --store store/labelled \
             --out "$arm-$seed" -f 12 --roi 64 --samples 1 --positive 0.9 --folds 1 \
             --fraction 0.17 --split-seed "$seed" --seed "$seed" --flip 0 --turn 0 \
-            --lr 1e-3 --warmup-epochs 3 --epochs 40 --memory 4G $from
+            --lr 1e-3 --warmup-epochs 3 --epochs 30 --memory 4G $from
     done
 done
 

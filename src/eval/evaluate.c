@@ -57,18 +57,28 @@ voco_eval_maps_free(struct voco_eval_maps *m)
 
 /* ---- one case ---- */
 
-/* Towards RAS and, if asked, to the spacing. */
+/* A label map, turned towards RAS. */
+static enum voco_err
+read_turned(const char *path, const struct voco_label_map *map, struct voco_volume *ret)
+{
+    struct voco_orientation o;
+    const enum voco_err err = voco_label_read(path, map, ret);
+
+    if (err)
+        return err;
+    voco_orient_plan((const double (*)[4])ret->affine, &o);
+    return voco_orient(ret, &o);
+}
+
+/* To the spacing, if one is asked for. */
 static enum voco_err
 regrid(struct voco_volume *v, const double mm[3])
 {
-    struct voco_orientation o;
     struct voco_regrid g;
     enum voco_err err;
 
-    voco_orient_plan((const double (*)[4])v->affine, &o);
-    err = voco_orient(v, &o);
-    if (err || (mm[0] <= 0 && mm[1] <= 0 && mm[2] <= 0))
-        return err;
+    if (mm[0] <= 0 && mm[1] <= 0 && mm[2] <= 0)
+        return VOCO_OK;
     err = voco_spacing_plan(v->dim, (const double (*)[4])v->affine, mm, &g);
     return err ? err : voco_regrid(v, &g, VOCO_NEAREST);
 }
@@ -89,11 +99,11 @@ voco_eval_read(const struct voco_eval_case *c, const struct voco_eval_options *o
                struct voco_eval_maps *ret)
 {
     struct voco_volume predicted = { .voxel = NULL }, truth = { .voxel = NULL };
-    enum voco_err err = voco_label_read(c->predicted, o->labels, &predicted);
+    enum voco_err err = read_turned(c->predicted, o->labels, &predicted);
 
     *ret = (struct voco_eval_maps){ .truth = NULL };
     if (!err)
-        err = voco_label_read(c->truth, o->labels, &truth);
+        err = read_turned(c->truth, o->labels, &truth);
     if (!err)
         err = voco_same_grid(c->predicted, &predicted, c->truth, &truth);
     if (!err) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "train/segment.h"
 
 static int64_t
@@ -29,18 +30,17 @@ enum voco_err
 voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
                   int channels, struct voco_predict_image *ret)
 {
-    const int which = channels > 1 ? VOCO_CHANNEL_ALL : VOCO_CHANNEL_REFUSE;
     struct voco_transform_report report = { 0 };
     enum voco_err err;
 
     *ret = (struct voco_predict_image){ 0 };
     if (item->problem)
         return voco_fail(VOCO_EFORMAT, "%s: %s", item->image[0], item->problem);
-    if ((err = voco_case_read(item, which, NULL, &ret->image)) != VOCO_OK)
+    if ((err = voco_case_read(item, VOCO_CHANNEL_ALL, NULL, &ret->image)) != VOCO_OK)
         return err;
     if (ret->image.n_channels != channels)
-        err = voco_fail(VOCO_EFORMAT, "%d channels, the network expects %d",
-                        ret->image.n_channels, channels);
+        err = voco_fail(VOCO_EFORMAT, "has %d channel%s, the network expects %d",
+                        ret->image.n_channels, voco_plural(ret->image.n_channels), channels);
     if (err == VOCO_OK)
         err = voco_transform_case(&ret->image, t, &report);
     if (err == VOCO_OK)
@@ -64,8 +64,8 @@ voco_predict_read_stored(const struct voco_store *s, int i, int channels,
 
     *ret = (struct voco_predict_image){ 0 };
     if (e->channels != channels)
-        return voco_fail(VOCO_EFORMAT, "%s: %d channels, the network expects %d", e->id,
-                         e->channels, channels);
+        return voco_fail(VOCO_EFORMAT, "%s: has %d channel%s, the network expects %d", e->id,
+                         e->channels, voco_plural(e->channels), channels);
     if ((err = voco_unmap_parse(e->transforms, &ret->back)) != VOCO_OK)
         return voco_fail_in(err, "%s", e->id);
     if (memcmp(e->dim, ret->back.dim, sizeof e->dim) != 0)
