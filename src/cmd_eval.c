@@ -12,7 +12,7 @@
 #include "eval/evaluate.h"
 #include "eval/write.h"
 
-static const char *output, *against, *labels = "any", *images;
+static const char *output, *against, *labels = "any", *truth_labels, *images;
 static double spacing_mm[3] = { NAN }, tolerance_mm = 1;
 static int64_t seed = 1, replicates = 2000, overlays = 12, threads = INT64_MIN;
 
@@ -23,6 +23,8 @@ static const struct voco_opt options[] = {
       "another prediction of the same truth, compared case by case" },
     { "labels", 0, VOCO_OPT_TEXT, &labels, "MAP",
       "which values are which class, as for voco convert" },
+    { "truth-labels", 0, VOCO_OPT_TEXT, &truth_labels, "MAP",
+      "those of the truth, where they are other ones than the prediction's" },
     { "spacing", 0, VOCO_OPT_REAL3, spacing_mm, "MM",
       "resample both before (default: native grids); one number or three", 0, 100 },
     { "tolerance", 0, VOCO_OPT_REAL, &tolerance_mm, "MM", "of the surface Dice", 0, 1000 },
@@ -165,9 +167,10 @@ evaluate(const struct voco_eval_options *o, struct voco_eval *e, struct voco_eva
 static enum voco_err
 run(int argc, char **argv)
 {
-    static struct voco_label_map map;
+    static struct voco_label_map map, truth_map;
     struct voco_eval_options o = {
         .predicted = argv[0], .truth = argc > 1 ? argv[1] : NULL, .labels = &map,
+        .truth_labels = truth_labels ? &truth_map : &map,
         .tolerance_mm = tolerance_mm, .seed = (uint64_t)seed,
         .replicates = (int)replicates,
         .threads = threads > 0 ? (int)threads : voco_default_threads()
@@ -178,6 +181,8 @@ run(int argc, char **argv)
 
     if (err)
         return voco_fail_in(err, "--labels");
+    if (truth_labels && (err = voco_label_map_parse(truth_labels, &truth_map)))
+        return voco_fail_in(err, "--truth-labels");
     if (against && !o.truth)
         return voco_fail(VOCO_EUSAGE, "--against needs PRED and TRUTH, not a list of "
                          "pairs");

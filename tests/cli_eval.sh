@@ -36,6 +36,11 @@ expect 4 "does not name: 2 (16 voxels)" "a map that lacks one" \
 expect 0 "class 1  *1  *0.8000 .*-33.3%" "resampled: of 7 slices 2 and 3, halves go to even ones" \
     "$voco" eval --spacing 1 half.mha truth.mha
 map moved.mha 5 1 32 0 32
+map raw.mha 0 9 32 0 32
+expect 0 "class 1  *1  *0.6667 " "a truth with values of its own" \
+    "$voco" eval --truth-labels 0,9:1 half.mha raw.mha
+expect 2 "truth-labels.*'5-3'" "a wrong rule for it" \
+    "$voco" eval --truth-labels 0,5-3 half.mha raw.mha
 expect 4 "not the same grid" "another place" "$voco" eval moved.mha truth.mha
 
 # ---- folders ----

@@ -103,7 +103,7 @@ voco_eval_read(const struct voco_eval_case *c, const struct voco_eval_options *o
 
     *ret = (struct voco_eval_maps){ .truth = NULL };
     if (!err)
-        err = read_turned(c->truth, o->labels, &truth);
+        err = read_turned(c->truth, o->truth_labels, &truth);
     if (!err)
         err = voco_same_grid(c->predicted, &predicted, c->truth, &truth);
     if (!err) {

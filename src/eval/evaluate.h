@@ -28,7 +28,8 @@ extern const struct voco_metric_name voco_metric_name[VOCO_METRICS];
 struct voco_eval_options {
     const char *predicted;      /* folder, list or file; with truth NULL: a list of pairs */
     const char *truth;
-    const struct voco_label_map *labels;    /* values of both become classes */
+    const struct voco_label_map *labels;    /* values of predictions become classes */
+    const struct voco_label_map *truth_labels;      /* those of the truth */
     double spacing_mm[3];       /* all 0: the native grid */
     double tolerance_mm;        /* of the surface Dice */
     uint64_t seed;
