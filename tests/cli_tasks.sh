@@ -44,6 +44,10 @@ expect 0 "btcv  *5\|datasets  *btcv 5" "and names the data set" sh -c "
     '$voco' convert -q --task btcv --spacing 9,9,14 -o s2 --label-folder lab ct &&
     '$voco' info s2"
 grep -q " 6  liver " out; ok $? "and the classes"
+expect 0 "overlap by 0.75" "finetune validates with the recipe's overlap" \
+    "$voco" finetune seg --task btcv -s s2 -f 12 --dry-run
+expect 0 "overlap by 0.5" "unless told otherwise" \
+    "$voco" finetune seg --task btcv -s s2 -f 12 --val-overlap 0.5 --dry-run
 
 # ---- recipes of one's own ----
 printf '{"title": "t", "modality": "CT", "channels": 1, "classes": 2, "layout": "l",

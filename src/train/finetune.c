@@ -271,6 +271,8 @@ plan(struct run *r)
               r->plan.again ? " with recomputation" : "", r->plan.flops * 1e-12,
               voco_format_bytes((double)r->plan.total + data, total), steps_per_epoch(r),
               r->loop_config.steps);
+    if (r->split.n_validate)
+        voco_note("validation: windows overlap by %g", c->val_overlap);
     return VOCO_OK;
 }
 
