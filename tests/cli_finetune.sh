@@ -26,6 +26,8 @@ expect 4 'label map' "a store without labels" "$voco" finetune seg -s bare -o ru
 expect 5 'nothing.pt' "weights that are not there" tune -o run -w nothing.pt
 expect 6 'MiB are allowed' "too little memory" tune -o run --memory 50M
 expect 0 'training on 3 volumes, validating on 1 ' "a dry run" tune --dry-run
+expect 0 'class 12 is in none of the training volumes' "a class that is nowhere" \
+    tune --dry-run --classes 13
 ok "$(test ! -e run; echo $?)" "nothing was written"
 
 expect 2 'is of Swin UNETR\|are of Swin UNETR' "a feature size of nnU-Net's network" \
@@ -36,6 +38,11 @@ expect 0 'PlainConvUNet of 6 stages, 32-64-128-256-320-320' "nnU-Net's network" 
 mkdir busy && exec 9< busy && flock 9
 expect 2 'another voco' "a folder that another run has" tune -o busy
 exec 9<&-
+"$build/tests/make_segweights" two.safetensors 12 2 3 32 abdomen 3 || exit 99
+expect 8 '2 have another shape' "weights of two channels" \
+    tune -o two --adapter refuse -w two.safetensors
+expect 8 'expected at least --min-coverage 99.999' "a share that is not reached" \
+    tune -o two --adapter refuse -w two.safetensors --min-coverage 99.999
 ok "$(test -z "$(ls busy)"; echo $?)" "which stays as it is"
 
 if [ "${VOCO_TEST_LEVEL-}" = short ]; then      # the runs take a minute
