@@ -38,12 +38,13 @@ expect 0 'PlainConvUNet of 6 stages, 32-64-128-256-320-320' "nnU-Net's network" 
 mkdir busy && exec 9< busy && flock 9
 expect 2 'another voco' "a folder that another run has" tune -o busy
 exec 9<&-
+ok "$(test -z "$(ls busy)"; echo $?)" "which stays as it is"
+
 "$build/tests/make_segweights" two.safetensors 12 2 3 32 abdomen 3 || exit 99
 expect 8 '2 have another shape' "weights of two channels" \
     tune -o two --adapter refuse -w two.safetensors
 expect 8 'expected at least --min-coverage 99.999' "a share that is not reached" \
     tune -o two --adapter refuse -w two.safetensors --min-coverage 99.999
-ok "$(test -z "$(ls busy)"; echo $?)" "which stays as it is"
 
 if [ "${VOCO_TEST_LEVEL-}" = short ]; then      # the runs take a minute
     finish
