@@ -41,7 +41,7 @@ exec 9<&-
 ok "$(test -z "$(ls busy)"; echo $?)" "which stays as it is"
 
 "$build/tests/make_segweights" two.safetensors 12 2 3 32 abdomen 3 || exit 99
-expect 8 '2 have another shape' "weights of two channels" \
+expect 8 '3 have another shape' "weights of two channels" \
     tune -o two --adapter refuse -w two.safetensors
 expect 8 'expected at least --min-coverage 99.999' "a share that is not reached" \
     tune -o two --adapter refuse -w two.safetensors --min-coverage 99.999
