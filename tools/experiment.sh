@@ -38,10 +38,10 @@ phantoms()
         -o "$folder" "$@"
 }
 
-say '1/5 Phantoms: 64 without labels, 24 with, 12 for the test'
+say '1/5 Phantoms: 64 without labels, 24 with, 6 for the test'
 phantoms 11 64 data/unlabelled
 phantoms 12 24 data/train --labels data/train-labels
-phantoms 13 12 data/test --labels data/test-labels
+phantoms 13 6 data/test --labels data/test-labels
 once store/unlabelled/manifest.jsonl convert --spacing 0 -o store/unlabelled data/unlabelled
 once store/labelled/manifest.jsonl convert --spacing 0 --labels "$organs" \
     --label-folder data/train-labels -o store/labelled data/train
@@ -82,9 +82,9 @@ for seed in $seeds; do
     for map in data/test-labels/*.nii.gz; do
         name=seed$seed-$(basename "$map")
         mkdir -p all/truth all/scratch all/pretrained
-        ln -sf "../../$map" "all/truth/$name"
+        cp "$map" "all/truth/$name"
         for arm in $arms; do
-            ln -sf "../../$arm-$seed/labels/$(basename "$map")" "all/$arm/$name"
+            cp "$arm-$seed/labels/$(basename "$map")" "all/$arm/$name"
         done
     done
 done
