@@ -33,7 +33,7 @@ ok "$(test ! -e run; echo $?)" "nothing was written"
 expect 2 'is of Swin UNETR\|are of Swin UNETR' "a feature size of nnU-Net's network" \
     tune -o run --net plainconv
 expect 0 'PlainConvUNet of 6 stages, 32-64-128-256-320-320' "nnU-Net's network" \
-    "$voco" finetune seg -s store --roi 32 --net plainconv --dry-run
+    "$voco" finetune seg -s store --folds 4 --roi 32 --net plainconv --dry-run
 
 mkdir busy && exec 9< busy && flock 9
 expect 2 'another voco' "a folder that another run has" tune -o busy
