@@ -592,6 +592,49 @@ START_TEST(kept_intensities_are_cropped_and_padded_by_the_window)
 }
 END_TEST
 
+/* As nnU-Net does: zeros inside of the box of nonzero voxels count, those around do not. */
+START_TEST(standardised_voxels_are_those_of_the_nonzero_box)
+{
+    const struct voco_transform t = { .scaling = VOCO_SCALING_STANDARDIZE,
+                                      .foreground = VOCO_FOREGROUND_NONZERO };
+    static const float inside[4] = { 10, 0, 30, 40 };       /* mean 20, variance 250 */
+    const int64_t dim[3] = { 4, 3, 3 };
+    struct voco_transform_report r;
+    struct voco_volume v;
+
+    ck_ok(voco_volume_alloc(&v, dim));
+    memset(v.voxel, 0, 36 * sizeof *v.voxel);
+    for (int i = 0; i < 4; i++)
+        v.voxel[((1 + i / 2) * 3 + 1 + i % 2) * 3 + 1] = inside[i];
+    ck_ok(voco_transform_run(&v, &t, &r));
+    ck_assert_int_eq(v.dim[0] * v.dim[1] * v.dim[2], 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert_float_eq_tol(v.voxel[i], (inside[i] - 20) / sqrtf(250), 1e-6f);
+    ck_assert_double_eq_tol(r.window[1] - r.window[0], sqrt(250), 1e-9);
+    ck_assert(voco_transform_is_unbounded(&t));
+    voco_transform_report_free(&r);
+    voco_volume_free(&v);
+}
+END_TEST
+
+START_TEST(a_window_may_become_other_numbers_than_0_and_1)
+{
+    const struct voco_transform t = { .scaling = VOCO_SCALING_RANGE, .window = { 1, 3 },
+                                      .into = { -1, 3 } };
+    static const float want[5] = { -1, -1, 1, 3, 3 };
+    struct voco_transform_report r;
+    struct voco_volume v;
+
+    digits(&v, 1, 1, 5);
+    ck_ok(voco_transform_run(&v, &t, &r));
+    for (int i = 0; i < 5; i++)
+        ck_assert_float_eq(v.voxel[i], want[i]);
+    ck_assert(voco_transform_is_unbounded(&t));
+    voco_transform_report_free(&r);
+    voco_volume_free(&v);
+}
+END_TEST
+
 START_TEST(the_record_tells_options_apart)
 {
     struct voco_transform t = voco_presets[0].transform, other = t;
@@ -649,6 +692,8 @@ main(void)
     tcase_add_test(hand, window_clips_and_counts);
     tcase_add_test(hand, volumes_that_teach_nothing_are_refused_with_a_reason);
     tcase_add_test(hand, kept_intensities_are_cropped_and_padded_by_the_window);
+    tcase_add_test(hand, standardised_voxels_are_those_of_the_nonzero_box);
+    tcase_add_test(hand, a_window_may_become_other_numbers_than_0_and_1);
     tcase_add_test(hand, the_record_tells_options_apart);
     tcase_add_test(hand, presets_are_the_published_ones);
     suite_add_tcase(s, hand);
