@@ -15,7 +15,8 @@
  *
  * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
  * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
- * not on scheduling; those of norms, attention and slabs do not even depend on that.  Entries return at once when ctx->err is set.
+ * not on scheduling; those of norms, attention and slabs do not even depend on that.
+ * Entries return at once when ctx->err is set.
  */
 #ifndef VOCO_DEV_CPU_H
 #define VOCO_DEV_CPU_H
@@ -70,6 +71,21 @@ voco_cpu_share(int64_t total, int64_t grain, int t, int n, int64_t *ret_from,
 
     *ret_from = from < total ? from : total;
     *ret_to = to < total ? to : total;
+}
+
+/* dw[j], db[j] += column j of two sums over pieces of rows: sums [pieces,2,c]. */
+static inline void
+voco_cpu_add_pieces(const double *sums, int64_t pieces, int64_t c, int64_t j, float *dw,
+                    float *db)
+{
+    double sw = 0, sb = 0;
+
+    for (int64_t i = 0; i < pieces; i++) {
+        sw += sums[i * 2 * c + j];
+        sb += sums[(i * 2 + 1) * c + j];
+    }
+    dw[j] += (float)sw;
+    db[j] += (float)sb;
 }
 
 /* ---- what this machine is; for doctor and the head of a run ---- */

@@ -110,14 +110,6 @@ voco_cpu_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy
     for (int64_t i = 0; i < pieces; i++)
         grad_rows(&o, m * i / pieces, m * (i + 1) / pieces, sums + i * 2 * c,
                   spare + omp_get_thread_num() * 2 * c);
-    for (int64_t j = 0; j < c; j++) {
-        double gx = 0, g = 0;
-
-        for (int64_t i = 0; i < pieces; i++) {
-            gx += sums[i * 2 * c + j];
-            g += sums[(i * 2 + 1) * c + j];
-        }
-        f32(dw)[j] += (float)gx;
-        f32(db)[j] += (float)g;
-    }
+    for (int64_t j = 0; j < c; j++)
+        voco_cpu_add_pieces(sums, pieces, c, j, f32(dw), f32(db));
 }

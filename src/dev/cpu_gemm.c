@@ -173,8 +173,8 @@ voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
     const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = x->data, .lda = k,
-                            .b = w->data, .ldb = k, .bias = b ? b->data : NULL,
-                            .c = y->data, .ldc = n };
+                                 .b = w->data, .ldb = k, .bias = b ? b->data : NULL,
+                                 .c = y->data, .ldc = n };
 
     if (ctx->err)
         return;
@@ -187,8 +187,8 @@ void
 voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
 {
     const int64_t m = voco_rows(dy), n = voco_cols(dy), k = voco_cols(w);
-    const struct voco_gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n, .b = w->data,
-                            .ldb = k, .c = dx->data, .ldc = k };
+    const struct voco_gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n,
+                                 .b = w->data, .ldb = k, .c = dx->data, .ldc = k };
 
     if (ctx->err)
         return;
@@ -285,8 +285,8 @@ voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
 {
     const int64_t m = voco_rows(x), k = voco_cols(x), n = voco_cols(dy);
     const struct voco_gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
-                            .a = dy->data, .lda = n, .b = x->data, .ldb = k, .c = dw->data,
-                            .ldc = k };
+                                 .a = dy->data, .lda = n, .b = x->data, .ldb = k,
+                                 .c = dw->data, .ldc = k };
 
     if (ctx->err)
         return;

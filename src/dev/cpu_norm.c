@@ -316,15 +316,7 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
                 spare + omp_get_thread_num() * 2 * c);
         }
 #pragma omp for schedule(static)
-        for (int64_t j = 0; j < (w ? c : 0); j++) {
-            double sw = 0, sb = 0;
-
-            for (int64_t i = 0; i < pieces; i++) {
-                sw += sums[i * 2 * c + j];
-                sb += sums[(i * 2 + 1) * c + j];
-            }
-            f32(dw)[j] += (float)sw;
-            f32(db)[j] += (float)sb;
-        }
+        for (int64_t j = 0; j < (w ? c : 0); j++)
+            voco_cpu_add_pieces(sums, pieces, c, j, f32(dw), f32(db));
     }
 }

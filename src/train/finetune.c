@@ -430,8 +430,8 @@ validate(struct run *r, int64_t step, struct voco_validation_result *ret)
     }
     better = voco_best_beaten(&r->best, ret->dice);
     voco_note("epoch %" PRId64 ": Dice %.4f on %d volume%s%s, in %.0f s",
-              step / steps_per_epoch(r), ret->dice, v.n, voco_plural(v.n), better ? ", the best so far" : "",
-              ret->seconds);
+              step / steps_per_epoch(r), ret->dice, v.n, voco_plural(v.n),
+              better ? ", the best so far" : "", ret->seconds);
     if (better)
         err = voco_best_keep(&r->best, r->c->loop.out, step, &r->ctx, &r->model, &r->info,
                              ret);
