@@ -38,10 +38,10 @@ phantoms()
         -o "$folder" "$@"
 }
 
-say '1/5 Phantoms: 64 without labels, 24 with, 6 for the test'
+say '1/5 Phantoms: 64 without labels, 24 with, 8 for the test'
 phantoms 11 64 data/unlabelled
 phantoms 12 24 data/train --labels data/train-labels
-phantoms 13 6 data/test --labels data/test-labels
+phantoms 16 8 data/test --labels data/test-labels
 once store/unlabelled/manifest.jsonl convert --spacing 0 -o store/unlabelled data/unlabelled
 once store/labelled/manifest.jsonl convert --spacing 0 --labels "$organs" \
     --label-folder data/train-labels -o store/labelled data/train
@@ -59,7 +59,7 @@ for seed in $seeds; do
         once "$arm-$seed/model.safetensors" finetune seg --store store/labelled \
             --out "$arm-$seed" -f 12 --roi 64 --samples 1 --positive 0.9 --folds 1 \
             --fraction 0.17 --split-seed "$seed" --seed "$seed" --flip 0 --turn 0 \
-            --lr 1e-3 --warmup-epochs 3 --epochs 30 --memory 4G $from
+            --lr 1e-3 --warmup-epochs 3 --epochs 150 --memory 4G $from
     done
 done
 
