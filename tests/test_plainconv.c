@@ -117,7 +117,8 @@ run_pass(struct pass *p)
     struct voco_plainconv_saved saved;
 
     voco_plainconv_forward(&ctx, &p->w, &p->net, &p->x, p->y, p->outputs, &saved);
-    voco_plainconv_backward(&ctx, &p->w, &p->net, &saved, p->dy, p->outputs, &p->dx);
+    voco_plainconv_backward(&ctx, &p->w, &p->net, &saved, p->dy, p->outputs,
+                            p->net.frozen ? NULL : &p->dx);
     ck_assert_int_eq(ctx.err, VOCO_OK);
     ck_assert_uint_eq(voco_arena_mark(&ctx.temp), 0);
     ck_assert_uint_eq(voco_arena_mark(&ctx.grad), 0);
@@ -234,17 +235,52 @@ START_TEST(passes_that_keep_less_agree)
 }
 END_TEST
 
+/* The decoder learns the same bits, the encoder nothing, and less is kept. */
+START_TEST(frozen_encoder_has_no_gradient_and_the_decoder_the_same)
+{
+    struct pass p;
+    double *all, *frozen;
+    size_t kept;
+
+    open_pass(&p, &nets[_i], &voco_cpu);
+    run_pass(&p);
+    all = download(&p.w.grad);
+    kept = ctx.keep.peak;
+    close_pass(&p);
+    open_pass(&p, &nets[_i], &voco_cpu);
+    p.net.frozen = true;
+    run_pass(&p);
+    frozen = download(&p.w.grad);
+    ck_assert_uint_lt(ctx.keep.peak, kept);
+    for (int i = 0; i < p.table.n; i++) {
+        const struct voco_param *row = &p.table.item[i];
+        const bool encoder = strncmp(row->name, "encoder.", 8) == 0;
+
+        for (int64_t j = row->offset; j < row->offset + row->count; j++)
+            ck_assert_msg(frozen[j] == (encoder ? 0 : all[j]), "%s: %g, %g with encoder",
+                          row->name, frozen[j], all[j]);
+    }
+    free(all);
+    free(frozen);
+    close_pass(&p);
+}
+END_TEST
+
+/* Also with a frozen encoder. */
 START_TEST(dry_run_foresees_the_arenas)
 {
+    const struct net *net = &nets[_i / 2];
     struct pass p;
     size_t peak[3];
 
     voco_dry_init(&dry, &voco_cpu);
-    open_pass(&p, &nets[_i], &dry.device);
+    open_pass(&p, net, &dry.device);
+    p.net.frozen = _i % 2;
     run_pass(&p);
     peak[0] = ctx.keep.peak, peak[1] = ctx.grad.peak, peak[2] = ctx.temp.peak;
     close_pass(&p);
-    open_pass(&p, &nets[_i], &voco_cpu);
+    open_pass(&p, net, &voco_cpu);
+    p.net.frozen = _i % 2;
     run_pass(&p);
     ck_assert_uint_eq(peak[0], ctx.keep.peak);
     ck_assert_uint_eq(peak[1], ctx.grad.peak);
@@ -370,7 +406,9 @@ main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, network_agrees_with_the_package, 0, DEVICES * COUNT(nets));
     tcase_add_loop_test(tc, passes_that_keep_less_agree, 0, COUNT(nets));
-    tcase_add_loop_test(tc, dry_run_foresees_the_arenas, 0, COUNT(nets));
+    tcase_add_loop_test(tc, frozen_encoder_has_no_gradient_and_the_decoder_the_same, 0,
+                        COUNT(nets));
+    tcase_add_loop_test(tc, dry_run_foresees_the_arenas, 0, 2 * COUNT(nets));
     tcase_add_test(tc, gradient_of_the_loss_is_that_of_finite_differences);
     tcase_add_test(tc, axes_are_turned_there_and_back);
     tcase_add_test(tc, default_has_31_million_parameters);

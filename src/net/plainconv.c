@@ -280,7 +280,7 @@ voco_plainconv_forward(struct voco_ctx *ctx, const struct voco_weights *w,
         v->e[s] = push_map(ctx, arena, p, s, x, p->config.width[s]);
         if (!ctx->err)
             stage_forward(ctx, w, &p->down[s], s ? &v->e[s - 1] : x, &v->e[s],
-                          keep ? &v->down[s] : NULL);
+                          keep && !p->frozen ? &v->down[s] : NULL);
     }
     v->d[last] = v->e[last];
     for (int s = last - 1; s >= 0 && !ctx->err; s--) {
@@ -318,7 +318,7 @@ out_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     voco_arena_release(&ctx->grad, mark);
 }
 
-/* Consumes dd of d[s]; gradients of d[s+1] and e[s]. */
+/* Consumes dd of d[s]; gradients of d[s+1] and, unless NULL, e[s]. */
 static void
 up_backward(struct voco_ctx *ctx, const struct voco_weights *w,
             const struct voco_plainconv *p, int s, struct voco_plainconv_saved *v,
@@ -338,39 +338,19 @@ up_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     if (ctx->err)
         return;
     ctx->dev->copy_columns(ctx, &dboth, 0, dd, 0, c);
-    ctx->dev->copy_columns(ctx, &dboth, c, de, 0, c);
+    if (de)
+        ctx->dev->copy_columns(ctx, &dboth, c, de, 0, c);
     ctx->dev->deconv_backward(ctx, &v->d[s + 1], &uw, dd, dbelow, &duw, &dub);
     voco_arena_release(&ctx->grad, mark);
 }
 
-void
-voco_plainconv_backward(struct voco_ctx *ctx, const struct voco_weights *w,
-                        const struct voco_plainconv *p, struct voco_plainconv_saved *v,
-                        const struct voco_tensor *dlogits, int outputs,
-                        const struct voco_tensor *dx)
+/* Consumes de[] of e[]; dx is that of the image, or NULL. */
+static void
+down_backward(struct voco_ctx *ctx, const struct voco_weights *w,
+              const struct voco_plainconv *p, struct voco_plainconv_saved *v,
+              const struct voco_tensor *de, const struct voco_tensor *dx)
 {
-    const int last = p->config.stages - 1;
-    const size_t mark = voco_arena_mark(&ctx->grad);
-    struct voco_tensor de[VOCO_PLAIN_STAGES], dd;
-
-    for (int s = 0; s <= last; s++)
-        de[s] = voco_push_like(ctx, &ctx->grad, &v->e[s]);
-    dd = voco_push_like(ctx, &ctx->grad, &v->d[0]);
-    if (ctx->err)
-        return;
-    out_backward(ctx, w, p, 0, v, &dlogits[0], &dd, false);
-    for (int s = 0; s < last && !ctx->err; s++) {
-        const bool bottom = s + 1 == last;
-        const struct voco_tensor dbelow = bottom ? de[last]
-                                          : voco_push_like(ctx, &ctx->grad, &v->d[s + 1]);
-
-        if (!ctx->err)
-            up_backward(ctx, w, p, s, v, &dd, &dbelow, &de[s]);
-        if (!ctx->err && !bottom && s + 1 < outputs)
-            out_backward(ctx, w, p, s + 1, v, &dlogits[s + 1], &dbelow, true);
-        dd = dbelow;
-    }
-    for (int s = last; s >= 0 && !ctx->err; s--) {
+    for (int s = p->config.stages - 1; s >= 0 && !ctx->err; s--) {
         const size_t inner = voco_arena_mark(&ctx->grad);
         const struct voco_tensor through = s ? voco_push_like(ctx, &ctx->grad, &v->e[s - 1])
                                              : de[0];
@@ -383,5 +363,37 @@ voco_plainconv_backward(struct voco_ctx *ctx, const struct voco_weights *w,
             ctx->dev->add(ctx, &through, &de[s - 1]);
         voco_arena_release(&ctx->grad, inner);
     }
+}
+
+void
+voco_plainconv_backward(struct voco_ctx *ctx, const struct voco_weights *w,
+                        const struct voco_plainconv *p, struct voco_plainconv_saved *v,
+                        const struct voco_tensor *dlogits, int outputs,
+                        const struct voco_tensor *dx)
+{
+    const int last = p->config.stages - 1;
+    const size_t mark = voco_arena_mark(&ctx->grad);
+    struct voco_tensor de[VOCO_PLAIN_STAGES], dd;
+
+    VOCO_ASSERT(!p->frozen || !dx);
+    for (int s = p->frozen ? last : 0; s <= last; s++)
+        de[s] = voco_push_like(ctx, &ctx->grad, &v->e[s]);
+    dd = voco_push_like(ctx, &ctx->grad, &v->d[0]);
+    if (ctx->err)
+        return;
+    out_backward(ctx, w, p, 0, v, &dlogits[0], &dd, false);
+    for (int s = 0; s < last && !ctx->err; s++) {
+        const bool bottom = s + 1 == last;
+        const struct voco_tensor dbelow = bottom ? de[last]
+                                          : voco_push_like(ctx, &ctx->grad, &v->d[s + 1]);
+
+        if (!ctx->err)
+            up_backward(ctx, w, p, s, v, &dd, &dbelow, p->frozen ? NULL : &de[s]);
+        if (!ctx->err && !bottom && s + 1 < outputs)
+            out_backward(ctx, w, p, s + 1, v, &dlogits[s + 1], &dbelow, true);
+        dd = dbelow;
+    }
+    if (!ctx->err && !p->frozen)
+        down_backward(ctx, w, p, v, de, dx);
     voco_arena_release(&ctx->grad, mark);
 }

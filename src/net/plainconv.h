@@ -48,6 +48,7 @@ struct voco_plainconv {
     int up_w[VOCO_PLAIN_STAGES], up_b[VOCO_PLAIN_STAGES];       /* from s+1 to s */
     int out_w[VOCO_PLAIN_STAGES], out_b[VOCO_PLAIN_STAGES];
     bool again;                 /* backward computes the insides of stages again */
+    bool frozen;                /* backward ends at e[]: down[] keeps and learns nothing */
 };
 
 struct voco_plainconv_stage_saved {

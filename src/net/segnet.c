@@ -47,7 +47,9 @@ voco_segnet_set_again(struct voco_segnet *net, bool again)
 void
 voco_segnet_set_frozen(struct voco_segnet *net, bool frozen)
 {
-    if (net->kind == VOCO_NET_SWINUNETR)
+    if (net->kind == VOCO_NET_PLAINCONV)
+        net->plain.frozen = frozen;
+    else
         net->unetr.frozen = frozen;
 }
 

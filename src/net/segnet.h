@@ -42,8 +42,7 @@ void voco_segnet_multiple(const struct voco_segnet *net, int64_t ret[3]);
 /* Whether backward computes the insides of blocks again. */
 void voco_segnet_set_again(struct voco_segnet *net, bool again);
 
-/* Whether backward leaves the encoder out; of nnU-Net's network the
- * encoder's gradients are computed all the same. */
+/* Whether backward leaves the encoder out, whose gradients then stay what they are. */
 void voco_segnet_set_frozen(struct voco_segnet *net, bool frozen);
 
 /* logits[outputs], the finest first.  saved NULL: inference, nothing stays on keep. */
