@@ -55,6 +55,18 @@ voco_foreground_box(const struct voco_volume *v, float threshold, bool nonzero,
     return high[0] >= 0;
 }
 
+void
+voco_box_widen(struct voco_box *box, const int64_t multiple[3])
+{
+    for (int i = 0; i < 3; i++) {
+        const int64_t m = multiple[i] > 0 ? multiple[i] : 1;
+        const int64_t size = (box->size[i] + m - 1) / m * m;
+
+        box->start[i] -= (size - box->size[i]) / 2;
+        box->size[i] = size;
+    }
+}
+
 /* Move the origin by this many voxels along each axis. */
 static void
 shift_origin(struct voco_volume *v, const int64_t by[3])
@@ -84,30 +96,28 @@ voco_crop(struct voco_volume *v, const struct voco_box *box)
 }
 
 enum voco_err
-voco_pad(struct voco_volume *v, const int64_t dim[3], float value, int64_t before[3])
+voco_pad_at(struct voco_volume *v, const int64_t dim[3], const int64_t before[3],
+            float value)
 {
     struct voco_volume out = { .voxel = NULL };
-    int64_t front[3], wide[3], back[3];
+    int64_t back[3];
     enum voco_err err;
 
     for (int i = 0; i < 3; i++) {
-        wide[i] = dim[i] > v->dim[i] ? dim[i] : v->dim[i];
-        front[i] = (wide[i] - v->dim[i]) / 2;
-        back[i] = -front[i];
+        VOCO_ASSERT(before[i] >= 0 && before[i] <= dim[i] - v->dim[i]);
+        back[i] = -before[i];
     }
-    if (before)
-        memcpy(before, front, sizeof front);
-    if (memcmp(wide, v->dim, sizeof wide) == 0)
+    if (memcmp(dim, v->dim, sizeof v->dim) == 0)
         return VOCO_OK;
-    err = voco_volume_alloc(&out, wide);
+    err = voco_volume_alloc(&out, dim);
     if (err)
         return err;
-    for (int64_t i = 0; i < wide[0] * wide[1] * wide[2]; i++)
+    for (int64_t i = 0; i < dim[0] * dim[1] * dim[2]; i++)
         out.voxel[i] = value;
     for (int64_t x = 0; x < v->dim[0]; x++)
         for (int64_t y = 0; y < v->dim[1]; y++)
-            memcpy(out.voxel + ((x + front[0]) * wide[1] + y + front[1]) * wide[2]
-                       + front[2],
+            memcpy(out.voxel + ((x + before[0]) * dim[1] + y + before[1]) * dim[2]
+                       + before[2],
                    v->voxel + (x * v->dim[1] + y) * v->dim[2],
                    (size_t)v->dim[2] * sizeof *v->voxel);
     memcpy(out.affine, v->affine, sizeof out.affine);
@@ -115,4 +125,23 @@ voco_pad(struct voco_volume *v, const int64_t dim[3], float value, int64_t befor
     voco_volume_free(v);
     *v = out;
     return VOCO_OK;
+}
+
+void
+voco_pad_plan(const int64_t dim[3], const int64_t least[3], int64_t ret_dim[3],
+              int64_t before[3])
+{
+    for (int i = 0; i < 3; i++) {
+        ret_dim[i] = least[i] > dim[i] ? least[i] : dim[i];
+        before[i] = (ret_dim[i] - dim[i]) / 2;
+    }
+}
+
+enum voco_err
+voco_pad(struct voco_volume *v, const int64_t dim[3], float value)
+{
+    int64_t front[3], wide[3];
+
+    voco_pad_plan(v->dim, dim, wide, front);
+    return voco_pad_at(v, wide, front, value);
 }

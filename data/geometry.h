@@ -74,12 +74,21 @@ struct voco_box {
 bool voco_foreground_box(const struct voco_volume *v, float threshold, bool nonzero,
                          struct voco_box *ret);
 
+/* Widens the box about its middle to multiples of these sizes (0: as it is), the odd
+ * voxel at the end: MONAI's k_divisible.  It may then reach beyond the volume. */
+void voco_box_widen(struct voco_box *box, const int64_t multiple[3]);
+
 /* Keep the box, which lies inside.  In place. */
 void voco_crop(struct voco_volume *v, const struct voco_box *box);
 
-/* Symmetric padding to at least this size, the odd voxel at the end; larger sizes stay.
- * before[3]: voxels added in front, may be NULL. */
-enum voco_err voco_pad(struct voco_volume *v, const int64_t dim[3], float value,
-                       int64_t before[3]);
+/* Padding to this size with `before` voxels in front, both given. */
+enum voco_err voco_pad_at(struct voco_volume *v, const int64_t dim[3],
+                          const int64_t before[3], float value);
+
+/* Symmetric padding to at least this size, the odd voxel at the end; larger sizes stay. */
+enum voco_err voco_pad(struct voco_volume *v, const int64_t dim[3], float value);
+/* The size that gives, and the voxels in front. */
+void voco_pad_plan(const int64_t dim[3], const int64_t least[3], int64_t ret_dim[3],
+                   int64_t before[3]);
 
 #endif

@@ -81,6 +81,8 @@ options(const struct voco_transform *t)
     /* Absent unless set, so that stores without them keep their hash. */
     if (moves(t))
         json_object_set_new(o, "into", reals(t->into, 2));
+    if (is_set(t->multiple))
+        json_object_set_new(o, "foreground-multiple", integers(t->multiple));
     if (t->all_channels)
         json_object_set_new(o, "channel", json_string("all"));
     if (t->labels)
@@ -164,6 +166,7 @@ struct chain {
     double (*window)[2];        /* [n_channels] */
     struct voco_transform_report *r;
     json_t *steps;
+    int64_t margin[3], wide[3]; /* of a box that reaches out: voxels in front, its size */
 };
 
 /* The volumes of a case: its channels, then its labels. */
@@ -371,6 +374,22 @@ do_windows(struct chain *s)
     return err;
 }
 
+/* The part of a box that lies inside; what is outside is padded later. */
+static void
+cut_box(struct chain *s, struct voco_box *box)
+{
+    const int64_t *dim = s->c->channel->dim;
+
+    memcpy(s->wide, box->size, sizeof s->wide);
+    for (int i = 0; i < 3; i++) {
+        const int64_t end = box->start[i] + box->size[i];
+
+        s->margin[i] = box->start[i] < 0 ? -box->start[i] : 0;
+        box->start[i] += s->margin[i];
+        box->size[i] = (end < dim[i] ? end : dim[i]) - box->start[i];
+    }
+}
+
 static enum voco_err
 do_foreground(struct chain *s)
 {
@@ -381,6 +400,8 @@ do_foreground(struct chain *s)
     box = foreground_box(s);
     if (box.size[0] == 0)
         return voco_fail(VOCO_EFORMAT, "empty: no foreground voxel");
+    voco_box_widen(&box, s->t->multiple);
+    cut_box(s, &box);
     if (memcmp(box.size, s->c->channel->dim, sizeof box.size) == 0)
         return VOCO_OK;
     for (int i = 0; i < n_volumes(s->c); i++)
@@ -420,24 +441,35 @@ apply_windows(struct chain *s)
     }
 }
 
+/* Every volume to this size, before[] voxels in front, where that is not its size. */
 static enum voco_err
-do_pad(struct chain *s, const int64_t dim[3])
+do_pad_at(struct chain *s, const int64_t dim[3], const int64_t before[3])
 {
-    int64_t before[3] = { 0 }, old[3];
     enum voco_err err = VOCO_OK;
     float value = 0;
 
-    memcpy(old, s->c->channel->dim, sizeof old);
+    if (memcmp(dim, s->c->channel->dim, 3 * sizeof *dim) == 0)
+        return VOCO_OK;
     for (int i = 0; !err && i < n_volumes(s->c); i++) {
         value = s->t->keep_intensity && i < s->c->n_channels ? (float)s->window[i][0] : 0;
-        err = voco_pad(volume(s->c, i), dim, value, before);
+        err = voco_pad_at(volume(s->c, i), dim, before, value);
     }
-    if (!err && memcmp(old, s->c->channel->dim, sizeof old) != 0)
+    if (!err)
         json_array_append_new(s->steps,
             json_pack("{s:s, s:o, s:o, s:f}", "step", "pad", "before", integers(before),
-                      "dim", integers(s->c->channel->dim), "value",
+                      "dim", integers(dim), "value",
                       s->t->keep_intensity ? s->window[0][0] : 0.0));
     return err;
+}
+
+/* Symmetric, to at least this size. */
+static enum voco_err
+do_pad(struct chain *s, const int64_t dim[3])
+{
+    int64_t wide[3], before[3];
+
+    voco_pad_plan(s->c->channel->dim, dim, wide, before);
+    return do_pad_at(s, wide, before);
 }
 
 static enum voco_err
@@ -494,7 +526,10 @@ run_steps(struct chain *s)
     if (err)
         return err;
     apply_windows(s);
-    err = do_pad(s, t->pad_first);
+    if (is_set(s->wide))
+        err = do_pad_at(s, s->wide, s->margin);
+    if (!err)
+        err = do_pad(s, t->pad_first);
     if (!err && is_set(t->resize))
         err = do_resize(s);
     if (!err)
@@ -545,6 +580,16 @@ product(const int64_t dim[3])
     return (double)dim[0] * (double)dim[1] * (double)dim[2];
 }
 
+/* The largest box that widening can make of this grid. */
+static void
+widen_header(struct voco_volume *v, const int64_t multiple[3])
+{
+    struct voco_box all = { .size = { v->dim[0], v->dim[1], v->dim[2] } };
+
+    voco_box_widen(&all, multiple);
+    memcpy(v->dim, all.size, sizeof v->dim);
+}
+
 static void
 pad_header(struct voco_volume *v, const int64_t dim[3])
 {
@@ -576,6 +621,8 @@ voco_transform_plan(const struct voco_volume *header, const struct voco_transfor
     memcpy(v.dim, g.dim, sizeof v.dim);
     memcpy(v.affine, g.affine, sizeof v.affine);
     before = product(v.dim);
+    if (t->foreground != VOCO_FOREGROUND_NONE)
+        widen_header(&v, t->multiple);
     pad_header(&v, t->pad_first);
     bytes = fmax(bytes, 4 * (before + product(v.dim)));
     before = product(v.dim);

@@ -40,6 +40,7 @@ struct voco_transform {
     double window[2];           /* these become 0 and 1; clipped */
     double into[2];             /* then 0 and 1 become these; both 0: stay */
     enum voco_foreground foreground;
+    int64_t multiple[3];        /* the foreground's box grows to a multiple; 0: it stays */
     int64_t pad_first[3];       /* at least this size before resize; 0: no padding */
     int64_t resize[3];          /* exactly this size; all 0: no resize */
     int64_t pad[3];             /* at least this size at the end; 0: no padding */

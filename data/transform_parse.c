@@ -64,6 +64,9 @@ read_all(const json_t *o, struct voco_transform *t)
     if ((choice = read_choice(json_object_get(o, "foreground"), voco_foreground_name)) < 0)
         return "foreground";
     t->foreground = (enum voco_foreground)choice;
+    if (json_object_get(o, "foreground-multiple")
+        && !read_sizes(json_object_get(o, "foreground-multiple"), t->multiple))
+        return "foreground-multiple";
     if (!read_sizes(json_object_get(o, "pad-first"), t->pad_first))
         return "pad-first";
     if (!read_sizes(json_object_get(o, "resize"), t->resize))

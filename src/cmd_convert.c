@@ -20,7 +20,7 @@ static const char *const type_names[] = { "u16", "f32", "i16", NULL };
 
 /* ---- options ---- */
 
-static const char *store, *dataset, *root, *resize, *pad, *pad_first;
+static const char *store, *dataset, *root, *resize, *pad, *pad_first, *multiple;
 static int preset, scaling = -1, foreground = -1, type = -1;
 static double spacing_mm[3] = { NAN }, window[2] = { NAN }, nan_to = NAN;
 static bool no_foreground, dry_run, test_split;
@@ -49,6 +49,9 @@ static const struct voco_opt options[] = {
     { "foreground", 0, VOCO_OPT_CHOICE, &foreground, "KIND",
       "crop to voxels above the window's low end, or to nonzero ones",
       .choices = voco_foreground_name },
+    { "foreground-multiple", 0, VOCO_OPT_TEXT, &multiple, "X,Y,Z",
+      "the foreground's box grows to multiples of this, one number or three; beyond the "
+      "volume are zeros (default: as it is)" },
     { "no-foreground", 0, VOCO_OPT_FLAG, &no_foreground, NULL, "as --foreground none" },
     { "pad-first", 0, VOCO_OPT_TEXT, &pad_first, "X,Y,Z",
       "at least so many voxels before resize, or none" },
@@ -172,6 +175,11 @@ choose_transform(struct voco_transform *t)
         t->foreground = (enum voco_foreground)foreground;
     if (no_foreground)
         t->foreground = VOCO_FOREGROUND_NONE;
+    if (!err)
+        err = parse_sizes("foreground-multiple", multiple, t->multiple);
+    if (!err && multiple && t->foreground == VOCO_FOREGROUND_NONE)
+        err = voco_fail(VOCO_EUSAGE, "--foreground-multiple: there is no crop to the "
+                        "foreground, see --foreground");
     if (!err)
         err = parse_sizes("pad-first", pad_first, t->pad_first);
     if (!err)

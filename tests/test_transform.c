@@ -153,6 +153,29 @@ run_small(hid_t group, const char *name)
     }
 }
 
+/* The whole chain, with a crop that is widened, mostly beyond the grid. */
+static void
+run_small_multiple(hid_t group, const char *name)
+{
+    struct voco_transform t = { .orient = true, .scaling = VOCO_SCALING_RANGE,
+                                .window = { -175, 250 }, .multiple = { 4, 3, 8 },
+                                .foreground = VOCO_FOREGROUND_WINDOW };
+    struct voco_transform_report report;
+    struct voco_volume v;
+    int64_t most[3];
+    double mm[3], bytes;
+
+    load_small(group, &v);
+    read_attribute(group, "mm", H5T_NATIVE_DOUBLE, t.spacing_mm);
+    ck_ok(voco_transform_plan(&v, &t, most, mm, &bytes));
+    ck_ok(voco_transform_run(&v, &t, &report));
+    check_small(group, name, "crop_multiple", &v, 3e-7, true);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_le(v.dim[i], most[i]);
+    voco_transform_report_free(&report);
+    voco_volume_free(&v);
+}
+
 static herr_t
 small_case(hid_t file, const char *name, const H5L_info_t *info, void *user)
 {
@@ -160,6 +183,7 @@ small_case(hid_t file, const char *name, const H5L_info_t *info, void *user)
 
     (void)info;
     run_small(group, name);
+    run_small_multiple(group, name);
     H5Gclose(group);
     ++*(int *)user;
     return 0;
@@ -289,13 +313,13 @@ START_TEST(real_volumes_agree_with_monai_at_every_stage)
     ck_assert(voco_foreground_box(&v, 0, false, &box));
     voco_crop(&v, &box);
     check_stage(file, r->name, "foreground", &v, 1, EXACT);
-    ck_ok(voco_pad(&v, crop, 0, NULL));
+    ck_ok(voco_pad(&v, crop, 0));
     check_stage(file, r->name, "pad", &v, 1, EXACT);
     if (r->t.resize[0]) {
         ck_ok(voco_resize(&v, r->t.resize));
         check_stage(file, r->name, "resize", &v, 1, RESIZED);
     }
-    ck_ok(voco_pad(&v, block, 0, NULL));
+    ck_ok(voco_pad(&v, block, 0));
     check_stage(file, r->name, "pad192", &v, 1, r->t.resize[0] ? RESIZED : EXACT);
     voco_volume_free(&v);
     H5Fclose(file);
@@ -406,7 +430,7 @@ START_TEST(crop_then_pad_moves_the_origin_and_keeps_the_rest)
     const struct voco_box box = { { 1, 0, 2 }, { 1, 3, 2 } };
     const int64_t wide[3] = { 4, 2, 5 };
     struct voco_volume v;
-    int64_t before[3];
+    int64_t dim[3], before[3];
 
     digits(&v, 3, 3, 5);
     v.affine[2][2] = 2;
@@ -414,7 +438,9 @@ START_TEST(crop_then_pad_moves_the_origin_and_keeps_the_rest)
     ck_assert_float_eq(at(&v, 0, 2, 1), 123);
     ck_assert_double_eq(v.affine[0][3], 1);
     ck_assert_double_eq(v.affine[2][3], 4);
-    ck_ok(voco_pad(&v, wide, -1, before));
+    voco_pad_plan(v.dim, wide, dim, before);
+    ck_ok(voco_pad(&v, wide, -1));
+    ck_assert_mem_eq(v.dim, dim, sizeof dim);
     ck_assert_int_eq(v.dim[0], 4);
     ck_assert_int_eq(v.dim[1], 3);
     ck_assert_int_eq(v.dim[2], 5);

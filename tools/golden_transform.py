@@ -5,8 +5,8 @@
 
 Needs torch, monai, h5py.  One group per case: attributes `affine` (4x4, RAS) and `mm`; dataset
 `voxel` (x y z, integers), then stage by stage the result with its affine as attribute: orient,
-spacing (linear), crop (after the window -175..250), resize (to 13x6x8); and nearest, the spacing step
-with nearest neighbours instead.  The affine after resize is left out: its definition changed in
+spacing (linear), crop (after the window -175..250), crop_multiple (widened to multiples of 4x3x8), resize
+(of crop, to 13x6x8); and nearest, the spacing step with nearest neighbours instead.  The affine after resize is left out: its definition changed in
 MONAI 1.6.
 """
 import sys
@@ -51,6 +51,9 @@ CASES = {
 }
 
 
+MULTIPLE = (4, 3, 8)
+
+
 def store(group, name, data, dtype, with_affine=True):
     d = group.create_dataset(name, data=np.asarray(data[0], dtype=dtype))
     if with_affine:
@@ -71,8 +74,9 @@ def main():
         store(g, "orient", x, np.int16)
         store(g, "nearest", Spacing(mm, mode="nearest")(x), np.int16)
         x = store(g, "spacing", Spacing(mm, mode="bilinear")(x), np.float32)
-        x = CropForeground()(ScaleIntensityRange(-175, 250, 0, 1, clip=True)(x))
-        x = store(g, "crop", x, np.float32)
+        x = ScaleIntensityRange(-175, 250, 0, 1, clip=True)(x)
+        store(g, "crop_multiple", CropForeground(k_divisible=MULTIPLE)(x), np.float32)
+        x = store(g, "crop", CropForeground()(x), np.float32)
         store(g, "resize", Resize((13, 6, 8), mode="trilinear", align_corners=True)(x), np.float32, False)
 
 
