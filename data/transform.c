@@ -248,6 +248,7 @@ find_window(const struct voco_volume *v, const struct voco_transform *t, int64_t
             double window[2])
 {
     double mean, sd;
+    enum voco_err err;
 
     memcpy(window, t->window, 2 * sizeof *window);
     switch (t->scaling) {
@@ -258,8 +259,8 @@ find_window(const struct voco_volume *v, const struct voco_transform *t, int64_t
     case VOCO_SCALING_RANGE:
         break;
     case VOCO_SCALING_PERCENTILE:
-        window[0] = voco_window_percentile(v, t->window[0]);
-        window[1] = voco_window_percentile(v, t->window[1]);
+        if ((err = voco_window_percentiles(v, t->window, window)))
+            return err;
         break;
     case VOCO_SCALING_ZSCORE:
         voco_window_moments(v, &mean, &sd);

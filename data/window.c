@@ -1,7 +1,8 @@
-/* Window, percentiles by radix selection, moments. */
+/* Window, percentiles by histograms of keys, moments. */
 #include "data/window.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int64_t
@@ -96,70 +97,113 @@ value_of(uint32_t key)
     return x;
 }
 
-/* The rank-th smallest nonzero voxel, rank from 0: digits of 11, 11 and 10 bits are
- * settled from the top, each by one histogram over the voxels that share those above. */
-static float
-select_nonzero(const struct voco_volume *v, int64_t rank)
+/*
+ * The nonzero voxels of some ranks, from 0 at the smallest, by two histograms: of the
+ * upper halves of the keys, then of the lower halves of those that share the upper half
+ * of a wanted one.
+ */
+enum { HALF = 1 << 16, RANKS = 4 };
+
+struct selection {
+    uint32_t *upper;            /* [HALF] voxels by the upper half of their key */
+    uint32_t *lower[RANKS];     /* [HALF] by the lower half, those of one upper half */
+    uint8_t *wanted;            /* [HALF] 1 + which lower; 0: none */
+};
+
+static void
+free_selection(struct selection *s)
 {
-    static const int low_bit[3] = { 21, 10, 0 };
-    const int64_t n = voxels(v);
-    uint32_t prefix = 0, mask = 0;
-
-    for (int digit = 0; digit < 3; digit++) {
-        const int shift = low_bit[digit];
-        const uint32_t span = digit < 2 ? 2047 : 1023;
-        int64_t histogram[2048] = { 0 };
-        uint32_t d = 0;
-
-        for (int64_t i = 0; i < n; i++) {
-            const uint32_t key = key_of(v->voxel[i]);
-
-            if (v->voxel[i] != 0 && (key & mask) == prefix)
-                histogram[key >> shift & span]++;
-        }
-        while (d < span && rank >= histogram[d])
-            rank -= histogram[d++];
-        prefix |= d << shift;
-        mask |= span << shift;
-    }
-    return value_of(prefix);
+    free(s->upper);
+    free(s->wanted);
 }
 
-/* The nonzero voxel of the rank after, where x is the one of this rank. */
-static float
-next_nonzero(const struct voco_volume *v, float x, int64_t rank)
+/* The bucket that holds a rank, which becomes the rank inside of it. */
+static uint32_t
+bucket_of(const uint32_t *histogram, int64_t *rank)
+{
+    uint32_t b = 0;
+
+    while (b < HALF - 1 && *rank >= histogram[b])
+        *rank -= histogram[b++];
+    return b;
+}
+
+static enum voco_err
+start_selection(const struct voco_volume *v, struct selection *s, int64_t *ret_count)
 {
     const int64_t n = voxels(v);
-    int64_t up_to = 0;
-    float next = INFINITY;
+    int64_t count = 0;
 
+    if (n > UINT32_MAX)
+        return voco_fail(VOCO_EFORMAT, "more than %u voxels have no percentiles",
+                         UINT32_MAX);
+    s->upper = calloc((1 + RANKS) * (size_t)HALF, sizeof *s->upper);
+    s->wanted = calloc(HALF, 1);
+    if (!s->upper || !s->wanted)
+        return voco_fail(VOCO_EMEMORY, "no memory for histograms");
+    for (int i = 0; i < RANKS; i++)
+        s->lower[i] = s->upper + (size_t)(1 + i) * HALF;
     for (int64_t i = 0; i < n; i++) {
-        const float y = v->voxel[i];
+        const bool counts = v->voxel[i] != 0;
 
-        up_to += y != 0 && y <= x;
-        next = y != 0 && y > x && y < next ? y : next;
+        s->upper[key_of(v->voxel[i]) >> 16] += counts;
+        count += counts;
     }
-    return up_to > rank + 1 ? x : next;
+    *ret_count = count;
+    return VOCO_OK;
 }
 
-double
-voco_window_percentile(const struct voco_volume *v, double percent)
+static void
+select_ranks(const struct voco_volume *v, struct selection *s, int64_t rank[RANKS],
+             float ret[RANKS])
 {
     const int64_t n = voxels(v);
-    int64_t count = 0, below;
-    double at, a, b;
+    uint32_t upper[RANKS];
 
-    for (int64_t i = 0; i < n; i++)
-        count += v->voxel[i] != 0;
-    if (!count)
-        return 0;
-    at = percent / 100 * (double)(count - 1);
-    below = (int64_t)at;
-    a = select_nonzero(v, below);
-    if (below + 1 >= count || at == (double)below)
-        return a;
-    b = next_nonzero(v, (float)a, below);
-    return a + (b - a) * (at - (double)below);
+    for (int i = 0; i < RANKS; i++) {
+        upper[i] = bucket_of(s->upper, &rank[i]);
+        if (!s->wanted[upper[i]])
+            s->wanted[upper[i]] = (uint8_t)(1 + i);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t key = key_of(v->voxel[i]);
+        const int which = s->wanted[key >> 16];
+
+        if (which && v->voxel[i] != 0)
+            s->lower[which - 1][key & (HALF - 1)]++;
+    }
+    for (int i = 0; i < RANKS; i++) {
+        const uint32_t *lower = s->lower[s->wanted[upper[i]] - 1];
+
+        ret[i] = value_of(upper[i] << 16 | bucket_of(lower, &rank[i]));
+    }
+}
+
+enum voco_err
+voco_window_percentiles(const struct voco_volume *v, const double percent[2],
+                        double ret[2])
+{
+    struct selection s = { .upper = NULL };
+    int64_t count = 0, rank[RANKS];
+    float value[RANKS];
+    double part[2];
+    const enum voco_err err = start_selection(v, &s, &count);
+
+    ret[0] = ret[1] = 0;
+    if (!err && count) {
+        for (int i = 0; i < 2; i++) {
+            const double at = percent[i] / 100 * (double)(count - 1);
+
+            rank[2 * i] = (int64_t)at;
+            rank[2 * i + 1] = (int64_t)at + 1 < count ? (int64_t)at + 1 : count - 1;
+            part[i] = at - floor(at);
+        }
+        select_ranks(v, &s, rank, value);
+        for (int i = 0; i < 2; i++)
+            ret[i] = value[2 * i] + ((double)value[2 * i + 1] - value[2 * i]) * part[i];
+    }
+    free_selection(&s);
+    return err;
 }
 
 void

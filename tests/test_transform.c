@@ -504,17 +504,29 @@ START_TEST(percentiles_are_those_of_the_nonzero_voxels)
 {
     const int64_t dim[3] = { 10, 10, 11 };
     struct voco_volume v;
-    double mean, sd;
+    const double ends[2] = { 0, 100 }, inside[2] = { 50, 10 };
+    double mean, sd, got[2];
 
     ck_ok(voco_volume_alloc(&v, dim));
     for (int i = 0; i < 1100; i++)          /* 0..100 eleven times, in an odd order */
         v.voxel[i] = (float)((i * 37) % 101) - 50;
-    ck_assert_double_eq_tol(voco_window_percentile(&v, 0), -50, 1e-6);
-    ck_assert_double_eq_tol(voco_window_percentile(&v, 100), 50, 1e-6);
+    ck_ok(voco_window_percentiles(&v, ends, got));
+    ck_assert_double_eq(got[0], -50);
+    ck_assert_double_eq(got[1], 50);
     for (int i = 0; i < 1100; i++)
         v.voxel[i] = i < 4 ? (float)(10 * (i + 1)) : 0;
-    ck_assert_double_eq_tol(voco_window_percentile(&v, 50), 25, 1e-9);
-    ck_assert_double_eq_tol(voco_window_percentile(&v, 10), 13, 1e-9);
+    ck_ok(voco_window_percentiles(&v, inside, got));
+    ck_assert_double_eq_tol(got[0], 25, 1e-9);
+    ck_assert_double_eq_tol(got[1], 13, 1e-9);
+    for (int i = 0; i < 3; i++)         /* keys that share their upper half */
+        v.voxel[i] = 1 + (float)i * 0x1p-20f;
+    v.voxel[3] = 0;
+    ck_ok(voco_window_percentiles(&v, inside, got));
+    ck_assert_double_eq(got[0], 1 + 0x1p-20);
+    ck_assert_double_eq_tol(got[1], 1 + 0.2 * 0x1p-20, 1e-12);
+    v.voxel[3] = 40;
+    for (int i = 0; i < 3; i++)
+        v.voxel[i] = (float)(10 * (i + 1));
     ck_assert_int_eq(voco_window_moments(&v, &mean, &sd), 4);
     ck_assert_double_eq_tol(mean, 25, 1e-9);
     ck_assert_double_eq_tol(sd, sqrt(125), 1e-9);
