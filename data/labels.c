@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+
 enum { SHOWN = 8, UNSET = -2 };
 
 /* ---- rules ---- */
@@ -149,6 +151,35 @@ fail_unknown(const struct unknown *u)
                                  " voxels)", i ? ", " : "", u->value[i], u->voxels[i]);
     return voco_fail(VOCO_EFORMAT, "label values that the label map does not name: %s%s",
                      list, u->more ? ", and more" : "");
+}
+
+enum voco_err
+voco_class_names_parse(const char *text, char **ret_text, const char ***ret, int *ret_n)
+{
+    int n = 1;
+    char *at;
+
+    for (const char *c = text; *c; c++)
+        n += *c == ',';
+    *ret_n = 0;
+    *ret_text = at = voco_format("%s", text);
+    *ret = calloc((size_t)n, sizeof **ret);
+    if (!*ret)
+        return voco_fail(VOCO_EMEMORY, "no memory for the names of %d classes", n);
+    if (n > VOCO_LABEL_MAX + 1)
+        return voco_fail(VOCO_EUSAGE, "%d names, there are at most %d classes", n,
+                         VOCO_LABEL_MAX + 1);
+    while (*ret_n < n) {
+        char *const name = at;
+        const size_t length = strcspn(at, ",");
+
+        if (length == 0)
+            return voco_fail(VOCO_EUSAGE, "a name is empty in '%s'", text);
+        at += length + 1;
+        name[length] = '\0';
+        (*ret)[(*ret_n)++] = name;
+    }
+    return VOCO_OK;
 }
 
 enum voco_err

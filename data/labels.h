@@ -33,6 +33,11 @@ struct voco_label_map {
 /* VOCO_EUSAGE names the rule that is wrong. */
 enum voco_err voco_label_map_parse(const char *text, struct voco_label_map *ret);
 
+/* "A,B,C": names of the classes 0, 1, 2.  VOCO_EUSAGE for an empty one or too many.  Free
+ * *ret_text and *ret, whose entries lie in it. */
+enum voco_err voco_class_names_parse(const char *text, char **ret_text, const char ***ret,
+                                     int *ret_n);
+
 /* Values become classes.  VOCO_EFORMAT lists the unknown values with their voxels, and
  * v is as it was; sentences do not name the file. */
 enum voco_err voco_label_map_apply(const struct voco_label_map *m, struct voco_volume *v);

@@ -215,22 +215,16 @@ choose_type(struct voco_convert_options *o)
     return VOCO_OK;
 }
 
-/* Names with commas between them, cut up in a copy that stays. */
 static enum voco_err
 take_class_names(struct voco_convert_options *o)
 {
-    static const char *name[VOCO_LABEL_MAX + 2];
-    char *at = voco_format("%s", class_names);
-    int n = 0;
+    static const char **name;           /* these stay: the options point to them */
+    static char *text;
+    int n;
+    const enum voco_err err = voco_class_names_parse(class_names, &text, &name, &n);
 
-    for (char *comma; at; at = comma ? comma + 1 : NULL) {
-        if ((comma = strchr(at, ',')))
-            *comma = '\0';
-        if (*at == '\0' || n > VOCO_LABEL_MAX)
-            return voco_fail(VOCO_EUSAGE, "--class-names: a name is empty in '%s'",
-                             class_names);
-        name[n++] = at;
-    }
+    if (err)
+        return voco_fail_in(err, "--class-names");
     for (int v = 0; v <= VOCO_LABEL_MAX; v++)
         if (o->labels->to[v] >= n && strcmp(o->transform.labels, "any") != 0)
             return voco_fail(VOCO_EUSAGE, "--class-names has %d names, but the label map "

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "data/labels.h"
 #include "eval/evaluate.h"
 #include "eval/write.h"
 
-static const char *output, *against, *labels = "any", *truth_labels, *images;
+static const char *output, *against, *labels = "any", *truth_labels, *class_names,
+    *images;
 static double spacing_mm[3] = { NAN }, tolerance_mm = 1;
 static int64_t seed = 1, replicates = 2000, overlays = 12, threads = INT64_MIN;
 
@@ -25,6 +27,8 @@ static const struct voco_opt options[] = {
       "which values are which class, as for voco convert" },
     { "truth-labels", 0, VOCO_OPT_TEXT, &truth_labels, "MAP",
       "those of the truth, where they are other ones than the prediction's" },
+    { "class-names", 0, VOCO_OPT_TEXT, &class_names, "A,B,...",
+      "of the classes 0, 1, ... in what is written (default: those of a list)" },
     { "spacing", 0, VOCO_OPT_REAL3, spacing_mm, "MM",
       "resample both before (default: native grids); one number or three", 0, 100 },
     { "tolerance", 0, VOCO_OPT_REAL, &tolerance_mm, "MM", "of the surface Dice", 0, 1000 },
@@ -146,6 +150,9 @@ evaluate(const struct voco_eval_options *o, struct voco_eval *e, struct voco_eva
                                    .overlays = (int)overlays };
     enum voco_err err = voco_eval_run(o, e);
 
+    if (!err && o->n_names > 0 && o->n_names < e->n_classes)
+        voco_warn("--class-names has %d name%s, the largest class is %d", o->n_names,
+                  o->n_names == 1 ? "" : "s", e->n_classes - 1);
     second.predicted = against;
     if (!err && against) {
         err = voco_eval_run(&second, other);
@@ -177,6 +184,8 @@ run(int argc, char **argv)
     };
     struct voco_eval e = { .item = NULL }, other = { .item = NULL };
     struct voco_eval_paired paired = { .n = 0 };
+    const char **name = NULL;
+    char *text = NULL;
     enum voco_err err = voco_label_map_parse(labels, &map);
 
     if (err)
@@ -188,10 +197,17 @@ run(int argc, char **argv)
                          "pairs");
     if (!isnan(spacing_mm[0]))
         memcpy(o.spacing_mm, spacing_mm, sizeof o.spacing_mm);
-    err = evaluate(&o, &e, &other, &paired);
+    if (class_names && (err = voco_class_names_parse(class_names, &text, &name,
+                                                     &o.n_names)))
+        err = voco_fail_in(err, "--class-names");
+    o.class_name = name;
+    if (!err)
+        err = evaluate(&o, &e, &other, &paired);
     voco_eval_paired_free(&paired);
     voco_eval_free(&other);
     voco_eval_free(&e);
+    free(name);
+    free(text);
     return err;
 }
 

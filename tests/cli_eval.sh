@@ -41,6 +41,12 @@ expect 0 "class 1  *1  *0.6667 " "a truth with values of its own" \
     "$voco" eval --truth-labels 0,9:1 half.mha raw.mha
 expect 2 "truth-labels.*'5-3'" "a wrong rule for it" \
     "$voco" eval --truth-labels 0,5-3 half.mha raw.mha
+expect 0 "^liver  *1  *0.6667 " "classes with names" \
+    "$voco" eval --class-names background,liver half.mha truth.mha
+expect 0 "1 name, the largest class is 1" "too few names" \
+    "$voco" eval --class-names background half.mha truth.mha
+expect 2 "class-names: a name is empty" "an empty name" \
+    "$voco" eval --class-names background, half.mha truth.mha
 expect 4 "not the same grid" "another place" "$voco" eval moved.mha truth.mha
 
 # ---- folders ----

@@ -30,6 +30,8 @@ struct voco_eval_options {
     const char *truth;
     const struct voco_label_map *labels;    /* values of predictions become classes */
     const struct voco_label_map *truth_labels;      /* those of the truth */
+    const char *const *class_name;  /* of classes 0, 1, ...; NULL: those of a list */
+    int n_names;
     double spacing_mm[3];       /* all 0: the native grid */
     double tolerance_mm;        /* of the surface Dice */
     uint64_t seed;

@@ -96,20 +96,24 @@ some_ids(const struct voco_item **item, int n)
     return text;
 }
 
+/* The names that were given, else those of the list that name all classes. */
 static enum voco_err
-take_names(const struct voco_classes *c, struct voco_eval *e)
+take_names(const struct voco_eval_options *o, const struct voco_classes *c,
+           struct voco_eval *e)
 {
-    int n = 0;
+    int n = o->n_names;
 
-    while (n < c->n && c->class_[n].value == n)
+    while (o->n_names == 0 && n < c->n && c->class_[n].value == n)
         n++;
-    if (n == 0 || n < c->n)             /* values with gaps have no names here */
+    if (n == 0 || (o->n_names == 0 && n < c->n))        /* values with gaps have none */
         return VOCO_OK;
     e->class_name = calloc((size_t)n, sizeof *e->class_name);
     if (!e->class_name)
         return voco_fail(VOCO_EMEMORY, "no memory for the names of %d classes", n);
     for (e->n_names = 0; e->n_names < n; e->n_names++)
-        e->class_name[e->n_names] = voco_format("%s", c->class_[e->n_names].name);
+        e->class_name[e->n_names] = voco_format("%s", o->n_names > 0
+                                                ? o->class_name[e->n_names]
+                                                : c->class_[e->n_names].name);
     return VOCO_OK;
 }
 
@@ -176,7 +180,7 @@ voco_eval_pair(const struct voco_eval_options *o, struct voco_eval *e)
         err = o->truth ? pair_lists(o, &predicted, &truth, e)
                        : take_pairs(o, &predicted, e);
     if (!err)
-        err = take_names(o->truth ? &truth.classes : &predicted.classes, e);
+        err = take_names(o, o->truth ? &truth.classes : &predicted.classes, e);
     voco_datalist_free(&predicted);
     voco_datalist_free(&truth);
     return err;
