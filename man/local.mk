@@ -15,5 +15,6 @@ dist_man_MANS += \
 	man/voco-pretrain.1 \
 	man/voco-store.5 \
 	man/voco-tasks.1 \
+	man/voco-tune.1 \
 	man/voco-verify.1 \
 	man/voco.1

@@ -20,6 +20,7 @@ extern const struct voco_verb voco_cmd_plan;
 extern const struct voco_verb voco_cmd_predict;
 extern const struct voco_verb voco_cmd_pretrain;
 extern const struct voco_verb voco_cmd_tasks;
+extern const struct voco_verb voco_cmd_tune;
 extern const struct voco_verb voco_cmd_verify;
 
 /* The options of the recipe that a verb's --task names, before those of the command line. */

@@ -22,6 +22,7 @@
 #include "dev/cpu.h"
 #include "dev/selftest.h"
 #include "simd/kernels.h"
+#include "train/tuning.h"
 
 enum verdict { FINE, WARN, BAD };
 
@@ -247,6 +248,18 @@ check_libraries(void)
 }
 
 static void
+check_table(void)
+{
+    char *text;
+
+    if (voco_tuning_describe(&text))
+        say(FINE, "tuned", NULL, "%s", text);
+    else
+        say(FINE, "tuned", "voco tune measures what is fastest here", "%s", text);
+    free(text);
+}
+
+static void
 check_numbers(void)
 {
     const double bound = 1e-5;
@@ -388,6 +401,7 @@ run(int argc, char **argv)
     check_huge_pages(&machine);
     check_openmp();
     check_libraries();
+    check_table();
     check_folder(argc > 0 ? argv[0] : ".");
     check_numbers();
     printf("%d fine, %d to look at, %d wrong\n", count[FINE], count[WARN], count[BAD]);

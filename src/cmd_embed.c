@@ -12,6 +12,7 @@
 #include "data/store.h"
 #include "train/checkpoint.h"
 #include "train/step.h"
+#include "train/tuning.h"
 
 enum { ROI = 64 };
 
@@ -265,6 +266,7 @@ open_model(struct job *j)
     config.classes = 0;                 /* of a file for segmentation, the encoder */
     if (c.merging_given)
         config.merging = (enum voco_merging)c.merging;
+    voco_tuning_use((int)c.threads, NULL);
     if ((err = voco_ctx_open(&j->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))
         != VOCO_OK
         || (err = voco_model_describe(&j->model, &config)) != VOCO_OK

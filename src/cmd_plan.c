@@ -1,12 +1,11 @@
 /* voco plan: what a pre-training step will need here, before anything is started. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/log.h"
-#include "base/rng.h"
 #include "cmd.h"
 #include "dev/cpu.h"
 #include "train/plan.h"
+#include "train/tuning.h"
 
 static struct {
     int64_t feature, batch, sw, memory, threads, group;
@@ -63,44 +62,20 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
     row("batches made ahead", (double)p->batches);
 }
 
-/* Runs one group forward and backward twice, the second time on the clock. */
 static enum voco_err
-probe(const struct voco_plan *p, const struct voco_model_config *config)
+print_time(const struct voco_plan *p, const struct voco_model_config *config)
 {
-    const int group = p->grouping.group < p->crops ? p->grouping.group : p->crops;
-    const int64_t voxels = 64 * 64 * 64;
-    float *x = malloc((size_t)(group * voxels) * sizeof *x);
-    struct voco_ctx ctx = { 0 };
-    struct voco_model model = { 0 };
-    double forward_s = 0.0, both_s = 0.0, peak = 0.0;
+    struct voco_probe probe;
     char step[16];
-    enum voco_err err = VOCO_OK;
+    const enum voco_err err = voco_plan_probe(&voco_cpu, p, config, (int)c.threads, &probe);
 
-    if (!x)
-        return voco_fail(VOCO_EMEMORY, "no memory for a probe of %d crops", group);
-    voco_hash_uniform(1, "probe", group * voxels, 0.0, 1.0, x);
-    if ((err = voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))
-        == VOCO_OK
-        && (err = voco_model_describe(&model, config)) == VOCO_OK
-        && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
-        voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
-        peak = voco_cpu_peak(&ctx);
-        for (int i = 0; i < 2 && err == VOCO_OK; i++)
-            err = voco_step_probe(&ctx, &model, x, group, 64, &forward_s, &both_s);
-    }
-    if (err == VOCO_OK) {
-        const double again = p->flops_again / p->flops * p->crops / group * both_s;
-        const double total = (double)p->crops / group * both_s + again;
-
+    if (err == VOCO_OK)
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
                "%.0f GFLOP/s,\n            %.0f %% of the %.0f that %d threads reach on "
                "registers (direct operations counted)\n",
-               voco_format_seconds(total, step), both_s / group, p->flops / total * 1e-9,
-               100.0 * p->flops / total / peak, peak * 1e-9, ctx.threads);
-    }
-    voco_model_free(&model);
-    voco_ctx_close(&ctx);
-    free(x);
+               voco_format_seconds(probe.step_s, step), probe.group_s / probe.group,
+               p->flops / probe.step_s * 1e-9, 100.0 * p->flops / probe.step_s / probe.peak,
+               probe.peak * 1e-9, probe.threads);
     return err;
 }
 
@@ -115,15 +90,16 @@ run(int argc, char **argv)
         .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
     };
     struct voco_plan plan;
-    enum voco_err err = voco_plan_step(&voco_cpu, &request, &plan);
+    enum voco_err err;
 
     (void)argc;
     (void)argv;
-    if (err != VOCO_OK)
+    voco_tuning_use((int)c.threads, NULL);
+    if ((err = voco_plan_step(&voco_cpu, &request, &plan)) != VOCO_OK)
         return err;
     print_plan(&plan, request.memory);
     fflush(stdout);
-    return c.no_probe ? VOCO_OK : probe(&plan, &request.model);
+    return c.no_probe ? VOCO_OK : print_time(&plan, &request.model);
 }
 
 const struct voco_verb voco_cmd_plan = {

@@ -14,6 +14,7 @@
 #include "train/seginfo.h"
 #include "train/segment.h"
 #include "train/stop.h"
+#include "train/tuning.h"
 #include "train/weights.h"
 
 static const char *const blends[] = { "constant", "gaussian", NULL };
@@ -390,6 +391,7 @@ plan(struct job *j)
     double bytes = 0;
     enum voco_err err;
 
+    voco_tuning_use((int)c.threads, NULL);
     j->memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory();
     for (int i = 0; i < j->n; i++) {
         estimate(j, &j->input[i]);

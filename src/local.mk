@@ -19,6 +19,7 @@ voco_SOURCES = \
 	src/cmd_predict.c \
 	src/cmd_pretrain.c \
 	src/cmd_tasks.c \
+	src/cmd_tune.c \
 	src/cmd_verify.c \
 	src/info.c \
 	src/info.h \
@@ -70,6 +71,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_gemm_tiles.c \
 	src/dev/cpu_kernels.c \
 	src/dev/cpu_peak.c \
+	src/dev/cpu_tune.c \
 	src/dev/cpu_norm.c \
 	src/dev/cpu_windows.c \
 	src/dev/cpu_windows.h \
@@ -92,6 +94,8 @@ libvoco_la_SOURCES += \
 	src/dev/oracle_norm.c \
 	src/dev/selftest.c \
 	src/dev/selftest.h \
+	src/dev/shape.c \
+	src/dev/shape.h \
 	src/dev/trace.c \
 	src/dev/trace.h \
 	src/eval/evaluate.c \
@@ -206,6 +210,8 @@ libvoco_la_SOURCES += \
 	src/train/step.h \
 	src/train/stop.c \
 	src/train/stop.h \
+	src/train/tuning.c \
+	src/train/tuning.h \
 	src/train/validate.c \
 	src/train/validate.h \
 	src/train/weights.c \

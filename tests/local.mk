@@ -6,6 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	LSAN_OPTIONS=suppressions=$(abs_srcdir)/tests/lsan.supp:print_suppressions=0:$${LSAN_OPTIONS-}; \
 	export LSAN_OPTIONS; \
 	VOCO_GOLDEN=$(srcdir)/tests/golden; export VOCO_GOLDEN; \
+	VOCO_TUNE=none; export VOCO_TUNE; \
 	srcdir=$(srcdir); export srcdir;
 
 EXTRA_DIST += tests/golden tests/lsan.supp tests/tap.sh
@@ -123,6 +124,14 @@ check_PROGRAMS += tests/test_trace
 tests_test_trace_SOURCES = tests/test_trace.c
 tests_test_trace_LDADD = $(TEST_LIBS)
 TESTS += tests/test_trace
+
+check_PROGRAMS += tests/test_tuning
+tests_test_tuning_SOURCES = tests/test_tuning.c
+tests_test_tuning_LDADD = $(TEST_LIBS)
+TESTS += tests/test_tuning
+
+dist_check_SCRIPTS += tests/cli_tune.sh
+TESTS += tests/cli_tune.sh
 
 check_PROGRAMS += tests/test_transform
 tests_test_transform_SOURCES = tests/test_transform.c

@@ -383,7 +383,8 @@ START_TEST(limits_of_cgroup_2_are_the_lowest_on_the_way_up)
 
     plant("proc/self/cgroup", "0::/slurm/job7\n");
     plant("proc/meminfo", "MemTotal: 64000000 kB\nMemAvailable:   32000000 kB\n");
-    plant("proc/cpuinfo", "processor : 0\nmodel name\t: A fast one\n");
+    plant("proc/cpuinfo", "processor : 0\ncpu family\t: 25\nmodel\t\t: 17\n"
+                          "model name\t: A fast one\n");
     plant("sys/fs/cgroup/slurm/job7/cpu.max", "max 100000\n");
     plant("sys/fs/cgroup/slurm/cpu.max", "50000 100000\n");
     plant("sys/fs/cgroup/slurm/job7/memory.max", "1000000000\n");
@@ -393,6 +394,7 @@ START_TEST(limits_of_cgroup_2_are_the_lowest_on_the_way_up)
     plant("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
     voco_machine_read(folder, &m);
     ck_assert_str_eq(m.cpu, "A fast one");
+    ck_assert_str_eq(m.cpu_model, "family 25, model 17");
     ck_assert(m.quota == 0.5);
     ck_assert_int_eq(m.threads, 1);
     ck_assert_uint_eq(m.available, 32768000000u);

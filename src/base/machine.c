@@ -53,6 +53,18 @@ keyed_line(const char *path, const char *key, char *value, size_t size)
 
 /* ---- CPUs ---- */
 
+static void
+read_names(const char *root, struct voco_machine *m)
+{
+    char *cpuinfo = voco_format("%s/proc/cpuinfo", root), family[16], model[16];
+
+    keyed_line(cpuinfo, "model name", m->cpu, sizeof m->cpu);
+    if (keyed_line(cpuinfo, "cpu family", family, sizeof family)
+        && keyed_line(cpuinfo, "model\t", model, sizeof model))
+        snprintf(m->cpu_model, sizeof m->cpu_model, "family %s, model %s", family, model);
+    free(cpuinfo);
+}
+
 /* Counts a core once: at the first of its hardware threads that is in the mask. */
 static void
 count_cpus(const char *root, struct voco_machine *m)
@@ -301,11 +313,8 @@ read_huge_pages(const char *root, struct voco_machine *m)
 void
 voco_machine_read(const char *root, struct voco_machine *ret)
 {
-    char *cpuinfo = voco_format("%s/proc/cpuinfo", root);
-
     *ret = (struct voco_machine){ 0 };
-    keyed_line(cpuinfo, "model name", ret->cpu, sizeof ret->cpu);
-    free(cpuinfo);
+    read_names(root, ret);
     count_cpus(root, ret);
     read_cgroups(root, ret);
     read_memory(root, ret);

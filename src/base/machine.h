@@ -9,6 +9,7 @@
 
 struct voco_machine {
     char cpu[96];               /* "AMD EPYC 9004 ...", "" when unknown */
+    char cpu_model[48];         /* "family 25, model 17", "" when unknown: names are masked */
     int cpus;                   /* hardware threads in the affinity mask */
     int cores;                  /* physical cores behind them */
     double quota;               /* CPUs that the cgroup lets run at once; 0: no limit */

@@ -108,3 +108,14 @@ voco_hash_uniform(uint64_t seed, const char *name, int64_t n, double lo, double 
     for (int64_t i = 0; i < n; i++)
         out[i] = (float)(lo + (hi - lo) * voco_hash_unit(base, (uint64_t)i));
 }
+
+void
+voco_noise(float *x, int64_t n)
+{
+    uint32_t r = 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        r = r * 1664525u + 1013904223u;
+        x[i] = (float)(r >> 8) * 0x1p-24f - 0.5f;
+    }
+}

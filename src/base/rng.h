@@ -61,4 +61,8 @@ double voco_hash_unit(uint64_t base, uint64_t i);
 void voco_hash_uniform(uint64_t seed, const char *name, int64_t n, double lo, double hi,
                        float *out);
 
+/* x[n] = cheap numbers in [-0.5,0.5), always the same, for timings: zeros would flatter,
+ * large ones overflow where gradients add up. */
+void voco_noise(float *x, int64_t n);
+
 #endif

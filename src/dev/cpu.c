@@ -39,7 +39,8 @@ open_cpu(struct voco_ctx *ctx)
     ctx->state = cpu;
     omp_set_num_threads(ctx->threads);
     voco_cpu_blas_init();
-    if ((err = voco_cpu_kernels_open(ctx)) != VOCO_OK
+    if ((err = voco_cpu_tune_open(ctx)) != VOCO_OK
+        || (err = voco_cpu_kernels_open(ctx)) != VOCO_OK
         || (err = voco_dnnl_open(ctx->threads, getenv("VOCO_ISA"), &cpu->dnnl)) != VOCO_OK
         || (err = voco_cpu_conv_open(ctx)) != VOCO_OK)
         close_cpu(ctx);
@@ -62,12 +63,6 @@ voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes)
         voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for %zu bytes of scratch",
                                      bytes));
     return cpu->scratch;
-}
-
-void
-voco_cpu_force(struct voco_ctx *ctx, const char *name)
-{
-    voco_cpu_state(ctx)->forced = name;
 }
 
 void

@@ -12,6 +12,7 @@
  *   cpu_attn.c      window attention: tasks; cpu_windows.c: geometry
  *   cpu_contrast.c  similarity, cross entropy, decorrelation
  *   cpu_dicece.c    the loss of segmentation
+ *   cpu_tune.c      what implementations there are for a shape, and how long each takes
  *
  * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
  * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
@@ -21,7 +22,7 @@
 #ifndef VOCO_DEV_CPU_H
 #define VOCO_DEV_CPU_H
 
-#include "dev/device.h"
+#include "dev/shape.h"
 
 /* ---- state ---- */
 struct voco_dnnl;               /* dnnl_shim.h */
@@ -32,7 +33,8 @@ struct voco_cpu {
     const struct voco_kernels *kernels;
     struct voco_dnnl *dnnl;
     struct voco_packs *packs;
-    const char *forced;         /* implementation that tests ask for; NULL: the best */
+    const char *forced;         /* names of implementations to take where they can; NULL */
+    const struct voco_choices *choices;     /* else these; NULL: the rules alone */
     void *scratch;              /* voco_cpu_scratch */
     size_t scratch_bytes;
 };
@@ -48,9 +50,44 @@ voco_cpu_state(const struct voco_ctx *ctx)
  * NULL with ctx->err set when memory is gone. */
 void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
 
-/* Use the implementation of this name wherever it can do the shape: "dnnl", "blocked",
- * "gemm", "blas", "winograd", ...; NULL: the best again.  For tests and bench. */
-void voco_cpu_force(struct voco_ctx *ctx, const char *name);
+/* ---- which implementation: cpu_tune.c ----
+ * A shape is computed by the first that can of: what is forced, what the table of choices
+ * says, what the rules of cpu_conv.c and cpu_gemm.c say. */
+
+/* Choices of the devices that are opened from now on with their number of threads; NULL:
+ * the rules alone.  Set by whoever reads a table; kept by it. */
+extern const struct voco_choices *voco_cpu_choices;
+
+/* Use the implementations of these names, with commas between them, wherever they can do
+ * the shape: "winograd,blas"; NULL: none.  Opening a device takes VOCO_IMPL. */
+void voco_cpu_force(struct voco_ctx *ctx, const char *names);
+
+/* Is name one of names?  names may be NULL. */
+bool voco_cpu_listed(const char *names, const char *name);
+
+/* Has this build an implementation of this name for the operation? */
+bool voco_cpu_knows(enum voco_shape_op op, const char *impl);
+
+/* What this device takes for a shape. */
+const char *voco_cpu_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
+
+/* Takes VOCO_IMPL, VOCO_EUSAGE for unknown names, and the choices. */
+enum voco_err voco_cpu_tune_open(struct voco_ctx *ctx);
+
+enum { VOCO_IMPLS_MAX = 12 };
+
+struct voco_timing {
+    const char *impl;
+    double seconds;             /* of a call: the best of turns; of what is far slower, its
+                                 * first calls */
+    double median;              /* of the turns: far from the best on a busy machine */
+    double pack_seconds;        /* of bringing the weights into its order */
+};
+
+/* Times what can do a shape, in turns; the first of ret is what the rules take.  Returns
+ * how many there are; 0 with ctx->err set on failure. */
+int voco_cpu_time(struct voco_ctx *ctx, const struct voco_shape *s,
+                  struct voco_timing ret[VOCO_IMPLS_MAX]);
 
 /* Whether a result of n floats is written around the caches: half of it at least would not
  * find room there, and to write through a cache is to read first what is overwritten. */
@@ -124,6 +161,13 @@ void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv 
                                    X dy, X w, Y dx);
 void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
                                       X x, X dy, Y dw, Y db);
+/* Names of what voco tune may take for a shape, that of the rules first; what this device takes; whether
+ * there is one of this name.  voco_cpu_gemm_x are the same for linear layers. */
+int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
+                        const char *ret[VOCO_IMPLS_MAX]);
+const char *voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
+bool voco_cpu_conv_knows(const char *impl);
+
 void voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
 void voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db);
 size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
@@ -133,6 +177,11 @@ size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *
 /* ---- cpu_gemm.c ---- */
 void voco_cpu_blas_init(void);
 void voco_cpu_blas_describe(struct voco_cpu_info *ret);
+
+int voco_cpu_gemm_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
+                        const char *ret[VOCO_IMPLS_MAX]);
+const char *voco_cpu_gemm_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
+bool voco_cpu_gemm_knows(const char *impl);
 
 /* c[m,n] = op(a) op(b) (+ c), row-major, by the calling thread alone. */
 void voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a,

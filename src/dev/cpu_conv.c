@@ -132,18 +132,84 @@ static const struct voco_conv_impl *const impls[] = {
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 
 static const struct voco_conv_impl *
-choose(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+named(const struct voco_ctx *ctx, const struct voco_conv_problem *p, const char *names)
 {
-    const char *forced = voco_cpu_state(ctx)->forced;
+    for (int i = 0; i < N_IMPL; i++)
+        if (voco_cpu_listed(names, impls[i]->name) && impls[i]->can(ctx, p))
+            return impls[i];
+    return NULL;
+}
 
-    if (forced)
-        for (int i = 0; i < N_IMPL; i++)
-            if (strcmp(impls[i]->name, forced) == 0 && impls[i]->can(ctx, p))
-                return impls[i];
+/* What was measured to be best on the machines that we had. */
+static const struct voco_conv_impl *
+rule(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
     for (int i = 0; i < N_IMPL; i++)
         if (impls[i]->can(ctx, p) && impls[i]->best(ctx, p))
             return impls[i];
     return &voco_conv_dnnl;
+}
+
+static const struct voco_conv_impl *
+choose(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    const struct voco_cpu *cpu = voco_cpu_state(ctx);
+    const struct voco_shape shape = voco_shape_conv(p->what, &p->conv, p->n, p->in);
+    const struct voco_conv_impl *impl = named(ctx, p, cpu->forced);
+
+    if (!impl)
+        impl = named(ctx, p, voco_choices_find(cpu->choices, &shape));
+    return impl ? impl : rule(ctx, p);
+}
+
+static struct voco_conv_problem
+problem_of(const struct voco_shape *s)
+{
+    struct voco_conv_problem p = { .what = s->op == VOCO_SHAPE_CONV ? VOCO_WS_CONV_FORWARD
+                                         : s->op == VOCO_SHAPE_CONV_DATA
+                                         ? VOCO_WS_CONV_BACKWARD_DATA
+                                         : VOCO_WS_CONV_BACKWARD_WEIGHTS,
+                                   .conv = voco_shape_conv_of(s), .n = s->size[0] };
+
+    for (int i = 0; i < 3; i++) {
+        p.in[i] = s->size[1 + i];
+        p.out[i] = voco_conv_out(&p.conv, i, p.in[i]);
+    }
+    return p;
+}
+
+int
+voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
+                    const char *ret[VOCO_IMPLS_MAX])
+{
+    const struct voco_conv_problem p = problem_of(s);
+    const struct voco_conv_impl *const first = rule(ctx, &p);
+    int n = 0;
+
+    _Static_assert((int)N_IMPL <= (int)VOCO_IMPLS_MAX, "all implementations find room");
+    ret[n++] = first->name;
+    for (int i = 0; i < N_IMPL; i++)
+        if (impls[i] != first && impls[i]->can(ctx, &p)
+            && (!impls[i]->coarse || impls[i]->best(ctx, &p)))
+            ret[n++] = impls[i]->name;
+    return n;
+}
+
+const char *
+voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s)
+{
+    const struct voco_conv_problem p = problem_of(s);
+
+    return choose(ctx, &p)->name;
+}
+
+bool
+voco_cpu_conv_knows(const char *impl)
+{
+    for (int i = 0; i < N_IMPL; i++)
+        if (strcmp(impls[i]->name, impl) == 0)
+            return true;
+    return false;
 }
 
 #define X const struct voco_tensor *

@@ -31,6 +31,7 @@ struct voco_conv_impl {
     size_t (*packed)(struct voco_ctx *ctx, const struct voco_conv_problem *p);
     void (*run)(struct voco_ctx *ctx, const struct voco_conv_problem *p,
                 const struct voco_conv_io *io, void *scratch);
+    bool coarse;                /* larger errors than others: voco tune leaves it to best */
 };
 
 extern const struct voco_conv_impl

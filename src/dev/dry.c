@@ -89,10 +89,15 @@ download_zeros(struct voco_ctx *ctx, const struct voco_tensor *x,
 
 static void
 convolve(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv,
-         const struct voco_tensor *x)
+         const struct voco_tensor *x, const struct voco_tensor *w)
 {
-    if (!ctx->err)
-        borrow(ctx, dry_of(ctx)->inner->conv_workspace(ctx, what, conv, x));
+    const struct voco_shape shape = voco_shape_conv(what, conv, x->dim[0], x->dim + 1);
+
+    if (ctx->err)
+        return;
+    borrow(ctx, dry_of(ctx)->inner->conv_workspace(ctx, what, conv, x));
+    if (dry_of(ctx)->uses)
+        voco_uses_add(dry_of(ctx)->uses, &shape, 1, w->data);
 }
 
 static void
@@ -101,7 +106,7 @@ plan_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv,
                     const struct voco_tensor *b, const struct voco_tensor *y)
 {
     conv3d_forward(ctx, conv, x, w, b, y);
-    convolve(ctx, VOCO_WS_CONV_FORWARD, conv, x);
+    convolve(ctx, VOCO_WS_CONV_FORWARD, conv, x, w);
     count_packed(ctx, conv, x, w);
 }
 
@@ -111,7 +116,7 @@ plan_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
                           const struct voco_tensor *dx)
 {
     conv3d_backward_data(ctx, conv, dy, w, dx);
-    convolve(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx);
+    convolve(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx, w);
     count_packed(ctx, conv, dx, w);
 }
 
@@ -121,7 +126,45 @@ plan_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
                              const struct voco_tensor *dw, const struct voco_tensor *db)
 {
     conv3d_backward_weights(ctx, conv, x, dy, dw, db);
-    convolve(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x);
+    convolve(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x, dw);
+}
+
+/* x [rows,inputs], w [outputs,inputs] */
+static void
+multiply(struct voco_ctx *ctx, enum voco_shape_op op, const struct voco_tensor *x,
+         const struct voco_tensor *w)
+{
+    const struct voco_shape shape = voco_shape_linear(op, voco_rows(x), voco_cols(x),
+                                                      w->dim[0]);
+
+    if (!ctx->err && dry_of(ctx)->uses)
+        voco_uses_add(dry_of(ctx)->uses, &shape, 1, w->data);
+}
+
+static void
+plan_linear_forward(struct voco_ctx *ctx, const struct voco_tensor *x,
+                    const struct voco_tensor *w, const struct voco_tensor *b,
+                    const struct voco_tensor *y)
+{
+    linear_forward(ctx, x, w, b, y);
+    multiply(ctx, VOCO_SHAPE_LINEAR, x, w);
+}
+
+static void
+plan_linear_backward_data(struct voco_ctx *ctx, const struct voco_tensor *dy,
+                          const struct voco_tensor *w, const struct voco_tensor *dx)
+{
+    linear_backward_data(ctx, dy, w, dx);
+    multiply(ctx, VOCO_SHAPE_LINEAR_DATA, dx, w);
+}
+
+static void
+plan_linear_backward_weights(struct voco_ctx *ctx, const struct voco_tensor *x,
+                             const struct voco_tensor *dy, const struct voco_tensor *dw,
+                             const struct voco_tensor *db)
+{
+    linear_backward_weights(ctx, x, dy, dw, db);
+    multiply(ctx, VOCO_SHAPE_LINEAR_WEIGHTS, x, dw);
 }
 
 static void
@@ -169,6 +212,9 @@ voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
     ret->device.conv3d_forward = plan_conv3d_forward;
     ret->device.conv3d_backward_data = plan_conv3d_backward_data;
     ret->device.conv3d_backward_weights = plan_conv3d_backward_weights;
+    ret->device.linear_forward = plan_linear_forward;
+    ret->device.linear_backward_data = plan_linear_backward_data;
+    ret->device.linear_backward_weights = plan_linear_backward_weights;
     ret->device.attn_forward = plan_attn_forward;
     ret->device.attn_backward = plan_attn_backward;
 }

@@ -8,7 +8,7 @@
 #ifndef VOCO_DEV_DRY_H
 #define VOCO_DEV_DRY_H
 
-#include "dev/device.h"
+#include "dev/shape.h"
 
 struct voco_dry {
     struct voco_device device;          /* first: ctx->dev points to it */
@@ -17,6 +17,7 @@ struct voco_dry {
     uint64_t packed_bytes;              /* weights kept in another order */
     const void **weights;               /* those that are counted in packed_bytes */
     int n, room;
+    struct voco_uses *uses;             /* NULL, or gets what has several implementations */
 };
 
 /* For voco_ctx_open(&ctx, &ret->device, ...); life is the inner device's, so its state is

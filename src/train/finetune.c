@@ -18,6 +18,7 @@
 #include "train/schedule.h"
 #include "train/segment.h"
 #include "train/stop.h"
+#include "train/tuning.h"
 
 enum { AHEAD = 2 };
 
@@ -28,6 +29,7 @@ struct run {
     struct voco_split split;            /* of the labelled volumes; indices in the store */
     struct voco_model_config model_config;
     struct voco_segment_plan plan;
+    struct voco_uses uses;              /* what a step calls */
     struct voco_dicece loss;
     struct voco_ctx ctx;
     struct voco_model model;
@@ -255,12 +257,13 @@ plan(struct run *r)
         .model = r->model_config, .training = true, .frozen = c->freeze_encoder,
         .n = (int)crops(c), .size = { c->roi[0], c->roi[1], c->roi[2] },
         .threads = (int)c->threads,
-        .memory = memory > data ? memory - (uint64_t)data : 1,
+        .memory = memory > data ? memory - (uint64_t)data : 1, .uses = &r->uses,
     };
     char total[16], words[160];
-    enum voco_err err = voco_segment_plan(&voco_cpu, &request, &r->plan);
+    enum voco_err err;
 
-    if (err != VOCO_OK)
+    voco_tuning_use((int)c->threads, c->loop.out);
+    if ((err = voco_segment_plan(&voco_cpu, &request, &r->plan)) != VOCO_OK)
         return err;
     voco_note("model: %s, %" PRId64 " input channels, %" PRId64 " classes",
               voco_model_words(&r->model_config, words), r->model_config.in_channels,
@@ -311,6 +314,7 @@ numeric_options(const struct run *r)
     if (m->net == VOCO_NET_PLAINCONV)
         json_object_set_new(o, "net", json_string("plainconv"));
     voco_runconfig_machine(o, &r->ctx);
+    voco_runconfig_choices(o, &r->ctx, &r->uses);
     return voco_runconfig_text(o);
 }
 
@@ -327,6 +331,10 @@ ids(const struct run *r, const int *volume, int n)
 static enum voco_err
 write_config(const struct run *r)
 {
+    const enum voco_err err = voco_tuning_keep(r->c->loop.out, &r->ctx, &r->uses);
+
+    if (err != VOCO_OK)
+        return err;
     return voco_runconfig_write(
         r->c->loop.out, r->options,
         json_pack("{s:s, s:o, s:o, s:o}", "store", r->c->store, "weights",
@@ -590,6 +598,7 @@ tear_down(struct run *r)
     voco_seginfo_free(&r->info);
     voco_model_free(&r->model);
     voco_ctx_close(&r->ctx);
+    voco_uses_free(&r->uses);
     free(r->options);
     free(r->label);
 }

@@ -1,7 +1,11 @@
 /* The memory planner: dry runs of the step. */
 #include "train/plan.h"
 
+#include <stdlib.h>
+
 #include "base/machine.h"
+#include "base/rng.h"
+#include "dev/cpu.h"
 #include "dev/dry.h"
 
 static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
@@ -30,6 +34,9 @@ measure(const struct voco_device *dev, const struct voco_plan_request *r,
     enum voco_err err;
 
     voco_dry_init(&dry, dev);
+    dry.uses = r->uses;
+    if (r->uses)
+        r->uses->n = 0;                 /* those of the last grouping count */
     if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK
@@ -98,15 +105,17 @@ enum voco_err
 voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
                struct voco_plan *ret)
 {
+    struct voco_plan_request whole = *r;
     struct voco_plan all;
     enum voco_err err;
 
+    whole.uses = NULL;
     for (int group = r->group ? r->group : 4; group >= 1; group /= 2) {
         err = fill_memory(dev, r, group, ret);
         if (err != VOCO_OK)
             return err;
         if (!r->memory || ret->total <= r->memory) {
-            err = measure(dev, r, choice(group, ret->groups, 0), &all);
+            err = measure(dev, &whole, choice(group, ret->groups, 0), &all);
             ret->flops_again = ret->flops - all.flops;
             ret->flops = all.flops;
             return err;
@@ -119,4 +128,36 @@ voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
                      "--batch", (long long)r->model.feature,
                      (unsigned long long)((ret->total >> 20) + 1),
                      (unsigned long long)(r->memory >> 20));
+}
+
+enum voco_err
+voco_plan_probe(const struct voco_device *dev, const struct voco_plan *p,
+                const struct voco_model_config *config, int threads, struct voco_probe *ret)
+{
+    const int group = p->grouping.group < p->crops ? p->grouping.group : p->crops;
+    const int64_t voxels = 64 * 64 * 64;
+    float *x = malloc((size_t)(group * voxels) * sizeof *x);
+    struct voco_ctx ctx = { 0 };
+    struct voco_model model = { 0 };
+    double forward_s = 0.0;
+    enum voco_err err;
+
+    *ret = (struct voco_probe){ .group = group };
+    if (!x)
+        return voco_fail(VOCO_EMEMORY, "no memory for a probe of %d crops", group);
+    voco_hash_uniform(1, "probe", group * voxels, 0.0, 1.0, x);
+    if ((err = voco_ctx_open(&ctx, dev, (size_t)1 << 40, false, threads)) == VOCO_OK
+        && (err = voco_model_describe(&model, config)) == VOCO_OK
+        && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
+        ret->threads = ctx.threads;
+        voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
+        ret->peak = voco_cpu_peak(&ctx);
+        for (int i = 0; i < 2 && err == VOCO_OK; i++)
+            err = voco_step_probe(&ctx, &model, x, group, 64, &forward_s, &ret->group_s);
+    }
+    ret->step_s = (1.0 + p->flops_again / p->flops) * p->crops / group * ret->group_s;
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+    free(x);
+    return err;
 }

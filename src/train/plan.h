@@ -5,6 +5,7 @@
 #ifndef VOCO_TRAIN_PLAN_H
 #define VOCO_TRAIN_PLAN_H
 
+#include "dev/shape.h"
 #include "train/step.h"
 
 struct voco_plan {
@@ -28,6 +29,7 @@ struct voco_plan_request {
     int group;                  /* crops per group; 0: to be chosen */
     int ahead;                  /* batches the loader keeps ready */
     uint64_t memory;            /* bytes; 0: no limit */
+    struct voco_uses *uses;     /* NULL, or gets the shapes that the step calls */
 };
 
 /* The fastest grouping that fits: groups of up to 4 crops, as many of them kept as the
@@ -35,6 +37,18 @@ struct voco_plan_request {
 enum voco_err voco_plan_step(const struct voco_device *dev,
                              const struct voco_plan_request *request,
                              struct voco_plan *ret);
+
+/* Time of a step, from a group of crops that is run forward and backward twice, the second
+ * time on the clock. */
+struct voco_probe {
+    int group, threads;
+    double group_s, step_s;     /* step_s: extrapolated, with what is computed twice */
+    double peak;                /* operations per second on registers */
+};
+
+enum voco_err voco_plan_probe(const struct voco_device *dev, const struct voco_plan *plan,
+                              const struct voco_model_config *config, int threads,
+                              struct voco_probe *ret);
 
 /* Half of the memory that this process may use. */
 uint64_t voco_plan_default_memory(void);

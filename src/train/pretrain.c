@@ -24,6 +24,7 @@
 #include "train/runconfig.h"
 #include "train/runlog.h"
 #include "train/stop.h"
+#include "train/tuning.h"
 
 enum { ROI = 64, AHEAD = 2 };
 
@@ -34,6 +35,7 @@ struct run {
     struct voco_loader *loader;
     int volumes, sw, roi;
     struct voco_plan plan;
+    struct voco_uses uses;              /* what a step calls */
     struct voco_trace trace;
     struct voco_ctx ctx;
     struct voco_model model;
@@ -121,11 +123,14 @@ plan(struct run *r)
         .volumes = r->volumes, .sw = r->sw, .roi = r->roi, .threads = (int)c->threads,
         .group = planned_group(c), .ahead = AHEAD,
         .memory = c->memory ? (uint64_t)c->memory : voco_plan_default_memory(),
+        .uses = &r->uses,
     };
     char total[16];
-    enum voco_err err = voco_plan_step(dev, &request, &r->plan);
+    enum voco_err err;
 
-    if (err != VOCO_OK)
+    if (c->device == VOCO_DEVICE_CPU)
+        voco_tuning_use((int)c->threads, c->loop.out);
+    if ((err = voco_plan_step(dev, &request, &r->plan)) != VOCO_OK)
         return err;
     voco_note("model: feature size %" PRId64 ", %.1f M parameters, %s patch merging; step: "
               "%d volume%s, %d crops, %.2f TFLOP", c->feature,
@@ -216,6 +221,8 @@ numeric_options(const struct run *r)
                   r->plan.grouping.group);
     VOCO_ASSERT(o);
     voco_runconfig_machine(o, &r->ctx);
+    if (c->device == VOCO_DEVICE_CPU)
+        voco_runconfig_choices(o, &r->ctx, &r->uses);
     return voco_runconfig_text(o);
 }
 
@@ -227,7 +234,13 @@ write_config(const struct run *r)
                              "group", p->grouping.group, "groups", p->groups, "kept",
                              p->grouping.kept, "lean", p->grouping.lean, "parameters", (json_int_t)p->parameters,
                              "bytes", (json_int_t)p->total, "tflop", p->flops * 1e-12);
+    enum voco_err err;
 
+    if (r->c->device == VOCO_DEVICE_CPU
+        && (err = voco_tuning_keep(r->c->loop.out, &r->ctx, &r->uses)) != VOCO_OK) {
+        json_decref(plan);
+        return err;
+    }
     return voco_runconfig_write(r->c->loop.out, r->options,
                                 json_pack("{s:o, s:o, s:o}", "store",
                                           text_or_null(r->c->store), "init",
@@ -454,6 +467,7 @@ tear_down(struct run *r)
     voco_model_free(&r->model);
     voco_ctx_close(&r->ctx);
     voco_trace_free(&r->trace);
+    voco_uses_free(&r->uses);
     free(r->options);
     free(r->keep);
     free(r->embeddings);

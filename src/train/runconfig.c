@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "dev/cpu.h"
+#include "train/tuning.h"
 
 void
 voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx)
@@ -26,6 +27,16 @@ voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx)
     json_object_set_new(options, "onednn", json_string(cpu.dnnl));
     json_object_set_new(options, "blas", json_string(cpu.blas));
     json_object_set_new(options, "voco", json_string(PACKAGE_VERSION));
+}
+
+void
+voco_runconfig_choices(json_t *options, const struct voco_ctx *ctx,
+                       const struct voco_uses *uses)
+{
+    char hash[16];
+
+    snprintf(hash, sizeof hash, "%08x", (unsigned)voco_tuning_hash(ctx, uses));
+    json_object_set_new(options, "implementations", json_string(hash));
 }
 
 char *

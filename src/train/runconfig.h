@@ -6,10 +6,14 @@
 
 #include <jansson.h>
 
-#include "dev/device.h"
+#include "dev/shape.h"
 
 /* Adds device, precision, threads, kernels, libraries and version to options. */
 void voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx);
+
+/* Adds the implementations that a cpu device takes for what a step calls, as one hash. */
+void voco_runconfig_choices(json_t *options, const struct voco_ctx *ctx,
+                            const struct voco_uses *uses);
 
 /* The text of options as checkpoints keep it; options are released. Free the result. */
 char *voco_runconfig_text(json_t *options);

@@ -364,6 +364,9 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
 
     turned_size(&r->model, r->size, nothing.size);
     voco_dry_init(&dry, dev);
+    dry.uses = r->uses;
+    if (r->uses)
+        r->uses->n = 0;                 /* those of the last grouping count */
     if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, r->training)) == VOCO_OK) {

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 
+#include "dev/shape.h"
 #include "train/model.h"
 
 /* out[n][x][y][z][classes]: the logits of n windows, all at once. */
@@ -54,6 +55,7 @@ struct voco_segment_request {
     int64_t size[3];
     int threads;
     uint64_t memory;            /* bytes that may be used; 0: no limit */
+    struct voco_uses *uses;     /* NULL, or gets the shapes that a batch calls */
 };
 
 struct voco_segment_plan {

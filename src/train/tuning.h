@@ -1,0 +1,60 @@
+/*
+ * Tables of measured choices among implementations: files of voco tune (doc/formats.md).
+ *
+ * A table is good for one CPU, one set of kernels, one number of threads and one build.
+ * VOCO_TUNE says where tables are: a file, a folder, or "none".  Otherwise a run goes on
+ * with the choices that it began with, and everything else looks into the user's cache,
+ * where each machine has a file of its own.
+ */
+#ifndef VOCO_TRAIN_TUNING_H
+#define VOCO_TRAIN_TUNING_H
+
+#include "dev/cpu.h"
+
+/* What a table is good for. */
+struct voco_tuning_key {
+    char cpu[160], isa[16], voco[32], onednn[48], blas[96];
+    int threads;
+};
+
+/* threads 0: those of this machine */
+struct voco_tuning_key voco_tuning_key(int threads);
+
+/* Where the table of a key is, or would be written to.  Free the result. */
+char *voco_tuning_path(const struct voco_tuning_key *key);
+
+/* VOCO_EFORMAT: no table, or a damaged one; VOCO_EUSAGE: another machine's, with what
+ * differs. */
+enum voco_err voco_tuning_read(const char *path, const struct voco_tuning_key *key,
+                               struct voco_choices *ret);
+
+/* A shape with what was measured; the choice is one of t[0..n). */
+struct voco_tuned {
+    struct voco_shape shape;
+    struct voco_timing t[VOCO_IMPLS_MAX];
+    int n, choice;
+};
+
+/* Whether a table can be written there; makes its folder. */
+enum voco_err voco_tuning_prepare(const char *path);
+
+/* Adds n rows to the table, or begins it anew if what is there cannot be used. */
+enum voco_err voco_tuning_write(const char *path, const struct voco_tuning_key *key,
+                                const struct voco_tuned *row, int n);
+
+/* Devices that are opened from now on take the choices of this machine with so many
+ * threads, as far as there are some; a line says which.  run: NULL, or the folder of a run
+ * that may have begun.  A table that cannot be used is warned of, and the rules are. */
+void voco_tuning_use(int threads, const char *run);
+
+/* One sentence on the table that voco_tuning_use would take without a run, for doctor;
+ * false: there is none that can be used.  Free *ret. */
+bool voco_tuning_describe(char **ret);
+
+/* The choices of ctx, a cpu device, for what a step uses: their hash, and RUN/tune.json,
+ * unless the run has one. */
+uint32_t voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses);
+enum voco_err voco_tuning_keep(const char *run, const struct voco_ctx *ctx,
+                               const struct voco_uses *uses);
+
+#endif
