@@ -1,16 +1,22 @@
 /*
  * Times of single primitives of the cpu device.
  *
- *   bench [--impl NAME] [--reps N] [--threads N] [PROBLEM... | < bench/shapes.txt]
+ *   bench [--impl NAME] [--reps N] [--threads N] [--against NAME] [--against-threads N]
+ *         [PROBLEM... | < bench/shapes.txt]
  *
  * A problem is a name and letters with numbers, as conv:n4c48d64k3 or
  * attn:n4s32c48h3: bench_matrix.c and bench_rows.c say which there are.  Without --impl
- * the device chooses.
+ * the device chooses by its rules; man voco-tune lists the names.
  *
  * Prints TSV: problem, device, isa, threads, median us, spread (quartiles, % of median),
  * GF/s by the median, best us, median us of CPU time of all threads (for a busy machine),
  * GB/s by the median of what must move at least; 0: not a matter of that.
+ *
+ * With --against or --against-threads both are run in turns, and TSV is: problem, isa,
+ * median us of the first, of the second, second / first (above 1 the first is faster),
+ * spread of the ratios of turns (quartiles).
  */
+#include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +24,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "bench/bench.h"
 #include "dev/cpu.h"
 
@@ -77,27 +84,103 @@ by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Small numbers: zeros would flatter, large ones overflow where gradients add up. */
-static void
-fill(const struct voco_tensor *x)
-{
-    float *p = x->data;
-    uint32_t r = 1;
+/* One of the two that are compared. */
+struct side {
+    struct voco_ctx ctx;
+    const char *impl;
+    int threads;
+    struct voco_tensor t[BENCH_TENSORS];
+    double us[MAX_REPS], cpu_us[MAX_REPS];
+};
 
-    for (int64_t i = 0; p && i < voco_count(x); i++) {
-        r = r * 1664525u + 1013904223u;
-        p[i] = (float)(r >> 8) * 0x1p-24f - 0.5f;
-    }
+/* One run on the clock; oneDNN takes the number of threads from OpenMP. */
+static void
+run_once(struct side *s, const struct kind *kind, const struct problem *p, int i)
+{
+    double start, cpu;
+
+    omp_set_num_threads(s->ctx.threads);
+    start = voco_seconds();
+    cpu = cpu_seconds();
+    kind->run(&s->ctx, p, s->t);
+    s->us[i] = (voco_seconds() - start) * 1e6;
+    s->cpu_us[i] = (cpu_seconds() - cpu) * 1e6;
 }
 
 static bool
-bench(struct voco_ctx *ctx, const char *text, int reps)
+run_turns(struct side *side, int sides, const struct kind *kind, const struct problem *p,
+          const char *text, int reps)
+{
+    bool ok = true;
+
+    for (int k = 0; k < sides; k++) {
+        struct side *s = &side[k];
+
+        memset(s->t, 0, sizeof s->t);
+        kind->setup(&s->ctx, p, s->t);
+        for (int i = 0; i < BENCH_TENSORS && !s->ctx.err; i++)
+            if (s->t[i].data)
+                voco_noise(s->t[i].data, voco_count(&s->t[i]));
+        s->ctx.weights_version++;
+        if (!s->ctx.err)
+            run_once(s, kind, p, 0);    /* makes primitives, packs weights */
+        ok = ok && !s->ctx.err;
+    }
+    for (int i = 0; i < reps && ok; i++)
+        for (int k = 0; k < sides; k++) {
+            run_once(&side[k], kind, p, i);
+            ok = ok && !side[k].ctx.err;
+        }
+    if (!ok)
+        fprintf(stderr, "bench: %s: %s\n", text, voco_fail_text());
+    for (int k = 0; k < sides; k++)
+        voco_arena_release(&side[k].ctx.keep, 0);
+    return ok;
+}
+
+/* q: 1 to 3, a quartile of values, which are sorted */
+static double
+quartile(double *value, int n, int q)
+{
+    qsort(value, (size_t)n, sizeof *value, by_value);
+    return value[q * n / 4];
+}
+
+static void
+print_one(struct side *s, const struct kind *kind, const struct problem *p,
+          const char *text, int reps)
+{
+    const double median = quartile(s->us, reps, 2);
+    struct voco_cpu_info info;
+
+    voco_cpu_describe(&info);
+    printf("%s\t%s\t%s\t%d\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f\t%.1f\n", text,
+           s->ctx.dev->name, info.isa, s->ctx.threads, median,
+           100 * (quartile(s->us, reps, 3) - quartile(s->us, reps, 1)) / median,
+           kind->flops ? kind->flops(p) / median * 1e-3 : 0, s->us[0],
+           quartile(s->cpu_us, reps, 2), kind->bytes ? kind->bytes(p) / median * 1e-3 : 0);
+}
+
+static void
+print_two(struct side *side, const char *text, int reps)
+{
+    double ratio[MAX_REPS], first, second;
+    struct voco_cpu_info info;
+
+    for (int i = 0; i < reps; i++)
+        ratio[i] = side[1].us[i] / side[0].us[i];
+    voco_cpu_describe(&info);
+    first = quartile(side[0].us, reps, 2);
+    second = quartile(side[1].us, reps, 2);
+    printf("%s\t%s\t%.1f\t%.1f\t%.3f\t%.3f..%.3f\n", text, info.isa, first, second,
+           second / first, quartile(ratio, reps, 1), quartile(ratio, reps, 3));
+}
+
+static bool
+bench(struct side *side, int sides, const char *text, int reps)
 {
     const struct kind *kind;
     struct problem p;
-    struct voco_tensor t[BENCH_TENSORS] = { 0 };
-    double us[MAX_REPS], cpu_us[MAX_REPS], median;
-    struct voco_cpu_info info;
 
     if (!parse(text, &p)) {
         fprintf(stderr, "bench: %s: expected a problem as conv:n4c48d64k3\n", text);
@@ -108,77 +191,81 @@ bench(struct voco_ctx *ctx, const char *text, int reps)
         fprintf(stderr, "bench: %s: no primitive of this name\n", text);
         return false;
     }
-    kind->setup(ctx, &p, t);
-    if (!ctx->err) {
-        for (int i = 0; i < BENCH_TENSORS; i++)
-            fill(&t[i]);
-        ctx->weights_version++;
-        kind->run(ctx, &p, t);              /* makes primitives, packs weights */
-        for (int i = 0; i < reps && !ctx->err; i++) {
-            const double start = voco_seconds(), cpu = cpu_seconds();
-
-            kind->run(ctx, &p, t);
-            us[i] = (voco_seconds() - start) * 1e6;
-            cpu_us[i] = (cpu_seconds() - cpu) * 1e6;
-        }
-    }
-    voco_arena_release(&ctx->keep, 0);
-    if (ctx->err) {
-        fprintf(stderr, "bench: %s: %s\n", text, voco_fail_text());
+    if (!run_turns(side, sides, kind, &p, text, reps))
         return false;
-    }
-    qsort(us, (size_t)reps, sizeof us[0], by_value);
-    qsort(cpu_us, (size_t)reps, sizeof cpu_us[0], by_value);
-    median = us[reps / 2];
-    voco_cpu_describe(&info);
-    printf("%s\t%s\t%s\t%d\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f\t%.1f\n", text, ctx->dev->name,
-           info.isa, ctx->threads, median,
-           100 * (us[3 * reps / 4] - us[reps / 4]) / median,
-           kind->flops ? kind->flops(&p) / median * 1e-3 : 0, us[0], cpu_us[reps / 2],
-           kind->bytes ? kind->bytes(&p) / median * 1e-3 : 0);
+    if (sides == 1)
+        print_one(side, kind, &p, text, reps);
+    else
+        print_two(side, text, reps);
     fflush(stdout);
     return true;
+}
+
+static int
+usage(void)
+{
+    fprintf(stderr, "usage: bench [--impl NAME] [--reps N] [--threads N] [--against NAME] "
+                    "[--against-threads N] [PROBLEM... | < shapes.txt]\n");
+    return 2;
+}
+
+static bool
+known(const char *impl)
+{
+    return !impl || voco_cpu_knows(VOCO_SHAPE_CONV, impl)
+           || voco_cpu_knows(VOCO_SHAPE_LINEAR, impl);
 }
 
 int
 main(int argc, char **argv)
 {
-    struct voco_ctx ctx;
-    const char *impl = NULL;
+    static struct side side[2];
     char line[MAX_LINE];
-    int reps = 20, threads = 0, i = 1;
+    int reps = 20, sides = 1, i = 1;
     bool ok = true;
 
     for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
-        if (strcmp(argv[i], "--impl") == 0)
-            impl = argv[i + 1];
+        const bool against = strncmp(argv[i], "--against", 9) == 0;
+
+        if (strcmp(argv[i], "--impl") == 0 || strcmp(argv[i], "--against") == 0)
+            side[against].impl = argv[i + 1];
+        else if (strcmp(argv[i], "--threads") == 0
+                 || strcmp(argv[i], "--against-threads") == 0)
+            side[against].threads = atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--reps") == 0)
             reps = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--threads") == 0)
-            threads = atoi(argv[i + 1]);
         else
             break;
+        if (against)
+            sides = 2;
     }
-    if ((i < argc && argv[i][0] == '-') || reps < 1 || reps > MAX_REPS) {
-        fprintf(stderr, "usage: bench [--impl NAME] [--reps N] [--threads N] "
-                        "[PROBLEM... | < shapes.txt]\n");
-        return 2;
+    if ((i < argc && argv[i][0] == '-') || reps < 1 || reps > MAX_REPS
+        || !known(side[0].impl) || !known(side[1].impl))
+        return usage();
+    if (side[1].threads == 0)
+        side[1].threads = side[0].threads;
+    for (int k = 0; k < sides; k++) {
+        if (voco_ctx_open(&side[k].ctx, &voco_cpu, (size_t)64 << 30, false, side[k].threads)
+            != VOCO_OK) {
+            fprintf(stderr, "bench: %s\n", voco_fail_text());
+            return 1;
+        }
+        if (side[k].impl)
+            voco_cpu_force(&side[k].ctx, side[k].impl);
     }
-    if (voco_ctx_open(&ctx, &voco_cpu, (size_t)64 << 30, false, threads) != VOCO_OK) {
-        fprintf(stderr, "bench: %s\n", voco_fail_text());
-        return 1;
-    }
-    voco_cpu_force(&ctx, impl);
-    puts("problem\tdevice\tisa\tthreads\tmedian us\tspread\tGF/s\tbest us\tcpu us\tGB/s");
+    puts(sides == 1 ? "problem\tdevice\tisa\tthreads\tmedian us\tspread\tGF/s\tbest us\t"
+                      "cpu us\tGB/s"
+                    : "problem\tisa\tfirst us\tsecond us\tratio\tquartiles");
     if (i < argc)
         for (; i < argc && ok; i++)
-            ok = bench(&ctx, argv[i], reps);
+            ok = bench(side, sides, argv[i], reps);
     else
         while (ok && fgets(line, sizeof line, stdin)) {
             line[strcspn(line, " #\n")] = '\0';
             if (line[0])
-                ok = bench(&ctx, line, reps);
+                ok = bench(side, sides, line, reps);
         }
-    voco_ctx_close(&ctx);
+    for (int k = 0; k < sides; k++)
+        voco_ctx_close(&side[k].ctx);
     return ok ? 0 : 1;
 }

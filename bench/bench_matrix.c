@@ -4,6 +4,8 @@
  *   conv, conv_data, conv_weights   n items, d size (one edge, or d e f), c channels in,
  *                                   o out (default c), k kernel, s stride, p padding;
  *                                   x, y: kernel and stride of the first axis, if others
+ *   deconv, deconv_grad             n items, d size (one edge), c channels in, o out,
+ *                                   k kernel and stride (default 2)
  *   linear, linear_data, linear_weights     m rows, k in, n out
  */
 #include "bench/bench.h"
@@ -90,6 +92,55 @@ conv_weights_run(struct voco_ctx *ctx, const struct problem *p,
     ctx->dev->conv3d_backward_weights(ctx, &c, &t[TX], &t[TY], &t[TW], NULL);
 }
 
+/* ---- transposed convolutions ---- */
+
+enum { UX, UW, UB, UY, UDX, UDW, UDB };
+
+static void
+deconv_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
+{
+    const int64_t n = arg(p, 'n', 1), d = arg(p, 'd', 8), c = arg(p, 'c', 48);
+    const int64_t o = arg(p, 'o', c), k = arg(p, 'k', 2);
+
+    t[UX] = voco_push(ctx, &ctx->keep, 5, n, d, d, d, c);
+    t[UW] = voco_push(ctx, &ctx->keep, 5, c, o, k, k, k);
+    t[UB] = voco_push(ctx, &ctx->keep, 1, o);
+    t[UY] = voco_push(ctx, &ctx->keep, 5, n, k * d, k * d, k * d, o);
+    t[UDX] = voco_push_like(ctx, &ctx->keep, &t[UX]);
+    t[UDW] = voco_push_like(ctx, &ctx->keep, &t[UW]);
+    t[UDB] = voco_push_like(ctx, &ctx->keep, &t[UB]);
+}
+
+static void
+deconv_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->deconv_forward(ctx, &t[UX], &t[UW], &t[UB], &t[UY]);
+}
+
+static void
+deconv_grad_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->deconv_backward(ctx, &t[UX], &t[UW], &t[UY], &t[UDX], &t[UDW], &t[UDB]);
+}
+
+static double
+deconv_flops(const struct problem *p)
+{
+    const double d = (double)arg(p, 'd', 8), k = (double)arg(p, 'k', 2);
+    const int64_t c = arg(p, 'c', 48);
+
+    return 2.0 * (double)arg(p, 'n', 1) * d * d * d * k * k * k * (double)c
+           * (double)arg(p, 'o', c);
+}
+
+static double
+deconv_grad_flops(const struct problem *p)
+{
+    return 2 * deconv_flops(p);         /* dx, dw */
+}
+
 /* ---- linear layers ---- */
 
 static void
@@ -138,6 +189,8 @@ const struct kind bench_matrix_kinds[] = {
     { "conv", conv_setup, conv_run, conv_flops, NULL },
     { "conv_data", conv_setup, conv_data_run, conv_flops, NULL },
     { "conv_weights", conv_setup, conv_weights_run, conv_flops, NULL },
+    { "deconv", deconv_setup, deconv_run, deconv_flops, NULL },
+    { "deconv_grad", deconv_setup, deconv_grad_run, deconv_grad_flops, NULL },
     { "linear", linear_setup, linear_run, linear_flops, NULL },
     { "linear_data", linear_setup, linear_data_run, linear_flops, NULL },
     { "linear_weights", linear_setup, linear_weights_run, linear_flops, NULL },

@@ -5,6 +5,7 @@
  *                               w window (default 7), r roll (default 0)
  *   instnorm, instnorm_grad     n items, d size (one edge), c channels, r 1: residual
  *   layernorm, layernorm_grad   m rows, c channels
+ *   affine, affine_grad         m rows, c channels
  *   gelu, gelu_grad, adamw, ema, sum_squares    m elements
  */
 #include "bench/bench.h"
@@ -200,6 +201,23 @@ layernorm_grad_bytes(const struct problem *p)
     return 1.5 * layernorm_bytes(p);
 }
 
+/* ---- scale and shift: operands as of layer norm ---- */
+
+static void
+affine_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->affine_forward(ctx, &t[LX], &t[LW], &t[LB], 0.01, &t[LY]);
+}
+
+static void
+affine_grad_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    (void)p;
+    ctx->dev->affine_backward(ctx, &t[LX], &t[LW], &t[LB], 0.01, &t[LDY], &t[LDX], &t[LDW],
+                              &t[LDB]);
+}
+
 /* ---- flat ---- */
 
 static void
@@ -285,6 +303,8 @@ const struct kind bench_rows_kinds[] = {
     { "instnorm_grad", instnorm_setup, instnorm_grad_run, NULL, instnorm_grad_bytes },
     { "layernorm", layernorm_setup, layernorm_run, NULL, layernorm_bytes },
     { "layernorm_grad", layernorm_setup, layernorm_grad_run, NULL, layernorm_grad_bytes },
+    { "affine", layernorm_setup, affine_run, NULL, layernorm_bytes },
+    { "affine_grad", layernorm_setup, affine_grad_run, NULL, layernorm_grad_bytes },
     { "gelu", flat_setup, gelu_run, NULL, read_write_bytes },
     { "gelu_grad", flat_setup, gelu_grad_run, NULL, two_in_bytes },
     { "adamw", flat_setup, adamw_run, NULL, adamw_bytes },

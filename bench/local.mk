@@ -6,7 +6,7 @@ bench_bench_SOURCES = \
 	bench/bench_matrix.c \
 	bench/bench_rows.c
 bench_bench_LDADD = libvoco.la
-EXTRA_DIST += bench/shapes.txt
+EXTRA_DIST += bench/shapes.txt bench/README.md bench/compare-builds.sh
 
 EXTRA_PROGRAMS += bench/loader
 bench_loader_SOURCES = bench/loader.c
