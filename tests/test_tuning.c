@@ -19,8 +19,8 @@ static const int64_t map[3] = { 8, 8, 8 };
 static struct voco_tuned
 tuned(struct voco_shape shape, const char *rule, const char *use)
 {
-    return (struct voco_tuned){ .shape = shape, .t = { { rule, 2e-3, 2e-3, 0 }, { use, 1e-3, 1e-3, 0 } },
-                                .n = 2, .choice = 1 };
+    return (struct voco_tuned){ .shape = shape, .n = 2, .choice = 1,
+                                .t = { { rule, 2e-3, 2e-3, 0 }, { use, 1e-3, 1e-3, 0 } } };
 }
 
 static struct voco_shape

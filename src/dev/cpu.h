@@ -161,8 +161,8 @@ void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv 
                                    X dy, X w, Y dx);
 void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
                                       X x, X dy, Y dw, Y db);
-/* Names of what voco tune may take for a shape, that of the rules first; what this device takes; whether
- * there is one of this name.  voco_cpu_gemm_x are the same for linear layers. */
+/* Names of what voco tune may take for a shape, that of the rules first; what this device
+ * takes; whether there is one of this name.  voco_cpu_gemm_x: the same of linear layers. */
 int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
                         const char *ret[VOCO_IMPLS_MAX]);
 const char *voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
