@@ -36,7 +36,7 @@ for problem; do
             m = median_of(r, NR)
             printf "%s\t%.1f\t%.1f\t%.3f\t", problem, median_of(x, NR), median_of(y, NR), m
             for (i = 1; i <= NR; i++)
-                printf "%s%.3f", i > 1 ? " " : "", r[i]
+                printf "%s%.3f", (i > 1 ? " " : ""), r[i]
             print ""
         }'
 done
