@@ -22,6 +22,7 @@ for problem; do
         y=$(median "$b" "$problem")
         echo "$x $y"
     done | awk -v problem="$problem" '
+        NF != 2 { bad = 1; exit }           # a bench said why
         { x[NR] = $1; y[NR] = $2; r[NR] = $2 / $1 }
         function median_of(v, n,    i, j, t) {
             for (i = 2; i <= n; i++)
@@ -31,7 +32,7 @@ for problem; do
             return v[int((n + 1) / 2)]
         }
         END {
-            if (NR == 0)
+            if (bad || NR == 0)
                 exit 1
             m = median_of(r, NR)
             printf "%s\t%.1f\t%.1f\t%.3f\t", problem, median_of(x, NR), median_of(y, NR), m
