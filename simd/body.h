@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "simd/kernels.h"
 
@@ -43,7 +44,8 @@ BODY_EXPORT(struct voco_kernels *ret)
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
         .leaky = leaky, .leaky_grad = leaky_grad,
         .exp = exponential, .log_sum_exp = log_sum_exp,
-        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .widen = widen, .narrow = narrow, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,

@@ -9,40 +9,58 @@
 enum { PREFETCH_ROWS = 16 };
 
 static ALWAYS_INLINE void
-prefetch_row(const struct voco_rows *a, size_t i, const float *x)
+prefetch_row(const struct voco_rows *a, size_t i, const void *x, const size_t size)
 {
-    if (i + PREFETCH_ROWS < a->rows)
-        for (size_t d = 0; d < a->head_dim; d += 16)    /* a cache line */
-            __builtin_prefetch(x + (size_t)a->row[i + PREFETCH_ROWS] * a->stride + d);
-}
+    if (i + PREFETCH_ROWS < a->rows) {
+        const size_t at = (size_t)a->row[i + PREFETCH_ROWS] * a->stride;
 
-static void
-gather(const struct voco_rows *args, const float *x, float *panel)
-{
-    const struct voco_rows copy = *args, *a = &copy;
-    const vf scaled = v_set(a->scale);
-
-    for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
-        const float *in = x + (size_t)a->row[i] * a->stride;
-
-        prefetch_row(a, i, x);
-        for (size_t d = 0; d < a->head_row; d += VW)
-            v_store(panel + d, v_mul(load_at(in, d, a->head_dim), scaled));
+        for (size_t d = 0; d < a->head_dim; d += 64 / size)     /* a cache line */
+            __builtin_prefetch((const char *)x + (at + d) * size);
     }
 }
 
 static void
-scatter(const struct voco_rows *args, const float *panel, float *x)
+gather(const struct voco_rows *args, const void *x, float *panel)
 {
     const struct voco_rows copy = *args, *a = &copy;
     const vf scaled = v_set(a->scale);
 
     for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
-        float *out = x + (size_t)a->row[i] * a->stride;
+        const size_t at = (size_t)a->row[i] * a->stride;
 
-        prefetch_row(a, i, x);
-        for (size_t d = 0; d < a->head_dim; d += VW)
-            store_at(out, d, a->head_dim, v_mul(v_load(panel + d), scaled));
+        if (a->bf16) {
+            prefetch_row(a, i, x, sizeof(uint16_t));
+            for (size_t d = 0; d < a->head_row; d += VW)
+                v_store(panel + d, v_mul(load_bf16_at((const uint16_t *)x + at, d,
+                                                      a->head_dim), scaled));
+        } else {
+            prefetch_row(a, i, x, sizeof(float));
+            for (size_t d = 0; d < a->head_row; d += VW)
+                v_store(panel + d, v_mul(load_at((const float *)x + at, d, a->head_dim),
+                                         scaled));
+        }
+    }
+}
+
+static void
+scatter(const struct voco_rows *args, const float *panel, void *x)
+{
+    const struct voco_rows copy = *args, *a = &copy;
+    const vf scaled = v_set(a->scale);
+
+    for (size_t i = 0; i < a->rows; i++, panel += a->head_row) {
+        const size_t at = (size_t)a->row[i] * a->stride;
+
+        if (a->bf16) {
+            prefetch_row(a, i, x, sizeof(uint16_t));
+            for (size_t d = 0; d < a->head_dim; d += VW)
+                store_bf16_at((uint16_t *)x + at, d, a->head_dim,
+                              v_mul(v_load(panel + d), scaled));
+        } else {
+            prefetch_row(a, i, x, sizeof(float));
+            for (size_t d = 0; d < a->head_dim; d += VW)
+                store_at((float *)x + at, d, a->head_dim, v_mul(v_load(panel + d), scaled));
+        }
     }
 }
 

@@ -18,6 +18,45 @@ store_at(float *p, size_t i, size_t n, vf x)
         v_store_n(p + i, x, n - i);
 }
 
+/* The same of bfloat16. */
+static inline vf
+load_bf16_at(const uint16_t *p, size_t i, size_t n)
+{
+    uint16_t last[VW] = { 0 };
+
+    if (n - i >= VW)
+        return v_load_bf16(p + i);
+    memcpy(last, p + i, (n - i) * sizeof *p);
+    return v_load_bf16(last);
+}
+
+static inline void
+store_bf16_at(uint16_t *p, size_t i, size_t n, vf x)
+{
+    uint16_t last[VW];
+
+    if (n - i >= VW) {
+        v_store_bf16(p + i, x);
+    } else {
+        v_store_bf16(last, x);
+        memcpy(p + i, last, (n - i) * sizeof *p);
+    }
+}
+
+static void
+widen(const uint16_t *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_at(y, i, n, load_bf16_at(x, i, n));
+}
+
+static void
+narrow(const float *x, uint16_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += VW)
+        store_bf16_at(y, i, n, load_at(x, i, n));
+}
+
 static void
 add(const float *x, float *y, size_t n)
 {

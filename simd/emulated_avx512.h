@@ -66,6 +66,30 @@ emulated_cvtps_pd(simde__m256 x)
     return simde_mm512_loadu_pd(z);
 }
 
+static inline simde__m512i
+emulated_cvtepu16_epi32(simde__m256i x)
+{
+    uint16_t y[16];
+    uint32_t z[16];
+
+    simde_mm256_storeu_si256((simde__m256i *)(void *)y, x);
+    for (int i = 0; i < 16; i++)
+        z[i] = y[i];
+    return simde_mm512_loadu_si512(z);
+}
+
+static inline simde__m256i
+emulated_cvtepi32_epi16(simde__m512i x)
+{
+    uint32_t y[16];
+    uint16_t z[16];
+
+    simde_mm512_storeu_si512(y, x);
+    for (int i = 0; i < 16; i++)
+        z[i] = (uint16_t)y[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
+}
+
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_fmadd_ps
@@ -79,5 +103,9 @@ emulated_cvtps_pd(simde__m256 x)
 #define _mm512_cvtps_pd(x) emulated_cvtps_pd(x)
 #undef _mm512_stream_ps
 #define _mm512_stream_ps(p, x) simde_mm512_storeu_ps(p, x)
+#undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepu16_epi32(x) emulated_cvtepu16_epi32(x)
+#define _mm512_cvtepi32_epi16(x) emulated_cvtepi32_epi16(x)
 
 #endif

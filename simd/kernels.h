@@ -74,9 +74,10 @@ struct voco_adamw_step {
 /* Rows of a matrix that a window reads or writes, head_dim numbers of each. */
 struct voco_rows {
     const int64_t *row;             /* [rows] */
-    size_t rows, stride;            /* floats from one row of the matrix to the next */
+    size_t rows, stride;            /* elements from one row of the matrix to the next */
     size_t head_dim, head_row;
     float scale;
+    bool bf16;                      /* the matrix holds bfloat16, else float */
 };
 
 /*
@@ -157,6 +158,10 @@ struct voco_kernels {
     /* t = momentum t + (1 - momentum) s */
     void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
 
+    /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN */
+    void (*widen)(const uint16_t *x, float *y, size_t n);
+    void (*narrow)(const float *x, uint16_t *y, size_t n);
+
     /* 12 lanes multiply-adds a round on registers alone: what the core can do at most. */
     float (*peak)(float x, size_t rounds);
 
@@ -175,9 +180,9 @@ struct voco_kernels {
 
     /* ---- attention ---- */
     /* panel [rows,head_row] = scale x[row[i],0..head_dim), zeros beyond head_dim */
-    void (*gather)(const struct voco_rows *a, const float *x, float *panel);
+    void (*gather)(const struct voco_rows *a, const void *x, float *panel);
     /* x[row[i],0..head_dim) = scale panel [rows,head_row] */
-    void (*scatter)(const struct voco_rows *a, const float *panel, float *x);
+    void (*scatter)(const struct voco_rows *a, const float *panel, void *x);
     void (*attn)(const struct voco_attn_tile *a);
     void (*attn_grad)(const struct voco_attn_grad *a);
 };
@@ -197,6 +202,9 @@ struct voco_isa_choice {
  */
 int voco_kernels_select(const char *cap, struct voco_kernels *ret,
                         struct voco_isa_choice *ret_choice);
+
+/* Does the CPU multiply bfloat16?  Kernels do it with or without. */
+bool voco_cpu_multiplies_bf16(void);
 
 const char *voco_isa_name(enum voco_isa isa);
 

@@ -2,6 +2,7 @@
 #include "simd/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 static void
 add(const float *x, float *y, size_t n)
@@ -121,6 +122,43 @@ ema(float momentum, float one_momentum, const float *s, float *t, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         t[i] = momentum * t[i] + one_momentum * s[i];
+}
+
+static float
+from_bf16(uint16_t x)
+{
+    const uint32_t bits = (uint32_t)x << 16;
+    float y;
+
+    memcpy(&y, &bits, sizeof y);
+    return y;
+}
+
+/* Adding half of what is cut off, less one where the result is even, carries over where it
+ * rounds up; a NaN might so become infinite. */
+static uint16_t
+to_bf16(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    if (isnan(x))
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void
+widen(const uint16_t *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = from_bf16(x[i]);
+}
+
+static void
+narrow(const float *x, uint16_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = to_bf16(x[i]);
 }
 
 static float
@@ -264,20 +302,31 @@ layernorm_grad(const struct voco_layernorm_grad *a)
 }
 
 static void
-gather(const struct voco_rows *a, const float *x, float *panel)
+gather(const struct voco_rows *a, const void *x, float *panel)
 {
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t d = 0; d < a->head_row; d++)
-            panel[i * a->head_row + d] = d < a->head_dim
-                ? a->scale * x[(size_t)a->row[i] * a->stride + d] : 0;
+        for (size_t d = 0; d < a->head_row; d++) {
+            const size_t at = (size_t)a->row[i] * a->stride + d;
+
+            panel[i * a->head_row + d] = d >= a->head_dim ? 0
+                : a->scale * (a->bf16 ? from_bf16(((const uint16_t *)x)[at])
+                                      : ((const float *)x)[at]);
+        }
 }
 
 static void
-scatter(const struct voco_rows *a, const float *panel, float *x)
+scatter(const struct voco_rows *a, const float *panel, void *x)
 {
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t d = 0; d < a->head_dim; d++)
-            x[(size_t)a->row[i] * a->stride + d] = a->scale * panel[i * a->head_row + d];
+        for (size_t d = 0; d < a->head_dim; d++) {
+            const size_t at = (size_t)a->row[i] * a->stride + d;
+            const float y = a->scale * panel[i * a->head_row + d];
+
+            if (a->bf16)
+                ((uint16_t *)x)[at] = to_bf16(y);
+            else
+                ((float *)x)[at] = y;
+        }
 }
 
 static void
@@ -374,7 +423,8 @@ voco_kernels_ref(struct voco_kernels *ret)
         .add = add, .scale = scale, .dot = dot, .sum_squares = sum_squares,
         .leaky = leaky, .leaky_grad = leaky_grad,
         .exp = exponential, .log_sum_exp = log_sum_exp,
-        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema, .peak = peak,
+        .gelu = gelu, .gelu_grad = gelu_grad, .adamw = adamw, .ema = ema,
+        .widen = widen, .narrow = narrow, .peak = peak,
         .moments = moments, .norm_rows = norm_rows, .norm_rows_sums = norm_rows_sums,
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,

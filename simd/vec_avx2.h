@@ -55,6 +55,32 @@ v_first(vf x, size_t n)
     return _mm256_and_ps(x, _mm256_castsi256_ps(first_lanes(n)));
 }
 
+/* VW bfloat16 */
+static inline vf
+v_load_bf16(const uint16_t *p)
+{
+    const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+/* Rounded to nearest, ties to even; NaN stays NaN. */
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    const __m256i bits = _mm256_castps_si256(x), one = _mm256_set1_epi32(1);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
+    const __m256i near = _mm256_add_epi32(bits, _mm256_add_epi32(odd,
+                                                                 _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const vf r = _mm256_blendv_ps(_mm256_castsi256_ps(near), _mm256_castsi256_ps(quiet),
+                                  _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(r), 16);
+
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(
+        _mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1)));
+}
+
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }

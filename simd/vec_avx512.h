@@ -54,6 +54,29 @@ v_first(vf x, size_t n)
     return _mm512_maskz_mov_ps(first_lanes(n), x);
 }
 
+static inline vf
+v_load_bf16(const uint16_t *p)
+{
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    const __m512i bits = _mm512_castps_si512(x), one = _mm512_set1_epi32(1);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    const __m512i near = _mm512_add_epi32(bits, _mm512_add_epi32(odd,
+                                                                 _mm512_set1_epi32(0x7fff)));
+    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    const vf r = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
+                                      _mm512_castsi512_ps(near), _mm512_castsi512_ps(quiet));
+
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(
+        _mm512_srli_epi32(_mm512_castps_si512(r), 16)));
+}
+
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 static inline vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }

@@ -9,8 +9,9 @@
 
 static struct {
     int64_t feature, batch, sw, memory, threads, group;
+    int precision;
     bool no_probe;
-} c = { .feature = 48, .batch = 4, .sw = 2 };
+} c = { .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32 };
 
 static const struct voco_opt options[] = {
     { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
@@ -18,6 +19,9 @@ static const struct voco_opt options[] = {
     { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 1024 },
     { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
       1, 64 },
+    { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
+      "in which activations are stored; auto: bf16 where the CPU multiplies it", 0, 0,
+      voco_precision_names },
     { "memory", 'm', VOCO_OPT_SIZE, &c.memory, "SIZE",
       "what the step may use; 0: half of what is available", 0, 1e15 },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
@@ -28,6 +32,12 @@ static const struct voco_opt options[] = {
       "do not run a group of crops to estimate the time" },
     { 0 }
 };
+
+static const struct voco_device *
+device(void)
+{
+    return voco_cpu_device((enum voco_precision)c.precision);
+}
 
 static void
 row(const char *what, double bytes)
@@ -67,7 +77,7 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config)
 {
     struct voco_probe probe;
     char step[16];
-    const enum voco_err err = voco_plan_probe(&voco_cpu, p, config, (int)c.threads, &probe);
+    const enum voco_err err = voco_plan_probe(device(), p, config, (int)c.threads, &probe);
 
     if (err == VOCO_OK)
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
@@ -95,7 +105,7 @@ run(int argc, char **argv)
     (void)argc;
     (void)argv;
     voco_tuning_use((int)c.threads, NULL);
-    if ((err = voco_plan_step(&voco_cpu, &request, &plan)) != VOCO_OK)
+    if ((err = voco_plan_step(device(), &request, &plan)) != VOCO_OK)
         return err;
     print_plan(&plan, request.memory);
     fflush(stdout);

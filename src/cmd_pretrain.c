@@ -3,11 +3,12 @@
 
 #include "base/log.h"
 #include "cmd.h"
+#include "dev/cpu.h"
 #include "loop_options.h"
 #include "train/pretrain.h"
 
 static struct voco_pretrain_config c = {
-    .feature = 48, .batch = 4, .sw = 2, .seed = 0, .merging = VOCO_MERGING_LEGACY,
+    .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32, .seed = 0, .merging = VOCO_MERGING_LEGACY,
     .loop = { .steps = 250000, .checkpoint_minutes = 30, .keep_last = 3, .skip_limit = 5,
               .rollback_limit = 3, .resume = VOCO_RESUME_AUTO },
     .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,
@@ -15,11 +16,9 @@ static struct voco_pretrain_config c = {
     .drop = 0.2, .window = { NAN, NAN },
 };
 static struct voco_opt_list repeat;
-static int precision;
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 static const char *const schedules[] = { "warmup-cosine", "constant", NULL };
-static const char *const precisions[] = { "f32", NULL };
 static const char *const devices[] = { "cpu", "oracle", NULL };
 
 static const struct voco_opt options[] = {
@@ -56,8 +55,9 @@ static const struct voco_opt options[] = {
       1 },
     { "drop", 0, VOCO_OPT_REAL, &c.drop, "P",
       "share of embeddings that the student does not see", 0, 0.95 },
-    { "precision", 0, VOCO_OPT_CHOICE, &precision, "TYPE", "of the arithmetic", 0, 0,
-      precisions },
+    { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
+      "in which activations are stored; auto: bf16 where the CPU multiplies it", 0, 0,
+      voco_precision_names },
     { "seed", 0, VOCO_OPT_INT, &c.seed, "N", "of everything that is random", 0, 9e15 },
 
     { "steps", 'n', VOCO_OPT_INT, &c.loop.steps, "N", "length of the run", 1, 1e12,
@@ -113,6 +113,9 @@ run(int argc, char **argv)
         voco_warn("all %lld steps lie inside the warm-up of %lld, the rate never gets to "
                   "%g: see --warmup and --schedule", (long long)c.loop.steps,
                   (long long)c.warmup, c.lr);
+    if (c.device == VOCO_DEVICE_ORACLE && c.precision == VOCO_PRECISION_BF16)
+        return voco_fail(VOCO_EUSAGE, "pretrain: --precision bf16 and --device oracle exclude "
+                         "each other: the oracle stores doubles");
     c.n_repeat = repeat.n;
     for (int i = 0; i < repeat.n; i++)
         c.repeat[i] = repeat.item[i];

@@ -56,6 +56,8 @@ libvoco_la_SOURCES += \
 	src/dev/cpu.h \
 	src/dev/cpu_affine.c \
 	src/dev/cpu_attn.c \
+	src/dev/cpu_block.c \
+	src/dev/cpu_block.h \
 	src/dev/cpu_contrast.c \
 	src/dev/cpu_conv.c \
 	src/dev/cpu_conv.h \

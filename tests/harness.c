@@ -11,7 +11,7 @@
 
 enum { GUARD = 32 };                    /* elements on either side */
 
-static const double guard_value = 12345;
+static const double guard_value = 3 << 12;     /* a bfloat16, too */
 static const size_t arena_bytes = (size_t)1 << 30;
 
 /* ---- operands ---- */
@@ -25,12 +25,24 @@ guarded(struct harness *h, struct voco_tensor shape)
     struct voco_tensor x = shape;
 
     VOCO_ASSERT(h->tensors <= HARNESS_TENSORS);
-    *whole = voco_push(h->ctx, &h->ctx->keep, 1, n + 2 * GUARD + h->offset);
+    *whole = shape.type == VOCO_F32
+        ? voco_push_real(h->ctx, &h->ctx->keep, 1, n + 2 * GUARD + h->offset)
+        : voco_push(h->ctx, &h->ctx->keep, 1, n + 2 * GUARD + h->offset);
     h->ctx->dev->fill(h->ctx, whole, guard_value);
     x.type = whole->type;
     x.data = (char *)whole->data
            + (size_t)(GUARD + h->offset) * voco_type_bytes(whole->type);
     return x;
+}
+
+/* To eight significant bits, ties to even. */
+static float
+round_to_bf16(float x)
+{
+    int e;
+    const float m = frexpf(x, &e);
+
+    return ldexpf(rintf(ldexpf(m, 8)), e - 8);
 }
 
 struct voco_tensor
@@ -49,6 +61,8 @@ operand(struct harness *h, double lo, double hi, struct voco_tensor shape)
         for (int64_t i = 0; i < n; i++)
             values[i] = fminf(fmaxf(roundf(values[i]), -2), 2);
     }
+    for (int64_t i = 0; i < n && h->bf16; i++)
+        values[i] = round_to_bf16(values[i]);
     host.data = values;
     host.type = VOCO_F32;
     h->ctx->dev->upload(h->ctx, &host, &x);
@@ -76,7 +90,7 @@ added_to(struct harness *h, struct voco_tensor shape)
 static double *
 download(struct voco_ctx *ctx, const struct voco_tensor *x)
 {
-    double *host = malloc(voco_tensor_bytes(x) * 2 + 1);
+    double *host = malloc((size_t)voco_count(x) * sizeof *host + 1);
     const struct voco_tensor view = voco_view(host, VOCO_F64, 1, voco_count(x));
 
     VOCO_ASSERT(host);
@@ -90,7 +104,7 @@ result(struct harness *h, const char *name, const struct voco_tensor *x, double 
     VOCO_ASSERT(h->results < HARNESS_RESULTS);
     h->result[h->results++] = (struct harness_result){
         .name = name, .x = download(h->ctx, x), .n = voco_count(x),
-        .tolerance = tolerance,
+        .tolerance = tolerance + (x->type == VOCO_BF16 ? STORED_BF16 : 0),
     };
 }
 
@@ -179,7 +193,7 @@ compare_results(const struct voco_device *dev, const struct harness *want,
 
     for (int i = 0; i < want->results; i++) {
         const struct harness_result *w = &want->result[i];
-        const double tolerance = dev == &voco_oracle ? 0 : w->tolerance;
+        const double tolerance = dev == &voco_oracle ? 0 : got->result[i].tolerance;
         char label[64];
 
         snprintf(label, sizeof label, "%s: %s", dev->name, w->name);
@@ -193,7 +207,7 @@ dry_run_foresees(const struct voco_device *dev, const struct harness_case *c,
                  const struct harness *like, size_t keep, size_t temp)
 {
     struct harness h = { .seed = like->seed, .integers = like->integers,
-                         .offset = like->offset };
+                         .offset = like->offset, .bf16 = like->bf16 };
     struct voco_dry dry;
     size_t dry_keep, dry_temp;
     bool ok;
@@ -230,7 +244,8 @@ harness_run(const struct voco_device *dev, const struct harness_case *c)
     bool ok = true;
 
     for (int offset = 0; offset < 2; offset++) {
-        struct harness want = { .seed = 17, .integers = c->integers, .offset = offset };
+        struct harness want = { .seed = 17, .integers = c->integers, .offset = offset,
+                                .bf16 = dev->act == VOCO_BF16 };
         struct harness got = want;
         size_t keep, temp;
         bool one;

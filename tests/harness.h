@@ -4,7 +4,7 @@
  * A case makes its operands, calls entries of h->ctx->dev and names its results; it is
  * run on the oracle, on the device under test, and dry.  Operands depend on the case's
  * seed and their number only, so every run sees the same values.  Tensors stand between
- * guards that nobody may write, start at element offset h->offset from an aligned
+ * guards that nobody may write (REAL shapes make reals, others activations), start at element offset h->offset from an aligned
  * address, and hold NaN where a result must be overwritten.
  */
 #ifndef VOCO_TESTS_HARNESS_H
@@ -27,6 +27,7 @@ struct harness {
     struct voco_ctx *ctx;
     uint64_t seed;
     bool integers;              /* operands are whole numbers in [-2,2]: sums are exact */
+    bool bf16;                  /* operands are rounded to bfloat16 on every device */
     int offset;                 /* in elements */
     struct voco_tensor whole[HARNESS_TENSORS];  /* with guards */
     int tensors;
@@ -40,6 +41,9 @@ struct harness_case {
     int64_t p[CASE_NUMBERS];    /* sizes, as the run function reads them */
     bool integers;
 };
+
+/* What storing in bfloat16 adds: half of the last of eight bits, in the worst case. */
+#define STORED_BF16 0x1p-8
 
 /* ---- for run functions ---- */
 

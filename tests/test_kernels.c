@@ -448,6 +448,52 @@ panel(unsigned seed, size_t rows, size_t n, size_t real, size_t wide)
     return x;
 }
 
+/* All 2^16 come back, and the ones between two of them go to the nearer. */
+START_TEST(bfloat16_is_the_nearest_at_all_lengths)
+{
+    enum { ALL = 1 << 16 };
+    static uint16_t half[ALL], back[ALL], want[ALL];
+    static float wide[ALL], between[ALL];
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int i = 0; i < ALL; i++) {
+        const uint32_t bits = (uint32_t)i << 16 | ((uint32_t)i * 40503 & 0xffff);
+
+        half[i] = (uint16_t)i;
+        memcpy(&between[i], &bits, sizeof bits);
+    }
+    k.widen(half, wide, ALL);
+    for (int i = 0; i < ALL; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &wide[i], sizeof bits);
+        ck_assert_uint_eq(bits, (uint32_t)i << 16);
+    }
+    k.narrow(wide, back, ALL);
+    for (int i = 0; i < ALL; i++)
+        ck_assert_uint_eq(back[i], isnan(wide[i]) ? i | 0x40 : i);
+    ref.narrow(between, want, ALL);
+    k.narrow(between, back, ALL);
+    ck_assert_mem_eq(want, back, sizeof want);
+    for (size_t n = 0; n <= 40; n++) {
+        const float *x = uniform(1, n, -1, 1);
+        uint16_t *y = guarded(n * sizeof *y), *z = guarded(n * sizeof *z);
+        float *w = guarded(n * sizeof *w), *v = guarded(n * sizeof *v);
+
+        ref.narrow(x, y, n);
+        k.narrow(x, z, n);
+        for (size_t i = 0; i < n; i++)
+            ck_assert_uint_eq(y[i], z[i]);
+        ref.widen(y, w, n);
+        k.widen(y, v, n);
+        check("widen", &k, n, w, v, n, 0);
+        release();
+    }
+}
+END_TEST
+
 START_TEST(gather_and_scatter_move_the_same_rows)
 {
     const int64_t row[] = { 4, 0, 6, 1 };
@@ -457,7 +503,7 @@ START_TEST(gather_and_scatter_move_the_same_rows)
         return;
     for (size_t hd = 1; hd <= 40; hd++) {
         const size_t hr = round_up(hd, k.lanes), stride = hd + 3;
-        const struct voco_rows a = { row, 4, stride, hd, hr, 0.5f };
+        const struct voco_rows a = { row, 4, stride, hd, hr, 0.5f, false };
         const float *x = uniform(1, 6 * stride + hd, -1, 1);
         float *want = guarded(4 * hr * sizeof *want), *back[2];
         float *got = guarded(4 * hr * sizeof *got);
@@ -470,6 +516,20 @@ START_TEST(gather_and_scatter_move_the_same_rows)
             (i ? k : ref).scatter(&a, got, back[i]);
         }
         check("scatter", &k, hd, back[0], back[1], 6 * stride + hd, 0);
+        {
+            const struct voco_rows b = { row, 4, stride, hd, hr, 0.5f, true };
+            const size_t n = 6 * stride + hd;
+            uint16_t *half[2] = { guarded(n * sizeof **half), guarded(n * sizeof **half) };
+
+            ref.narrow(x, half[0], n);
+            memcpy(half[1], half[0], n * sizeof **half);
+            ref.gather(&b, half[0], want);
+            k.gather(&b, half[1], got);
+            check("gather of bfloat16", &k, hd, want, got, 4 * hr, 0);
+            ref.scatter(&b, got, half[0]);
+            k.scatter(&b, got, half[1]);
+            ck_assert_mem_eq(half[0], half[1], n * sizeof **half);
+        }
         release();
     }
 }
@@ -601,6 +661,7 @@ main(void)
     tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);
     tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
     tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, bfloat16_is_the_nearest_at_all_lengths, 0, LEVELS);
     tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);

@@ -85,8 +85,8 @@ open_pass(struct pass *p, const struct net *net, const struct voco_device *dev)
                      VOCO_OK);
     voco_plainconv_init(&p->net, &p->table, &net->config, net->channels, net->classes);
     p->w.table = &p->table;
-    p->w.weight = voco_push(&ctx, &ctx.keep, 1, p->table.count);
-    p->w.grad = voco_push(&ctx, &ctx.keep, 1, p->table.count);
+    p->w.weight = voco_push_real(&ctx, &ctx.keep, 1, p->table.count);
+    p->w.grad = voco_push_real(&ctx, &ctx.keep, 1, p->table.count);
     ctx.dev->fill(&ctx, &p->w.weight, 0);
     ctx.dev->fill(&ctx, &p->w.grad, 0);
     for (int i = 0; i < p->table.n; i++) {

@@ -227,6 +227,29 @@ START_TEST(oracle_agrees_with_the_reference)
 }
 END_TEST
 
+/* Loss by loss; the gradient has another test, see below. */
+START_TEST(bf16_step_has_the_losses_of_the_reference)
+{
+    static const struct tolerance bf16 = { .loss = 1e-2 };
+    struct golden g = golden_open("step_fs12");
+    struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
+    struct voco_step_result result;
+    struct voco_replay batch;
+    struct rig r;
+
+    config.hidden = config.out = 1024;
+    ck_assert_int_eq(voco_replay_open("hash:1:2:2", 1, &batch), VOCO_OK);
+    rig_open(&r, &voco_cpu_bf16, &config, g.seed, batch.volumes, batch.sw, batch.roi,
+             (struct voco_grouping){ 4, 6 });
+    ck_assert_int_eq(voco_step_gradient(&r.step, &(struct voco_step_input){
+        batch.img, batch.crops, batch.labels, batch.keep }, &result), VOCO_OK);
+    check_losses(&g, "step0", &result, &bf16);
+    rig_close(&r);
+    voco_replay_free(&batch);
+    golden_close(&g);
+}
+END_TEST
+
 /* ---- a small step of our own: crops of 32^3 ---- */
 
 enum { SMALL_ROI = 32, SMALL_SW = 2, SMALL_CROPS = SMALL_SW + 9 };
@@ -278,6 +301,79 @@ small_gradient(struct voco_grouping grouping, struct voco_step_result *result, i
     rig_close(&r);
     return got;
 }
+
+/* The encoder's gradient for a given one of the embeddings; noise: of the crops, relative.
+ * Free it. */
+static double *
+encoder_gradient(const struct voco_device *dev, double noise, int64_t *n)
+{
+    enum { CROPS = 4, VOXELS = SMALL_ROI * SMALL_ROI * SMALL_ROI };
+    const struct voco_step_input in = small_input();
+    float *crops = malloc(CROPS * VOXELS * sizeof *crops);
+    struct voco_encoder_saved saved;
+    struct voco_tensor x, y, host;
+    struct voco_weights w;
+    struct rig r;
+    double *got;
+
+    ck_assert_ptr_nonnull(crops);
+    voco_hash_uniform(6, "noise", CROPS * VOXELS, -noise, noise, crops);
+    for (int i = 0; i < CROPS * VOXELS; i++)
+        crops[i] = in.crops[i] * (1 + crops[i]);
+    small_open(&r, dev, (struct voco_grouping){ CROPS, 1 });
+    w = voco_model_weights(&r.model);
+    x = voco_push_real(&r.ctx, &r.ctx.keep, 5, (int64_t)CROPS, (int64_t)SMALL_ROI,
+                       (int64_t)SMALL_ROI, (int64_t)SMALL_ROI, INT64_C(1));
+    host = x;
+    host.data = crops;
+    r.ctx.dev->upload(&r.ctx, &host, &x);
+    y = voco_slice(&r.step.embedding, 0, CROPS);
+    voco_encoder_forward(&r.ctx, &w, &r.model.encoder, &x, &y, &saved);
+    host = y;
+    host.data = (void *)in.crops;           /* numbers of 0..1 as the gradient */
+    r.ctx.dev->upload(&r.ctx, &host, &y);
+    voco_encoder_backward(&r.ctx, &w, &r.model.encoder, &saved, &y);
+    ck_assert_int_eq(r.ctx.err, VOCO_OK);
+    *n = r.model.student_at;
+    got = golden_host_copy(&r.ctx, &r.model.grad);
+    rig_close(&r);
+    free(crops);
+    return got;
+}
+
+static double
+sine_squared(const double *a, const double *b, int64_t n)
+{
+    double ab = 0, aa = 0, bb = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        ab += a[i] * b[i];
+        aa += a[i] * a[i];
+        bb += b[i] * b[i];
+    }
+    return 1 - ab * ab / (aa * bb);
+}
+
+/*
+ * With the reference's weights the network magnifies: in f32, crops that are off by the
+ * last bit of bfloat16 turn the gradient by 8 degrees.  Bfloat16 rounds some fifty times on
+ * the way forward and back, and errors of random direction add up by their squares.
+ */
+START_TEST(bf16_turns_the_gradient_no_more_than_its_roundings_do)
+{
+    int64_t n;
+    double *exact = encoder_gradient(&voco_cpu, 0, &n);
+    double *noisy = encoder_gradient(&voco_cpu, 0x1p-9, &n);
+    double *bf16 = encoder_gradient(&voco_cpu_bf16, 0, &n);
+    const double once = sine_squared(exact, noisy, n), all = sine_squared(exact, bf16, n);
+
+    ck_assert_msg(all < 20 * once, "sines of %.4f and, for noise in the crops alone, %.4f",
+                  sqrt(all), sqrt(once));
+    free(exact);
+    free(noisy);
+    free(bf16);
+}
+END_TEST
 
 START_TEST(step_two_phase_equals_joint)
 {
@@ -645,11 +741,14 @@ main(void)
 
     if (!brief()) {
         tcase_add_test(golden, step_agrees_with_the_reference);
+        tcase_add_test(golden,
+                       bf16_step_has_the_losses_of_the_reference);
         tcase_add_test(legacy, step_with_legacy_merging_agrees_with_the_reference);
         tcase_add_test(groups, step_two_phase_equals_joint);
     }
     if (big())
         tcase_add_test(golden, oracle_agrees_with_the_reference);
+    tcase_add_test(groups, bf16_turns_the_gradient_no_more_than_its_roundings_do);
     tcase_add_test(groups, embed_is_the_forward_of_the_step);
     tcase_add_test(groups, nan_in_a_crop_is_reported_and_leaves_the_trained_weights);
     tcase_add_test(stopped, abandoned_step_leaves_the_model_as_it_was);

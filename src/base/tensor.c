@@ -8,7 +8,19 @@
 size_t
 voco_type_bytes(enum voco_type type)
 {
-    return type == VOCO_F64 ? 8 : type == VOCO_F32 ? 4 : 1;
+    static const size_t bytes[] = { [VOCO_F32] = 4, [VOCO_F64] = 8, [VOCO_U8] = 1,
+                                    [VOCO_BF16] = 2 };
+
+    return bytes[type];
+}
+
+const char *
+voco_type_name(enum voco_type type)
+{
+    static const char *const name[] = { [VOCO_F32] = "f32", [VOCO_F64] = "f64",
+                                        [VOCO_U8] = "u8", [VOCO_BF16] = "bf16" };
+
+    return name[type];
 }
 
 int64_t

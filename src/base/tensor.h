@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum voco_type { VOCO_F32, VOCO_F64, VOCO_U8 };
+enum voco_type { VOCO_F32, VOCO_F64, VOCO_U8,
+                 VOCO_BF16 };       /* the upper half of an f32 */
 
 enum { VOCO_RANK_MAX = 5 };
 
@@ -22,6 +23,7 @@ struct voco_tensor {
 };
 
 size_t voco_type_bytes(enum voco_type type);
+const char *voco_type_name(enum voco_type type);        /* "f32" ... */
 
 /* Elements; product of dim[0..rank). */
 int64_t voco_count(const struct voco_tensor *x);

@@ -13,8 +13,9 @@
  *   cpu_contrast.c  similarity, cross entropy, decorrelation
  *   cpu_dicece.c    the loss of segmentation
  *   cpu_tune.c      what implementations there are for a shape, and how long each takes
+ *   cpu_block.c     activations stored in bfloat16, block by block in f32
  *
- * All tensors are f32.  Loops over rows are split among ctx->threads OpenMP threads in
+ * Loops over rows are split among ctx->threads OpenMP threads in
  * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
  * not on scheduling; those of norms, attention and slabs do not even depend on that.
  * Entries return at once when ctx->err is set.
@@ -23,6 +24,15 @@
 #define VOCO_DEV_CPU_H
 
 #include "dev/shape.h"
+
+/* ---- which of the devices: how activations are stored ---- */
+enum voco_precision { VOCO_PRECISION_AUTO, VOCO_PRECISION_F32, VOCO_PRECISION_BF16 };
+
+extern const char *const voco_precision_names[];        /* for an option, NULL at the end */
+
+/* auto: bfloat16 where the CPU has instructions that multiply it, and VOCO_ISA allows
+ * them. */
+const struct voco_device *voco_cpu_device(enum voco_precision precision);
 
 /* ---- state ---- */
 struct voco_dnnl;               /* dnnl_shim.h */
@@ -188,9 +198,8 @@ void voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const flo
                     int64_t lda, const float *b, int64_t ldb, bool add, float *c,
                     int64_t ldc);
 
-/* y[n] += sums of the columns of x [m,n].  Uses voco_cpu_scratch. */
-void voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n,
-                          float *y);
+/* y[columns] += sums of the columns of x.  Uses voco_cpu_scratch. */
+void voco_cpu_columns_add(struct voco_ctx *ctx, X x, float *y);
 void voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
 void voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
 void voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);

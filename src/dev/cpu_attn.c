@@ -11,9 +11,8 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu_block.h"
 #include "dev/cpu_windows.h"
-#include "simd/kernels.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
@@ -36,8 +35,9 @@ struct attn {
     int64_t windows;                /* of a task */
     int64_t tasks;
     bool backward;
-    const float *qkv, *qkv_bias, *y, *dy;
-    float *ret_y, *lse, *dqkv;
+    const struct voco_tensor *qkv, *y, *dy, *ret_y, *dqkv;
+    const float *qkv_bias;
+    float *lse;
     /* per task: gradient of the bias table, of padding keys and values, and the sums of
      * dS over windows for the key that stands for the padding */
     float *dtable;                  /* [tasks,table_rows] */
@@ -205,30 +205,41 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
 
 /* ---- rows of the volume to panels and back ---- */
 
+/* Rows of the first column of x, counted in elements. */
 static struct voco_rows
-rows_of(const struct attn *a, const int64_t *rows, int n, int64_t stride, float scale)
+rows_of(const struct attn *a, const struct voco_tensor *x, const int64_t *rows, int n,
+        float scale)
 {
-    return (struct voco_rows){ .row = rows, .rows = (size_t)n, .stride = (size_t)stride,
+    return (struct voco_rows){ .row = rows, .rows = (size_t)n,
+                               .stride = (size_t)voco_cols(x),
                                .head_dim = (size_t)a->p.head_dim,
-                               .head_row = a->p.head_row, .scale = scale };
+                               .head_row = a->p.head_row, .scale = scale,
+                               .bf16 = voco_is_bf16(x) };
+}
+
+/* The column at which rows begin. */
+static void *
+column(const struct voco_tensor *x, int64_t first)
+{
+    return (char *)x->data + (size_t)first * voco_type_bytes(x->type);
 }
 
 static void
-gather(const struct attn *a, const float *x, int64_t stride, const struct panels *own,
-       int n, float scale, float *panel)
+gather(const struct attn *a, const struct voco_tensor *x, int64_t first,
+       const struct panels *own, int n, float scale, float *panel)
 {
-    const struct voco_rows r = rows_of(a, own->rows, n, stride, scale);
+    const struct voco_rows r = rows_of(a, x, own->rows, n, scale);
 
-    a->k->gather(&r, x, panel);
+    a->k->gather(&r, column(x, first), panel);
 }
 
 static void
 scatter(const struct attn *a, const float *panel, const struct panels *own, int n,
-        float scale, float *x, int64_t stride)
+        float scale, const struct voco_tensor *x, int64_t first)
 {
-    const struct voco_rows r = rows_of(a, own->rows, n, stride, scale);
+    const struct voco_rows r = rows_of(a, x, own->rows, n, scale);
 
-    a->k->scatter(&r, panel, x);
+    a->k->scatter(&r, panel, column(x, first));
 }
 
 /* Rows of keys or values (part 1 or 2 of qkv), the one for the padding, zeros. */
@@ -239,9 +250,10 @@ gather_keys(const struct attn *a, const struct task *t, int part,
     const struct voco_window_class *z = t->z;
     const int64_t first = part * a->c + t->head * a->p.head_dim;
     const int64_t only = 0;
-    const struct voco_rows bias = rows_of(a, &only, z->keys - z->real, 0, 1);
+    struct voco_rows bias = rows_of(a, a->qkv, &only, z->keys - z->real, 1);
 
-    gather(a, a->qkv + first, 3 * a->c, own, z->real, 1, panel);
+    bias.bf16 = false;
+    gather(a, a->qkv, first, own, z->real, 1, panel);
     a->k->gather(&bias, a->qkv_bias + first, panel + (size_t)z->real * a->p.head_row);
     memset(panel + (size_t)z->keys * a->p.head_row, 0,
            (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *panel);
@@ -295,7 +307,7 @@ forward_window(const struct attn *a, const struct task *t, const struct panels *
     float *lse = lse_of(a, t, item, window);
 
     voco_windows_rows(&a->p, item, window, own->rows);
-    gather(a, a->qkv + first, 3 * a->c, own, z->real, score_scale(a), own->q);
+    gather(a, a->qkv, first, own, z->real, score_scale(a), own->q);
     gather_keys(a, t, 1, own, own->v);
     transpose(a, z->cols, own->v, own->kt);
     gather_keys(a, t, 2, own, own->v);
@@ -304,7 +316,7 @@ forward_window(const struct attn *a, const struct task *t, const struct panels *
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
         .lse = own->lse, .work = own->work });
-    scatter(a, own->y, own, z->real, 1, a->ret_y + first, a->c);
+    scatter(a, own->y, own, z->real, 1, a->ret_y, first);
     for (int i = 0; i < z->real; i++)
         lse[z->token[i]] = own->lse[i];
     for (int i = z->real; i < a->p.tokens; i++)
@@ -323,10 +335,10 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
     a = plan_attn(ctx, win, qkv, false);
     if (!start(ctx, &a, table))
         return;
-    a.qkv = qkv->data;
-    a.qkv_bias = qkv_bias->data;
-    a.ret_y = y->data;
-    a.lse = lse->data;
+    a.qkv = qkv;
+    a.qkv_bias = voco_f32(qkv_bias);
+    a.ret_y = y;
+    a.lse = voco_f32(lse);
 #pragma omp parallel for schedule(dynamic) num_threads(ctx->threads)
     for (int64_t i = 0; i < a.tasks; i++) {
         const struct panels own = own_panels(&a);
@@ -348,14 +360,15 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
 /* Rows of dk or dv from their transpose, which is cols apart; k is free by now. */
 static void
 scatter_transposed(const struct attn *a, const struct voco_window_class *z,
-                   const float *panel, const struct panels *own, float *x)
+                   const float *panel, const struct panels *own,
+                   const struct voco_tensor *x, int64_t first)
 {
     for (int from = 0; from < z->real; from += 16)
         for (int d = 0; d < a->p.head_dim; d++)
             for (int j = from; j < z->real && j < from + 16; j++)
                 own->k[(size_t)j * a->p.head_row + (size_t)d]
                     = panel[(size_t)d * (size_t)z->cols + (size_t)j];
-    scatter(a, own->k, own, z->real, 1, x, 3 * a->c);
+    scatter(a, own->k, own, z->real, 1, x, first);
 }
 
 static void
@@ -367,11 +380,11 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
     const float *lse = lse_of(a, t, item, window), scale = score_scale(a);
 
     voco_windows_rows(&a->p, item, window, own->rows);
-    gather(a, a->y + first, a->c, own, z->real, 1, own->y);
-    gather(a, a->dy + first, a->c, own, z->real, 1, own->dy);
+    gather(a, a->y, first, own, z->real, 1, own->y);
+    gather(a, a->dy, first, own, z->real, 1, own->dy);
     for (int i = 0; i < z->real; i++)
         own->lse[i] = lse[z->token[i]];
-    gather(a, a->qkv + first, 3 * a->c, own, z->real, scale, own->q);
+    gather(a, a->qkv, first, own, z->real, scale, own->q);
     gather_keys(a, t, 2, own, own->k);
     transpose(a, z->cols, own->k, own->vt);
     gather_keys(a, t, 1, own, own->k);
@@ -382,9 +395,9 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
         .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
         .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dkt = own->dkt,
         .dvt = own->dvt, .dbias = own->dbias, .work = own->work });
-    scatter(a, own->dq, own, z->real, scale, a->dqkv + first, 3 * a->c);
-    scatter_transposed(a, z, own->dkt, own, a->dqkv + first + a->c);
-    scatter_transposed(a, z, own->dvt, own, a->dqkv + first + 2 * a->c);
+    scatter(a, own->dq, own, z->real, scale, a->dqkv, first);
+    scatter_transposed(a, z, own->dkt, own, a->dqkv, first + a->c);
+    scatter_transposed(a, z, own->dvt, own, a->dqkv, first + 2 * a->c);
 }
 
 /* dpad += what the key that stands for the padding has got */
@@ -513,12 +526,12 @@ voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X q
     a = plan_attn(ctx, win, qkv, true);
     if (!start(ctx, &a, table))
         return;
-    a.qkv = qkv->data;
-    a.qkv_bias = qkv_bias->data;
-    a.y = y->data;
-    a.lse = lse->data;
-    a.dy = dy->data;
-    a.dqkv = dqkv->data;
+    a.qkv = qkv;
+    a.qkv_bias = voco_f32(qkv_bias);
+    a.y = y;
+    a.lse = voco_f32(lse);
+    a.dy = dy;
+    a.dqkv = dqkv;
 #pragma omp parallel num_threads(ctx->threads)
     {
 #pragma omp for schedule(dynamic)

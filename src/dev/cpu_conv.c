@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/cpu_block.h"
+
 /* ---- packed weights ---- */
 
 struct pack {
@@ -215,6 +217,18 @@ voco_cpu_conv_knows(const char *impl)
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
+static int64_t
+volume(const int64_t size[3])
+{
+    return size[0] * size[1] * size[2];
+}
+
+static size_t
+aligned(size_t bytes)
+{
+    return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+}
+
 static struct voco_conv_problem
 problem(enum voco_workspace what, const struct voco_conv *conv, X x)
 {
@@ -228,25 +242,64 @@ problem(enum voco_workspace what, const struct voco_conv *conv, X x)
     return p;
 }
 
+/* Items whose f32 copies take about 64 MiB: those of a group, or one of large maps. */
+static int64_t
+items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+{
+    const int64_t floats = volume(p->in) * p->conv.cin + volume(p->out) * p->conv.cout;
+    const int64_t items = (16 << 20) / floats;
+
+    if (ctx->dev->act != VOCO_BF16)
+        return p->n;
+    return items < 1 ? 1 : items < p->n ? items : p->n;
+}
+
+/* All of x, y in f32. */
+static void
+run_f32(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv, X x,
+        X w, X b, X y)
+{
+    const struct voco_conv_problem p = problem(what, conv, x);
+    const struct voco_conv_impl *impl = choose(ctx, &p);
+    const struct voco_conv_io io = { .x = voco_f32(x), .w = voco_f32(w), .y = voco_f32(y),
+                                     .bias = voco_f32(b) };
+    struct voco_tensor scratch;
+
+    scratch = voco_push_real(ctx, &ctx->temp, 1,
+                             (int64_t)((impl->scratch(ctx, &p) + 3) / sizeof(float)));
+    if (!ctx->err)
+        impl->run(ctx, &p, &io, scratch.data);
+}
+
 static void
 run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv, X x, X w,
     X b, X y)
 {
     const struct voco_conv_problem p = problem(what, conv, x);
-    const struct voco_conv_impl *impl = choose(ctx, &p);
-    const struct voco_conv_io io = { .x = x->data, .w = w->data, .y = y->data,
-                                     .bias = b ? b->data : NULL };
     const size_t mark = voco_arena_mark(&ctx->temp);
-    struct voco_tensor scratch;
+    const int64_t step = items_at_once(ctx, &p);
 
     VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
                 && y->dim[3] == p.out[2] && y->dim[4] == conv->cout);
     VOCO_ASSERT(voco_count(w) == conv->cout * conv->cin * voco_kernel_taps(conv));
-    scratch = voco_push(ctx, &ctx->temp, 1,
-                        (int64_t)((impl->scratch(ctx, &p) + 3) / sizeof(float)));
-    if (!ctx->err)
-        impl->run(ctx, &p, &io, scratch.data);
-    voco_arena_release(&ctx->temp, mark);
+    for (int64_t i = 0; i < p.n && !ctx->err; i += step) {
+        const int64_t n = p.n - i < step ? p.n - i : step;
+        const struct voco_tensor some_x = voco_slice(x, i, n), some_y = voco_slice(y, i, n);
+        const bool to_x = what == VOCO_WS_CONV_BACKWARD_DATA;
+        const bool to_y = what == VOCO_WS_CONV_FORWARD;
+        const struct voco_tensor wide_x = to_x ? voco_cpu_room(ctx, &some_x)
+                                               : voco_cpu_widened(ctx, &some_x);
+        const struct voco_tensor wide_y = to_y ? voco_cpu_room(ctx, &some_y)
+                                               : voco_cpu_widened(ctx, &some_y);
+
+        if (!ctx->err)
+            run_f32(ctx, what, conv, &wide_x, w, b, &wide_y);
+        if (to_x)
+            voco_cpu_narrow(ctx, &wide_x, &some_x);
+        if (to_y)
+            voco_cpu_narrow(ctx, &wide_y, &some_y);
+        voco_arena_release(&ctx->temp, mark);
+    }
 }
 
 void
@@ -272,17 +325,21 @@ voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *c
     if (!ctx->err)
         run(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x, dw, NULL, dy);
     if (db && !ctx->err)
-        voco_cpu_columns_add(ctx, dy->data, voco_rows(dy), conv->cout, db->data);
+        voco_cpu_columns_add(ctx, dy, voco_f32(db));
 }
 
 size_t
 voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                         const struct voco_conv *conv, X x)
 {
-    const struct voco_conv_problem p = problem(what, conv, x);
-    const size_t bytes = choose(ctx, &p)->scratch(ctx, &p);
+    struct voco_conv_problem p = problem(what, conv, x);
+    size_t bytes = 0;
 
-    return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    p.n = items_at_once(ctx, &p);
+    if (ctx->dev->act == VOCO_BF16)         /* both widened, at most */
+        bytes = aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float))
+              + aligned((size_t)(p.n * volume(p.out) * conv->cout) * sizeof(float));
+    return bytes + aligned(choose(ctx, &p)->scratch(ctx, &p));
 }
 
 size_t

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/cpu_block.h"
 #include "dev/cpu_conv.h"
 
 enum { CELLS = 64 };            /* input voxels that one thread handles at a time */
@@ -49,8 +50,8 @@ packed_of(struct voco_ctx *ctx, const struct voco_tensor *w, struct shape *s)
 
 /* Copy between cells[rows,taps,cout] of input voxels [from,from+rows) and y. */
 static void
-move_cells(const struct shape *s, float *y, float *cells, int64_t from, int64_t rows,
-           bool gather)
+move_cells(const struct voco_kernels *k, const struct shape *s, const struct voco_tensor *y,
+           float *cells, int64_t from, int64_t rows, bool gather)
 {
     const int64_t line = s->k[2] * s->cout;     /* contiguous in both */
 
@@ -60,12 +61,12 @@ move_cells(const struct shape *s, float *y, float *cells, int64_t from, int64_t 
         for (int64_t a = 0; a < s->k[0] * s->k[1]; a++, cells += line) {
             const int64_t row = (s->k[0] * i + a / s->k[1]) * s->k[1] * s->h
                               + s->k[1] * j + a % s->k[1];
-            float *at = y + (row * s->w + l) * line;
+            const int64_t at = (row * s->w + l) * line;
 
             if (gather)
-                memcpy(cells, at, (size_t)line * sizeof *cells);
+                voco_block_get(k, y, at, line, cells);
             else
-                memcpy(at, cells, (size_t)line * sizeof *cells);
+                voco_block_put(k, y, at, line, cells);
         }
     }
 }
@@ -85,8 +86,9 @@ add_bias(const float *b, float *x, int64_t m, int64_t n)
 void
 voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     struct shape s = shape_of(x, w);
-    const int64_t cols = s.cols;
+    const int64_t cols = s.cols, each = CELLS * (cols + s.cin);
     const float *packed;
     float *scratch;
 
@@ -94,25 +96,25 @@ voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
         return;
     VOCO_ASSERT(voco_count(y) == s.m * cols);
     packed = packed_of(ctx, w, &s);
-    scratch = voco_cpu_scratch(ctx, (size_t)ctx->threads * CELLS * (size_t)cols
-                                    * sizeof(float));
+    scratch = voco_cpu_scratch(ctx, (size_t)ctx->threads * (size_t)each * sizeof(float));
     if (!packed || !scratch)
         return;
     #pragma omp parallel num_threads(ctx->threads)
     {
         const int t = omp_get_thread_num();
-        float *cells = scratch + t * CELLS * cols;
+        float *cells = scratch + t * each, *spare = cells + CELLS * cols;
         int64_t from, to;
 
         voco_cpu_share(s.m, CELLS, t, omp_get_num_threads(), &from, &to);
         for (int64_t r = from; r < to; r += CELLS) {
             const int64_t rows = to - r < CELLS ? to - r : CELLS;
 
-            voco_cpu_sgemm(false, false, rows, cols, s.cin, (float *)x->data + r * s.cin,
-                           s.cin, packed, cols, false, cells, cols);
+            voco_cpu_sgemm(false, false, rows, cols, s.cin,
+                           voco_block_read(k, x, r * s.cin, rows * s.cin, spare), s.cin,
+                           packed, cols, false, cells, cols);
             if (b)
-                add_bias(b->data, cells, rows * s.taps, s.cout);
-            move_cells(&s, y->data, cells, r, rows, false);
+                add_bias(voco_f32(b), cells, rows * s.taps, s.cout);
+            move_cells(k, &s, y, cells, r, rows, false);
         }
     }
 }
@@ -121,33 +123,40 @@ static void
 backward_data(struct voco_ctx *ctx, const struct shape *s, const float *packed, Y dy, Y dx,
               float *scratch)
 {
-    const int64_t cols = s->cols;
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t cols = s->cols, each = CELLS * (cols + s->cin);
 
     #pragma omp parallel num_threads(ctx->threads)
     {
         const int t = omp_get_thread_num();
-        float *cells = scratch + t * CELLS * cols;
+        float *cells = scratch + t * each, *spare = cells + CELLS * cols;
         int64_t from, to;
 
         voco_cpu_share(s->m, CELLS, t, omp_get_num_threads(), &from, &to);
         for (int64_t r = from; r < to; r += CELLS) {
             const int64_t rows = to - r < CELLS ? to - r : CELLS;
 
-            move_cells(s, dy->data, cells, r, rows, true);
+            float *room = voco_block_room(dx, r * s->cin, spare);
+
+            move_cells(k, s, dy, cells, r, rows, true);
             voco_cpu_sgemm(false, true, rows, s->cin, cols, cells, cols, packed, cols,
-                           false, (float *)dx->data + r * s->cin, s->cin);
+                           false, room, s->cin);
+            voco_block_done(k, dx, r * s->cin, rows * s->cin, room);
         }
     }
 }
 
 /* All threads gather the same cells, then each makes some rows of dw; sum over voxels is
- * in their order, whatever the number of threads.  dw in packed order is behind cells. */
+ * in their order, whatever the number of threads.  Behind cells are x and dw in packed
+ * order. */
 static void
 backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, Y dy, Y dw,
                  float *scratch)
 {
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const int64_t cols = s->cols, cells_at_once = CELLS * ctx->threads;
-    float *cells = scratch, *sum = scratch + cells_at_once * cols, *to_add = dw->data;
+    float *cells = scratch, *rows_x = scratch + cells_at_once * cols;
+    float *sum = rows_x + cells_at_once * s->cin, *to_add = dw->data;
 
     #pragma omp parallel num_threads(ctx->threads)
     {
@@ -159,12 +168,14 @@ backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, Y dy, Y dw,
             const int64_t rows = s->m - r < cells_at_once ? s->m - r : cells_at_once;
 
             voco_cpu_share(rows, 1, t, nt, &from, &to);
-            move_cells(s, dy->data, cells + from * cols, r + from, to - from, true);
+            move_cells(k, s, dy, cells + from * cols, r + from, to - from, true);
+            voco_block_get(k, x, (r + from) * s->cin, (to - from) * s->cin,
+                           rows_x + from * s->cin);
             #pragma omp barrier
             if (i0 < i1)
                 voco_cpu_sgemm(true, false, i1 - i0, cols, rows,
-                               (const float *)x->data + r * s->cin + i0, s->cin, cells,
-                               cols, r > 0, sum + i0 * cols, cols);
+                               rows_x + i0, s->cin, cells, cols, r > 0, sum + i0 * cols,
+                               cols);
             #pragma omp barrier
         }
         for (int64_t i = i0; i < i1; i++)
@@ -179,7 +190,7 @@ void
 voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db)
 {
     struct shape s = shape_of(x, w);
-    const size_t floats = (size_t)ctx->threads * CELLS * (size_t)s.cols
+    const size_t floats = (size_t)ctx->threads * CELLS * (size_t)(s.cols + s.cin)
                           + (size_t)voco_count(w);
     const float *packed;
     float *scratch;
@@ -195,5 +206,5 @@ voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db)
         backward_data(ctx, &s, packed, dy, dx, scratch);
     backward_weights(ctx, &s, x, dy, dw, scratch);
     if (db)
-        voco_cpu_columns_add(ctx, dy->data, voco_rows(dy), s.cout, db->data);
+        voco_cpu_columns_add(ctx, dy, voco_f32(db));
 }

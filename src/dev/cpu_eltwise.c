@@ -1,21 +1,13 @@
 /* Pointwise functions and slab operations of the cpu device. */
 #include <math.h>
 
-#include "dev/cpu.h"
-#include "simd/kernels.h"
+#include "dev/cpu_block.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
 /* Elements that a thread takes at a time; fewer in all are not worth a second thread. */
 enum { GRAIN = 1 << 14 };
-
-static float *
-f32(const struct voco_tensor *x)
-{
-    VOCO_ASSERT(!x || x->type == VOCO_F32);
-    return x ? x->data : NULL;
-}
 
 /* How many elements the grain at i of n has. */
 static size_t
@@ -33,8 +25,13 @@ voco_cpu_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y)
     if (ctx->err)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
-    for (int64_t i = 0; i < n; i += GRAIN)
-        k->leaky(f32(x) + i, (float)slope, f32(y) + i, grain(n, i));
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare_x[VOCO_BLOCK], spare_y[VOCO_BLOCK], *to = voco_block_room(y, i, spare_y);
+
+        k->leaky(voco_block_read(k, x, i, m, spare_x), (float)slope, to, (size_t)m);
+        voco_block_done(k, y, i, m, to);
+    }
 }
 
 void
@@ -46,8 +43,14 @@ voco_cpu_leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx)
     if (ctx->err)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
-    for (int64_t i = 0; i < n; i += GRAIN)
-        k->leaky_grad(f32(y) + i, (float)slope, f32(dy) + i, f32(dx) + i, grain(n, i));
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare[3][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
+
+        k->leaky_grad(voco_block_read(k, y, i, m, spare[0]), (float)slope,
+                      voco_block_read(k, dy, i, m, spare[1]), to, (size_t)m);
+        voco_block_done(k, dx, i, m, to);
+    }
 }
 
 void
@@ -59,8 +62,13 @@ voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y)
     if (ctx->err)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
-    for (int64_t i = 0; i < n; i += GRAIN)
-        k->gelu(f32(x) + i, f32(y) + i, grain(n, i));
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare_x[VOCO_BLOCK], spare_y[VOCO_BLOCK], *to = voco_block_room(y, i, spare_y);
+
+        k->gelu(voco_block_read(k, x, i, m, spare_x), to, (size_t)m);
+        voco_block_done(k, y, i, m, to);
+    }
 }
 
 void
@@ -72,8 +80,14 @@ voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
     if (ctx->err)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
-    for (int64_t i = 0; i < n; i += GRAIN)
-        k->gelu_grad(f32(x) + i, f32(dy) + i, f32(dx) + i, grain(n, i));
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare[3][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
+
+        k->gelu_grad(voco_block_read(k, x, i, m, spare[0]),
+                     voco_block_read(k, dy, i, m, spare[1]), to, (size_t)m);
+        voco_block_done(k, dx, i, m, to);
+    }
 }
 
 /* A partial sum per share, added in order: the number of threads does not matter. */
@@ -92,11 +106,11 @@ voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y)
         int64_t from, to;
 
         voco_cpu_share(n, GRAIN, i, SHARES, &from, &to);
-        part[i] = k->sum_squares(f32(x) + from, (size_t)(to - from));
+        part[i] = k->sum_squares(voco_f32(x) + from, (size_t)(to - from));
     }
     for (int i = 0; i < SHARES; i++)
         sum += part[i];
-    *f32(y) = (float)sum;
+    *voco_f32(y) = (float)sum;
 }
 
 void
@@ -113,13 +127,13 @@ voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y 
         .scale = (float)(o->lr / (1 - pow(o->beta1, t))),
         .rsqrt_bias2 = (float)(1 / sqrt(1 - pow(o->beta2, t))), .eps = (float)o->eps
     };
-    float *const top = o->amsgrad ? f32(vmax) : NULL;
+    float *const top = o->amsgrad ? voco_f32(vmax) : NULL;
 
     if (ctx->err)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += GRAIN)
-        k->adamw(&step, f32(grad) + i, f32(w) + i, f32(m) + i, f32(v) + i,
+        k->adamw(&step, voco_f32(grad) + i, voco_f32(w) + i, voco_f32(m) + i, voco_f32(v) + i,
                  top ? top + i : NULL, grain(n, i));
 }
 
@@ -133,6 +147,6 @@ voco_cpu_ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += GRAIN)
-        k->ema((float)momentum, (float)(1 - momentum), f32(student) + i, f32(teacher) + i,
+        k->ema((float)momentum, (float)(1 - momentum), voco_f32(student) + i, voco_f32(teacher) + i,
                grain(n, i));
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/cpu_block.h"
 #include "dev/cpu_gemm.h"
 #include "dev/dnnl_shim.h"
 #include "simd/kernels.h"
@@ -257,35 +258,6 @@ gemm(struct voco_ctx *ctx, const struct voco_gemm *g)
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
-/* y = x w' + b */
-void
-voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
-{
-    const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
-    const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = x->data, .lda = k,
-                                 .b = w->data, .ldb = k, .bias = b ? b->data : NULL,
-                                 .c = y->data, .ldc = n };
-
-    if (ctx->err)
-        return;
-    VOCO_ASSERT(voco_cols(w) == k && voco_rows(y) == m && voco_cols(y) == n);
-    gemm(ctx, &g);
-}
-
-/* dx = dy w */
-void
-voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
-{
-    const int64_t m = voco_rows(dy), n = voco_cols(dy), k = voco_cols(w);
-    const struct voco_gemm g = { .m = m, .n = k, .k = n, .a = dy->data, .lda = n,
-                                 .b = w->data, .ldb = k, .c = dx->data, .ldc = k };
-
-    if (ctx->err)
-        return;
-    VOCO_ASSERT(w->dim[0] == n && voco_rows(dx) == m && voco_cols(dx) == k);
-    gemm(ctx, &g);
-}
-
 void
 voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0, int64_t i1,
                       int64_t n, float *part, double *sum)
@@ -309,12 +281,34 @@ voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0, 
     }
 }
 
-void
-voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n, float *y)
+/* The same of a tensor; spare [64,n] for what is widened. */
+static void
+add_columns(const struct voco_kernels *k, X x, int64_t i0, int64_t i1, float *part,
+            double *sum, float *spare)
 {
+    const int64_t n = voco_cols(x);
+
+    if (!voco_is_bf16(x)) {
+        voco_gemm_add_columns(k, x->data, i0, i1, n, part, sum);
+        return;
+    }
+    for (int64_t i = i0; i < i1; i += 64) {
+        const int64_t rows = i1 - i < 64 ? i1 - i : 64;
+
+        voco_gemm_add_columns(k, voco_block_read(k, x, i * n, rows * n, spare), 0, rows, n,
+                              part, sum);
+    }
+}
+
+void
+voco_cpu_columns_add(struct voco_ctx *ctx, X x, float *y)
+{
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t m = voco_rows(x), n = voco_cols(x);
+    const int64_t floats = n + (voco_is_bf16(x) ? 64 * n : 0);
     const int threads = ctx->threads;
-    double *sums = voco_cpu_scratch(ctx, (size_t)threads * (size_t)n
-                                         * (sizeof(double) + sizeof(float)));
+    double *sums = voco_cpu_scratch(ctx, (size_t)threads * ((size_t)n * sizeof(double)
+                                                            + (size_t)floats * sizeof(float)));
     float *parts;
 
     if (!sums)
@@ -324,11 +318,11 @@ voco_cpu_columns_add(struct voco_ctx *ctx, const float *x, int64_t m, int64_t n,
     #pragma omp parallel num_threads(threads)
     {
         const int t = omp_get_thread_num();
+        float *own = parts + t * floats;
         int64_t i0, i1;
 
         voco_cpu_share(m, 1, t, omp_get_num_threads(), &i0, &i1);
-        voco_gemm_add_columns(voco_cpu_state(ctx)->kernels, x, i0, i1, n, parts + t * n,
-                              sums + t * n);
+        add_columns(k, x, i0, i1, own, sums + t * n, own + n);
     }
     for (int64_t j = 0; j < n; j++) {
         double sum = 0;
@@ -369,27 +363,203 @@ weights_by_rows(struct voco_ctx *ctx, const float *x, const float *dy, int64_t m
     }
 }
 
-/* dw += dy' x;  db += column sums of dy */
-void
-voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
+/* ---- bfloat16 where the CPU multiplies it: oneDNN ---- */
+
+/* Both operands of a product are bfloat16, or become it. */
+static bool
+multiplies_bf16(const struct voco_ctx *ctx, X x)
 {
-    const int64_t m = voco_rows(x), k = voco_cols(x), n = voco_cols(dy);
-    const struct voco_gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
-                                 .a = dy->data, .lda = n, .b = x->data, .ldb = k,
-                                 .c = dw->data, .ldc = k };
+    const char *forced = voco_cpu_state(ctx)->forced;
+
+    return voco_is_bf16(x) && voco_dnnl_has_bf16() && voco_rows(x) > 0
+           && !(forced && strcmp(forced, "blas") == 0);
+}
+
+/* a is bfloat16; b [k,n] or [n,k] too, or f32 weights, which are rounded here. */
+static void
+gemm_bf16(struct voco_ctx *ctx, const struct voco_dnnl_matmul *mm, X a, X b, X bias, Y y)
+{
+    const struct voco_cpu *cpu = voco_cpu_state(ctx);
+    const struct voco_dnnl_op *op = voco_dnnl_matmul(cpu->dnnl, mm);
+    const size_t rounded = voco_is_bf16(b) ? 0 : (size_t)(mm->k * mm->n) * sizeof(uint16_t);
+    struct voco_dnnl_io io = { .src = a->data, .weights = b->data,
+                               .bias = bias ? bias->data : NULL, .dst = y->data };
+    size_t own;
+    enum voco_err err;
+
+    if (!op) {
+        voco_ctx_fail(ctx, VOCO_EINTERNAL);
+        return;
+    }
+    own = (voco_dnnl_scratch_bytes(op) + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    if (!(io.scratch = voco_cpu_scratch(ctx, own + rounded)))
+        return;
+    if (rounded) {
+        uint16_t *to = (uint16_t *)((char *)io.scratch + own);
+        const int64_t n = mm->k * mm->n;
+
+        #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+        for (int64_t i = 0; i < n; i += VOCO_BLOCK)
+            cpu->kernels->narrow((const float *)b->data + i, to + i,
+                                 (size_t)voco_block_size(n, i));
+        io.weights = to;
+    }
+    if ((err = voco_dnnl_run(cpu->dnnl, op, &io)) != VOCO_OK)
+        voco_ctx_fail(ctx, err);
+}
+
+/* ---- the entries ---- */
+
+/* Rows of k and n numbers that are widened at a time: voco_small_scratch allows 4 MiB. */
+static int64_t
+rows_at_once(X x, X y)
+{
+    const int64_t rows = ((4 << 20) - 8192) / 4 / (voco_cols(x) + voco_cols(y));
+
+    return voco_is_bf16(x) || voco_is_bf16(y) ? (rows < 1 ? 1 : rows) : voco_rows(x);
+}
+
+/* Rows [from, from + n) of a matrix of tokens. */
+static struct voco_tensor
+some_rows(X x, int64_t from, int64_t n)
+{
+    const struct voco_tensor tokens = voco_as_tokens(x);
+
+    return voco_slice(&tokens, from, n);
+}
+
+/* y = x w' + b */
+static void
+forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
+{
+    const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
+    const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = voco_f32(x), .lda = k,
+                                 .b = voco_f32(w), .ldb = k, .bias = voco_f32(b),
+                                 .c = voco_f32(y), .ldc = n };
+
+    gemm(ctx, &g);
+}
+
+void
+voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    const int64_t m = voco_rows(x), step = rows_at_once(x, y);
 
     if (ctx->err)
         return;
-    VOCO_ASSERT(voco_rows(dy) == m && dw->dim[0] == n && voco_cols(dw) == k);
+    VOCO_ASSERT(voco_cols(w) == voco_cols(x) && voco_rows(y) == m
+                && voco_cols(y) == w->dim[0]);
+    if (multiplies_bf16(ctx, x)) {
+        gemm_bf16(ctx, &(struct voco_dnnl_matmul){
+            .m = m, .n = w->dim[0], .k = voco_cols(x), .b_transposed = true,
+            .bias = b != NULL, .bf16 = true, .bf16_y = voco_is_bf16(y) }, x, w, b, y);
+        return;
+    }
+    for (int64_t i = 0; i < m && !ctx->err; i += step) {
+        const int64_t rows = m - i < step ? m - i : step;
+        const struct voco_tensor some_x = some_rows(x, i, rows);
+        const struct voco_tensor some_y = some_rows(y, i, rows);
+        const struct voco_tensor wide_x = voco_cpu_widened(ctx, &some_x);
+        const struct voco_tensor wide_y = voco_cpu_room(ctx, &some_y);
+
+        if (!ctx->err)
+            forward(ctx, &wide_x, w, b, &wide_y);
+        voco_cpu_narrow(ctx, &wide_y, &some_y);
+        voco_arena_release(&ctx->temp, mark);
+    }
+}
+
+/* dx = dy w */
+static void
+backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
+{
+    const int64_t m = voco_rows(dy), n = voco_cols(dy), k = voco_cols(w);
+    const struct voco_gemm g = { .m = m, .n = k, .k = n, .a = voco_f32(dy), .lda = n,
+                                 .b = voco_f32(w), .ldb = k, .c = voco_f32(dx), .ldc = k };
+
+    gemm(ctx, &g);
+}
+
+void
+voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    const int64_t m = voco_rows(dy), step = rows_at_once(dy, dx);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(w->dim[0] == voco_cols(dy) && voco_rows(dx) == m
+                && voco_cols(dx) == voco_cols(w));
+    if (multiplies_bf16(ctx, dy)) {
+        gemm_bf16(ctx, &(struct voco_dnnl_matmul){
+            .m = m, .n = voco_cols(w), .k = voco_cols(dy), .bf16 = true,
+            .bf16_y = voco_is_bf16(dx) }, dy, w, NULL, dx);
+        return;
+    }
+    for (int64_t i = 0; i < m && !ctx->err; i += step) {
+        const int64_t rows = m - i < step ? m - i : step;
+        const struct voco_tensor some_dy = some_rows(dy, i, rows);
+        const struct voco_tensor some_dx = some_rows(dx, i, rows);
+        const struct voco_tensor wide_dy = voco_cpu_widened(ctx, &some_dy);
+        const struct voco_tensor wide_dx = voco_cpu_room(ctx, &some_dx);
+
+        if (!ctx->err)
+            backward_data(ctx, &wide_dy, w, &wide_dx);
+        voco_cpu_narrow(ctx, &wide_dx, &some_dx);
+        voco_arena_release(&ctx->temp, mark);
+    }
+}
+
+/* dw += dy' x, and db += column sums of dy unless NULL */
+static void
+backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
+{
+    const int64_t m = voco_rows(x), k = voco_cols(x), n = voco_cols(dy);
+    const struct voco_gemm g = { .ta = true, .add = true, .m = n, .n = k, .k = m,
+                                 .a = voco_f32(dy), .lda = n, .b = voco_f32(x), .ldb = k,
+                                 .c = voco_f32(dw), .ldc = k };
+
     if (n > 0 && k > 0 && choose(ctx, &g) == TILES) {
-        voco_gemm_tiles_weights(ctx, x->data, dy->data, m, n, k, dw->data,
-                                db ? db->data : NULL);
+        voco_gemm_tiles_weights(ctx, voco_f32(x), voco_f32(dy), m, n, k, voco_f32(dw),
+                                voco_f32(db));
         return;
     }
     if (choose(ctx, &g) == BLAS && m >= 1024 * ctx->threads && n * k <= 256 << 10)
-        weights_by_rows(ctx, x->data, dy->data, m, n, k, dw->data);
+        weights_by_rows(ctx, voco_f32(x), voco_f32(dy), m, n, k, voco_f32(dw));
     else
         gemm(ctx, &g);
     if (db && !ctx->err)
-        voco_cpu_columns_add(ctx, dy->data, m, n, db->data);
+        voco_cpu_columns_add(ctx, dy, voco_f32(db));
+}
+
+void
+voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
+{
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    const int64_t m = voco_rows(x), step = rows_at_once(x, dy);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_rows(dy) == m && dw->dim[0] == voco_cols(dy)
+                && voco_cols(dw) == voco_cols(x));
+    if (voco_is_bf16(x) && multiplies_bf16(ctx, dy)) {
+        gemm_bf16(ctx, &(struct voco_dnnl_matmul){
+            .m = voco_cols(dy), .n = voco_cols(x), .k = m, .a_transposed = true,
+            .add = true, .bf16 = true }, dy, x, NULL, dw);
+        if (db && !ctx->err)
+            voco_cpu_columns_add(ctx, dy, voco_f32(db));
+        return;
+    }
+    for (int64_t i = 0; i < m && !ctx->err; i += step) {
+        const int64_t rows = m - i < step ? m - i : step;
+        const struct voco_tensor some_x = some_rows(x, i, rows);
+        const struct voco_tensor some_dy = some_rows(dy, i, rows);
+        const struct voco_tensor wide_x = voco_cpu_widened(ctx, &some_x);
+        const struct voco_tensor wide_dy = voco_cpu_widened(ctx, &some_dy);
+
+        if (!ctx->err)
+            backward_weights(ctx, &wide_x, &wide_dy, dw, db);
+        voco_arena_release(&ctx->temp, mark);
+    }
 }

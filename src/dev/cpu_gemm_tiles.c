@@ -198,6 +198,9 @@ voco_gemm_tiles_weights(struct voco_ctx *ctx, const float *x, const float *dy, i
         for (int64_t i = 0; j0 < j1 && i < m; i += DEPTH)
             add_block(&w, i, m - i < DEPTH ? m : i + DEPTH, j0, j1, dw + j0 * k);
     }
-    if (db)
-        voco_cpu_columns_add(ctx, dy, m, n, db);
+    if (db) {
+        const struct voco_tensor rows = voco_view((void *)dy, VOCO_F32, 2, m, n);
+
+        voco_cpu_columns_add(ctx, &rows, db);
+    }
 }

@@ -8,8 +8,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu.h"
-#include "simd/kernels.h"
+#include "dev/cpu_block.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
@@ -27,19 +26,13 @@ scratch(struct voco_ctx *ctx, int64_t doubles, int64_t floats, float **ret_float
     return p;
 }
 
-static float *
-f32(const struct voco_tensor *x)
-{
-    VOCO_ASSERT(!x || x->type == VOCO_F32);
-    return x ? x->data : NULL;
-}
-
 /* ---- instance norm ---- */
 
 enum {
     PIECE = 1 << 16,        /* elements that are worth a thread's while */
     PIECES_MAX = 64,        /* of one item */
     BLOCK = 1 << 14,        /* elements read twice by the two sweeps of moments: 64 KiB */
+    NARROW_BLOCK = 1 << 12, /* elements widened at a time, of each of up to four tensors */
     SCRATCH_MAX = 1 << 17   /* doubles: 1 MiB */
 };
 
@@ -94,22 +87,58 @@ join_moments(double na, double *mean, double *m2, double nb, const double *mean_
     }
 }
 
-/* mean and m2 [c] of rows x c numbers; spare has 2c. */
-static void
-moments_of_rows(const struct voco_kernels *k, const float *x, int64_t rows, int64_t c,
-                double *mean, double *m2, double *spare)
+/* Rows that are widened at a time, and floats of the spares of a thread for n tensors;
+ * f32 needs neither. */
+static int64_t
+narrow_rows(int64_t c)
 {
-    const int64_t step = clamp(BLOCK / c, 8, rows);
+    return clamp(NARROW_BLOCK / c, 1, NARROW_BLOCK);
+}
 
-    for (int64_t i = 0; i < rows; i += step) {
-        const int64_t m = clamp(rows - i, 0, step);
+static int64_t
+spare_floats(const struct voco_tensor *x, int64_t c, int64_t n)
+{
+    return voco_is_bf16(x) ? n * narrow_rows(c) * c : 0;
+}
 
-        if (i == 0) {
-            k->moments(x, (size_t)m, (size_t)c, mean, m2);
+/* mean and m2 [c] of rows [from, to) of x; more has 2c, spare a block. */
+static void
+moments_of_rows(const struct voco_kernels *k, X x, int64_t from, int64_t to, double *mean,
+                double *m2, double *more, float *spare)
+{
+    const int64_t c = voco_cols(x);
+    const int64_t step = voco_is_bf16(x) ? narrow_rows(c) : clamp(BLOCK / c, 8, to - from);
+
+    for (int64_t i = from; i < to; i += step) {
+        const int64_t m = clamp(to - i, 0, step);
+        const float *rows = voco_block_read(k, x, i * c, m * c, spare);
+
+        if (i == from) {
+            k->moments(rows, (size_t)m, (size_t)c, mean, m2);
             continue;
         }
-        k->moments(x + i * c, (size_t)m, (size_t)c, spare, spare + c);
-        join_moments((double)i, mean, m2, (double)m, spare, spare + c, c);
+        k->moments(rows, (size_t)m, (size_t)c, more, more + c);
+        join_moments((double)(i - from), mean, m2, (double)m, more, more + c, c);
+    }
+}
+
+/* norm_rows of rows [from, to): a has what all rows share; spare for three blocks. */
+static void
+norm_piece(const struct voco_kernels *k, struct voco_norm_rows a, X x, X r, Y y,
+           int64_t from, int64_t to, float *spare)
+{
+    const int64_t c = (int64_t)a.c;
+    const int64_t step = voco_is_bf16(y) ? narrow_rows(c) : to - from;
+
+    for (int64_t i = from; i < to; i += step) {
+        const int64_t n = clamp(to - i, 0, step) * c;
+
+        a.rows = (size_t)(n / c);
+        a.x = voco_block_read(k, x, i * c, n, spare);
+        a.r = voco_block_read(k, r, i * c, n, spare + step * c);
+        a.y = voco_block_room(y, i * c, spare + 2 * step * c);
+        k->norm_rows(&a);
+        voco_block_done(k, y, i * c, n, a.y);
     }
 }
 
@@ -138,8 +167,10 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(x);
     const int64_t tasks = p.batch * p.pieces, c = p.c;
+    const int64_t floats = spare_floats(y, c, 3);
     float *mean;
-    double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c, p.batch * c, &mean);
+    double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c,
+                           p.batch * c + ctx->threads * floats, &mean);
 
     if (!part)
         return;
@@ -149,30 +180,29 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < items * p.pieces; i++) {
-            const float *item = f32(x) + (first + i / p.pieces) * p.s * c;
+            const int64_t item = (first + i / p.pieces) * p.s, t = omp_get_thread_num();
             double *own = part + i * 2 * c;
             int64_t from, to;
 
             piece_rows(&p, i % p.pieces, &from, &to);
-            moments_of_rows(k, item + from * c, to - from, c, own, own + c,
-                            part + (tasks + omp_get_thread_num()) * 2 * c);
+            moments_of_rows(k, x, item + from, item + to, own, own + c,
+                            part + (tasks + t) * 2 * c, mean + p.batch * c + t * floats);
         }
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < items; i++)
             finish_moments(&p, part + i * p.pieces * 2 * c, eps, mean + i * c,
-                           f32(rstd) + (first + i) * c);
+                           voco_f32(rstd) + (first + i) * c);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < items * p.pieces; i++) {
             const int64_t item = first + i / p.pieces;
-            int64_t from, to, at;
+            int64_t from, to;
 
             piece_rows(&p, i % p.pieces, &from, &to);
-            at = (item * p.s + from) * c;
-            k->norm_rows(&(struct voco_norm_rows){
-                .rows = (size_t)(to - from), .c = (size_t)c, .x = f32(x) + at,
-                .r = r ? f32(r) + at : NULL, .mean = mean + i / p.pieces * c,
-                .rstd = f32(rstd) + item * c, .slope = (float)slope,
-                .y = f32(y) + at });
+            norm_piece(k, (struct voco_norm_rows){
+                .c = (size_t)c, .mean = mean + i / p.pieces * c,
+                .rstd = voco_f32(rstd) + item * c, .slope = (float)slope },
+                x, r, y, item * p.s + from, item * p.s + to,
+                mean + p.batch * c + omp_get_thread_num() * floats);
         }
     }
 }
@@ -193,15 +223,49 @@ finish_sums(const struct plan *p, const double *sums, float *mean_g, float *mean
     }
 }
 
+/* The tensors of a backward. */
+struct norm_grad {
+    const struct voco_tensor *y, *r, *dy, *dx, *dr;
+};
+
+/* The sums of rows [from, to), or with their means the gradient; spare for five blocks. */
+static void
+norm_grad_piece(const struct voco_kernels *k, struct voco_norm_rows_grad a,
+                const struct norm_grad *g, bool sums, int64_t from, int64_t to, float *spare)
+{
+    const int64_t c = (int64_t)a.c;
+    const int64_t step = voco_is_bf16(g->dx) ? narrow_rows(c) : to - from, b = step * c;
+
+    for (int64_t i = from; i < to; i += step) {
+        const int64_t n = clamp(to - i, 0, step) * c;
+
+        a.rows = (size_t)(n / c);
+        a.y = voco_block_read(k, g->y, i * c, n, spare);
+        a.r = voco_block_read(k, g->r, i * c, n, spare + b);
+        a.dy = voco_block_read(k, g->dy, i * c, n, spare + 2 * b);
+        if (sums) {
+            k->norm_rows_sums(&a);
+            continue;
+        }
+        a.dx = voco_block_room(g->dx, i * c, spare + 3 * b);
+        a.dr = voco_block_room(g->dr, i * c, spare + 4 * b);
+        k->norm_rows_grad(&a);
+        voco_block_done(k, g->dx, i * c, n, a.dx);
+        voco_block_done(k, g->dr, i * c, n, a.dr);
+    }
+}
+
 void
 voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                            Y dx, Y dr)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(y);
-    const int64_t tasks = p.batch * p.pieces, c = p.c;
+    const struct norm_grad g = { y, r, dy, dx, dr };
+    const int64_t tasks = p.batch * p.pieces, c = p.c, floats = spare_floats(dx, c, 5);
     float *means;
-    double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c, &means);
+    double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c + ctx->threads * floats,
+                           &means);
 
     if (!sums)
         return;
@@ -215,24 +279,17 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
                 const int64_t item = first + i / p.pieces;
                 double *own = sums + i * 2 * c;
                 const float *mean = means + i / p.pieces * 2 * c;
-                int64_t from, to, at;
+                int64_t from, to;
 
                 piece_rows(&p, i % p.pieces, &from, &to);
-                at = (item * p.s + from) * c;
-                const struct voco_norm_rows_grad a = {
-                    .rows = (size_t)(to - from), .c = (size_t)c,
-                    .y = f32(y) + at, .r = r ? f32(r) + at : NULL,
-                    .dy = f32(dy) + at, .slope = (float)slope,
-                    .sum_g = own, .sum_gx = own + c,
-                    .rstd = f32(rstd) + item * c,
-                    .mean_g = mean, .mean_gx = mean + c,
-                    .dx = f32(dx) + at, .dr = dr ? f32(dr) + at : NULL
-                };
-                if (pass == 0) {
+                if (pass == 0)
                     memset(own, 0, (size_t)(2 * c) * sizeof *own);
-                    k->norm_rows_sums(&a);
-                } else
-                    k->norm_rows_grad(&a);
+                norm_grad_piece(k, (struct voco_norm_rows_grad){
+                    .c = (size_t)c, .slope = (float)slope, .sum_g = own, .sum_gx = own + c,
+                    .rstd = voco_f32(rstd) + item * c, .mean_g = mean,
+                    .mean_gx = mean + c },
+                    &g, pass == 0, item * p.s + from, item * p.s + to,
+                    means + p.batch * 2 * c + omp_get_thread_num() * floats);
             }
             if (pass == 0)
 #pragma omp for schedule(static)
@@ -247,37 +304,56 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
 
 enum { ROWS = 64 };         /* at a time; f32 sums of dw, db over so many */
 
+/* Rows at a time, which are all widened. */
+static int64_t
+rows_at_once(X x, int64_t c)
+{
+    return voco_is_bf16(x) ? clamp(BLOCK / c, 1, ROWS) : ROWS;
+}
+
 void
 voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y, Y mean,
                            Y rstd)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
-    const int64_t m = voco_rows(x), c = voco_cols(x);
+    const int64_t m = voco_rows(x), c = voco_cols(x), step = rows_at_once(y, c);
+    const int64_t block = voco_is_bf16(y) ? step * c : 0;
+    float *spare;
 
-    if (ctx->err)
+    if (!scratch(ctx, 0, ctx->threads * 2 * block, &spare))
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t i = 0; i < m; i += ROWS)
+    for (int64_t i = 0; i < m; i += step) {
+        const int64_t rows = clamp(m - i, 0, step);
+        float *own = spare + omp_get_thread_num() * 2 * block;
+        float *to = voco_block_room(y, i * c, own + block);
+
         k->layernorm(&(struct voco_layernorm_rows){
-            .rows = (size_t)clamp(m - i, 0, ROWS), .c = (size_t)c,
-            .x = f32(x) + i * c, .w = f32(w),
-            .b = f32(b), .eps = (float)eps, .y = f32(y) + i * c,
-            .mean = f32(mean) + i, .rstd = f32(rstd) + i });
+            .rows = (size_t)rows, .c = (size_t)c,
+            .x = voco_block_read(k, x, i * c, rows * c, own), .w = voco_f32(w),
+            .b = voco_f32(b), .eps = (float)eps, .y = to, .mean = voco_f32(mean) + i,
+            .rstd = voco_f32(rstd) + i });
+        voco_block_done(k, y, i * c, rows * c, to);
+    }
 }
 
-/* Rows [from, to) of a backward; adds to sums [2,c] through spare [2c]. */
+/* Rows [from, to) of a backward; a has what all rows share.  Adds to sums [2,c] through
+ * spare [2c], behind which are three blocks. */
 static void
-layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a,
-                    int64_t from, int64_t to, double *sums, float *spare)
+layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, X x, X dy,
+                    Y dx, int64_t from, int64_t to, double *sums, float *spare)
 {
-    const int64_t c = (int64_t)a.c;
+    const int64_t c = (int64_t)a.c, step = rows_at_once(dx, c);
     const struct voco_layernorm_grad all = a;
+    float *const block = spare + 2 * c;
 
-    for (int64_t i = from; i < to; i += ROWS) {
-        a.rows = (size_t)clamp(to - i, 0, ROWS);
-        a.x = all.x + i * c;
-        a.dy = all.dy + i * c;
-        a.dx = all.dx + i * c;
+    for (int64_t i = from; i < to; i += step) {
+        const int64_t n = clamp(to - i, 0, step) * c;
+
+        a.rows = (size_t)(n / c);
+        a.x = voco_block_read(k, x, i * c, n, block);
+        a.dy = voco_block_read(k, dy, i * c, n, block + step * c);
+        a.dx = voco_block_room(dx, i * c, block + 2 * step * c);
         a.mean = all.mean + i;
         a.rstd = all.rstd + i;
         if (a.w) {
@@ -286,6 +362,7 @@ layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a,
             a.db = spare + c;
         }
         k->layernorm_grad(&a);
+        voco_block_done(k, dx, i * c, n, a.dx);
         for (int64_t j = 0; a.w && j < 2 * c; j++)
             sums[j] += spare[j];
     }
@@ -299,8 +376,9 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
     const int64_t m = voco_rows(x), c = voco_cols(x);
     const int64_t most = clamp(SCRATCH_MAX / (2 * c), 1, PIECES_MAX);
     const int64_t pieces = clamp(m / ROWS, 1, most);
+    const int64_t floats = 2 * c + (voco_is_bf16(dx) ? 3 * rows_at_once(dx, c) * c : 0);
     float *spare;
-    double *sums = scratch(ctx, pieces * 2 * c, ctx->threads * 2 * c, &spare);
+    double *sums = scratch(ctx, pieces * 2 * c, ctx->threads * floats, &spare);
 
     if (!sums)
         return;
@@ -310,13 +388,12 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
         for (int64_t i = 0; i < pieces; i++) {
             memset(sums + i * 2 * c, 0, (size_t)(2 * c) * sizeof *sums);
             layernorm_grad_rows(k, (struct voco_layernorm_grad){
-                .c = (size_t)c, .x = f32(x), .w = f32(w),
-                .mean = f32(mean), .rstd = f32(rstd), .dy = f32(dy), .dx = f32(dx) },
-                m * i / pieces, m * (i + 1) / pieces, sums + i * 2 * c,
-                spare + omp_get_thread_num() * 2 * c);
+                .c = (size_t)c, .w = voco_f32(w), .mean = voco_f32(mean),
+                .rstd = voco_f32(rstd) }, x, dy, dx, m * i / pieces, m * (i + 1) / pieces,
+                sums + i * 2 * c, spare + omp_get_thread_num() * floats);
         }
 #pragma omp for schedule(static)
         for (int64_t j = 0; j < (w ? c : 0); j++)
-            voco_cpu_add_pieces(sums, pieces, c, j, f32(dw), f32(db));
+            voco_cpu_add_pieces(sums, pieces, c, j, voco_f32(dw), voco_f32(db));
     }
 }

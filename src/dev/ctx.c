@@ -45,7 +45,6 @@ voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err)
 static struct voco_tensor
 push(struct voco_ctx *ctx, struct voco_arena *arena, struct voco_tensor x)
 {
-    x.type = ctx->dev->real;
     x.data = voco_arena_push(arena, voco_tensor_bytes(&x));
     if (!x.data) {
         voco_fail(VOCO_EMEMORY, "%zu MiB of working memory are not enough for one more "
@@ -56,16 +55,37 @@ push(struct voco_ctx *ctx, struct voco_arena *arena, struct voco_tensor x)
     return x;
 }
 
+static struct voco_tensor
+shaped(enum voco_type type, int rank, va_list ap)
+{
+    struct voco_tensor x = { .dim = { 1, 1, 1, 1, 1 }, .rank = rank, .type = type };
+
+    VOCO_ASSERT(rank >= 1 && rank <= VOCO_RANK_MAX);
+    for (int i = 0; i < rank; i++)
+        x.dim[i] = va_arg(ap, int64_t);
+    return x;
+}
+
 struct voco_tensor
 voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...)
 {
-    struct voco_tensor x = { .dim = { 1, 1, 1, 1, 1 }, .rank = rank };
+    struct voco_tensor x;
     va_list ap;
 
-    VOCO_ASSERT(rank >= 1 && rank <= VOCO_RANK_MAX);
     va_start(ap, rank);
-    for (int i = 0; i < rank; i++)
-        x.dim[i] = va_arg(ap, int64_t);
+    x = shaped(ctx->dev->act, rank, ap);
+    va_end(ap);
+    return push(ctx, arena, x);
+}
+
+struct voco_tensor
+voco_push_real(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...)
+{
+    struct voco_tensor x;
+    va_list ap;
+
+    va_start(ap, rank);
+    x = shaped(ctx->dev->real, rank, ap);
     va_end(ap);
     return push(ctx, arena, x);
 }
@@ -73,5 +93,9 @@ voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...)
 struct voco_tensor
 voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena, const struct voco_tensor *x)
 {
-    return push(ctx, arena, *x);
+    struct voco_tensor y = *x;
+
+    if (y.type != ctx->dev->act)
+        y.type = ctx->dev->real;
+    return push(ctx, arena, y);
 }

@@ -5,6 +5,7 @@
  * (src/op, src/net, src/train) never reads or writes an element: it runs unchanged on
  *
  *   cpu      f32: oneDNN, BLAS, OpenMP and the kernels of simd/
+ *   bf16     the same, with activations stored in bfloat16
  *   oracle   f64: plain loops, the specification
  *   dry      nothing: arenas count, data are out of reach; the memory planner
  *   trace    another device, with a line per call: op, shapes, time, rate
@@ -13,7 +14,12 @@
  *
  * Conventions of every entry
  *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
- *     order ([cout,cin,kd,kh,kw], [nout,nin]).  All reals have the device's type.
+ *     order ([cout,cin,kd,kh,kw], [nout,nin]).
+ *   - Activations and their gradients have the device's type `act`: x, y, r, dx, dy, dr of
+ *     convolutions, linear layers, norms, leaky and gelu, qkv and y of attention, merging,
+ *     x and dx of pooling, and what memory entries and copy_columns move.  Any of them may
+ *     have the type `real` instead, as all others do: parameters and their gradients,
+ *     statistics, embeddings, losses, slabs.  Sums and functions are computed in `real`.
  *   - Activation gradients are overwritten, parameter gradients (dw, db) are added to.
  *   - No aliasing unless the entry allows it.  Pointers are 64-byte aligned at row 0
  *     for arena tensors, element-aligned for slices and slabs.
@@ -98,6 +104,7 @@ enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
 struct voco_device {
     const char *name;
     enum voco_type real;        /* VOCO_F32 or VOCO_F64 */
+    enum voco_type act;         /* of activations: real, or VOCO_BF16 */
 
     /* ---- life ---- */
     enum voco_err (*open)(struct voco_ctx *ctx);        /* makes ctx->state */
@@ -233,7 +240,7 @@ struct voco_device {
 #undef Y
 
 extern const struct voco_device voco_oracle;
-extern const struct voco_device voco_cpu;
+extern const struct voco_device voco_cpu, voco_cpu_bf16;
 
 /* What an entry other than conv3d_* and attn_* may push on temp, where x is its first
  * tensor: partial sums of its columns, per thread or per piece of rows. */
@@ -254,9 +261,12 @@ void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */
 /* Keep the first error. */
 void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);
 
-/* Uninitialised tensor of the device's real type on top of an arena; sets ctx->err and
- * returns a tensor with data NULL when the arena is full.  Dimensions are int64_t. */
+/* Uninitialised tensor on top of an arena, of the device's type of activations or, with
+ * _real, of everything else; sets ctx->err and returns a tensor with data NULL when the
+ * arena is full.  Dimensions are int64_t.  _like: an activation if x is one. */
 struct voco_tensor voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...);
+struct voco_tensor voco_push_real(struct voco_ctx *ctx, struct voco_arena *arena, int rank,
+                                  ...);
 struct voco_tensor voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena,
                                   const struct voco_tensor *x);
 

@@ -303,6 +303,7 @@ make_matmul(struct voco_dnnl *dnnl, const struct voco_dnnl_matmul *mm,
 {
     const dnnl_dims_t a = { mm->m, mm->k }, b = { mm->k, mm->n }, y = { mm->m, mm->n };
     const dnnl_dims_t bias = { 1, mm->n };
+    const dnnl_data_type_t in = mm->bf16 ? dnnl_bf16 : dnnl_f32;
     struct md m[N_SLOT];
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
@@ -314,11 +315,13 @@ make_matmul(struct voco_dnnl *dnnl, const struct voco_dnnl_matmul *mm,
     op->arg[WEIGHTS] = DNNL_ARG_WEIGHTS;
     op->arg[BIAS] = mm->bias ? DNNL_ARG_BIAS : 0;
     op->arg[DST] = DNNL_ARG_DST;
-    if ((st = md_tag(&m[SRC], 2, a, mm->a_transposed ? dnnl_ba : dnnl_ab)) != dnnl_success
-        || (st = md_tag(&m[WEIGHTS], 2, b, mm->b_transposed ? dnnl_ba : dnnl_ab))
+    if ((st = md_typed(&m[SRC], 2, a, in, mm->a_transposed ? dnnl_ba : dnnl_ab))
+        != dnnl_success
+        || (st = md_typed(&m[WEIGHTS], 2, b, in, mm->b_transposed ? dnnl_ba : dnnl_ab))
            != dnnl_success
         || (mm->bias && (st = md_tag(&m[BIAS], 2, bias, dnnl_ab)) != dnnl_success)
-        || (st = md_tag(&m[DST], 2, y, dnnl_ab)) != dnnl_success
+        || (st = md_typed(&m[DST], 2, y, mm->bf16_y ? dnnl_bf16 : dnnl_f32, dnnl_ab))
+           != dnnl_success
         || (st = user_scratch(&attr)) != dnnl_success
         || (mm->add && ((st = dnnl_post_ops_create(&ops)) != dnnl_success
                         || (st = append_sum(ops)) != dnnl_success
@@ -384,7 +387,7 @@ const struct voco_dnnl_op *
 voco_dnnl_matmul(struct voco_dnnl *dnnl, const struct voco_dnnl_matmul *mm)
 {
     const int64_t key[KEY] = { VOCO_DNNL_MATMUL, mm->m, mm->n, mm->k, mm->a_transposed,
-                               mm->b_transposed, mm->bias, mm->add };
+                               mm->b_transposed, mm->bias, mm->add, mm->bf16, mm->bf16_y };
     struct voco_dnnl_op *op = find(dnnl, key);
     dnnl_status_t st;
 
@@ -499,6 +502,13 @@ voco_dnnl_has_avx512(void)
 {
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core)
            == dnnl_cpu_isa_avx512_core;
+}
+
+bool
+voco_dnnl_has_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16)
+           == dnnl_cpu_isa_avx512_core_bf16;
 }
 
 void

@@ -34,6 +34,8 @@ struct voco_dnnl_matmul {
     int64_t m, n, k;
     bool a_transposed, b_transposed;    /* a is stored [k,m], b is stored [n,k] */
     bool bias, add;
+    bool bf16;                  /* a and b are bfloat16; bias is f32 always */
+    bool bf16_y;
 };
 
 /* Convolution: src is x or dx, dst is y or dy, weights w or dw in packed order; which one
@@ -75,7 +77,8 @@ enum voco_err voco_dnnl_run(struct voco_dnnl *dnnl, const struct voco_dnnl_op *o
 /* "2.6.3, avx2"; writes at most n bytes. */
 void voco_dnnl_describe(char *buf, size_t n);
 
-/* At least avx512 by the library's judgement. */
+/* By the library's judgement: at least avx512; and instructions that multiply bfloat16. */
 bool voco_dnnl_has_avx512(void);
+bool voco_dnnl_has_bf16(void);
 
 #endif

@@ -32,9 +32,10 @@ md_free(struct md *m)
 }
 
 static dnnl_status_t
-md_tag(struct md *m, int rank, const dnnl_dims_t dim, dnnl_format_tag_t tag)
+md_typed(struct md *m, int rank, const dnnl_dims_t dim, dnnl_data_type_t type,
+         dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(&m->d, rank, dim, dnnl_f32, tag);
+    return dnnl_memory_desc_create_with_tag(&m->d, rank, dim, type, tag);
 }
 
 static dnnl_status_t
@@ -104,9 +105,10 @@ md_free(struct md *m)
 }
 
 static dnnl_status_t
-md_tag(struct md *m, int rank, const dnnl_dims_t dim, dnnl_format_tag_t tag)
+md_typed(struct md *m, int rank, const dnnl_dims_t dim, dnnl_data_type_t type,
+         dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_init_by_tag(&m->d, rank, dim, dnnl_f32, tag);
+    return dnnl_memory_desc_init_by_tag(&m->d, rank, dim, type, tag);
 }
 
 static dnnl_status_t
@@ -157,6 +159,12 @@ conv_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, enum voco_dnnl_kind kin
 }
 
 #endif
+
+static dnnl_status_t
+md_tag(struct md *m, int rank, const dnnl_dims_t dim, dnnl_format_tag_t tag)
+{
+    return md_typed(m, rank, dim, dnnl_f32, tag);
+}
 
 #define md_bytes dnnl_memory_desc_get_size
 #define md_equal dnnl_memory_desc_equal

@@ -293,6 +293,7 @@ conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
 const struct voco_device voco_oracle = {
     .name = "oracle",
     .real = VOCO_F64,
+    .act = VOCO_F64,
     .open = open_oracle,
     .close = close_oracle,
     .upload = upload,

@@ -30,10 +30,10 @@ one_volume(struct voco_ctx *ctx, double weight, const struct pair *s, const stru
     const struct voco_device *dev = ctx->dev;
     const size_t mark = voco_arena_mark(&ctx->temp);
     const int64_t bases = s->base.dim[0], sw = s->random.dim[0];
-    const struct voco_tensor p = voco_push(ctx, &ctx->temp, 2, sw, bases);
+    const struct voco_tensor p = voco_push_real(ctx, &ctx->temp, 2, sw, bases);
     const struct voco_tensor target = voco_push_like(ctx, &ctx->temp, &p);
     const struct voco_tensor dp = voco_push_like(ctx, &ctx->temp, &p);
-    const struct voco_tensor self = voco_push(ctx, &ctx->temp, 2, bases, bases);
+    const struct voco_tensor self = voco_push_real(ctx, &ctx->temp, 2, bases, bases);
     const struct voco_tensor dself = voco_push_like(ctx, &ctx->temp, &self);
     const struct voco_tensor intra = voco_slice(terms, INTRA, 1);
     const struct voco_tensor inter = voco_slice(terms, INTER, 1);

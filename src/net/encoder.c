@@ -85,7 +85,7 @@ run_map(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_en
     struct voco_tensor x = *source;
 
     if (i) {
-        const struct voco_tensor mean = voco_push(ctx, arena, 1, voco_rows(source));
+        const struct voco_tensor mean = voco_push_real(ctx, arena, 1, voco_rows(source));
         const struct voco_tensor rstd = voco_push_like(ctx, arena, &mean);
 
         x = voco_push_like(ctx, arena, source);

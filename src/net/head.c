@@ -40,9 +40,9 @@ voco_head_forward(struct voco_ctx *ctx, const struct voco_weights *w,
             ctx->dev->linear_forward(ctx, &at, &ww, &wb, y);
             break;
         }
-        s->layer[i].normed = voco_push(ctx, arena, 2, m, h->hidden);
-        s->layer[i].active = voco_push(ctx, arena, 2, m, h->hidden);
-        s->layer[i].rstd = voco_push(ctx, arena, 2, INT64_C(1), h->hidden);
+        s->layer[i].normed = voco_push_real(ctx, arena, 2, m, h->hidden);
+        s->layer[i].active = voco_push_real(ctx, arena, 2, m, h->hidden);
+        s->layer[i].rstd = voco_push_real(ctx, arena, 2, INT64_C(1), h->hidden);
         if (ctx->err)
             return;
         batch = voco_reshape(&s->layer[i].normed, 3, INT64_C(1), m, h->hidden);

@@ -130,8 +130,8 @@ stage_forward(struct voco_ctx *ctx, const struct voco_weights *w,
 
     for (int k = 0; k < st->n && !ctx->err; k++, in = out) {
         struct voco_tensor xhat = { .rank = 0 };
-        const struct voco_tensor rstd = voco_push(ctx, arena, 2, y->dim[0],
-                                                  st->layer[k].conv.cout);
+        const struct voco_tensor rstd = voco_push_real(ctx, arena, 2, y->dim[0],
+                                                       st->layer[k].conv.cout);
 
         if (saved) {
             saved->rstd[k] = rstd;

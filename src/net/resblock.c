@@ -86,10 +86,10 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor w2 = voco_weight(w, b->conv2);
 
     *s = (struct voco_resblock_saved){ .lean = lean, .x = *x, .y = *y, .r = *x };
-    s->rstd1 = voco_push(ctx, arena, 2, n, b->cout);
-    s->rstd2 = voco_push(ctx, arena, 2, n, b->cout);
+    s->rstd1 = voco_push_real(ctx, arena, 2, n, b->cout);
+    s->rstd2 = voco_push_real(ctx, arena, 2, n, b->cout);
     if (b->conv3 >= 0)
-        s->rstd3 = voco_push(ctx, arena, 2, n, b->cout);
+        s->rstd3 = voco_push_real(ctx, arena, 2, n, b->cout);
     s->h = voco_push_like(ctx, lean ? &ctx->temp : arena, y);
     if (b->conv3 >= 0)                  /* h is done with when r is made */
         s->r = saved && !lean ? voco_push_like(ctx, arena, y) : s->h;

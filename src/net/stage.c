@@ -74,8 +74,8 @@ voco_stage_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     between = voco_push_like(ctx, arena, x);            /* the second block keeps it */
     sv->merged = voco_push(ctx, arena, 5, y->dim[0], y->dim[1], y->dim[2], y->dim[3],
                            8 * s->dim);
-    sv->mean = voco_push(ctx, arena, 1, m);
-    sv->rstd = voco_push(ctx, arena, 1, m);
+    sv->mean = voco_push_real(ctx, arena, 1, m);
+    sv->rstd = voco_push_real(ctx, arena, 1, m);
     if (ctx->err)
         return;
     voco_swinblock_forward(ctx, w, &s->block[0], x, &between,

@@ -125,11 +125,11 @@ voco_swinblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     size_t mark;
 
     *s = (struct voco_swinblock_saved){ .lean = lean, .x = *x };
-    s->mean1 = voco_push(ctx, arena, 1, m);
-    s->rstd1 = voco_push(ctx, arena, 1, m);
-    s->mean2 = voco_push(ctx, arena, 1, m);
-    s->rstd2 = voco_push(ctx, arena, 1, m);
-    s->lse = voco_push(ctx, arena, 2, n, lse_count(&win));
+    s->mean1 = voco_push_real(ctx, arena, 1, m);
+    s->rstd1 = voco_push_real(ctx, arena, 1, m);
+    s->mean2 = voco_push_real(ctx, arena, 1, m);
+    s->rstd2 = voco_push_real(ctx, arena, 1, m);
+    s->lse = voco_push_real(ctx, arena, 2, n, lse_count(&win));
     s->x1 = voco_push_like(ctx, arena, x);
     s->attended = voco_push_like(ctx, arena, x);
     mark = voco_arena_mark(&ctx->temp);

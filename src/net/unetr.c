@@ -43,7 +43,7 @@ skip_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct vo
         struct voco_arena *inner = s->encoder.keep == VOCO_KEEP_NOTHING ? &ctx->temp
                                                                         : &ctx->keep;
 
-        s->mean = voco_push(ctx, inner, 1, voco_rows(h));
+        s->mean = voco_push_real(ctx, inner, 1, voco_rows(h));
         s->rstd = voco_push_like(ctx, inner, &s->mean);
         if (!ctx->err)
             voco_channelnorm_forward(ctx, h, &s->skip[i], &s->mean, &s->rstd);

@@ -130,7 +130,7 @@ voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx, bool trainin
     if (err != VOCO_OK)
         return err;
     for (int i = 0; i < slabs; i++) {
-        *slab[i] = voco_push(ctx, &model->memory, 1,
+        *slab[i] = voco_push_real(ctx, &model->memory, 1,
                              i ? model->trained : model->params.count);
         ctx->dev->fill(ctx, slab[i], 0.0);
     }

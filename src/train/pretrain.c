@@ -115,8 +115,8 @@ static enum voco_err
 plan(struct run *r)
 {
     const struct voco_pretrain_config *c = r->c;
-    const struct voco_device *dev = c->device == VOCO_DEVICE_ORACLE ? &voco_oracle
-                                                                    : &voco_cpu;
+    const struct voco_device *dev = c->device == VOCO_DEVICE_ORACLE
+        ? &voco_oracle : voco_cpu_device((enum voco_precision)c->precision);
     const struct voco_plan_request request = {
         .model = { .feature = c->feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = (enum voco_merging)c->merging },
@@ -137,8 +137,9 @@ plan(struct run *r)
               (double)r->plan.parameters / 1e6, voco_merging_name(request.model.merging),
               r->volumes, voco_plural(r->volumes), r->plan.crops,
               r->plan.flops * 1e-12);
-    voco_note("plan: %d group%s of %d crops, %d kept, %d kept in part and %d recomputed, %s "
-              "of memory", r->plan.groups, voco_plural(r->plan.groups), r->plan.grouping.group,
+    voco_note("plan: activations in %s; %d group%s of %d crops, %d kept, %d kept in part and "
+              "%d recomputed, %s of memory", voco_type_name(dev->act), r->plan.groups,
+              voco_plural(r->plan.groups), r->plan.grouping.group,
               r->plan.grouping.kept - r->plan.grouping.lean, r->plan.grouping.lean,
               r->plan.groups - r->plan.grouping.kept,
               voco_format_bytes((double)r->plan.total, total));

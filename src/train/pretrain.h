@@ -26,6 +26,7 @@ struct voco_pretrain_config {
     int64_t feature, batch, sw, seed;
     int merging;                    /* enum voco_merging */
     int device;                     /* enum voco_device_name */
+    int precision;                  /* enum voco_precision, of the cpu device */
     int64_t warmup;
     int schedule;                   /* enum voco_schedule */
     double lr, weight_decay, beta1, beta2, eps;

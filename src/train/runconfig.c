@@ -21,7 +21,7 @@ voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx)
 
     voco_cpu_describe(&cpu);
     json_object_set_new(options, "device", json_string(ctx->dev->name));
-    json_object_set_new(options, "precision", json_string("f32"));
+    json_object_set_new(options, "precision", json_string(voco_type_name(ctx->dev->act)));
     json_object_set_new(options, "threads", json_integer(ctx->threads));
     json_object_set_new(options, "isa", json_string(cpu.isa));
     json_object_set_new(options, "onednn", json_string(cpu.dnnl));

@@ -186,7 +186,7 @@ output_loss(struct voco_ctx *ctx, const struct voco_dicece *o, const struct voco
 {
     const struct voco_tensor flat = voco_as_voxels(y);
     const size_t mark = voco_arena_mark(&ctx->keep);
-    const struct voco_tensor sums = voco_push(ctx, &ctx->keep, 3, y->dim[0], y->dim[4],
+    const struct voco_tensor sums = voco_push_real(ctx, &ctx->keep, 3, y->dim[0], y->dim[4],
                                               (int64_t)3);
 
     if (!ctx->err) {
@@ -241,7 +241,7 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
           struct voco_segment_result *ret)
 {
     const size_t mark = voco_arena_mark(&ctx->keep);
-    const struct voco_tensor loss = voco_push(ctx, &ctx->keep, 1, INT64_C(2));
+    const struct voco_tensor loss = voco_push_real(ctx, &ctx->keep, 1, INT64_C(2));
     double host[2] = { 0 };
     const struct voco_tensor view = voco_view(host, VOCO_F64, 1, INT64_C(2));
 
@@ -279,7 +279,7 @@ run_training(struct voco_ctx *ctx, struct voco_model *model, const struct voco_d
     ctx->dev->fill(ctx, &model->grad, 0.0);
     if ((err = run_batch(ctx, model, o, batch, group, true, ret)) != VOCO_OK)
         return err;
-    norm = voco_push(ctx, &ctx->keep, 1, INT64_C(1));
+    norm = voco_push_real(ctx, &ctx->keep, 1, INT64_C(1));
     if (!ctx->err) {
         ctx->dev->sum_squares(ctx, &model->grad, &norm);
         ctx->dev->download(ctx, &norm, &view);

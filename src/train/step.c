@@ -41,18 +41,18 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     step->saved = calloc((size_t)step->grouping.kept, sizeof *step->saved);
     if (!step->saved)
         return voco_fail(VOCO_EMEMORY, "no memory for the bookkeeping of a step");
-    step->embedding = voco_push(ctx, a, 2, crops, width);
-    step->dembedding = voco_push(ctx, a, 2, crops, width);
-    step->dropped = voco_push(ctx, a, 2, crops, width);
-    step->student = voco_push(ctx, a, 2, crops, out);
-    step->teacher = voco_push(ctx, a, 2, crops, out);
-    step->dstudent = voco_push(ctx, a, 2, crops, out);
-    step->labels = voco_push(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
-    step->predicted = voco_push(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
-    step->factor = voco_push(ctx, a, 1, crops);
-    step->terms = voco_push(ctx, a, 1, INT64_C(3));
-    step->norm = voco_push(ctx, a, 1, INT64_C(1));
-    step->teacher_before = voco_push(ctx, a, 1, teacher);
+    step->embedding = voco_push_real(ctx, a, 2, crops, width);
+    step->dembedding = voco_push_real(ctx, a, 2, crops, width);
+    step->dropped = voco_push_real(ctx, a, 2, crops, width);
+    step->student = voco_push_real(ctx, a, 2, crops, out);
+    step->teacher = voco_push_real(ctx, a, 2, crops, out);
+    step->dstudent = voco_push_real(ctx, a, 2, crops, out);
+    step->labels = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
+    step->predicted = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
+    step->factor = voco_push_real(ctx, a, 1, crops);
+    step->terms = voco_push_real(ctx, a, 1, INT64_C(3));
+    step->norm = voco_push_real(ctx, a, 1, INT64_C(1));
+    step->teacher_before = voco_push_real(ctx, a, 1, teacher);
     return ctx->err;
 }
 
@@ -70,7 +70,7 @@ upload_group(struct voco_step *step, const struct voco_step_input *in, int first
 {
     const int64_t roi = step->roi, voxels = roi * roi * roi;
     const int random = step->volumes * step->sw;
-    struct voco_tensor x = voco_push(step->ctx, &step->ctx->keep, 5, (int64_t)n, roi, roi,
+    struct voco_tensor x = voco_push_real(step->ctx, &step->ctx->keep, 5, (int64_t)n, roi, roi,
                                      roi, INT64_C(1));
 
     if (step->ctx->err)
@@ -308,7 +308,7 @@ voco_step_predicted(struct voco_step *step, float *out)
 static struct voco_tensor
 upload_crops(struct voco_ctx *ctx, const float *crops, int64_t n, int64_t roi)
 {
-    const struct voco_tensor x = voco_push(ctx, &ctx->keep, 5, n, roi, roi, roi, INT64_C(1));
+    const struct voco_tensor x = voco_push_real(ctx, &ctx->keep, 5, n, roi, roi, roi, INT64_C(1));
     struct voco_tensor host = x;
 
     host.type = VOCO_F32;
@@ -325,7 +325,7 @@ voco_step_probe(struct voco_ctx *ctx, const struct voco_model *model, const floa
     const struct voco_weights w = voco_model_weights(model);
     const size_t mark = voco_arena_mark(&ctx->keep);
     const struct voco_tensor x = upload_crops(ctx, crops, n, roi);
-    const struct voco_tensor y = voco_push(ctx, &ctx->keep, 2, (int64_t)n,
+    const struct voco_tensor y = voco_push_real(ctx, &ctx->keep, 2, (int64_t)n,
                                            voco_encoder_width(&model->encoder));
     const double start_s = voco_seconds();
     struct voco_encoder_saved saved;
@@ -352,7 +352,7 @@ voco_embed(struct voco_ctx *ctx, const struct voco_model *model, const float *cr
         const int64_t m = n - first < group ? n - first : group;
         const struct voco_tensor x = upload_crops(ctx, crops + first * edge * edge * edge, m,
                                                   edge);
-        const struct voco_tensor y = voco_push(ctx, &ctx->keep, 2, m, width);
+        const struct voco_tensor y = voco_push_real(ctx, &ctx->keep, 2, m, width);
         struct voco_tensor host = y;
 
         if (ctx->err)
