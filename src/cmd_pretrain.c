@@ -8,7 +8,8 @@
 #include "train/pretrain.h"
 
 static struct voco_pretrain_config c = {
-    .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32, .seed = 0, .merging = VOCO_MERGING_LEGACY,
+    .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32, .seed = 0,
+    .merging = VOCO_MERGING_LEGACY,
     .loop = { .steps = 250000, .checkpoint_minutes = 30, .keep_last = 3, .skip_limit = 5,
               .rollback_limit = 3, .resume = VOCO_RESUME_AUTO },
     .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,

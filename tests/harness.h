@@ -4,8 +4,9 @@
  * A case makes its operands, calls entries of h->ctx->dev and names its results; it is
  * run on the oracle, on the device under test, and dry.  Operands depend on the case's
  * seed and their number only, so every run sees the same values.  Tensors stand between
- * guards that nobody may write (REAL shapes make reals, others activations), start at element offset h->offset from an aligned
- * address, and hold NaN where a result must be overwritten.
+ * guards that nobody may write, start at element offset h->offset from an aligned address,
+ * and hold NaN where a result must be overwritten.  REAL shapes make reals, others
+ * activations.
  */
 #ifndef VOCO_TESTS_HARNESS_H
 #define VOCO_TESTS_HARNESS_H

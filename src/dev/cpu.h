@@ -15,10 +15,10 @@
  *   cpu_tune.c      what implementations there are for a shape, and how long each takes
  *   cpu_block.c     activations stored in bfloat16, block by block in f32
  *
- * Loops over rows are split among ctx->threads OpenMP threads in
- * fixed, contiguous shares (voco_cpu_share), so results depend on ctx->threads alone and
- * not on scheduling; those of norms, attention and slabs do not even depend on that.
- * Entries return at once when ctx->err is set.
+ * Loops over rows are split among ctx->threads OpenMP threads in fixed, contiguous shares
+ * (voco_cpu_share), so results depend on ctx->threads alone and not on scheduling; those of
+ * norms, attention and slabs do not even depend on that.  Entries return at once when
+ * ctx->err is set.
  */
 #ifndef VOCO_DEV_CPU_H
 #define VOCO_DEV_CPU_H
