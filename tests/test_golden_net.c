@@ -40,6 +40,7 @@ struct golden_case {
     enum voco_merging merging;
     double floor;               /* gradients of parameters are judged against no less */
     int inputs;
+    double cosine;              /* at least, with activations in bfloat16 */
 };
 
 static void
@@ -120,17 +121,21 @@ run_head(const union block *b, const struct voco_weights *w, const struct voco_t
  * Some gradients are small because large terms cancel: a norm takes the size of the
  * weights in front of it away again (conv3 of resblock_proj has nothing but size: 3072
  * terms leave 0.2), and it takes a bias away altogether.
+ *
+ * In bfloat16 the kink of the leaky ReLU sets the limit for convolution blocks: a number near
+ * 0 whose sign turns lets 100 times more or less of its gradient through.  Nothing but the
+ * input of such a block rounded gives cosines of 0.999 in double.
  */
 static const struct golden_case cases[] = {
-    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1, 1 },
-    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10, 1 },
-    { "upblock", init_up, run_up, 24, 12, VOCO_MERGING_FIXED, 10, 2 },
-    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
-    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1, 1 },
-    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
-    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
-    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1 },
-    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1, 1 },
+    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1, 1, 0.998 },
+    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10, 1, 0.998 },
+    { "upblock", init_up, run_up, 24, 12, VOCO_MERGING_FIXED, 10, 2, 0.998 },
+    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
+    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1, 1, 0.9999 },
+    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
+    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
+    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
+    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
 };
 
 /* ---- golden arrays on the device ---- */
@@ -189,13 +194,13 @@ join(struct angle *v, const double *a, const double *b, int64_t n)
 
 /* Single elements of eight bits tell little; the direction must be right. */
 static bool
-points_alike(const char *what, const struct angle *v)
+points_alike(const char *what, const struct angle *v, double least)
 {
     const double cosine = v->aa > 0 ? v->ab / sqrt(v->aa * v->bb) : 1;
 
-    if (!(cosine > 0.999))
+    if (!(cosine > least))
         printf("bf16: %s: cosine %.6f\n", what, cosine);
-    return cosine > 0.999;
+    return cosine > least;
 }
 
 /* f32: the tolerance on devices of single precision; floor: what counts as the largest
@@ -277,9 +282,9 @@ START_TEST(block_agrees_with_the_reference)
         ok = agrees(c->group, path, false, &grad, 1e-4, c->floor, &gradient) && ok;
     }
     if (ctx.dev->act == VOCO_BF16) {
-        ok = points_alike("y", &forward) && ok;
-        ok = points_alike("dx", &backward) && ok;
-        ok = points_alike("gradient", &gradient) && ok;
+        ok = points_alike("y", &forward, c->cosine) && ok;
+        ok = points_alike("dx", &backward, c->cosine) && ok;
+        ok = points_alike("gradient", &gradient, c->cosine) && ok;
     }
     ck_assert_msg(ok, "%s on %s", c->group, ctx.dev->name);
     voco_params_free(&table);

@@ -174,6 +174,7 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
 
     if (!part)
         return;
+    VOCO_ASSERT(voco_is_bf16(y) || !(voco_is_bf16(x) || (r && voco_is_bf16(r))));
 #pragma omp parallel num_threads(ctx->threads)
     for (int64_t first = 0; first < p.n; first += p.batch) {
         const int64_t items = clamp(p.n - first, 0, p.batch);
@@ -234,7 +235,7 @@ norm_grad_piece(const struct voco_kernels *k, struct voco_norm_rows_grad a,
                 const struct norm_grad *g, bool sums, int64_t from, int64_t to, float *spare)
 {
     const int64_t c = (int64_t)a.c;
-    const int64_t step = voco_is_bf16(g->dx) ? narrow_rows(c) : to - from, b = step * c;
+    const int64_t step = voco_is_bf16(g->y) ? narrow_rows(c) : to - from, b = step * c;
 
     for (int64_t i = from; i < to; i += step) {
         const int64_t n = clamp(to - i, 0, step) * c;
@@ -262,13 +263,15 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(y);
     const struct norm_grad g = { y, r, dy, dx, dr };
-    const int64_t tasks = p.batch * p.pieces, c = p.c, floats = spare_floats(dx, c, 5);
+    const int64_t tasks = p.batch * p.pieces, c = p.c, floats = spare_floats(y, c, 5);
     float *means;
     double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c + ctx->threads * floats,
                            &means);
 
     if (!sums)
         return;
+    VOCO_ASSERT(voco_is_bf16(y) || !(voco_is_bf16(dy) || voco_is_bf16(dx)
+                                     || (r && voco_is_bf16(r)) || (dr && voco_is_bf16(dr))));
 #pragma omp parallel num_threads(ctx->threads)
     for (int64_t first = 0; first < p.n; first += p.batch) {
         const int64_t items = clamp(p.n - first, 0, p.batch);

@@ -99,3 +99,14 @@ voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena, const struct voco
         y.type = ctx->dev->real;
     return push(ctx, arena, y);
 }
+
+struct voco_tensor
+voco_push_exact(struct voco_ctx *ctx, struct voco_arena *arena, const struct voco_tensor *x)
+{
+    struct voco_tensor y = *x;
+
+    if (x->type == ctx->dev->real)
+        return y;
+    y.type = ctx->dev->real;
+    return push(ctx, arena, y);
+}

@@ -18,8 +18,9 @@
  *   - Activations and their gradients have the device's type `act`: x, y, r, dx, dy, dr of
  *     convolutions, linear layers, norms, leaky and gelu, qkv and y of attention, merging,
  *     x and dx of pooling, and what memory entries and copy_columns move.  Any of them may
- *     have the type `real` instead, as all others do: parameters and their gradients,
- *     statistics, embeddings, losses, slabs.  Sums and functions are computed in `real`.
+ *     have the type `real` instead (of an instance norm all, if y has), as all others do:
+ *     parameters and their gradients, statistics, embeddings, losses, slabs.  Sums and
+ *     functions are computed in `real`.
  *   - Activation gradients are overwritten, parameter gradients (dw, db) are added to.
  *   - No aliasing unless the entry allows it.  Pointers are 64-byte aligned at row 0
  *     for arena tensors, element-aligned for slices and slabs.
@@ -263,11 +264,15 @@ void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);
 
 /* Uninitialised tensor on top of an arena, of the device's type of activations or, with
  * _real, of everything else; sets ctx->err and returns a tensor with data NULL when the
- * arena is full.  Dimensions are int64_t.  _like: an activation if x is one. */
+ * arena is full.  Dimensions are int64_t.  _like: an activation if x is one.  _exact: x
+ * itself if it is real, else a real tensor of its shape: for results on their way into a
+ * norm, whose signs decide where gradients go and had better not be rounded first. */
 struct voco_tensor voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...);
 struct voco_tensor voco_push_real(struct voco_ctx *ctx, struct voco_arena *arena, int rank,
                                   ...);
 struct voco_tensor voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena,
                                   const struct voco_tensor *x);
+struct voco_tensor voco_push_exact(struct voco_ctx *ctx, struct voco_arena *arena,
+                                   const struct voco_tensor *x);
 
 #endif

@@ -29,15 +29,15 @@ voco_resblock_init(struct voco_resblock *b, struct voco_params *t, int64_t cin,
     b->conv3 = cin == cout ? -1 : add_conv(t, cin, cout, 1, name, 3);
 }
 
-/* y = norm and activation of y, in place. */
+/* y = norm and activation of x, which may be y. */
 static void
-normalise(struct voco_ctx *ctx, const struct voco_tensor *y, const struct voco_tensor *r,
-          double leak, const struct voco_tensor *rstd)
+normalise(struct voco_ctx *ctx, const struct voco_tensor *x, const struct voco_tensor *r,
+          double leak, const struct voco_tensor *y, const struct voco_tensor *rstd)
 {
-    const struct voco_tensor flat_y = voco_as_voxels(y);
+    const struct voco_tensor flat_x = voco_as_voxels(x), flat_y = voco_as_voxels(y);
     const struct voco_tensor flat_r = r ? voco_as_voxels(r) : flat_y;
 
-    ctx->dev->instnorm_forward(ctx, &flat_y, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
+    ctx->dev->instnorm_forward(ctx, &flat_x, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
 }
 
 enum { FEW_CHANNELS = 4 };      /* conv1 and conv3 of so many are cheap beside conv2 */
@@ -54,7 +54,7 @@ residual(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_r
         return;
     w3 = voco_weight(w, b->conv3);
     ctx->dev->conv3d_forward(ctx, &conv3, &s->x, &w3, NULL, &s->r);
-    normalise(ctx, &s->r, NULL, 1.0, &s->rstd3);
+    normalise(ctx, &s->r, NULL, 1.0, &s->r, &s->rstd3);
 }
 
 /* h = leaky(norm(conv1(x))) */
@@ -62,13 +62,16 @@ static void
 first_half(struct voco_ctx *ctx, const struct voco_weights *w,
            const struct voco_resblock *b, const struct voco_resblock_saved *s)
 {
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    const struct voco_tensor z = voco_push_exact(ctx, &ctx->temp, &s->h);
     const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
     const struct voco_tensor w1 = voco_weight(w, b->conv1);
 
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv1, &s->x, &w1, NULL, &s->h);
-    normalise(ctx, &s->h, NULL, slope, &s->rstd1);
+    ctx->dev->conv3d_forward(ctx, &conv1, &s->x, &w1, NULL, &z);
+    normalise(ctx, &z, NULL, slope, &s->h, &s->rstd1);
+    voco_arena_release(&ctx->temp, mark);
 }
 
 void
@@ -84,6 +87,7 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     const int64_t n = x->dim[0];
     const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
     const struct voco_tensor w2 = voco_weight(w, b->conv2);
+    struct voco_tensor z;
 
     *s = (struct voco_resblock_saved){ .lean = lean, .x = *x, .y = *y, .r = *x };
     s->rstd1 = voco_push_real(ctx, arena, 2, n, b->cout);
@@ -94,11 +98,12 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     if (b->conv3 >= 0)                  /* h is done with when r is made */
         s->r = saved && !lean ? voco_push_like(ctx, arena, y) : s->h;
     first_half(ctx, w, b, s);
+    z = voco_push_exact(ctx, &ctx->temp, y);
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, y);
+    ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, &z);
     residual(ctx, w, b, s);
-    normalise(ctx, y, &s->r, slope, &s->rstd2);
+    normalise(ctx, &z, &s->r, slope, y, &s->rstd2);
     voco_arena_release(saved ? &ctx->temp : arena, saved ? temp : mark);
 }
 
@@ -106,14 +111,15 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
 static void
 normalise_backward(struct voco_ctx *ctx, const struct voco_tensor *y,
                    const struct voco_tensor *r, double leak,
-                   const struct voco_tensor *rstd, const struct voco_tensor *dx,
-                   const struct voco_tensor *dr)
+                   const struct voco_tensor *rstd, const struct voco_tensor *dy,
+                   const struct voco_tensor *dx, const struct voco_tensor *dr)
 {
-    const struct voco_tensor flat_y = voco_as_voxels(y), flat_dx = voco_as_voxels(dx);
+    const struct voco_tensor flat_y = voco_as_voxels(y);
+    const struct voco_tensor flat_dy = voco_as_voxels(dy), flat_dx = voco_as_voxels(dx);
     const struct voco_tensor flat_r = r ? voco_as_voxels(r) : flat_y;
     const struct voco_tensor flat_dr = dr ? voco_as_voxels(dr) : flat_dx;
 
-    ctx->dev->instnorm_backward(ctx, &flat_y, r ? &flat_r : NULL, rstd, leak, &flat_dx,
+    ctx->dev->instnorm_backward(ctx, &flat_y, r ? &flat_r : NULL, rstd, leak, &flat_dy,
                                 &flat_dx, dr ? &flat_dr : NULL);
 }
 
@@ -134,7 +140,7 @@ residual_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     }
     w3 = voco_weight(w, b->conv3);
     dw3 = voco_gradient(w, b->conv3);
-    normalise_backward(ctx, &s->r, NULL, 1.0, &s->rstd3, dr, NULL);
+    normalise_backward(ctx, &s->r, NULL, 1.0, &s->rstd3, dr, dr, NULL);
     ctx->dev->conv3d_backward_weights(ctx, &conv3, &s->x, dr, &dw3, NULL);
     if (!dx)
         return;
@@ -153,6 +159,8 @@ voco_resblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                        const struct voco_resblock_saved *saved,
                        const struct voco_tensor *dy, const struct voco_tensor *dx)
 {
+    const size_t start = voco_arena_mark(&ctx->grad);
+    const struct voco_tensor dz = voco_push_exact(ctx, &ctx->grad, dy);
     const size_t mark = voco_arena_mark(&ctx->grad);
     const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
     const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
@@ -170,25 +178,25 @@ voco_resblock_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     }
     if (ctx->err)
         return;
-    normalise_backward(ctx, &s->y, &s->r, slope, &s->rstd2, dy, &dr);
+    normalise_backward(ctx, &s->y, &s->r, slope, &s->rstd2, dy, &dz, &dr);
     if (!dx) {                          /* the way around is done with: room for h, dh */
         residual_backward(ctx, w, b, s, &dr, NULL);
         voco_arena_release(&ctx->grad, mark);
     }
-    dh = voco_push_like(ctx, &ctx->grad, dy);
+    dh = voco_push_like(ctx, &ctx->grad, &dz);
     if (saved->lean) {
         again.h = voco_push_like(ctx, &ctx->grad, dy);
         first_half(ctx, w, b, s);
     }
     if (ctx->err)
         return;
-    ctx->dev->conv3d_backward_weights(ctx, &conv2, &s->h, dy, &dw2, NULL);
-    ctx->dev->conv3d_backward_data(ctx, &conv2, dy, &w2, &dh);
-    normalise_backward(ctx, &s->h, NULL, slope, &s->rstd1, &dh, NULL);
+    ctx->dev->conv3d_backward_weights(ctx, &conv2, &s->h, &dz, &dw2, NULL);
+    ctx->dev->conv3d_backward_data(ctx, &conv2, &dz, &w2, &dh);
+    normalise_backward(ctx, &s->h, NULL, slope, &s->rstd1, &dh, &dh, NULL);
     ctx->dev->conv3d_backward_weights(ctx, &conv1, &s->x, &dh, &dw1, NULL);
     if (dx) {
         ctx->dev->conv3d_backward_data(ctx, &conv1, &dh, &w1, dx);
         residual_backward(ctx, w, b, s, &dr, dx);
     }
-    voco_arena_release(&ctx->grad, mark);
+    voco_arena_release(&ctx->grad, start);
 }
