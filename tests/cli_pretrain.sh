@@ -83,6 +83,8 @@ ok $? "nothing is lost"
 expect 8 "feature-size 12, now it is 24" "another model than the checkpoint's" \
     train --out cut --steps 4 --feature-size 24
 grep -q '"feature-size": 12' cut/config.json; ok $? "its config.json stays"
+expect 8 'precision "f32", now it is "bf16"' "another precision than the checkpoint's" \
+    train --out cut --steps 4 --precision bf16
 
 # ---- a store ----
 "$voco" -q phantom -o ct -n 2 --size 192,192,64 --spacing 2 > out 2> err \

@@ -87,12 +87,12 @@ voco_runconfig_integer(const char *run, const char *key)
     return value;
 }
 
-/* Options that decide whether a checkpoint fits at all. */
+/* Options that decide whether a checkpoint fits at all, or belongs to another experiment. */
 static bool
-shapes_the_model(const char *key)
+must_stay(const char *key)
 {
     static const char *const keys[] = { "feature-size", "merging", "classes", "in-channels",
-                                        "plain" };
+                                        "plain", "precision" };
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0)
@@ -116,7 +116,7 @@ voco_runconfig_compare(const char *checkpoint, const char *then, const char *now
             continue;
         was = json_dumps(before, JSON_ENCODE_ANY | JSON_COMPACT);
         is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        if (shapes_the_model(key))
+        if (must_stay(key))
             err = voco_fail(VOCO_ECHECKPOINT, "%s was made with --%s %s, now it is %s: give "
                             "the same, or another --out", checkpoint, key, was, is);
         else
