@@ -41,16 +41,6 @@ has_avx512(void)
 #endif
 }
 
-bool
-voco_cpu_multiplies_bf16(void)
-{
-#ifdef WITH_AVX512
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
-#else
-    return false;
-#endif
-}
-
 static const char *
 why_not(enum voco_isa cap, enum voco_isa got)
 {

@@ -203,9 +203,6 @@ struct voco_isa_choice {
 int voco_kernels_select(const char *cap, struct voco_kernels *ret,
                         struct voco_isa_choice *ret_choice);
 
-/* Does the CPU multiply bfloat16?  Kernels do it with or without. */
-bool voco_cpu_multiplies_bf16(void);
-
 const char *voco_isa_name(enum voco_isa isa);
 
 /* Levels that the build has; the CPU must have the instructions before a call. */

@@ -11,7 +11,7 @@ static struct {
     int64_t feature, batch, sw, memory, threads, group;
     int precision;
     bool no_probe;
-} c = { .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32 };
+} c = { .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_AUTO };
 
 static const struct voco_opt options[] = {
     { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
@@ -20,7 +20,7 @@ static const struct voco_opt options[] = {
     { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
       1, 64 },
     { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
-      "in which activations are stored; auto: bf16 where the CPU multiplies it", 0, 0,
+      "in which activations are stored; auto: f32", 0, 0,
       voco_precision_names },
     { "memory", 'm', VOCO_OPT_SIZE, &c.memory, "SIZE",
       "what the step may use; 0: half of what is available", 0, 1e15 },

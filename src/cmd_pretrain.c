@@ -8,7 +8,7 @@
 #include "train/pretrain.h"
 
 static struct voco_pretrain_config c = {
-    .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_F32, .seed = 0,
+    .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_AUTO, .seed = 0,
     .merging = VOCO_MERGING_LEGACY,
     .loop = { .steps = 250000, .checkpoint_minutes = 30, .keep_last = 3, .skip_limit = 5,
               .rollback_limit = 3, .resume = VOCO_RESUME_AUTO },
@@ -57,7 +57,7 @@ static const struct voco_opt options[] = {
     { "drop", 0, VOCO_OPT_REAL, &c.drop, "P",
       "share of embeddings that the student does not see", 0, 0.95 },
     { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
-      "in which activations are stored; auto: bf16 where the CPU multiplies it", 0, 0,
+      "in which activations are stored; auto: f32", 0, 0,
       voco_precision_names },
     { "seed", 0, VOCO_OPT_INT, &c.seed, "N", "of everything that is random", 0, 9e15 },
 
