@@ -256,11 +256,10 @@ items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
 
 /* All of x, y in f32. */
 static void
-run_f32(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv, X x,
-        X w, X b, X y)
+run_f32(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_workspace what,
+        const struct voco_conv *conv, X x, X w, X b, X y)
 {
     const struct voco_conv_problem p = problem(what, conv, x);
-    const struct voco_conv_impl *impl = choose(ctx, &p);
     const struct voco_conv_io io = { .x = voco_f32(x), .w = voco_f32(w), .y = voco_f32(y),
                                      .bias = voco_f32(b) };
     struct voco_tensor scratch;
@@ -277,6 +276,7 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
 {
     const struct voco_conv_problem p = problem(what, conv, x);
     const size_t mark = voco_arena_mark(&ctx->temp);
+    const struct voco_conv_impl *impl = choose(ctx, &p);
     const int64_t step = items_at_once(ctx, &p);
 
     VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
@@ -293,7 +293,7 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
                                                : voco_cpu_widened(ctx, &some_y);
 
         if (!ctx->err)
-            run_f32(ctx, what, conv, &wide_x, w, b, &wide_y);
+            run_f32(ctx, impl, what, conv, &wide_x, w, b, &wide_y);
         if (to_x)
             voco_cpu_narrow(ctx, &wide_x, &some_x);
         if (to_y)
@@ -333,13 +333,14 @@ voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                         const struct voco_conv *conv, X x)
 {
     struct voco_conv_problem p = problem(what, conv, x);
+    const struct voco_conv_impl *impl = choose(ctx, &p);
     size_t bytes = 0;
 
     p.n = items_at_once(ctx, &p);
     if (ctx->dev->act == VOCO_BF16)         /* both widened, at most */
         bytes = aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float))
               + aligned((size_t)(p.n * volume(p.out) * conv->cout) * sizeof(float));
-    return bytes + aligned(choose(ctx, &p)->scratch(ctx, &p));
+    return bytes + aligned(impl->scratch(ctx, &p));
 }
 
 size_t

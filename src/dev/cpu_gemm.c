@@ -369,10 +369,8 @@ weights_by_rows(struct voco_ctx *ctx, const float *x, const float *dy, int64_t m
 static bool
 multiplies_bf16(const struct voco_ctx *ctx, X x)
 {
-    const char *forced = voco_cpu_state(ctx)->forced;
-
     return voco_is_bf16(x) && voco_dnnl_has_bf16() && voco_rows(x) > 0
-           && !(forced && strcmp(forced, "blas") == 0);
+           && !voco_cpu_listed(voco_cpu_state(ctx)->forced, "blas");
 }
 
 /* a is bfloat16; b [k,n] or [n,k] too, or f32 weights, which are rounded here. */
