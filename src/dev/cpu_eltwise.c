@@ -133,7 +133,8 @@ voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y 
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += GRAIN)
-        k->adamw(&step, voco_f32(grad) + i, voco_f32(w) + i, voco_f32(m) + i, voco_f32(v) + i,
+        k->adamw(&step, voco_f32(grad) + i, voco_f32(w) + i, voco_f32(m) + i,
+                 voco_f32(v) + i,
                  top ? top + i : NULL, grain(n, i));
 }
 
@@ -147,6 +148,7 @@ voco_cpu_ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
         return;
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += GRAIN)
-        k->ema((float)momentum, (float)(1 - momentum), voco_f32(student) + i, voco_f32(teacher) + i,
+        k->ema((float)momentum, (float)(1 - momentum), voco_f32(student) + i,
+               voco_f32(teacher) + i,
                grain(n, i));
 }

@@ -307,8 +307,8 @@ voco_cpu_columns_add(struct voco_ctx *ctx, X x, float *y)
     const int64_t m = voco_rows(x), n = voco_cols(x);
     const int64_t floats = n + (voco_is_bf16(x) ? 64 * n : 0);
     const int threads = ctx->threads;
-    double *sums = voco_cpu_scratch(ctx, (size_t)threads * ((size_t)n * sizeof(double)
-                                                            + (size_t)floats * sizeof(float)));
+    const size_t each = (size_t)n * sizeof(double) + (size_t)floats * sizeof(float);
+    double *sums = voco_cpu_scratch(ctx, (size_t)threads * each);
     float *parts;
 
     if (!sums)
@@ -431,7 +431,8 @@ static void
 forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     const int64_t m = voco_rows(x), k = voco_cols(x), n = w->dim[0];
-    const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k, .a = voco_f32(x), .lda = k,
+    const struct voco_gemm g = { .tb = true, .m = m, .n = n, .k = k,
+                                 .a = voco_f32(x), .lda = k,
                                  .b = voco_f32(w), .ldb = k, .bias = voco_f32(b),
                                  .c = voco_f32(y), .ldc = n };
 
