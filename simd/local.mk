@@ -14,7 +14,9 @@ simd_body = \
 	simd/body_gemm.h \
 	simd/body_math.h \
 	simd/body_norm.h \
-	simd/body_winograd.h
+	simd/body_winograd.h \
+	simd/body_winograd_2.h \
+	simd/body_winograd_4.h
 EXTRA_DIST += $(simd_body) \
 	simd/avx2.c \
 	simd/avx512.c \

@@ -1,15 +1,21 @@
 /*
- * Winograd F(2x2x2, 3x3x3): convolution of 3^3 taps by 2^3 outputs at a time.
+ * Winograd's method: convolution of 3^3 taps by tiles of m^3 outputs at a time, m = 2 or 4;
+ * F(m,3) on each axis.
  *
- *   y = A' ( (G w G') . (B' x B) ) A        x: 4^3 inputs of a tile, y: 2^3 outputs
+ *   y = A' ( (G w G') . (B' x B) ) A        x: (m+2)^3 inputs of a tile, y: m^3 outputs
  *
- * with each matrix applied along all three axes.  Of 216 products per tile and pair of
- * channels 64 remain.  Over many tiles they are 64 matrix products, one for each point f
- * of the transformed domain:
+ * with each matrix applied along all three axes.  Of 27 products per output and pair of
+ * channels, ((m+2)/m)^3 remain: 8 and 3.4.  Over many tiles they are (m+2)^3 matrix
+ * products, one for each point f of the transformed domain:
  *
  *   forward     M_f [tiles,k] = V_f [tiles,c] U_f [c,k]
  *   d-weights   dU_f [c,k]   += V_f' [c,tiles] N_f [tiles,k],  N = A dy A',  dw = G' dU G
  *   d-data      forward of dy with the taps reversed and the roles of c and k swapped
+ *
+ * What is multiplied are polynomials, by their values at m + 1 numbers and at infinity.
+ * m = 2 takes 0, 1, -1, and little is lost.  m = 4 takes 0, +-11/16, +-11/8: of the pairs
+ * tried these lose the least, a tenth of what the usual 0, +-1, +-2 lose, and every
+ * element of A and B is a float (doc/numerics.md).
  *
  * A tile's voxels are given by pointers, so that what lies outside the volume can point
  * to zeros (to read) or into a bin (to write), and no padded copy is needed.
@@ -25,28 +31,47 @@
 
 #include "simd/kernels.h"
 
-enum { VOCO_WINOGRAD_POINTS = 64, VOCO_WINOGRAD_SLICE = 16 };
+enum { VOCO_WINOGRAD_MAX_POINTS = 216, VOCO_WINOGRAD_MAX_LANES = 16 };
+
+/*
+ * The transforms of one m; e = m + 2 is the edge of a tile of inputs.  A tile of x is e^3
+ * pointers to the floats of a voxel, [z][y][x]; one of y or dy is m^3 such pointers.
+ * Points are f = (a e + b) e + c; a slice is those of one a, e^2 points.
+ */
+struct voco_winograd_tile {
+    int out;            /* m */
+    size_t sum;         /* channels in one f32 sum of a product; see product */
+
+    /* u[f stride + 0..lanes) = (G g G')_f for all f; g[27][lanes] */
+    void (*taps)(const float *g, float *u, size_t stride);
+
+    /* v[f stride + 0..c) = (B' x B)_f for all f.  The voxels of next, the tile whose turn
+     * it is then, are asked for on the way. */
+    void (*input)(const float *const *x, const float *const *next, size_t c, float *v,
+                  size_t stride);
+
+    /* Points of slice a only: f = e^2 a + i, to v[i stride + ...] */
+    void (*input_slice)(const float *const *x, int a, size_t c, float *v, size_t stride);
+
+    /* v[i stride + 0..k) = (A dy A')_f for the slice.  Lanes beyond k are set to 0. */
+    void (*grad_slice)(const float *const *dy, int a, size_t k, float *v, size_t stride);
+
+    /* y = A' M A, with M_f at m[f stride + 0..k) */
+    void (*output)(const float *m, size_t stride, size_t k, float *const *y);
+
+    /* g[27][lanes] = G' dU G, with dU_f at du[f stride + 0..lanes) */
+    void (*fold)(const float *du, size_t stride, float *g);
+};
 
 struct voco_winograd {
     size_t lanes;       /* rows of M, N and dU have k rounded up to a multiple of this */
     size_t panel;       /* U_f is cut into panels of at most so many vectors */
+    struct voco_winograd_tile tile[2];      /* m = 2, m = 4 */
 
-    /* v[f stride + 0..c) = (B' x B)_f for all 64 f; x[(z 4 + y) 4 + x] -> c floats */
-    void (*input)(const float *const x[64], size_t c, float *v, size_t stride);
-
-    /* The 16 points f = 16 a + i of one slice, a < 4, to v[i stride + ...] */
-    void (*input_slice)(const float *const x[64], int a, size_t c, float *v, size_t stride);
-
-    /* v[i stride + 0..k) = (A dy A')_f for the slice; y[(z 2 + y) 2 + x] -> k floats.
-     * Lanes beyond k are set to 0. */
-    void (*grad_slice)(const float *const dy[8], int a, size_t k, float *v, size_t stride);
-
-    /* y = A' M A, with M_f at m[f stride + 0..k) */
-    void (*output)(const float *m, size_t stride, size_t k, float *const y[8]);
-
-    /* m[rows, k'] = v[rows, c] u; u in panels, see voco_winograd_panel */
+    /* m[rows, k'] = v[rows, c] u; u in panels, see voco_winograd_at.  Sums of `sum`
+     * channels, at least 1, are made apart and then added up. */
     void (*product)(const float *v, const float *u, float *m, size_t rows, size_t c,
-                    size_t k);
+                    size_t k, size_t sum);
 
     /* du[c, k'] += v[rows, c]' n[rows, k']; sums over rows first; ldv: floats between
      * the rows of v, at least c */

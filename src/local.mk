@@ -65,6 +65,9 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_conv_1x1x1.c \
 	src/dev/cpu_conv_taps.c \
 	src/dev/cpu_conv_winograd.c \
+	src/dev/cpu_conv_winograd.h \
+	src/dev/cpu_conv_winograd_tiles.c \
+	src/dev/cpu_conv_winograd_weights.c \
 	src/dev/cpu_deconv.c \
 	src/dev/cpu_dicece.c \
 	src/dev/cpu_eltwise.c \

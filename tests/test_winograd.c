@@ -5,12 +5,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "simd/winograd.h"
 
 /* Sums of 27 c products of numbers in (-1,1), relative to the largest. */
-static const double limit = 2e-6;
+static double
+limit(const struct voco_winograd_tile *tile)
+{
+    return tile->out == 2 ? 2e-6 : 8e-6;
+}
 
 static const struct {
     size_t rows, c, k;
@@ -44,26 +49,19 @@ uniform(const char *name, size_t n)
     return p;
 }
 
-static const double g[4][3] = { { 1, 0, 0 }, { .5, .5, .5 }, { .5, -.5, .5 }, { 0, 0, 1 } };
-
-static double
-g3(size_t f, size_t t)
-{
-    return g[f / 16][t / 9] * g[f / 4 % 4][t / 3 % 3] * g[f % 4][t % 3];
-}
-
-/* place of tap t and output o in the 4^3 tile */
+/* place of tap t and output o in the tile */
 static size_t
-place(size_t t, size_t o)
+place(const struct voco_winograd_tile *tile, size_t t, size_t o)
 {
-    const size_t z = t / 9 + o / 4, y = t / 3 % 3 + o / 2 % 2, x = t % 3 + o % 2;
+    const size_t m = (size_t)tile->out, e = m + 2;
+    const size_t z = t / 9 + o / (m * m), y = t / 3 % 3 + o / m % m, x = t % 3 + o % m;
 
-    return (z * 4 + y) * 4 + x;
+    return (z * e + y) * e + x;
 }
 
 struct data {
-    size_t rows, c, k, kp;
-    float *x, *w, *dy;          /* [rows,64,c], [27,c,k], [rows,8,k] */
+    size_t rows, c, k, kp, voxels, outputs, points;
+    float *x, *w, *dy;          /* [rows,voxels,c], [27,c,k], [rows,outputs,k] */
 };
 
 static void
@@ -73,116 +71,161 @@ tile_of(const float *x, size_t r, size_t points, size_t channels, const float **
         ret[i] = x + (r * points + i) * channels;
 }
 
+/* u[f][c,k] in panels */
 static void
-check_forward(const struct voco_winograd *w, const struct data *d)
+transform_taps(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
+               const struct data *d, float *u)
 {
-    const size_t vs = d->rows * d->c, ms = d->rows * d->kp;
-    float *u = calloc(64 * d->c * d->kp, sizeof *u), *v = malloc(64 * vs * sizeof *v);
-    float *m = malloc(64 * ms * sizeof *m), *y = malloc(d->rows * 8 * d->k * sizeof *y);
+    float *g = malloc(27 * w->lanes * sizeof *g);
+
+    for (size_t c = 0; c < d->c; c++)
+        for (size_t k = 0; k < d->kp; k += w->lanes) {
+            for (size_t t = 0; t < 27; t++)
+                for (size_t i = 0; i < w->lanes; i++)
+                    g[t * w->lanes + i] = k + i < d->k
+                                          ? d->w[(t * d->c + c) * d->k + k + i] : 0;
+            tile->taps(g, u + voco_winograd_at(w, d->c, d->k, c, k), d->c * d->kp);
+        }
+    free(g);
+}
+
+static void
+check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
+              const struct data *d)
+{
+    const size_t vs = d->rows * d->c, ms = d->rows * d->kp, m_out = d->outputs;
+    float *u = calloc(d->points * d->c * d->kp, sizeof *u);
+    float *v = malloc(d->points * vs * sizeof *v), *m = malloc(d->points * ms * sizeof *m);
+    float *y = malloc(d->rows * m_out * d->k * sizeof *y);
     double worst = 0, largest = 0;
 
-    for (size_t f = 0; f < 64; f++)
-        for (size_t c = 0; c < d->c; c++)
-            for (size_t k = 0; k < d->k; k++) {
-                double sum = 0;
-
-                for (size_t t = 0; t < 27; t++)
-                    sum += g3(f, t) * (double)d->w[(t * d->c + c) * d->k + k];
-                u[f * d->c * d->kp + voco_winograd_at(w, d->c, d->k, c, k)] = (float)sum;
-            }
+    transform_taps(w, tile, d, u);
     for (size_t r = 0; r < d->rows; r++) {
-        const float *p[64];
+        const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
-        tile_of(d->x, r, 64, d->c, p);
-        w->input(p, d->c, v + r * d->c, vs);
+        tile_of(d->x, r, d->voxels, d->c, p);
+        tile->input(p, p, d->c, v + r * d->c, vs);
     }
-    for (size_t f = 0; f < 64; f++)
-        w->product(v + f * vs, u + f * d->c * d->kp, m + f * ms, d->rows, d->c, d->k);
+    for (size_t f = 0; f < d->points; f++)
+        w->product(v + f * vs, u + f * d->c * d->kp, m + f * ms, d->rows, d->c, d->k,
+                   tile->sum);
     for (size_t r = 0; r < d->rows; r++) {
-        const float *p[8];
+        const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
-        tile_of(y, r, 8, d->k, p);
-        w->output(m + r * d->kp, ms, d->k, (float *const *)p);
+        tile_of(y, r, m_out, d->k, p);
+        tile->output(m + r * d->kp, ms, d->k, (float *const *)p);
     }
     for (size_t r = 0; r < d->rows; r++)
-        for (size_t o = 0; o < 8; o++)
+        for (size_t o = 0; o < m_out; o++)
             for (size_t k = 0; k < d->k; k++) {
                 double sum = 0;
 
-                for (size_t t = 0; t < 27; t++)
+                for (size_t t = 0; t < 27; t++) {
+                    const float *x = d->x + (r * d->voxels + place(tile, t, o)) * d->c;
+
                     for (size_t c = 0; c < d->c; c++)
-                        sum += (double)d->w[(t * d->c + c) * d->k + k]
-                               * (double)d->x[(r * 64 + place(t, o)) * d->c + c];
+                        sum += (double)d->w[(t * d->c + c) * d->k + k] * (double)x[c];
+                }
                 largest = fmax(largest, fabs(sum));
-                worst = fmax(worst, fabs(sum - (double)y[(r * 8 + o) * d->k + k]));
+                worst = fmax(worst, fabs(sum - (double)y[(r * m_out + o) * d->k + k]));
             }
-    ck_assert_msg(worst <= limit * largest, "forward, %zu tiles, %zu to %zu channels: "
-                  "error %.1e of the largest", d->rows, d->c, d->k, worst / largest);
+    ck_assert_msg(worst <= limit(tile) * largest, "forward, %zu tiles of %d, %zu to %zu "
+                  "channels: error %.1e of the largest", d->rows, tile->out, d->c, d->k,
+                  worst / largest);
     free(u);
     free(v);
     free(m);
     free(y);
 }
 
+/* dw[27,c,kp] by all slices */
 static void
-check_weights(const struct voco_winograd *w, const struct data *d)
+transformed_weights(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
+                    const struct data *d, float *dw)
 {
     const size_t vs = d->rows * d->c, ns = d->rows * d->kp, point = d->c * d->kp;
-    float *du = calloc(64 * point, sizeof *du), *v = malloc(16 * vs * sizeof *v);
-    float *n = malloc(16 * ns * sizeof *n);
-    double worst = 0, largest = 0;
+    const size_t e = (size_t)tile->out + 2;
+    float *du = calloc(d->points * point, sizeof *du);
+    float *v = malloc(e * e * vs * sizeof *v), *n = malloc(e * e * ns * sizeof *n);
+    float *g = malloc(27 * w->lanes * sizeof *g);
 
-    for (int a = 0; a < 4; a++) {
+    for (size_t a = 0; a < e; a++) {
         for (size_t r = 0; r < d->rows; r++) {
-            const float *p[64];
+            const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
-            tile_of(d->x, r, 64, d->c, p);
-            w->input_slice(p, a, d->c, v + r * d->c, vs);
-            tile_of(d->dy, r, 8, d->k, p);
-            w->grad_slice(p, a, d->k, n + r * d->kp, ns);
+            tile_of(d->x, r, d->voxels, d->c, p);
+            tile->input_slice(p, (int)a, d->c, v + r * d->c, vs);
+            tile_of(d->dy, r, d->outputs, d->k, p);
+            tile->grad_slice(p, (int)a, d->k, n + r * d->kp, ns);
         }
-        for (size_t i = 0; i < 16; i++)
-            w->product_add(v + i * vs, d->c, n + i * ns, du + ((size_t)a * 16 + i) * point,
+        for (size_t i = 0; i < e * e; i++)
+            w->product_add(v + i * vs, d->c, n + i * ns, du + (a * e * e + i) * point,
                            d->rows, d->c, d->k);
     }
-    for (size_t t = 0; t < 27; t++)
-        for (size_t c = 0; c < d->c; c++)
-            for (size_t k = 0; k < d->k; k++) {
-                double want = 0, got = 0;
-
-                for (size_t f = 0; f < 64; f++)
-                    got += g3(f, t) * (double)du[f * point + c * d->kp + k];
-                for (size_t r = 0; r < d->rows; r++)
-                    for (size_t o = 0; o < 8; o++)
-                        want += (double)d->dy[(r * 8 + o) * d->k + k]
-                                * (double)d->x[(r * 64 + place(t, o)) * d->c + c];
-                largest = fmax(largest, fabs(want));
-                worst = fmax(worst, fabs(want - got));
-            }
-    ck_assert_msg(worst <= limit * largest, "d-weights, %zu tiles, %zu to %zu channels: "
-                  "error %.1e of the largest", d->rows, d->c, d->k, worst / largest);
+    for (size_t i = 0; i < point; i += w->lanes) {
+        tile->fold(du + i, point, g);
+        for (size_t t = 0; t < 27; t++)
+            memcpy(dw + t * point + i, g + t * w->lanes, w->lanes * sizeof *g);
+    }
     free(du);
     free(v);
     free(n);
+    free(g);
+}
+
+static void
+check_weights(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
+              const struct data *d)
+{
+    float *dw = malloc(27 * d->c * d->kp * sizeof *dw);
+    double worst = 0, largest = 0;
+
+    transformed_weights(w, tile, d, dw);
+    for (size_t t = 0; t < 27; t++)
+        for (size_t c = 0; c < d->c; c++)
+            for (size_t k = 0; k < d->k; k++) {
+                const double got = (double)dw[(t * d->c + c) * d->kp + k];
+                double want = 0;
+
+                for (size_t r = 0; r < d->rows; r++)
+                    for (size_t o = 0; o < d->outputs; o++)
+                        want += (double)d->dy[(r * d->outputs + o) * d->k + k]
+                                * (double)d->x[(r * d->voxels + place(tile, t, o)) * d->c
+                                               + c];
+                largest = fmax(largest, fabs(want));
+                worst = fmax(worst, fabs(want - got));
+            }
+    ck_assert_msg(worst <= limit(tile) * largest, "d-weights, %zu tiles of %d, %zu to %zu "
+                  "channels: error %.1e of the largest", d->rows, tile->out, d->c, d->k,
+                  worst / largest);
+    free(dw);
+}
+
+static void
+check_tile(const struct voco_winograd *w, const struct voco_winograd_tile *tile, int i)
+{
+    const size_t m = (size_t)tile->out, e = m + 2;
+    struct data d = { .rows = sizes[i].rows, .c = sizes[i].c, .k = sizes[i].k,
+                      .kp = voco_winograd_round(w, sizes[i].k), .voxels = e * e * e,
+                      .outputs = m * m * m, .points = e * e * e };
+
+    d.x = uniform("x", d.rows * d.voxels * d.c);
+    d.w = uniform("w", 27 * d.c * d.k);
+    d.dy = uniform("dy", d.rows * d.outputs * d.k);
+    check_forward(w, tile, &d);
+    check_weights(w, tile, &d);
+    free(d.x);
+    free(d.w);
+    free(d.dy);
 }
 
 START_TEST(tiles_equal_direct_sums)
 {
     const struct voco_winograd *w = level(_i);
 
-    for (int i = 0; w && i < N_SIZE; i++) {
-        struct data d = { .rows = sizes[i].rows, .c = sizes[i].c, .k = sizes[i].k,
-                          .kp = voco_winograd_round(w, sizes[i].k) };
-
-        d.x = uniform("x", d.rows * 64 * d.c);
-        d.w = uniform("w", 27 * d.c * d.k);
-        d.dy = uniform("dy", d.rows * 8 * d.k);
-        check_forward(w, &d);
-        check_weights(w, &d);
-        free(d.x);
-        free(d.w);
-        free(d.dy);
-    }
+    for (int i = 0; w && i < N_SIZE; i++)
+        for (int j = 0; j < 2; j++)
+            check_tile(w, &w->tile[j], i);
 }
 END_TEST
 

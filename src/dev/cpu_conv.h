@@ -37,7 +37,8 @@ struct voco_conv_impl {
 extern const struct voco_conv_impl
     voco_conv_outer,        /* 1x1x1 of one channel */
     voco_conv_linear,       /* 1x1x1 */
-    voco_conv_winograd,     /* 3x3x3 of stride 1, own kernels */
+    voco_conv_winograd2,    /* 3x3x3 of stride 1, own kernels, tiles of 2^3 outputs */
+    voco_conv_winograd4,    /* the same, of 4^3 */
     voco_conv_taps,         /* 3x3x3 of stride 1 on maps of at most 4^3 */
     voco_conv_dnnl,         /* oneDNN over NDHWC */
     voco_conv_blocked;      /* oneDNN over its own order, reordered in and out */
@@ -47,8 +48,9 @@ extern const struct voco_conv_impl
  * make(arg, w, packed) fills bytes of packed from w; layout tells apart the packings of
  * the same w: those below, oneDNN's count from 0.  NULL with ctx->err set on failure.
  */
-enum { VOCO_LAYOUT_DECONV = -1, VOCO_LAYOUT_WINOGRAD = -2, VOCO_LAYOUT_WINOGRAD_DATA = -3,
-       VOCO_LAYOUT_TAPS = -4, VOCO_LAYOUT_TAPS_DATA = -5 };
+enum { VOCO_LAYOUT_DECONV = -1, VOCO_LAYOUT_TAPS = -2, VOCO_LAYOUT_TAPS_DATA = -3,
+       VOCO_LAYOUT_WINOGRAD2 = -4, VOCO_LAYOUT_WINOGRAD2_DATA = -5,
+       VOCO_LAYOUT_WINOGRAD4 = -6, VOCO_LAYOUT_WINOGRAD4_DATA = -7 };
 
 typedef enum voco_err voco_pack_make(void *arg, const float *w, float *packed);
 

@@ -1,0 +1,280 @@
+/*
+ * The transforms of Winograd tiles of 2^3 outputs, F(2,3): polynomials at 0, 1, -1 and
+ * infinity.  B, A and G hold 0, 1, -1 and 1/2 only.
+ */
+#ifndef VOCO_SIMD_BODY_WINOGRAD_2_H
+#define VOCO_SIMD_BODY_WINOGRAD_2_H
+
+/* t = B' d along one axis */
+ALWAYS void
+b_axis_2(vf d0, vf d1, vf d2, vf d3, vf *t0, vf *t1, vf *t2, vf *t3)
+{
+    *t0 = v_sub(d0, d2);
+    *t1 = v_add(d1, d2);
+    *t2 = v_sub(d2, d1);
+    *t3 = v_sub(d1, d3);
+}
+
+/* t[y 4 + x] = B' d B of a plane of 4 x 4 vectors */
+ALWAYS void
+b_2_plane(const vf d[16], vf t[16])
+{
+    vf r[16];
+
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        b_axis_2(d[4 * i], d[4 * i + 1], d[4 * i + 2], d[4 * i + 3], &r[4 * i],
+               &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        b_axis_2(r[i], r[4 + i], r[8 + i], r[12 + i], &t[i], &t[4 + i], &t[8 + i],
+               &t[12 + i]);
+}
+
+ALWAYS void
+input_2_vector(const float *const x[64], const float *const next[64], size_t at, size_t n,
+               float *v, size_t stride)
+{
+    vf t[4][16];
+
+    UNROLL
+    for (int z = 0; z < 4; z++) {
+        vf d[16];
+
+        UNROLL
+        for (int i = 0; i < 16; i++)
+            d[i] = load(x[16 * z + i] + at, n);
+        b_2_plane(d, t[z]);
+    }
+    UNROLL
+    for (size_t i = 0; i < 16; i++) {
+        vf r[4];
+
+        b_axis_2(t[0][i], t[1][i], t[2][i], t[3][i], &r[0], &r[1], &r[2], &r[3]);
+        UNROLL
+        for (size_t a = 0; a < 4; a++)
+            store(v + (16 * a + i) * stride + at, r[a], n);
+        UNROLL
+        for (size_t a = 0; a < 4; a++)
+            __builtin_prefetch(next[16 * a + i] + at);
+    }
+}
+
+static void
+input_2(const float *const *x, const float *const *next, size_t c, float *v, size_t stride)
+{
+    size_t at = 0;
+
+    for (; at + VW <= c; at += VW)
+        input_2_vector(x, next, at, VW, v, stride);
+    if (at < c)
+        input_2_vector(x, next, at, c - at, v, stride);
+}
+
+/* Slice a combines two of the four planes: d0 - d2, d1 + d2, d2 - d1, d1 - d3. */
+ALWAYS void
+input_slice_2_vector(const float *const p[16], const float *const q[16], bool sum,
+                     size_t at, size_t n, float *v, size_t stride)
+{
+    vf d[16], t[16];
+
+    UNROLL
+    for (int i = 0; i < 16; i++) {
+        const vf a = load(p[i] + at, n), b = load(q[i] + at, n);
+
+        d[i] = sum ? v_add(a, b) : v_sub(a, b);
+    }
+    b_2_plane(d, t);
+    UNROLL
+    for (size_t i = 0; i < 16; i++)
+        store(v + i * stride + at, t[i], n);
+}
+
+static void
+input_slice_2(const float *const *x, int a, size_t c, float *v, size_t stride)
+{
+    static const int first[4] = { 0, 1, 2, 1 }, second[4] = { 2, 2, 1, 3 };
+    const float *const *p = x + 16 * first[a], *const *q = x + 16 * second[a];
+    size_t at = 0;
+
+    if (a == 1) {
+        for (; at + VW <= c; at += VW)
+            input_slice_2_vector(p, q, true, at, VW, v, stride);
+        if (at < c)
+            input_slice_2_vector(p, q, true, at, c - at, v, stride);
+    } else {
+        for (; at + VW <= c; at += VW)
+            input_slice_2_vector(p, q, false, at, VW, v, stride);
+        if (at < c)
+            input_slice_2_vector(p, q, false, at, c - at, v, stride);
+    }
+}
+
+/* t = A d along one axis */
+ALWAYS void
+a_axis_2(vf d0, vf d1, vf *t0, vf *t1, vf *t2, vf *t3)
+{
+    *t0 = d0;
+    *t1 = v_add(d0, d1);
+    *t2 = v_sub(d0, d1);
+    *t3 = v_sub(v_zero(), d1);
+}
+
+ALWAYS void
+grad_slice_2_vector(const float *const dy[8], int a, size_t at, size_t n, float *v,
+                    size_t stride)
+{
+    vf d[4], r[8], t[16];
+
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const vf p = load(dy[i] + at, n), q = load(dy[4 + i] + at, n);
+
+        d[i] = a == 0 ? p : a == 1 ? v_add(p, q) : a == 2 ? v_sub(p, q)
+               : v_sub(v_zero(), q);
+    }
+    UNROLL
+    for (int i = 0; i < 2; i++)
+        a_axis_2(d[2 * i], d[2 * i + 1], &r[4 * i], &r[4 * i + 1], &r[4 * i + 2],
+               &r[4 * i + 3]);
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        a_axis_2(r[i], r[4 + i], &t[i], &t[4 + i], &t[8 + i], &t[12 + i]);
+    UNROLL
+    for (size_t i = 0; i < 16; i++)
+        v_store(v + i * stride + at, t[i]);
+}
+
+ALWAYS void
+grad_slice_2_of(const float *const dy[8], int a, size_t k, float *v, size_t stride)
+{
+    size_t at = 0;
+
+    for (; at + VW <= k; at += VW)
+        grad_slice_2_vector(dy, a, at, VW, v, stride);
+    if (at < k)
+        grad_slice_2_vector(dy, a, at, k - at, v, stride);
+}
+
+static void
+grad_slice_2(const float *const *dy, int a, size_t k, float *v, size_t stride)
+{
+    switch (a) {
+    case 0: grad_slice_2_of(dy, 0, k, v, stride); break;
+    case 1: grad_slice_2_of(dy, 1, k, v, stride); break;
+    case 2: grad_slice_2_of(dy, 2, k, v, stride); break;
+    default: grad_slice_2_of(dy, 3, k, v, stride); break;
+    }
+}
+
+/* y = A' m along one axis */
+ALWAYS void
+o_axis_2(vf m0, vf m1, vf m2, vf m3, vf *y0, vf *y1)
+{
+    *y0 = v_add(v_add(m0, m1), m2);
+    *y1 = v_sub(v_sub(m1, m2), m3);
+}
+
+ALWAYS void
+output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const y[8])
+{
+    vf t[2][16];
+
+    UNROLL
+    for (size_t i = 0; i < 16; i++)
+        o_axis_2(v_load(m + i * stride + at), v_load(m + (16 + i) * stride + at),
+               v_load(m + (32 + i) * stride + at), v_load(m + (48 + i) * stride + at),
+               &t[0][i], &t[1][i]);
+    UNROLL
+    for (int z = 0; z < 2; z++) {
+        vf r[8];
+
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            o_axis_2(t[z][i], t[z][4 + i], t[z][8 + i], t[z][12 + i], &r[i], &r[4 + i]);
+        UNROLL
+        for (int i = 0; i < 2; i++) {
+            vf a, b;
+
+            o_axis_2(r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3], &a, &b);
+            store(y[4 * z + 2 * i] + at, a, n);
+            store(y[4 * z + 2 * i + 1] + at, b, n);
+        }
+    }
+}
+
+static void
+output_2(const float *m, size_t stride, size_t k, float *const *y)
+{
+    size_t at = 0;
+
+    for (; at + VW <= k; at += VW)
+        output_2_vector(m, stride, at, VW, y);
+    if (at < k)
+        output_2_vector(m, stride, at, k - at, y);
+}
+
+/* u = G g along one axis; numbers of g lie s apart, those of u r apart */
+ALWAYS void
+g_axis_2(const vf *g, int s, vf *u, int r)
+{
+    const vf even = v_mul(v_set(0.5f), v_add(g[0], g[2 * s]));
+    const vf odd = v_mul(v_set(0.5f), g[s]);
+
+    u[0] = g[0];
+    u[r] = v_add(even, odd);
+    u[2 * r] = v_sub(even, odd);
+    u[3 * r] = g[2 * s];
+}
+
+static void
+taps_2(const float *g, float *u, size_t stride)
+{
+    vf t[27], a[4 * 9], b[16 * 3];
+
+    for (int i = 0; i < 27; i++)
+        t[i] = v_load(g + i * VW);
+    for (int i = 0; i < 9; i++)
+        g_axis_2(t + i, 9, a + i, 9);
+    for (int z = 0; z < 4; z++)
+        for (int i = 0; i < 3; i++)
+            g_axis_2(a + z * 9 + i, 3, b + z * 12 + i, 3);
+    for (size_t i = 0; i < 16; i++) {
+        vf line[4];
+
+        g_axis_2(b + i * 3, 1, line, 1);
+        for (size_t j = 0; j < 4; j++)
+            v_store(u + (i * 4 + j) * stride, line[j]);
+    }
+}
+
+/* g = G' u along one axis */
+ALWAYS void
+f_axis_2(const vf *u, int s, vf *g, int r)
+{
+    const vf even = v_mul(v_set(0.5f), v_add(u[s], u[2 * s]));
+
+    g[0] = v_add(u[0], even);
+    g[r] = v_mul(v_set(0.5f), v_sub(u[s], u[2 * s]));
+    g[2 * r] = v_add(even, u[3 * s]);
+}
+
+static void
+fold_2(const float *du, size_t stride, float *g)
+{
+    vf u[64], a[3 * 16], b[9 * 4], w[27];
+
+    for (size_t f = 0; f < 64; f++)
+        u[f] = v_load(du + f * stride);
+    for (int i = 0; i < 16; i++)
+        f_axis_2(u + i, 16, a + i, 16);
+    for (int z = 0; z < 3; z++)
+        for (int i = 0; i < 4; i++)
+            f_axis_2(a + z * 16 + i, 4, b + z * 12 + i, 4);
+    for (int i = 0; i < 9; i++)
+        f_axis_2(b + i * 4, 1, w + i * 3, 1);
+    for (int i = 0; i < 27; i++)
+        v_store(g + i * VW, w[i]);
+}
+
+#endif
