@@ -342,24 +342,29 @@ const struct voco_conv_impl voco_conv_winograd2 = {
 /* ---- tiles of 4^3 outputs ---- */
 
 /*
- * Gradients only: a forward pass with the five times larger errors of these tiles would
- * show in the norms of gradients (doc/numerics.md).  Measured on Zen 4, 2 cores, 4 items,
- * 16 to 192 channels: faster from 8^3 on, while tiles that reach over the border do not
- * spoil it; d-weights, which has 3.4 times the dU to fold, from 64 tiles on.
+ * Measured on Zen 4, 2 cores, 4 items, 12 to 192 channels: faster from 8^3 on, while tiles
+ * that reach over the border do not spoil it; d-weights, which has 3.4 times the dU to
+ * fold, from 64 tiles on.  Forward only on large maps: the five times larger errors would
+ * show in norms of gradients where maps of few voxels follow (doc/numerics.md).
  */
 static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    const bool weights = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS;
+    static const struct { int64_t channels, voxels, tiles; } least[] = {
+        [VOCO_WS_CONV_FORWARD] = { 12, 1 << 18, 1 },
+        [VOCO_WS_CONV_BACKWARD_DATA] = { 12, 5 * 5 * 5, 8 },
+        [VOCO_WS_CONV_BACKWARD_WEIGHTS] = { 8, 5 * 5 * 5, 64 },
+    };
     int64_t tiles2 = q->n, tiles4 = q->n;
 
+    (void)ctx;
     for (int i = 0; i < 3; i++) {
         tiles2 *= (q->in[i] + 1) / 2;
         tiles4 *= (q->in[i] + 3) / 4;
     }
-    return q->what != VOCO_WS_CONV_FORWARD && best2(ctx, q)
-           && 5 * 216 * tiles4 < 4 * 64 * tiles2 && tiles4 >= (weights ? 64 : 8)
-           && q->in[0] * q->in[1] * q->in[2] > 64;
+    return q->conv.cin >= least[q->what].channels && q->conv.cout >= least[q->what].channels
+           && q->in[0] * q->in[1] * q->in[2] >= least[q->what].voxels
+           && tiles4 >= least[q->what].tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
 
 static size_t
