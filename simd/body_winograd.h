@@ -82,8 +82,8 @@ product_sum(const float *v, const float *u, float *m, size_t ldv, size_t c, size
 }
 
 ALWAYS void
-product_tile(const float *v, const float *u, float *m, size_t c, size_t ldm, int nr, int nv,
-             size_t sum)
+product_tile(const float *v, const float *u, float *m, size_t c, size_t ldm, int nr,
+             int nv, size_t sum)
 {
     size_t q = c < sum ? c : sum;
 

@@ -61,7 +61,8 @@ input_2_vector(const float *const x[64], const float *const next[64], size_t at,
 }
 
 static void
-input_2(const float *const *x, const float *const *next, size_t c, float *v, size_t stride)
+input_2(const float *const *x, const float *const *next, size_t c, float *v,
+        size_t stride)
 {
     size_t at = 0;
 

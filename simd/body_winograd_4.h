@@ -180,7 +180,8 @@ input_4_vector(const float *const *x, const float *const *next, size_t at, size_
 }
 
 static void
-input_4(const float *const *x, const float *const *next, size_t c, float *v, size_t stride)
+input_4(const float *const *x, const float *const *next, size_t c, float *v,
+        size_t stride)
 {
     size_t at = 0;
 

@@ -1,6 +1,6 @@
 /*
- * Winograd's method: convolution of 3^3 taps by tiles of m^3 outputs at a time, m = 2 or 4;
- * F(m,3) on each axis.
+ * Winograd's method, F(m,3) on each axis: convolution of 3^3 taps by tiles of m^3 outputs
+ * at a time, m = 2 or 4.
  *
  *   y = A' ( (G w G') . (B' x B) ) A        x: (m+2)^3 inputs of a tile, y: m^3 outputs
  *

@@ -51,7 +51,7 @@ static const struct shape shapes[] = {
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
-static const char *const impls[] = { NULL, "winograd2", "winograd4", "taps", "dnnl",
+static const char *const impls[] = { NULL, "winograd", "winograd4", "taps", "dnnl",
                                     "blocked" };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 

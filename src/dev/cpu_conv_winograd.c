@@ -15,16 +15,16 @@ kernels(const struct voco_ctx *ctx)
 }
 
 /*
- * Tiles at a time.  V, which M overwrites point by point, should stay in L2 while U streams
- * by; fewer tiles stream U more often.  Where U is too large to be streamed by each thread,
- * all threads take the same tiles, and V and M live in L3.
+ * Tiles at a time.  V, which M overwrites point by point, should stay in L2 while U
+ * streams by; fewer tiles stream U more often.  Where U is too large to be streamed by
+ * each thread, all threads take the same tiles, and V and M live in L3.
  */
 static void
 forward_plan(struct voco_winograd_plan *p, int threads)
 {
     const int64_t share = (p->total + threads - 1) / threads;
     const size_t slot = p->c > p->kp ? p->c : p->kp;
-    const int64_t fit = (int64_t)(720 << 10) / (int64_t)(p->points * slot * sizeof(float));
+    const int64_t fit = (720 << 10) / (int64_t)(p->points * slot * sizeof(float));
 
     p->together = p->points * p->c * p->kp * sizeof(float) > 16 << 20;
     if (p->together) {
@@ -241,7 +241,8 @@ forward_together(const struct work *a)
 
 static void
 forward_run(struct voco_ctx *ctx, const struct voco_winograd_plan *p,
-            const struct voco_conv_problem *q, const struct voco_conv_io *io, float *scratch)
+            const struct voco_conv_problem *q, const struct voco_conv_io *io,
+            float *scratch)
 {
     const float *const u = packed_weights(ctx, p, io->w);
 
@@ -292,8 +293,8 @@ packed(const struct voco_ctx *ctx, const struct voco_conv_problem *q, int m)
 }
 
 static void
-run(struct voco_ctx *ctx, const struct voco_conv_problem *q, const struct voco_conv_io *io,
-    float *space, int m)
+run(struct voco_ctx *ctx, const struct voco_conv_problem *q,
+    const struct voco_conv_io *io, float *space, int m)
 {
     const struct voco_winograd_plan p = plan_of(ctx, q, m);
 
@@ -329,14 +330,14 @@ packed2(struct voco_ctx *ctx, const struct voco_conv_problem *q)
 }
 
 static void
-run2(struct voco_ctx *ctx, const struct voco_conv_problem *q, const struct voco_conv_io *io,
-     void *space)
+run2(struct voco_ctx *ctx, const struct voco_conv_problem *q,
+     const struct voco_conv_io *io, void *space)
 {
     run(ctx, q, io, space, 2);
 }
 
-const struct voco_conv_impl voco_conv_winograd2 = {
-    "winograd2", can, best2, scratch2, packed2, run2
+const struct voco_conv_impl voco_conv_winograd = {
+    "winograd", can, best2, scratch2, packed2, run2
 };
 
 /* ---- tiles of 4^3 outputs ---- */
@@ -362,7 +363,8 @@ best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
         tiles2 *= (q->in[i] + 1) / 2;
         tiles4 *= (q->in[i] + 3) / 4;
     }
-    return q->conv.cin >= least[q->what].channels && q->conv.cout >= least[q->what].channels
+    return q->conv.cin >= least[q->what].channels
+           && q->conv.cout >= least[q->what].channels
            && q->in[0] * q->in[1] * q->in[2] >= least[q->what].voxels
            && tiles4 >= least[q->what].tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
@@ -380,12 +382,12 @@ packed4(struct voco_ctx *ctx, const struct voco_conv_problem *q)
 }
 
 static void
-run4(struct voco_ctx *ctx, const struct voco_conv_problem *q, const struct voco_conv_io *io,
-     void *space)
+run4(struct voco_ctx *ctx, const struct voco_conv_problem *q,
+     const struct voco_conv_io *io, void *space)
 {
     run(ctx, q, io, space, 4);
 }
 
 const struct voco_conv_impl voco_conv_winograd4 = {
-    "winograd4", can, best4, scratch4, packed4, run4
+    "winograd4", can, best4, scratch4, packed4, run4, .coarse = true
 };

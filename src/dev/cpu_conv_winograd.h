@@ -30,10 +30,10 @@ struct voco_winograd_plan {
 /* The edge^3 voxels, of so many channels each, that tile t of x has from its first output
  * minus `before` on, as pointers to ret; outside the volume: other. */
 void voco_winograd_voxels(const struct voco_winograd_plan *p, float *x, size_t channels,
-                          int64_t t, int64_t edge, int64_t before, float *other, float **ret);
+                          int64_t t, int64_t edge, int64_t before, float *other,
+                          float **ret);
 
-/* Part i of n of asking for the voxels of the next p->rows tiles, from `from` on, that end
- * before `end`. */
+/* Part i of n of asking for the voxels of the next p->rows tiles, those of [from,end). */
 void voco_winograd_prefetch(const struct voco_winograd_plan *p, const float *x,
                             size_t channels, int64_t from, int64_t end, int64_t edge,
                             int64_t before, size_t i, size_t n);

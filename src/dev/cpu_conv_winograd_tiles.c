@@ -54,9 +54,9 @@ prefetch_plane(const struct voco_winograd_plan *p, const float *x, size_t channe
 }
 
 void
-voco_winograd_prefetch(const struct voco_winograd_plan *p, const float *x, size_t channels,
-                       int64_t from, int64_t end, int64_t edge, int64_t before, size_t i,
-                       size_t n)
+voco_winograd_prefetch(const struct voco_winograd_plan *p, const float *x,
+                       size_t channels, int64_t from, int64_t end, int64_t edge,
+                       int64_t before, size_t i, size_t n)
 {
     const size_t units = (size_t)((end - from < p->rows ? end - from : p->rows) * edge);
 
