@@ -343,7 +343,7 @@ const struct voco_conv_impl voco_conv_winograd = {
 /* ---- tiles of 4^3 outputs ---- */
 
 /*
- * Measured on Zen 4, 2 cores, 4 items, 12 to 192 channels: faster from 8^3 on, while tiles
+ * Measured on Zen 4, 2 cores, 4 items, 16 to 192 channels: faster from 8^3 on, while tiles
  * that reach over the border do not spoil it; d-weights, which has 3.4 times the dU to
  * fold, from 64 tiles on.  Forward only on large maps: the five times larger errors would
  * show in norms of gradients where maps of few voxels follow (doc/numerics.md).
@@ -352,8 +352,8 @@ static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
     static const struct { int64_t channels, voxels, tiles; } least[] = {
-        [VOCO_WS_CONV_FORWARD] = { 12, 1 << 18, 1 },
-        [VOCO_WS_CONV_BACKWARD_DATA] = { 12, 5 * 5 * 5, 8 },
+        [VOCO_WS_CONV_FORWARD] = { 16, 1 << 18, 1 },
+        [VOCO_WS_CONV_BACKWARD_DATA] = { 16, 5 * 5 * 5, 8 },
         [VOCO_WS_CONV_BACKWARD_WEIGHTS] = { 8, 5 * 5 * 5, 64 },
     };
     int64_t tiles2 = q->n, tiles4 = q->n;
