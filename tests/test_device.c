@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dev/conv.h"
 #include "tests/devices.h"
 #include "tests/harness.h"
 #include "tests/tensors.h"
@@ -29,6 +30,16 @@ run_memory(struct harness *h, const int64_t *p)
     dev->copy(h->ctx, &x, &z);
     dev->fill(h->ctx, &row, 0.25);
     result(h, "copy, fill y", &z, 0);
+}
+
+/* Gradients of 3^3 taps may come by Winograd's method over tiles of 4^3, whose transforms
+ * round whole numbers, too. */
+static double
+gradient_tolerance(const struct harness *h, const struct voco_conv *conv, int64_t k)
+{
+    static const struct harness fractions;
+
+    return sum_tolerance(voco_conv_is_cube(conv, 3, 1, 1) ? &fractions : h, k);
 }
 
 /* ---- convolution: n, d, h, w, cin, cout, then kernel, stride, pad, each of three axes ---- */
@@ -60,14 +71,14 @@ run_conv_axes(struct harness *h, const int64_t *p)
     dy = operand(h, -1, 1, y);
     dx = overwritten(h, x);
     dev->conv3d_backward_data(h->ctx, &conv, &dy, &w, &dx);
-    result(h, "dx", &dx, sum_tolerance(h, taps * conv.cout));
+    result(h, "dx", &dx, gradient_tolerance(h, &conv, taps * conv.cout));
 
     dw = added_to(h, w), db = added_to(h, b);
     dev->conv3d_backward_weights(h->ctx, &conv, &x, &dy, &dw, &db);
-    result(h, "dw", &dw, sum_tolerance(h, voco_rows(&y)));
+    result(h, "dw", &dw, gradient_tolerance(h, &conv, voco_rows(&y)));
     result(h, "db", &db, sum_tolerance(h, voco_rows(&y)));
     dev->conv3d_backward_weights(h->ctx, &conv, &x, &dy, &dw, NULL);
-    result(h, "dw added twice", &dw, sum_tolerance(h, voco_rows(&y)));
+    result(h, "dw added twice", &dw, gradient_tolerance(h, &conv, voco_rows(&y)));
 }
 
 /* n, d, h, w, cin, cout, kernel, stride, pad: the same on each axis */
