@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tools/golden_metrics.py \
 	tools/golden_plainconv.py \
 	tools/golden_sliding.py \
+	tools/feature_rank.py \
 	tools/golden_transform.py \
 	tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
