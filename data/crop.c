@@ -136,12 +136,3 @@ voco_pad_plan(const int64_t dim[3], const int64_t least[3], int64_t ret_dim[3],
         before[i] = (ret_dim[i] - dim[i]) / 2;
     }
 }
-
-enum voco_err
-voco_pad(struct voco_volume *v, const int64_t dim[3], float value)
-{
-    int64_t front[3], wide[3];
-
-    voco_pad_plan(v->dim, dim, wide, front);
-    return voco_pad_at(v, wide, front, value);
-}

@@ -85,9 +85,8 @@ void voco_crop(struct voco_volume *v, const struct voco_box *box);
 enum voco_err voco_pad_at(struct voco_volume *v, const int64_t dim[3],
                           const int64_t before[3], float value);
 
-/* Symmetric padding to at least this size, the odd voxel at the end; larger sizes stay. */
-enum voco_err voco_pad(struct voco_volume *v, const int64_t dim[3], float value);
-/* The size that gives, and the voxels in front. */
+/* Size and voxels in front of symmetric padding to at least this size, the odd voxel at
+ * the end; larger sizes stay. */
 void voco_pad_plan(const int64_t dim[3], const int64_t least[3], int64_t ret_dim[3],
                    int64_t before[3]);
 
