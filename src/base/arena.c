@@ -39,7 +39,7 @@ voco_arena_free(struct voco_arena *a)
 void *
 voco_arena_push(struct voco_arena *a, size_t bytes)
 {
-    const size_t rounded = (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    const size_t rounded = voco_aligned(bytes);
     char *p = a->base + a->used;
 
     if (rounded < bytes || rounded > a->limit - a->used)

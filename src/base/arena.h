@@ -26,6 +26,13 @@ struct voco_arena {
 
 enum { VOCO_ALIGN = 64 };
 
+/* Rounded up to a multiple of that; wraps around near SIZE_MAX. */
+static inline size_t
+voco_aligned(size_t bytes)
+{
+    return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+}
+
 /* Reserve address space.  planning: nothing is ever accessible.  Free with
  * voco_arena_free.  Fails with VOCO_EMEMORY when the address space is refused. */
 enum voco_err voco_arena_init(struct voco_arena *a, size_t limit, bool planning);

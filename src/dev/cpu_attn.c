@@ -85,7 +85,7 @@ cut(char *base, size_t *at, size_t bytes)
 {
     void *p = base ? base + *at : NULL;
 
-    *at += (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    *at += voco_aligned(bytes);
     return p;
 }
 

@@ -58,8 +58,7 @@ find_pack(struct voco_packs *packs, const float *w, int layout, size_t bytes)
     }
     p = &packs->pack[packs->n];
     *p = (struct pack){ .w = w, .layout = layout, .bytes = bytes };
-    if (!(p->data = aligned_alloc(VOCO_ALIGN,
-                                  (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN)))
+    if (!(p->data = aligned_alloc(VOCO_ALIGN, voco_aligned(bytes))))
         return NULL;
     packs->n++;
     return p;
@@ -223,12 +222,6 @@ volume(const int64_t size[3])
     return size[0] * size[1] * size[2];
 }
 
-static size_t
-aligned(size_t bytes)
-{
-    return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
-}
-
 static struct voco_conv_problem
 problem(enum voco_workspace what, const struct voco_conv *conv, X x)
 {
@@ -338,9 +331,9 @@ voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
 
     p.n = items_at_once(ctx, &p);
     if (ctx->dev->act == VOCO_BF16)         /* both widened, at most */
-        bytes = aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float))
-              + aligned((size_t)(p.n * volume(p.out) * conv->cout) * sizeof(float));
-    return bytes + aligned(impl->scratch(ctx, &p));
+        bytes = voco_aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float))
+              + voco_aligned((size_t)(p.n * volume(p.out) * conv->cout) * sizeof(float));
+    return bytes + voco_aligned(impl->scratch(ctx, &p));
 }
 
 size_t

@@ -389,7 +389,7 @@ gemm_bf16(struct voco_ctx *ctx, const struct voco_dnnl_matmul *mm, X a, X b, X b
         voco_ctx_fail(ctx, VOCO_EINTERNAL);
         return;
     }
-    own = (voco_dnnl_scratch_bytes(op) + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
+    own = voco_aligned(voco_dnnl_scratch_bytes(op));
     if (!(io.scratch = voco_cpu_scratch(ctx, own + rounded)))
         return;
     if (rounded) {

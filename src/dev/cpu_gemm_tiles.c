@@ -124,8 +124,7 @@ part_at(const struct weights *w, char *scratch, int thread)
 {
     const size_t n = (size_t)w->n, size = n * sizeof(double)
                                          + (n * (size_t)w->k + n) * sizeof(float);
-    char *base = scratch + (size_t)thread * ((size + VOCO_ALIGN - 1) / VOCO_ALIGN
-                                             * VOCO_ALIGN);
+    char *base = scratch + (size_t)thread * voco_aligned(size);
 
     return (struct part){ .sum = (double *)(void *)base,
                           .dw = (float *)(void *)(base + n * sizeof(double)),
