@@ -48,7 +48,8 @@ extern const struct voco_conv_impl
  * make(arg, w, packed) fills bytes of packed from w; layout tells apart the packings of
  * the same w: those below, oneDNN's count from 0.  NULL with ctx->err set on failure.
  */
-enum { VOCO_LAYOUT_DECONV = -1, VOCO_LAYOUT_TAPS = -2, VOCO_LAYOUT_TAPS_DATA = -3,
+enum { VOCO_LAYOUT_DECONV = -1, VOCO_LAYOUT_DECONV_DATA = -8,
+       VOCO_LAYOUT_TAPS = -2, VOCO_LAYOUT_TAPS_DATA = -3,
        VOCO_LAYOUT_WINOGRAD2 = -4, VOCO_LAYOUT_WINOGRAD2_DATA = -5,
        VOCO_LAYOUT_WINOGRAD4 = -6, VOCO_LAYOUT_WINOGRAD4_DATA = -7 };
 
