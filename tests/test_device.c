@@ -509,6 +509,7 @@ static const struct harness_case cases[] = {
     { "deconv", run_deconv, { 1, 4, 4, 4, 96, 48, 2, 2, 2 } },
     { "deconv", run_deconv, { 2, 3, 4, 5, 17, 9, 1, 2, 2 }, true },
     { "deconv", run_deconv, { 1, 2, 3, 2, 16, 33, 3, 1, 2 } },
+    { "deconv", run_deconv, { 2, 2, 3, 27, 32, 16, 2, 2, 2 }, true },
 
     { "linear", run_linear, { 1, 1, 1 }, true },
     { "linear", run_linear, { 3, 16, 5 }, true },

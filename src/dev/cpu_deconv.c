@@ -15,7 +15,8 @@
 #include "dev/cpu_conv.h"
 
 enum { CELLS = 96 };            /* voxels that are worked on together, where copied */
-enum { LONG_ROW = 12 };         /* voxels of a row that is used where it is */
+enum { LONG_ROW = 12,           /* voxels of a row that is used where it is */
+       LONG_SUM = 24 };         /* by the gradient of weights, which sums over them */
 enum { GRAIN = 16 };            /* columns: whole vectors of any kernel */
 enum { PIECES = 4 };            /* of a thread, or it rather takes some columns of all */
 enum { MANY_ROWS = 8192 };      /* so many that sums of dw per thread pay */
@@ -27,12 +28,13 @@ struct shape {
     int64_t piece;                      /* voxels that are worked on together */
 };
 
+/* y is used where it is if its rows come from at least so many voxels. */
 static struct shape
 shape_of(const struct voco_tensor *x, const struct voco_tensor *w,
-         const struct voco_tensor *y)
+         const struct voco_tensor *y, int64_t least)
 {
     const int64_t *k = w->dim + 2;
-    const bool direct = !voco_is_bf16(y) && x->dim[3] >= LONG_ROW;
+    const bool direct = !voco_is_bf16(y) && x->dim[3] >= least;
     const struct shape s = {
         .m = voco_rows(x), .d = x->dim[1], .h = x->dim[2], .w = x->dim[3],
         .cin = x->dim[4], .cout = w->dim[1], .k = { k[0], k[1], k[2] },
@@ -134,13 +136,6 @@ has_many_pieces(const struct voco_ctx *ctx, const struct shape *s)
     return s->m >= PIECES * ctx->threads * s->piece;
 }
 
-/* Of the gradient of weights: a sum for each thread, or some of its columns. */
-static bool
-sums_per_thread(const struct shape *s)
-{
-    return s->m >= MANY_ROWS;
-}
-
 /* The end of the piece at r. */
 static int64_t
 piece_end(const struct shape *s, const struct share *own, int64_t r)
@@ -221,10 +216,18 @@ spare_floats(const struct shape *s)
     return s->piece * (s->line + s->cin);
 }
 
-static struct spare
-spare_of(const struct shape *s, float *scratch)
+/* So many floats, and room for every thread's copies behind them. */
+static float *
+scratch_of(struct voco_ctx *ctx, const struct shape *s, int64_t floats)
 {
-    float *lines = scratch + omp_get_thread_num() * spare_floats(s);
+    return voco_cpu_scratch(ctx, (size_t)(floats + ctx->threads * spare_floats(s))
+                                 * sizeof(float));
+}
+
+static struct spare
+spare_of(const struct shape *s, float *room)
+{
+    float *lines = room + omp_get_thread_num() * spare_floats(s);
 
     return (struct spare){ lines, lines + s->piece * s->line };
 }
@@ -263,22 +266,21 @@ void
 voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
-    struct shape s = shape_of(x, w, y);
-    const int64_t spares = ctx->threads * spare_floats(&s);
+    struct shape s = shape_of(x, w, y, LONG_ROW);
     const float *packed, *bias;
     float *scratch;
 
     if (ctx->err)
         return;
     packed = packed_of(ctx, w, &s, VOCO_LAYOUT_DECONV);
-    scratch = voco_cpu_scratch(ctx, (size_t)(spares + s.line) * sizeof(float));
+    scratch = scratch_of(ctx, &s, s.line);
     if (!packed || !scratch)
         return;
-    bias = line_bias(&s, voco_f32(b), scratch + spares);
+    bias = line_bias(&s, voco_f32(b), scratch);
     #pragma omp parallel num_threads(ctx->threads)
     {
         const struct share own = share_of(&s, has_many_pieces(ctx, &s), s.places * s.line);
-        const struct spare spare = spare_of(&s, scratch);
+        const struct spare spare = spare_of(&s, scratch + s.line);
 
         for (int64_t r = own.r0; r < own.r1; r = piece_end(&s, &own, r)) {
             const int64_t rows = piece_end(&s, &own, r) - r;
@@ -298,33 +300,37 @@ voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 
 /* dx = sum over places of dy w' */
 static void
-backward_data(struct voco_ctx *ctx, const struct shape *s, const float *packed, X dy, Y dx,
-              float *scratch)
+backward_data(struct voco_ctx *ctx, X w, X dy, Y dx)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
-    const bool by_rows = has_many_pieces(ctx, s) || voco_is_bf16(dx);
+    struct shape s = shape_of(dx, w, dy, LONG_ROW);
+    const bool by_rows = has_many_pieces(ctx, &s) || voco_is_bf16(dx);
+    const float *packed = packed_of(ctx, w, &s, VOCO_LAYOUT_DECONV_DATA);
+    float *scratch = scratch_of(ctx, &s, 0);
 
+    if (!packed || !scratch)
+        return;
     #pragma omp parallel num_threads(ctx->threads)
     {
-        const struct share own = share_of(s, by_rows, s->cin);
-        const struct share lines = { own.r0, own.r1, 0, s->places * s->line };
-        const struct spare spare = spare_of(s, scratch);
+        const struct share own = share_of(&s, by_rows, s.cin);
+        const struct share lines = { own.r0, own.r1, 0, s.places * s.line };
+        const struct spare spare = spare_of(&s, scratch);
 
-        for (int64_t r = own.r0; r < own.r1; r = piece_end(s, &own, r)) {
-            const int64_t rows = piece_end(s, &own, r) - r;
-            float *to = voco_block_room(dx, r * s->cin, spare.x);
+        for (int64_t r = own.r0; r < own.r1; r = piece_end(&s, &own, r)) {
+            const int64_t rows = piece_end(&s, &own, r) - r;
+            float *to = voco_block_room(dx, r * s.cin, spare.x);
 
-            for (int64_t a = 0; own.c0 < own.c1 && a < s->places; a++) {
-                const struct lines l = lines_of(s, &lines, r, a);
+            for (int64_t a = 0; own.c0 < own.c1 && a < s.places; a++) {
+                const struct lines l = lines_of(&s, &lines, r, a);
 
                 multiply(k, &(struct voco_product){
-                    .a = lines_read(k, s, dy, &l, spare.lines), .row = (size_t)s->line,
-                    .step = 1, .b = packed + a * s->line * s->cin + own.c0,
-                    .ldb = (size_t)s->cin, .c = to + own.c0, .ldc = (size_t)s->cin,
+                    .a = lines_read(k, &s, dy, &l, spare.lines), .row = (size_t)s.line,
+                    .step = 1, .b = packed + a * s.line * s.cin + own.c0,
+                    .ldb = (size_t)s.cin, .c = to + own.c0, .ldc = (size_t)s.cin,
                     .m = (size_t)rows, .n = (size_t)(own.c1 - own.c0),
-                    .depth = (size_t)s->line, .add = a > 0 });
+                    .depth = (size_t)s.line, .add = a > 0 });
             }
-            voco_block_done(k, dx, r * s->cin, rows * s->cin, to);
+            voco_block_done(k, dx, r * s.cin, rows * s.cin, to);
         }
     }
 }
@@ -374,50 +380,43 @@ add_sums(const struct shape *s, const float *sums, int64_t n, int64_t i0, int64_
 }
 
 static void
-backward_weights(struct voco_ctx *ctx, const struct shape *s, X x, X dy, Y dw,
-                 float *scratch, float *sums)
+backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
-    const int64_t columns = s->places * s->line, count = s->cin * columns;
-    const bool by_rows = sums_per_thread(s);
+    const struct shape s = shape_of(x, dw, dy, LONG_SUM);
+    const int64_t columns = s.places * s.line, count = s.cin * columns;
+    const bool by_rows = s.m >= MANY_ROWS;      /* then each thread has a sum of its own */
+    const int64_t n = by_rows ? ctx->threads : 1;
+    float *sums = scratch_of(ctx, &s, n * count);
 
+    if (!sums)
+        return;
     #pragma omp parallel num_threads(ctx->threads)
     {
         const int t = omp_get_thread_num(), nt = omp_get_num_threads();
-        const struct share own = share_of(s, by_rows, columns);
-        const struct spare spare = spare_of(s, scratch);
-        const int64_t n = by_rows ? nt : 1;
+        const struct share own = share_of(&s, by_rows, columns);
+        const struct spare spare = spare_of(&s, sums + n * count);
         int64_t i0, i1;
 
         voco_cpu_share(n * count, GRAIN, t, nt, &i0, &i1);
         memset(sums + i0, 0, (size_t)(i1 - i0) * sizeof *sums);
         #pragma omp barrier
-        sum_weights(k, s, &own, x, dy, &spare, by_rows ? sums + t * count : sums);
+        sum_weights(k, &s, &own, x, dy, &spare, by_rows ? sums + t * count : sums);
         #pragma omp barrier
-        voco_cpu_share(s->cin, 1, t, nt, &i0, &i1);
-        add_sums(s, sums, n, i0, i1, dw->data);
+        voco_cpu_share(s.cin, 1, t, nt, &i0, &i1);
+        add_sums(&s, sums, n, i0, i1, dw->data);
     }
 }
 
 void
 voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db)
 {
-    struct shape s = shape_of(x, w, dy);
-    const int64_t spares = ctx->threads * spare_floats(&s);
-    const int64_t sums = (sums_per_thread(&s) ? ctx->threads : 1) * voco_count(w);
-    const float *packed = NULL;
-    float *scratch;
-
     if (ctx->err)
         return;
     if (dx)
-        packed = packed_of(ctx, w, &s, VOCO_LAYOUT_DECONV_DATA);
-    scratch = voco_cpu_scratch(ctx, (size_t)(spares + sums) * sizeof(float));
-    if (ctx->err)
-        return;
-    if (dx)
-        backward_data(ctx, &s, packed, dy, dx, scratch);
-    backward_weights(ctx, &s, x, dy, dw, scratch, scratch + spares);
-    if (db)
+        backward_data(ctx, w, dy, dx);
+    if (!ctx->err)
+        backward_weights(ctx, x, dy, dw);
+    if (db && !ctx->err)
         voco_cpu_columns_add(ctx, dy, voco_f32(db));
 }
