@@ -107,9 +107,9 @@ multiply(const struct voco_kernels *k, const struct voco_product *p)
     }
     for (size_t i = 0; p->bias && i < p->m; i++)
         memcpy(p->c + i * p->ldc, p->bias, p->n * sizeof *p->c);
-    voco_cpu_sgemm(transposed, false, (int64_t)p->m, (int64_t)p->n, (int64_t)p->depth, p->a,
-                   (int64_t)(transposed ? p->step : p->row), p->b, (int64_t)p->ldb,
-                   p->add || p->bias, p->c, (int64_t)p->ldc);
+    voco_cpu_sgemm(transposed, false, (int64_t)p->m, (int64_t)p->n, (int64_t)p->depth,
+                   p->a, (int64_t)(transposed ? p->step : p->row), p->b,
+                   (int64_t)p->ldb, p->add || p->bias, p->c, (int64_t)p->ldc);
 }
 
 /* Voxels [r0,r1) and columns [c0,c1) of one thread: it shares either with the others. */
@@ -189,8 +189,8 @@ lines_room(const struct shape *s, const struct voco_tensor *y, const struct line
 }
 
 static const float *
-lines_read(const struct voco_kernels *k, const struct shape *s, const struct voco_tensor *y,
-           const struct lines *l, float *spare)
+lines_read(const struct voco_kernels *k, const struct shape *s,
+           const struct voco_tensor *y, const struct lines *l, float *spare)
 {
     for (int64_t r = l->r; !s->direct && r < l->end; r++)
         voco_block_get(k, y, line_at(s, l, r), l->n, spare + (r - l->r) * l->n);
@@ -198,8 +198,8 @@ lines_read(const struct voco_kernels *k, const struct shape *s, const struct voc
 }
 
 static void
-lines_done(const struct voco_kernels *k, const struct shape *s, const struct voco_tensor *y,
-           const struct lines *l, const float *from)
+lines_done(const struct voco_kernels *k, const struct shape *s,
+           const struct voco_tensor *y, const struct lines *l, const float *from)
 {
     for (int64_t r = l->r; !s->direct && r < l->end; r++)
         voco_block_put(k, y, line_at(s, l, r), l->n, from + (r - l->r) * l->n);
@@ -249,7 +249,8 @@ line_bias(const struct shape *s, const float *b, float *room)
 /* y = x w + bias for some lines; x is their rows of it. */
 static void
 make_lines(const struct voco_kernels *k, const struct shape *s, const float *x,
-           const float *packed, const float *bias, Y y, const struct lines *l, float *spare)
+           const float *packed, const float *bias, Y y, const struct lines *l,
+           float *spare)
 {
     float *to = lines_room(s, y, l, spare);
 
@@ -267,6 +268,7 @@ voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     struct shape s = shape_of(x, w, y, LONG_ROW);
+    const bool by_rows = has_many_pieces(ctx, &s);
     const float *packed, *bias;
     float *scratch;
 
@@ -279,7 +281,7 @@ voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y)
     bias = line_bias(&s, voco_f32(b), scratch);
     #pragma omp parallel num_threads(ctx->threads)
     {
-        const struct share own = share_of(&s, has_many_pieces(ctx, &s), s.places * s.line);
+        const struct share own = share_of(&s, by_rows, s.places * s.line);
         const struct spare spare = spare_of(&s, scratch + s.line);
 
         for (int64_t r = own.r0; r < own.r1; r = piece_end(&s, &own, r)) {
@@ -370,7 +372,8 @@ add_sums(const struct shape *s, const float *sums, int64_t n, int64_t i0, int64_
         for (int64_t a = 0; a < s->places; a++)
             for (int64_t l = 0; l < s->k[2]; l++)
                 for (int64_t o = 0; o < s->cout; o++) {
-                    const float *from = sums + (a * s->cin + i) * s->line + l * s->cout + o;
+                    const float *from = sums + (a * s->cin + i) * s->line + l * s->cout
+                                        + o;
                     float sum = from[0];
 
                     for (int64_t p = 1; p < n; p++)
@@ -385,7 +388,7 @@ backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw)
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct shape s = shape_of(x, dw, dy, LONG_SUM);
     const int64_t columns = s.places * s.line, count = s.cin * columns;
-    const bool by_rows = s.m >= MANY_ROWS;      /* then each thread has a sum of its own */
+    const bool by_rows = s.m >= MANY_ROWS;      /* then each thread has its own sum */
     const int64_t n = by_rows ? ctx->threads : 1;
     float *sums = scratch_of(ctx, &s, n * count);
 
