@@ -12,6 +12,10 @@ EXTRA_PROGRAMS += bench/loader
 bench_loader_SOURCES = bench/loader.c
 bench_loader_LDADD = libvoco.la
 
+EXTRA_PROGRAMS += bench/transform
+bench_transform_SOURCES = bench/transform.c
+bench_transform_LDADD = libvoco.la
+
 EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_step.py
 EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py
 EXTRA_DIST += bench/compare-convert.sh bench/peer/convert.py

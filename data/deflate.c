@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/runs.h"
+
 #ifdef HAVE_LIBDEFLATE
 #include <libdeflate.h>
 #else
@@ -27,6 +29,7 @@ voco_inflate_name(void)
 #ifdef HAVE_LIBDEFLATE
 
 struct voco_deflater {
+    struct voco_runs *runs;     /* NULL: the library */
     struct libdeflate_compressor *c;
 };
 
@@ -86,9 +89,36 @@ voco_inflate(struct voco_inflater *f, const void *in, size_t n_in, uint8_t *out,
     return VOCO_OK;
 }
 
+bool
+voco_inflate_file(struct voco_inflater *f, const uint8_t *in, size_t n_in, uint8_t *out,
+                  size_t n_raw)
+{
+    enum libdeflate_result result = LIBDEFLATE_SUCCESS;
+    size_t used = 0, got = 0;
+
+    if (n_in < 2 || in[0] != 0x1f)
+        return libdeflate_zlib_decompress_ex(f->d, in, n_in, out, n_raw, &used, NULL)
+            == LIBDEFLATE_SUCCESS && used == n_in;
+    while (n_in > 0 && *in == 0x1f && result == LIBDEFLATE_SUCCESS) {
+        result = libdeflate_gzip_decompress_ex(f->d, in, n_in, out, n_raw, &used, &got);
+        if (result == LIBDEFLATE_SUCCESS) {
+            in += used;
+            n_in -= used;
+            out += got;
+            n_raw -= got;
+        }
+    }
+    while (n_in > 0 && *in == 0) {
+        in++;
+        n_in--;
+    }
+    return n_in == 0 && n_raw == 0;
+}
+
 #else
 
 struct voco_deflater {
+    struct voco_runs *runs;     /* NULL: the library */
     z_stream z;
 };
 
@@ -156,6 +186,14 @@ voco_inflate(struct voco_inflater *f, const void *in, size_t n_in, uint8_t *out,
     return VOCO_OK;
 }
 
+bool
+voco_inflate_file(struct voco_inflater *f, const uint8_t *in, size_t n_in, uint8_t *out,
+                  size_t n_raw)
+{
+    (void)f, (void)in, (void)n_in, (void)out, (void)n_raw;
+    return false;                       /* in pieces zlib is as fast */
+}
+
 #endif
 
 /* Stored blocks of at least 10000 bytes cost 5 bytes each, the stream 6, both libraries
@@ -170,22 +208,30 @@ enum voco_err
 voco_deflater_new(int level, struct voco_deflater **ret)
 {
     struct voco_deflater *d = calloc(1, sizeof *d);
+    enum voco_err err;
 
     *ret = NULL;
     if (!d)
         return voco_fail(VOCO_EMEMORY, "no memory for a compressor");
-    if (deflater_start(d, level)) {
-        free(d);
-        return VOCO_EMEMORY;
+    if (level == VOCO_DEFLATE_RUNS) {
+        d->runs = malloc(sizeof *d->runs);
+        err = d->runs ? VOCO_OK : voco_fail(VOCO_EMEMORY, "no memory for a compressor");
+    } else {
+        err = deflater_start(d, level);
     }
-    *ret = d;
-    return VOCO_OK;
+    if (err)
+        free(d);
+    else
+        *ret = d;
+    return err;
 }
 
 void
 voco_deflater_free(struct voco_deflater *d)
 {
-    if (d)
+    if (d && d->runs)
+        free(d->runs);
+    else if (d)
         deflater_end(d);
     free(d);
 }
@@ -247,30 +293,52 @@ put_stored(const uint8_t *in, size_t n, uint8_t *out)
     return out;
 }
 
-/*
- * A zlib stream.  The low bytes of resampled intensities are noise, which Huffman codes
- * make a few per cent smaller and several times slower to decode: leading planes in
- * which less than an eighth could be saved are stored as they are.
- */
+/* By the library.  The low bytes of resampled intensities are noise, which Huffman codes
+ * make a few per cent smaller and several times slower to decode: leading planes in which
+ * less than an eighth could be saved are stored as they are. */
+static uint8_t *
+put_by_library(struct voco_deflater *d, const uint8_t *planes, size_t plane, size_t n,
+               uint8_t *to, size_t room)
+{
+    size_t stored = 0, used;
+    uint8_t *const begin = to;
+
+    while (stored + plane < n && entropy_bits(planes + stored, plane) > 7)
+        stored += plane;
+    to = put_stored(planes, stored, to);
+    used = deflate_blocks(d, planes + stored, n - stored, to, room - (size_t)(to - begin));
+    return used ? to + used : NULL;
+}
+
+/* Blocks do not cross planes, which differ. */
+static uint8_t *
+put_by_runs(struct voco_runs *r, const uint8_t *planes, size_t plane, size_t n, uint8_t *to)
+{
+    struct voco_bits bits = { .to = to };
+
+    for (size_t at = 0, part; at < n; at += part) {
+        const size_t left = plane - at % plane;
+
+        part = left < VOCO_RUNS_BLOCK ? left : VOCO_RUNS_BLOCK;
+        voco_runs_block(r, planes + at, (int)part, at + part == n, &bits);
+    }
+    return bits.to;
+}
+
 size_t
 voco_deflate(struct voco_deflater *d, const uint8_t *planes, size_t plane,
              size_t n_planes, uint8_t *out)
 {
     const size_t n = plane * n_planes;
     const uint32_t check = adler(planes, n);
-    size_t stored = 0;
     uint8_t *to = out;
 
-    while (stored + plane < n && entropy_bits(planes + stored, plane) > 7)
-        stored += plane;
     *to++ = 0x78;                       /* deflate with a window of 32 KiB */
     *to++ = 0x9C;                       /* makes the two a multiple of 31 */
-    to = put_stored(planes, stored, to);
-    const size_t used = deflate_blocks(d, planes + stored, n - stored, to,
-                                       voco_deflate_bound(n) - (size_t)(to - out) - 4);
-    if (used == 0)
+    to = d->runs ? put_by_runs(d->runs, planes, plane, n, to)
+                 : put_by_library(d, planes, plane, n, to, voco_deflate_bound(n) - 6);
+    if (!to)
         return 0;
-    to += used;
     for (int shift = 24; shift >= 0; shift -= 8)
         *to++ = (uint8_t)(check >> shift);
     return (size_t)(to - out);

@@ -4,6 +4,7 @@
 #ifndef VOCO_DATA_DEFLATE_H
 #define VOCO_DATA_DEFLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,9 @@ size_t voco_deflate_bound(size_t n_raw);
 /* One deflater or inflater serves one thread. */
 struct voco_deflater;
 struct voco_inflater;
+
+/* Level 1: only runs of one byte are looked for (data/runs.h). */
+enum { VOCO_DEFLATE_RUNS = 1 };
 
 enum voco_err voco_deflater_new(int level, struct voco_deflater **ret);     /* 1..9 */
 void voco_deflater_free(struct voco_deflater *d);                   /* accepts NULL */
@@ -32,6 +36,11 @@ void voco_inflater_free(struct voco_inflater *f);                   /* accepts N
  * not say where. */
 enum voco_err voco_inflate(struct voco_inflater *f, const void *in, size_t n_in,
                            uint8_t *out, size_t n_raw);
+
+/* The same of a whole file: gzip, perhaps of several members, or zlib; zeros may follow.
+ * False if it is anything else, and in builds without libdeflate. */
+bool voco_inflate_file(struct voco_inflater *f, const uint8_t *in, size_t n_in,
+                       uint8_t *out, size_t n_raw);
 
 /* What inflates in this build: "libdeflate 1.14" or zlib's version, "1.2.13". */
 const char *voco_inflate_name(void);

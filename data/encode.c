@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 
+enum { LABEL_LEVEL = 6 };
+
 static void
 free_part(struct voco_encoded *e)
 {
@@ -141,6 +143,21 @@ label_type(const struct voco_class_count *count, int n)
 
 /* ---- a case ---- */
 
+/* Outlines of organs are alike from row to row, which runs do not know of. */
+static enum voco_err
+encode_label(const struct voco_store_options *o, const struct voco_volume *v,
+             uint8_t *elements, struct voco_encoded *e, int64_t *clipped)
+{
+    const int level = o->level == VOCO_DEFLATE_RUNS ? LABEL_LEVEL : o->level;
+    struct voco_deflater *d;
+    enum voco_err err = voco_deflater_new(level, &d);
+
+    if (!err)
+        err = encode_part(v, o->chunk, d, elements, e, clipped);
+    voco_deflater_free(d);
+    return err;
+}
+
 static enum voco_err
 encode_case(const struct voco_store_options *o, const struct voco_case *c,
             const double window[2], struct voco_deflater *d, struct voco_encoded_case *e,
@@ -171,7 +188,7 @@ encode_case(const struct voco_store_options *o, const struct voco_case *c,
         struct voco_encoded *label = &e->part[c->n_channels];
 
         label->type = label_type(e->count, e->n_counts);
-        err = encode_part(&c->label, o->chunk, d, elements, label, clipped);
+        err = encode_label(o, &c->label, elements, label, clipped);
         if (!err)
             count_chunks(&c->label, has_image, label, &e->background);
     }

@@ -63,6 +63,8 @@ libvoco_la_SOURCES += \
 	data/resize.c \
 	data/ring.c \
 	data/ring.h \
+	data/runs.c \
+	data/runs.h \
 	data/sampler.c \
 	data/sampler.h \
 	data/segloader.c \

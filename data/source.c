@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "data/affine.h"
 
-enum { SLAB = 16 };             /* z-slices at a time: 16 floats fill a cache line */
+enum {
+    SLAB = 16,                  /* z-slices at a time: 16 floats fill a cache line */
+    TILE = 64                   /* a tile of floats is half of a first cache */
+};
 
 static const struct {
     const char *name;
@@ -103,6 +107,21 @@ swap_bytes(unsigned char *p, size_t n, int width)
         }
 }
 
+static void
+to_host(const struct voco_source *src, void *raw, int64_t n)
+{
+    const int width = voco_element_bytes(src->element);
+
+    if (src->big_endian != host_is_big_endian() && width > 1)
+        swap_bytes(raw, (size_t)n, width);
+}
+
+static int64_t
+min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Without scaling an integer is rounded to float once, straight: 64-bit integers
  * through double would be rounded twice. */
 #define CONVERT(TYPE)                                                            \
@@ -134,18 +153,29 @@ convert(enum voco_element element, double slope, double inter, const void *raw, 
     }
 }
 
-/* out[(x*dim1 + y)*dim2 + z0 + z] = slab[(z*dim1 + y)*dim0 + x] */
+/* Slices z0 .. z0+nz, which begin at raw with x contiguous, to their places in a volume
+ * with z contiguous.  In tiles, so that neither side strides through memory for long. */
 static void
-transpose(const int64_t dim[3], int64_t z0, int64_t nz, const float *slab, float *out)
+place(const struct voco_source *src, const char *raw, int64_t z0, int64_t nz, float *out)
 {
-    for (int64_t y = 0; y < dim[1]; y++)
-        for (int64_t x = 0; x < dim[0]; x++) {
-            const float *from = slab + y * dim[0] + x;
-            float *to = out + (x * dim[1] + y) * dim[2] + z0;
+    const int64_t *dim = src->dim;
+    const int width = voco_element_bytes(src->element);
+    float tile[TILE * TILE];
 
-            for (int64_t z = 0; z < nz; z++)
-                to[z] = from[z * dim[1] * dim[0]];
-        }
+    for (int64_t y = 0; y < dim[1]; y++)
+    for (int64_t x0 = 0; x0 < dim[0]; x0 += TILE)
+    for (int64_t k0 = 0; k0 < nz; k0 += TILE) {
+        const int64_t nx = min64(dim[0] - x0, TILE), nk = min64(nz - k0, TILE);
+        const char *from = raw + ((k0 * dim[1] + y) * dim[0] + x0) * width;
+        float *to = out + (x0 * dim[1] + y) * dim[2] + z0 + k0;
+
+        for (int64_t k = 0; k < nk; k++, from += dim[1] * dim[0] * width)
+            convert(src->element, src->slope, src->inter, from, (size_t)nx,
+                    tile + k * TILE);
+        for (int64_t x = 0; x < nx; x++, to += dim[1] * dim[2])
+            for (int64_t k = 0; k < nk; k++)
+                to[k] = tile[k * TILE + x];
+    }
 }
 
 static enum voco_err
@@ -153,31 +183,49 @@ read_slabs(const struct voco_source *src, struct voco_stream *s, float *out)
 {
     const int64_t *dim = src->dim, plane = dim[0] * dim[1];
     const int width = voco_element_bytes(src->element);
-    const bool swap = src->big_endian != host_is_big_endian() && width > 1;
-    const int64_t thick = plane < (1 << 22) ? SLAB : 1;
-    const int64_t most = thick < dim[2] ? thick : dim[2];
+    const int64_t most = min64(plane < (1 << 22) ? SLAB : 1, dim[2]);
     void *raw = malloc((size_t)(most * plane * width));
-    float *slab = malloc((size_t)(most * plane) * sizeof *slab);
     enum voco_err err = VOCO_OK;
 
-    if (raw == NULL || slab == NULL)
+    if (raw == NULL)
         err = voco_fail(VOCO_EMEMORY, "%s: no memory for %" PRId64 " slices of %" PRId64
                         " x %" PRId64, src->path, most, dim[0], dim[1]);
     for (int64_t z = 0; err == VOCO_OK && z < dim[2]; z += most) {
-        const int64_t nz = dim[2] - z < most ? dim[2] - z : most;
-        const size_t n = (size_t)(nz * plane);
+        const int64_t nz = min64(dim[2] - z, most);
 
-        err = voco_stream_read(s, raw, n * (size_t)width);
+        err = voco_stream_read(s, raw, (size_t)(nz * plane * width));
         if (err != VOCO_OK)
             break;
-        if (swap)
-            swap_bytes(raw, n, width);
-        convert(src->element, src->slope, src->inter, raw, n, slab);
-        transpose(dim, z, nz, slab, out);
+        to_host(src, raw, nz * plane);
+        place(src, raw, z, nz, out);
     }
     free(raw);
-    free(slab);
     return err;
+}
+
+/* Compressed data in one piece, if inflated and not they are no more than the floats and
+ * as much again.  False: not so, and nothing is lost. */
+static bool
+read_at_once(const struct voco_source *src, struct voco_stream *s, float *const *out)
+{
+    const int64_t *dim = src->dim, plane = dim[0] * dim[1];
+    const int64_t bytes = dim[2] * plane * voco_element_bytes(src->element);
+    const int64_t all = src->skip + src->n_volumes * bytes;
+    const int64_t shift = (8 - src->skip % 8) % 8;      /* so that elements are aligned */
+    char *raw = NULL;
+    bool done = false;
+
+    if (s->z && all + s->file_bytes <= 8 * src->n_volumes * dim[2] * plane)
+        raw = voco_pages_alloc((size_t)(shift + all));
+    if (raw && (done = voco_stream_read_all(s, raw + shift, (size_t)all)))
+        for (int v = 0; v < src->n_volumes; v++) {
+            char *begin = raw + shift + src->skip + v * bytes;
+
+            to_host(src, begin, dim[2] * plane);
+            place(src, begin, 0, dim[2], out[v]);
+        }
+    free(raw);
+    return done;
 }
 
 static enum voco_err
@@ -214,8 +262,11 @@ voco_source_open(const struct voco_source *src, struct voco_stream *ret)
 enum voco_err
 voco_source_read(const struct voco_source *src, struct voco_stream *s, float *const *out)
 {
-    enum voco_err err = voco_stream_skip(s, src->skip);
+    enum voco_err err = VOCO_OK;
 
+    if (read_at_once(src, s, out))
+        return VOCO_OK;
+    err = voco_stream_skip(s, src->skip);
     for (int v = 0; v < src->n_volumes && err == VOCO_OK; v++)
         err = read_slabs(src, s, out[v]);
     if (err == VOCO_OK)

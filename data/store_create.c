@@ -12,9 +12,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/chunk.h"
+#include "data/deflate.h"
 #include "data/inventory.h"
-
-enum { LEVEL_DEFAULT = 6 };
 
 static const int64_t shard_bytes_default = (int64_t)2 << 30;
 
@@ -27,7 +26,7 @@ check_options(struct voco_store_options *o)
         return voco_fail(VOCO_EUSAGE, "chunk edge %d, expected %d to %d", o->chunk,
                          VOCO_CHUNK_MIN, VOCO_CHUNK_MAX);
     if (!o->level)
-        o->level = LEVEL_DEFAULT;
+        o->level = VOCO_DEFLATE_RUNS;
     if (o->level < 1 || o->level > 9)
         return voco_fail(VOCO_EUSAGE, "deflate level %d, expected 1 to 9", o->level);
     if (o->shard_bytes <= 0)

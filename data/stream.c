@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "base/pages.h"
+#include "data/deflate.h"
+
 enum {
     BUFFER = 1 << 16,
     SLACK = 1 << 20,            /* bytes that may follow the last voxel */
@@ -190,6 +193,31 @@ voco_stream_read(struct voco_stream *s, void *out, size_t n)
     return voco_fail(VOCO_EFORMAT, "%s: truncated: %lld bytes of data, at least %lld"
                      " expected", s->path, (long long)s->position,
                      (long long)(first + (int64_t)n));
+}
+
+bool
+voco_stream_read_all(struct voco_stream *s, void *out, size_t n)
+{
+    const off_t begin = ftello(s->in);
+    const size_t bytes = (size_t)s->file_bytes;
+    struct voco_inflater *f = NULL;
+    uint8_t *in = NULL;
+    bool whole = false;
+
+    VOCO_ASSERT(s->z && s->position == 0);
+    if (begin >= 0 && !voco_inflater_new(&f) && (in = voco_pages_alloc(bytes)))
+        whole = fread(in, 1, bytes, s->in) == bytes
+            && voco_inflate_file(f, in, bytes, out, n);
+    free(in);
+    voco_inflater_free(f);
+    if (whole) {
+        s->position = (int64_t)n;
+        s->ended = true;
+    } else if (begin >= 0) {
+        clearerr(s->in);
+        fseeko(s->in, begin, SEEK_SET);
+    }
+    return whole;
 }
 
 enum voco_err

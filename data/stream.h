@@ -41,6 +41,11 @@ enum voco_err voco_stream_read(struct voco_stream *s, void *out, size_t n);
 /* Up to n bytes: fewer only at the end of the data. */
 enum voco_err voco_stream_peek(struct voco_stream *s, void *out, size_t n, size_t *ret_n);
 
+/* All of compressed data, exactly n bytes, with the checks of voco_stream_finish: faster
+ * than in pieces, with the file in memory beside them.  False if that does not work, for
+ * whatever reason; the stream is then at its begin, and reading it says what is wrong. */
+bool voco_stream_read_all(struct voco_stream *s, void *out, size_t n);
+
 enum voco_err voco_stream_skip(struct voco_stream *s, int64_t n);
 
 /* Could the rest of the file hold n bytes?  deflate never packs better than 1032:1, so

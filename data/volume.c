@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "data/affine.h"
 #include "data/source.h"
 
@@ -271,7 +272,7 @@ voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
         return voco_fail(VOCO_EMEMORY, "%" PRId64 " x %" PRId64 " x %" PRId64 " voxels"
                          " need %s, this machine has %s", dim[0], dim[1], dim[2],
                          voco_format_bytes(total, need), voco_format_bytes(memory, have));
-    v->voxel = malloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2] * sizeof(float));
+    v->voxel = voco_pages_alloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2] * sizeof(float));
     if (v->voxel == NULL)
         return voco_fail(VOCO_EMEMORY, "no memory for %" PRId64 " x %" PRId64 " x %"
                          PRId64 " voxels", dim[0], dim[1], dim[2]);

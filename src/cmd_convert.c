@@ -78,7 +78,7 @@ static const struct voco_opt options[] = {
       .choices = type_names, .section = "Store" },
     { "chunk", 0, VOCO_OPT_INT, &chunk, "N", "edge of a chunk in voxels (default 32)", 8,
       128 },
-    { "level", 0, VOCO_OPT_INT, &level, "N", "of compression (default 6)", 1, 9 },
+    { "level", 0, VOCO_OPT_INT, &level, "N", "of compression (default 1)", 1, 9 },
     { "shard-size", 0, VOCO_OPT_SIZE, &shard_bytes, "SIZE",
       "of one file; a killed convert repeats at most one (default 2G)", 1, 1e15 },
 

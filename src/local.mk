@@ -44,6 +44,8 @@ libvoco_la_SOURCES += \
 	src/base/machine.h \
 	src/base/opt.c \
 	src/base/opt.h \
+	src/base/pages.c \
+	src/base/pages.h \
 	src/base/parallel.c \
 	src/base/parallel.h \
 	src/base/rng.c \

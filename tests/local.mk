@@ -116,6 +116,11 @@ tests_test_segloader_SOURCES = tests/store_util.h tests/test_segloader.c
 tests_test_segloader_LDADD = $(TEST_LIBS)
 TESTS += tests/test_segloader
 
+check_PROGRAMS += tests/test_deflate
+tests_test_deflate_SOURCES = tests/test_deflate.c
+tests_test_deflate_LDADD = $(TEST_LIBS)
+TESTS += tests/test_deflate
+
 check_PROGRAMS += tests/test_split
 tests_test_split_SOURCES = tests/test_split.c
 tests_test_split_LDADD = $(TEST_LIBS)
