@@ -103,6 +103,8 @@ static const struct voco_opt options[] = {
       .section = "Machine" },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
+    { "trace", 0, VOCO_OPT_FLAG, &c.trace, NULL,
+      "at the end, a table of where the time went: primitive, shapes, rate" },
     VOCO_LOOP_OPTIONS(c.loop),
     { "dry-run", 0, VOCO_OPT_FLAG, &c.dry_run, NULL,
       "say what would be done and what it takes, and stop" },

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "dev/cpu.h"
+#include "dev/trace.h"
 #include "report/plot.h"
 #include "train/best.h"
 #include "train/plan.h"
@@ -31,6 +32,7 @@ struct run {
     struct voco_segment_plan plan;
     struct voco_uses uses;              /* what a step calls */
     struct voco_dicece loss;
+    struct voco_trace trace;
     struct voco_ctx ctx;
     struct voco_model model;
     struct voco_rates rates;
@@ -367,14 +369,29 @@ describe_data(struct run *r)
 }
 
 static enum voco_err
+open_device(struct run *r)
+{
+    const struct voco_device *dev = &voco_cpu;
+    enum voco_err err;
+
+    if (r->c->trace) {
+        voco_trace_init(&r->trace, dev, NULL, 0.0);
+        dev = &r->trace.device;
+    }
+    err = voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)r->c->threads);
+    if (err == VOCO_OK && r->c->trace)
+        r->trace.peak = voco_cpu_peak(&r->ctx) * 1e-9;
+    return err;
+}
+
+static enum voco_err
 set_up(struct run *r)
 {
     const struct voco_finetune_config *c = r->c;
     const size_t voxels = (size_t)(c->roi[0] * c->roi[1] * c->roi[2]);
     enum voco_err err;
 
-    if ((err = voco_ctx_open(&r->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c->threads))
-           != VOCO_OK
+    if ((err = open_device(r)) != VOCO_OK
         || (err = voco_model_describe(&r->model, &r->model_config)) != VOCO_OK
         || (err = voco_model_allocate(&r->model, &r->ctx, true)) != VOCO_OK
         || (err = voco_rates_make(&r->rates, &r->model.params, c->layer_decay,
@@ -549,6 +566,8 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
     if (err == VOCO_OK)
         err = voco_runlog_write(&r->log, step, record.row, record.n, note);
     free(note);
+    if (r->loop.fresh && step + 1 < r->loop_config.steps)
+        voco_trace_clear(&r->trace);        /* it touched the memory first */
     return err;
 }
 
@@ -591,6 +610,8 @@ tear_down(struct run *r)
 {
     voco_runlog_close(&r->log);
     voco_loop_end(&r->loop);
+    if (r->c->trace && r->ctx.dev)
+        voco_trace_report(&r->trace, stderr);
     voco_seg_close(r->loader);
     voco_split_free(&r->split);
     voco_store_close(r->store);
@@ -598,6 +619,7 @@ tear_down(struct run *r)
     voco_seginfo_free(&r->info);
     voco_model_free(&r->model);
     voco_ctx_close(&r->ctx);
+    voco_trace_free(&r->trace);
     voco_uses_free(&r->uses);
     free(r->options);
     free(r->label);

@@ -44,6 +44,7 @@ struct voco_finetune_config {
     double val_overlap;
     int64_t seed;
     int64_t memory, threads, loader_threads;
+    bool trace;                     /* at the end, where the time went */
     bool dry_run;                   /* say what would be done, and stop */
 };
 
