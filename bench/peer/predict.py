@@ -35,7 +35,7 @@ def legacy_merging(self, x):
     return self.reduction(self.norm(torch.cat(parts, -1)))
 
 
-def load_network(path):
+def load_network(path, **options):
     with safe_open(path, "pt") as f:
         state = {k: f.get_tensor(k) for k in f.keys()}
         meta = f.metadata()
@@ -44,7 +44,8 @@ def load_network(path):
     first, last = state["encoder1.layer.conv1.conv.weight"], state["out.conv.conv.weight"]
     net = SwinUNETR(in_channels=first.shape[1], out_channels=last.shape[0],
                     feature_size=first.shape[0],
-                    use_v2="swinViT.layers1c.0.layer.conv1.conv.weight" in state)
+                    **{"use_v2": "swinViT.layers1c.0.layer.conv1.conv.weight" in state,
+                       **options})
     net.load_state_dict(state)
     return net.eval()
 

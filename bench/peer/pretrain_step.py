@@ -13,67 +13,36 @@ activations of the last --keep groups are kept, which saves their second forward
 """
 import argparse
 import json
-import os
-import platform
-import resource
-import statistics
 import sys
-import time
+
+import peer
 
 BASES, ROI = 9, 64
-KEEP_MEMORY = "glibc.malloc.mmap_threshold=17179869184:glibc.malloc.trim_threshold=34359738368"
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--feature-size", type=int, default=48, help="48 is the Base model")
+    peer.add_options(p, lr=1e-4)
     p.add_argument("--batch", type=int, default=4, help="volumes in a step")
     p.add_argument("--sw", type=int, default=2, help="random crops of a volume")
-    p.add_argument("--steps", type=int, default=3, help="steps that are timed")
-    p.add_argument("--warm-up", type=int, default=1, help="steps before them")
-    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    p.add_argument("--dtype", choices=("f32", "bf16"), default="f32",
-                   help="bf16: autocast, parameters and losses stay f32")
-    p.add_argument("--channels-last", action="store_true", help="channels_last_3d")
-    p.add_argument("--checkpointing", action="store_true",
-                   help="MONAI's gradient checkpointing inside the backbone")
-    p.add_argument("--flash", action="store_true",
-                   help="MONAI's use_flash_attention (torch's fused attention)")
-    p.add_argument("--compile", action="store_true", help="torch.compile the backbone")
-    p.add_argument("--group", type=int, default=1, help="crops in one pass of the backbone")
     p.add_argument("--keep", default="0", help="groups whose activations are kept, or all")
     p.add_argument("--crops", type=int, default=0, metavar="K",
                    help="run the backbone on K crops only and scale its time to all; "
                         "0: all crops, nothing is scaled")
-    p.add_argument("--allocator", choices=("keep", "default"), default="keep",
-                   help="keep: glibc does not give memory back between operations")
     p.add_argument("--hash", type=int, metavar="SEED",
                    help="parameters and batch from the hash stream of the reference "
                         "numbers instead of random ones")
     p.add_argument("--replay", metavar="FILE.h5",
                    help="the batch of voco pretrain --replay FILE.h5 instead (needs h5py)")
-    p.add_argument("--lr", type=float, default=1e-4)
     p.add_argument("--metrics", metavar="FILE.jsonl",
                    help="a line for every step, as voco's metrics.jsonl: voco plot draws it")
     return p.parse_args()
 
 
-def restart_with(environment):
-    """Run this script again under variables that are read when a process starts."""
-    if all(os.environ.get(k) == v for k, v in environment.items()):
-        return
-    os.environ.update(environment)
-    os.execv(sys.executable, [sys.executable] + sys.argv)
-
-
 args = arguments()
-environment = {"OMP_NUM_THREADS": str(args.threads)}
-if args.allocator == "keep":
-    environment["GLIBC_TUNABLES"] = KEEP_MEMORY
-restart_with(environment)
+peer.restart(args)
 
-import monai                                                            # noqa: E402
 import torch                                                            # noqa: E402
 from monai.networks.nets import SwinUNETR                               # noqa: E402
 from torch import nn                                                    # noqa: E402
@@ -82,11 +51,10 @@ from torch import nn                                                    # noqa: 
 class Backbone(nn.Module):
     """[n,1,64,64,64] -> [n, 24f]: global average pools of five of the encoder's maps."""
 
-    def __init__(self, feature_size, checkpointing, flash):
+    def __init__(self):
         super().__init__()
-        extra = {"use_flash_attention": True} if flash else {}
-        self.net = SwinUNETR(in_channels=1, out_channels=1, feature_size=feature_size,
-                             use_v2=True, use_checkpoint=checkpointing, **extra)
+        self.net = SwinUNETR(in_channels=1, out_channels=1, feature_size=args.feature_size,
+                             **peer.network_options(args))
         for name in ("decoder5", "decoder4", "decoder3", "decoder2", "decoder1", "out"):
             delattr(self.net, name)
 
@@ -205,29 +173,11 @@ def read_batch(path, steps):
 
 # ---- the step ----
 
-class Clock:
-    """Seconds by name; `with clock("forward"): ...`"""
-
-    def __init__(self):
-        self.seconds = {}
-
-    def __call__(self, name):
-        self.name = name
-        return self
-
-    def __enter__(self):
-        self.start = time.perf_counter()
-
-    def __exit__(self, *_):
-        spent = time.perf_counter() - self.start
-        self.seconds[self.name] = self.seconds.get(self.name, 0) + spent
-
-
 class Step:
     def __init__(self):
         width = 24 * args.feature_size
         self.model = nn.Module()
-        self.model.backbone = Backbone(args.feature_size, args.checkpointing, args.flash)
+        self.model.backbone = Backbone()
         self.model.student, self.model.teacher = Head(width), Head(width)
         steps = args.warm_up + args.steps
         self.x, self.labels, self.row_keep = (
@@ -249,13 +199,10 @@ class Step:
         kept = len(self.groups) if args.keep == "all" else int(args.keep)
         self.first_kept = max(len(self.groups) - kept, 0)
 
-    def autocast(self):
-        return torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bf16")
-
     def run(self, number):
         """Seconds by phase and the loss's terms."""
-        clock, graphs, parts = Clock(), {}, []
-        with clock("forward"), self.autocast():
+        clock, graphs, parts = peer.Clock(), {}, []
+        with clock("forward"), peer.autocast(args):
             for g, crops in enumerate(self.groups):
                 with torch.set_grad_enabled(g >= self.first_kept):
                     e = self.embed(self.x[crops])
@@ -272,7 +219,7 @@ class Step:
         for g in reversed(range(len(self.groups))):
             crops = self.groups[g]
             if g not in graphs:
-                with clock("forward_again"), self.autocast():
+                with clock("forward_again"), peer.autocast(args):
                     graphs[g] = self.embed(self.x[crops])
             with clock("backward"):
                 graphs.pop(g).backward(embeddings.grad[crops])
@@ -282,7 +229,7 @@ class Step:
 
     def contrast(self, embeddings, keep):
         m = self.model
-        with self.autocast():
+        with peer.autocast(args):
             student = m.student(embeddings * (keep.float() / 0.8)[:, None])
             with torch.no_grad():
                 for t, s in zip(m.teacher.parameters(), m.student.parameters()):
@@ -294,14 +241,6 @@ class Step:
 def whole_step(seconds, scale):
     return sum(s * (1 if name in ("head", "update") else scale)
                for name, s in seconds.items())
-
-
-def cpu_name():
-    with open("/proc/cpuinfo") as f:
-        for line in f:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.machine()
 
 
 def write_metrics(i, seconds, terms):
@@ -324,28 +263,16 @@ def main():
     timed = [seconds for seconds, _ in results[args.warm_up:]]
     passes = len(step.x) / scale
 
-    def median(*names):
-        return statistics.median(sum(s.get(n, 0) for n in names) for s in timed)
-
     again = sum(step.groups[g].stop - step.groups[g].start for g in range(step.first_kept))
-    print(json.dumps({
-        "feature_size": args.feature_size, "batch": args.batch, "sw": args.sw,
-        "crops": len(step.x), "crops_run": step.crops, "scaled": scale != 1,
-        "dtype": args.dtype, "channels_last": args.channels_last,
-        "checkpointing": args.checkpointing, "flash": args.flash, "compile": args.compile,
-        "group": args.group, "groups_kept": len(step.groups) - step.first_kept,
-        "groups": len(step.groups), "threads": args.threads, "allocator": args.allocator,
-        "seconds": statistics.median(whole_step(s, scale) for s in timed),
-        "seconds_each": [round(whole_step(s, scale), 4) for s in timed],
-        "forward_per_crop": median("forward", "forward_again") / (passes + again),
-        "backward_per_crop": median("backward") / passes,
-        "head": median("head"), "update": median("update"),
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "intra_inter_reg": [terms for _, terms in results],
-        "torch": torch.__version__, "monai": monai.__version__,
-        "python": platform.python_version(), "cpu": cpu_name(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-    }))
+    peer.report(
+        args, [whole_step(s, scale) for s in timed],
+        batch=args.batch, sw=args.sw, crops=len(step.x), crops_run=step.crops,
+        scaled=scale != 1, groups_kept=len(step.groups) - step.first_kept,
+        groups=len(step.groups),
+        forward_per_crop=peer.median(timed, "forward", "forward_again") / (passes + again),
+        backward_per_crop=peer.median(timed, "backward") / passes,
+        head=peer.median(timed, "head"), update=peer.median(timed, "update"),
+        intra_inter_reg=[terms for _, terms in results])
 
 
 main()
