@@ -10,12 +10,30 @@
 
 enum { TILE_MOST = 12, TILE_WIDE = 3, TILE_NARROW = 8 };
 
+/* What is fetched into the second cache meanwhile, from ahead.at on, a line at each step of
+ * the sum: the next rows of a where these are whole; where a is transposed, rows are summed
+ * over, and the tiles of a panel together fetch its rows of b behind these. */
+struct ahead {
+    const float *at;
+    size_t step;
+};
+
+static ALWAYS_INLINE struct ahead
+ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows)
+{
+    if (p->row == 1 && p->step > 1)
+        return (struct ahead){ p->b + j + p->depth * p->ldb + i, p->ldb };
+    return (struct ahead){ p->a + (i + (size_t)rows) * p->row,
+                           p->step == 1 && p->row == p->depth ? (size_t)rows : 0 };
+}
+
 /* A tile of rows x wide vectors, both compile-time constants. */
 static ALWAYS_INLINE void
 tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
 {
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
+    const struct ahead ahead = ahead_of(p, i, j, rows);
     float *c = p->c + i * p->ldc + j;
     vf acc[TILE_MOST][TILE_WIDE];
 
@@ -32,6 +50,8 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
         UNROLL
         for (int v = 0; v < wide; v++)
             bk[v] = v_load(b + v * VW);
+        if (wide == TILE_WIDE)
+            __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const vf x = v_set(a[(size_t)r * row]);
