@@ -17,5 +17,6 @@ bench_transform_SOURCES = bench/transform.c
 bench_transform_LDADD = libvoco.la
 
 EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_step.py
+EXTRA_DIST += bench/compare-finetune.sh bench/peer/finetune_step.py bench/peer/peer.py
 EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py
 EXTRA_DIST += bench/compare-convert.sh bench/peer/convert.py
