@@ -103,25 +103,29 @@ struct pack_arg {
     int threads;
 };
 
-/* W_t [c,k] in panels, tap by tap */
+/* W_t [c,k] in panels, tap by tap: some columns of a row of a panel at a time, whole cache
+ * lines of them. */
 static enum voco_err
 make_packed(void *arg, const float *w, float *packed)
 {
     const struct pack_arg *a = arg;
     const struct plan *p = a->p;
+    const size_t wide = p->w->lanes;
 
     #pragma omp parallel for num_threads(a->threads) schedule(static)
-    for (size_t k = 0; k < p->kp; k++) {
-        const size_t at = voco_winograd_at(p->w, p->c, p->k, 0, k);
-        const size_t step = voco_winograd_at(p->w, p->c, p->k, 1, k) - at;
-
+    for (size_t k = 0; k < p->kp; k += wide)
         for (size_t c = 0; c < p->c; c++) {
-            const float *g = w + TAPS * (p->swap ? c * p->k + k : k * p->c + c);
+            float *to = packed + voco_winograd_at(p->w, p->c, p->k, c, k);
 
             for (size_t t = 0; t < TAPS; t++)
-                packed[t * p->c * p->kp + at + c * step] = k < p->k ? g[t] : 0.0f;
+                for (size_t j = 0; j < wide; j++) {
+                    const size_t out = k + j;
+                    const float *g = w + TAPS * (p->swap ? c * p->k + out
+                                                         : out * p->c + c);
+
+                    to[t * p->c * p->kp + j] = out < p->k ? g[t] : 0.0f;
+                }
         }
-    }
     return VOCO_OK;
 }
 

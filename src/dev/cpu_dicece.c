@@ -43,30 +43,37 @@ class_of(float label, int64_t c)
     return k;
 }
 
-/* p = softmax of each row of x [m,c]; lse[m] its log of the sum. */
+/* p [c,BLOCK] = softmax of each row of x [m,c], 1 / c beyond m; lse [BLOCK] the log of its
+ * sum, or NULL.  Classes are the rows of p, so that all loops run along voxels. */
 static void
 softmax(const struct voco_kernels *kernels, const float *x, int64_t m, int64_t c, float *p,
         float *lse)
 {
-    for (int64_t i = 0; i < m; i++) {
-        float top = x[i * c];
+    float top[BLOCK], sum[BLOCK] = { 0 };
 
-        for (int64_t k = 1; k < c; k++)
-            top = fmaxf(top, x[i * c + k]);
-        for (int64_t k = 0; k < c; k++)
-            p[i * c + k] = x[i * c + k] - top;
-        lse[i] = top;
-    }
-    kernels->exp(p, p, (size_t)(m * c));
-    for (int64_t i = 0; i < m; i++) {
-        float sum = 0;
-
-        for (int64_t k = 0; k < c; k++)
-            sum += p[i * c + k];
-        for (int64_t k = 0; k < c; k++)
-            p[i * c + k] /= sum;
-        lse[i] += logf(sum);
-    }
+    for (int64_t k = 0; k < c; k++)
+        for (int64_t i = 0; i < BLOCK; i++)
+            p[k * BLOCK + i] = i < m ? x[i * c + k] : 0;
+    memcpy(top, p, sizeof top);
+    for (int64_t k = 1; k < c; k++)
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            top[i] = p[k * BLOCK + i] > top[i] ? p[k * BLOCK + i] : top[i];
+    for (int64_t k = 0; k < c; k++)
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            p[k * BLOCK + i] -= top[i];
+    kernels->exp(p, p, (size_t)(c * BLOCK));
+    for (int64_t k = 0; k < c; k++)
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            sum[i] += p[k * BLOCK + i];
+    for (int64_t k = 0; k < c; k++)
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            p[k * BLOCK + i] /= sum[i];
+    for (int64_t i = 0; lse && i < m; i++)
+        lse[i] = top[i] + logf(sum[i]);
 }
 
 /* The m voxels from x, label on: sum[c][3] as in sums, and sum[c][0] the cross entropy. */
@@ -77,13 +84,19 @@ add_block(const struct voco_kernels *kernels, bool squared, const float *x,
     float p[BLOCK * VOCO_CLASSES_MAX], lse[BLOCK];
 
     softmax(kernels, x, m, c, p, lse);
+    for (int64_t k = 0; k < c; k++) {
+        const float *pk = p + k * BLOCK;
+        double all = 0;
+
+        #pragma omp simd reduction(+:all)
+        for (int64_t i = 0; i < m; i++)
+            all += (double)(squared ? pk[i] * pk[i] : pk[i]);
+        sum[k][1] += all;
+    }
     for (int64_t i = 0; i < m; i++) {
-        const float *pi = p + i * c;
         const int64_t t = class_of(label[i], c);
 
-        for (int64_t k = 0; k < c; k++)
-            sum[k][1] += (double)(squared ? pi[k] * pi[k] : pi[k]);
-        sum[t][0] += (double)pi[t];
+        sum[t][0] += (double)p[t * BLOCK + i];
         sum[t][2] += 1;
         sum[c][0] += (double)(lse[i] - x[i * c + t]);
     }
@@ -170,27 +183,41 @@ slopes(const struct voco_dicece *o, const struct shape *z, const float *sums, do
     }
 }
 
+/* dx = p (g - sum p g) + ce (p - 1 at the voxel's class), g as slopes says */
 static void
 block_backward(const struct voco_kernels *kernels, bool squared, const float *x,
                const float *label, int64_t m, int64_t c, const float *on, const float *all,
                float ce, float *dx)
 {
-    float p[BLOCK * VOCO_CLASSES_MAX], g[VOCO_CLASSES_MAX], lse[BLOCK];
+    float p[BLOCK * VOCO_CLASSES_MAX], less[BLOCK], mine[BLOCK] = { 0 };
 
-    softmax(kernels, x, m, c, p, lse);
+    softmax(kernels, x, m, c, p, NULL);
+    for (int i = 0; i < BLOCK; i++)
+        less[i] = -ce;
     for (int64_t i = 0; i < m; i++) {
-        const float *pi = p + i * c;
         const int64_t t = class_of(label[i], c);
-        float mean = 0;
 
+        mine[i] = on[t] * p[t * BLOCK + i];
+        less[i] += mine[i];
+    }
+    for (int64_t k = 0; k < c; k++) {
+        const float *pk = p + k * BLOCK, g = all[k];
+
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            less[i] += pk[i] * (squared ? g * pk[i] : g);
+    }
+    for (int64_t k = 0; k < c; k++) {
+        float *pk = p + k * BLOCK, g = all[k];
+
+        #pragma omp simd
+        for (int i = 0; i < BLOCK; i++)
+            pk[i] *= (squared ? g * pk[i] : g) - less[i];
+    }
+    for (int64_t i = 0; i < m; i++) {
+        p[class_of(label[i], c) * BLOCK + i] += mine[i] - ce;
         for (int64_t k = 0; k < c; k++)
-            g[k] = squared ? all[k] * pi[k] : all[k];
-        g[t] += on[t];
-        for (int64_t k = 0; k < c; k++)
-            mean += pi[k] * g[k];
-        for (int64_t k = 0; k < c; k++)
-            dx[i * c + k] = pi[k] * (g[k] - mean + ce);
-        dx[i * c + t] -= ce;
+            dx[i * c + k] = p[k * BLOCK + i];
     }
 }
 
