@@ -6,14 +6,14 @@
 # Usage: bench/compare-finetune.sh PYTHON [FEATURE CROPS ROUNDS [PEER-OPTION...]]
 #   PYTHON   of an environment with torch, monai, einops, nibabel and safetensors
 #            (bench/peer/README.md)
-#   FEATURE CROPS ROUNDS     48 4 2
+#   FEATURE CROPS ROUNDS     48 1 2
 #   PEER-OPTION              --channels-last --dtype bf16 ...
 #
 # Run it in the build folder, after `make voco tests/make_segweights`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 test $# -ge 1 || { sed -n '2,/^set /p' "$0" | sed 's/^# \{0,1\}//; /^set /d'; exit 2; }
-python=$1 feature=${2-48} crops=${3-4} rounds=${4-2}
+python=$1 feature=${2-48} crops=${3-1} rounds=${4-2}
 shift $(($# < 4 ? $# : 4))
 work=$(mktemp -d "${TMPDIR:-/tmp}/voco-compare-XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -65,6 +65,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu_conv.h \
 	src/dev/cpu_conv_dnnl.c \
 	src/dev/cpu_conv_1x1x1.c \
+	src/dev/cpu_conv_stem.c \
 	src/dev/cpu_conv_taps.c \
 	src/dev/cpu_conv_winograd.c \
 	src/dev/cpu_conv_winograd.h \

@@ -39,6 +39,8 @@ static const struct shape shapes[] = {
     { 1, { 5, 7, 6 }, VOCO_CONV_CUBE(1, 8, 2, 2, 0), true },
     { 1, { 9, 9, 9 }, VOCO_CONV_CUBE(1, 8, 3, 3, 0), false },
     { 1, { 9, 9, 9 }, VOCO_CONV_CUBE(4, 8, 3, 2, 1), false },
+    { 2, { 3, 2, 37 }, VOCO_CONV_CUBE(3, 32, 3, 1, 1), false },
+    { 1, { 9, 7, 11 }, VOCO_CONV_CUBE(2, 16, 3, 2, 1), true },
     { 1, { 6, 6, 6 }, VOCO_CONV_CUBE(2, 8, 2, 2, 0), false },
     { 2, { 3, 5, 7 }, VOCO_CONV_CUBE(1, 1, 1, 1, 0), true },
     /* of nnU-Net: thick slices have kernels and strides of 1 on their axis */
@@ -51,8 +53,8 @@ static const struct shape shapes[] = {
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
-static const char *const impls[] = { NULL, "winograd", "winograd4", "taps", "dnnl",
-                                    "blocked" };
+static const char *const impls[] = { NULL, "winograd", "winograd4", "taps", "stem",
+                                    "dnnl", "blocked" };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 
 static void

@@ -127,8 +127,8 @@ voco_conv_add_bias(const struct voco_ctx *ctx, const float *bias, float *y, int6
 /* ---- choice ---- */
 
 static const struct voco_conv_impl *const impls[] = {
-    &voco_conv_outer, &voco_conv_linear, &voco_conv_taps, &voco_conv_winograd4,
-    &voco_conv_winograd, &voco_conv_blocked, &voco_conv_dnnl,
+    &voco_conv_outer, &voco_conv_linear, &voco_conv_stem, &voco_conv_taps,
+    &voco_conv_winograd4, &voco_conv_winograd, &voco_conv_blocked, &voco_conv_dnnl,
 };
 enum { N_IMPL = sizeof impls / sizeof impls[0] };
 

@@ -37,6 +37,7 @@ struct voco_conv_impl {
 extern const struct voco_conv_impl
     voco_conv_outer,        /* 1x1x1 of one channel */
     voco_conv_linear,       /* 1x1x1 */
+    voco_conv_stem,         /* gradient of weights, of images with few channels */
     voco_conv_winograd,    /* 3x3x3 of stride 1, own kernels, tiles of 2^3 outputs */
     voco_conv_winograd4,    /* the same, of 4^3 */
     voco_conv_taps,         /* 3x3x3 of stride 1 on maps of at most 4^3 */
