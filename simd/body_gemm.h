@@ -19,10 +19,11 @@ struct ahead {
 };
 
 static ALWAYS_INLINE struct ahead
-ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows)
+ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
 {
     if (p->row == 1 && p->step > 1)
-        return (struct ahead){ p->b + j + p->depth * p->ldb + i, p->ldb };
+        return (struct ahead){ p->b + p->depth * p->ldb + j + i * (size_t)wide * VW / p->m,
+                               p->ldb };
     return (struct ahead){ p->a + (i + (size_t)rows) * p->row,
                            p->step == 1 && p->row == p->depth ? (size_t)rows : 0 };
 }
@@ -33,7 +34,7 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
 {
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
-    const struct ahead ahead = ahead_of(p, i, j, rows);
+    const struct ahead ahead = ahead_of(p, i, j, rows, wide);
     float *c = p->c + i * p->ldc + j;
     vf acc[TILE_MOST][TILE_WIDE];
 

@@ -372,16 +372,12 @@ static enum voco_err
 open_device(struct run *r)
 {
     const struct voco_device *dev = &voco_cpu;
-    enum voco_err err;
 
     if (r->c->trace) {
         voco_trace_init(&r->trace, dev, NULL, 0.0);
         dev = &r->trace.device;
     }
-    err = voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)r->c->threads);
-    if (err == VOCO_OK && r->c->trace)
-        r->trace.peak = voco_cpu_peak(&r->ctx) * 1e-9;
-    return err;
+    return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)r->c->threads);
 }
 
 static enum voco_err
@@ -610,8 +606,10 @@ tear_down(struct run *r)
 {
     voco_runlog_close(&r->log);
     voco_loop_end(&r->loop);
-    if (r->c->trace && r->ctx.dev)
+    if (r->c->trace && r->ctx.dev) {
+        r->trace.peak = voco_cpu_peak(&r->ctx) * 1e-9;
         voco_trace_report(&r->trace, stderr);
+    }
     voco_seg_close(r->loader);
     voco_split_free(&r->split);
     voco_store_close(r->store);
