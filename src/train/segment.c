@@ -392,6 +392,17 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
     return err;
 }
 
+/* Items at a time, at most: the voxels of four crops of 64^3.  More are not faster: windows
+ * of 96^3 take 1.95 s each one by one and 2.05 four at a time (2 cores Zen 4). */
+static int
+most_items(const struct voco_segment_request *r)
+{
+    const int64_t items = (INT64_C(4) << 18) / (r->size[0] * r->size[1] * r->size[2]);
+    const int most = r->n < 4 ? r->n : 4;
+
+    return items < 1 ? 1 : items < most ? (int)items : most;
+}
+
 enum voco_err
 voco_segment_plan(const struct voco_device *dev, const struct voco_segment_request *r,
                   struct voco_segment_plan *ret)
@@ -399,7 +410,7 @@ voco_segment_plan(const struct voco_device *dev, const struct voco_segment_reque
     char words[160];
 
     for (int again = 0; again <= (r->training ? 1 : 0); again++)
-        for (int group = r->n < 4 ? r->n : 4; group >= 1; group /= 2) {
+        for (int group = most_items(r); group >= 1; group /= 2) {
             const enum voco_err err = measure(dev, r, group, again, ret);
 
             if (err != VOCO_OK)
