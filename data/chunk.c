@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/clip.h"
+
 struct voco_chunk_grid
 voco_chunk_grid(const int64_t dim[3], int chunk)
 {
@@ -63,26 +65,29 @@ put16(uint8_t *out, uint16_t e)
     out[1] = (uint8_t)(e >> 8);
 }
 
-static int64_t
-encode_u16(const float *voxel, int64_t n, uint8_t *out)
+static int
+encode_u16(const float *restrict voxel, int n, uint8_t *restrict out)
 {
-    int64_t clipped = 0;
+    int clipped = 0;
 
-    for (int64_t i = 0; i < n; i++) {
-        const float v = voxel[i] >= 0 ? voxel[i] <= 1 ? voxel[i] : 1 : 0;
+#pragma omp simd reduction(+:clipped)
+    for (int i = 0; i < n; i++) {
+        const int32_t bits = voco_bits_of(voxel[i]), inside = voco_bits_clip(bits);
+        const int e = (int)(voco_float_of(inside) * 65535.0f + 0.5f);
 
-        clipped += !(voxel[i] >= 0 && voxel[i] <= 1);
-        put16(out + 2 * i, (uint16_t)(v * 65535.0f + 0.5f));
+        clipped += ((bits ^ inside) & INT32_MAX) != 0;      /* -0 is 0 */
+        out[2 * i] = (uint8_t)e;
+        out[2 * i + 1] = (uint8_t)(e >> 8);
     }
     return clipped;
 }
 
-static int64_t
-encode_i16(const float *voxel, int64_t n, uint8_t *out)
+static int
+encode_i16(const float *voxel, int n, uint8_t *out)
 {
-    int64_t clipped = 0;
+    int clipped = 0;
 
-    for (int64_t i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         const float r = rintf(voxel[i]);
         const float v = r >= -32768 ? r <= 32767 ? r : 32767 : -32768;
 
@@ -92,10 +97,10 @@ encode_i16(const float *voxel, int64_t n, uint8_t *out)
     return clipped;
 }
 
-static int64_t
-encode_f32(const float *voxel, int64_t n, uint8_t *out)
+static int
+encode_f32(const float *voxel, int n, uint8_t *out)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         uint32_t e;
 
         memcpy(&e, voxel + i, sizeof e);
@@ -105,18 +110,17 @@ encode_f32(const float *voxel, int64_t n, uint8_t *out)
     return 0;
 }
 
-static int64_t
-encode_label(const float *voxel, int64_t n, size_t bytes, uint8_t *out)
+static int
+encode_label(const float *voxel, int n, int bytes, uint8_t *out)
 {
-    for (int64_t i = 0; i < n; i++)
-        for (size_t b = 0; b < bytes; b++)
-            out[(size_t)i * bytes + b] = (uint8_t)((unsigned)voxel[i] >> 8 * b);
+    for (int i = 0; i < n; i++)
+        for (int b = 0; b < bytes; b++)
+            out[i * bytes + b] = (uint8_t)((unsigned)voxel[i] >> 8 * b);
     return 0;
 }
 
-int64_t
-voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
-                    uint8_t *out)
+static int
+encode_some(enum voco_store_type type, const float *voxel, int n, uint8_t *out)
 {
     switch (type) {
     case VOCO_STORE_U16: return encode_u16(voxel, n, out);
@@ -126,6 +130,20 @@ voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
     case VOCO_STORE_LABEL16: return encode_label(voxel, n, 2, out);
     }
     return 0;
+}
+
+int64_t
+voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
+                    uint8_t *out)
+{
+    const size_t bytes = voco_store_element_bytes(type);
+    int64_t clipped = 0;
+
+    for (int part; n > 0; n -= part, voxel += part, out += (size_t)part * bytes) {
+        part = n < 1 << 20 ? (int)n : 1 << 20;
+        clipped += encode_some(type, voxel, part, out);
+    }
+    return clipped;
 }
 
 /* ---- boxes and planes ---- */
@@ -170,9 +188,20 @@ in_box(const struct voco_chunk_box *box, const struct overlap *o, int64_t x, int
         + o->from[2] - box->start[2];
 }
 
+static void
+split_pairs(const uint8_t *restrict from, int64_t n, uint8_t *restrict low,
+            uint8_t *restrict high)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        low[i] = from[2 * i];
+        high[i] = from[2 * i + 1];
+    }
+}
+
 size_t
 voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
-                  size_t element_bytes, const uint8_t *elements, int64_t i,
+                  size_t element_bytes, const uint8_t *slab, int64_t i,
                   uint8_t *planes, uint8_t *out)
 {
     const struct voco_chunk_box all = {{0, 0, 0}, {g->dim[0], g->dim[1], g->dim[2]}};
@@ -180,16 +209,21 @@ voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
     const struct overlap o = overlap(g, i, &all);
     const int64_t n = o.to[2] - o.from[2];
 
-    memset(planes, 0, plane * element_bytes);
+    if (o.to[0] - o.from[0] < g->edge[0] || o.to[1] - o.from[1] < g->edge[1]
+        || n < g->edge[2])
+        memset(planes, 0, plane * element_bytes);
     for (int64_t x = o.from[0]; x < o.to[0]; x++)
         for (int64_t y = o.from[1]; y < o.to[1]; y++) {
-            const size_t first = (size_t)in_box(&all, &o, x, y);
-            const uint8_t *from = elements + first * element_bytes;
+            const int64_t first = in_box(&all, &o, x - o.from[0], y);
+            const uint8_t *from = slab + (size_t)first * element_bytes;
             uint8_t *to = planes + in_chunk(g, &o, x, y);
 
-            for (size_t b = 0; b < element_bytes; b++)
-                for (int64_t z = 0; z < n; z++)
-                    to[b * plane + (size_t)z] = from[(size_t)z * element_bytes + b];
+            if (element_bytes == 2)
+                split_pairs(from, n, to, to + plane);
+            else
+                for (size_t b = 0; b < element_bytes; b++)
+                    for (int64_t z = 0; z < n; z++)
+                        to[b * plane + (size_t)z] = from[(size_t)z * element_bytes + b];
         }
     return voco_deflate(d, planes, plane, element_bytes, out);
 }

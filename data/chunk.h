@@ -40,11 +40,11 @@ const char *voco_store_type_name(enum voco_store_type type);    /* "u16" */
 int64_t voco_store_elements(enum voco_store_type type, const float *voxel, int64_t n,
                             uint8_t *out);
 
-/* Chunk number i of the volume whose elements are given: planes is room for the chunk's
- * raw bytes, out for voco_deflate_bound of them.  Returns the bytes used, 0 if it did
- * not work (which is our bug or a lack of memory). */
+/* Chunk number i of a volume: slab holds the elements of its chunks' x, all y and z.
+ * planes is room for the chunk's raw bytes, out for voco_deflate_bound of them.  Returns
+ * the bytes used, 0 if it did not work (which is our bug or a lack of memory). */
 size_t voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
-                         size_t element_bytes, const uint8_t *elements, int64_t i,
+                         size_t element_bytes, const uint8_t *slab, int64_t i,
                          uint8_t *planes, uint8_t *out);
 
 /* A box of voxels, inside the volume. */

@@ -27,67 +27,6 @@ voco_encoded_free(struct voco_encoded_case *e)
     memset(e, 0, sizeof *e);
 }
 
-static enum voco_err
-encode_chunks(struct voco_encoded *e, struct voco_deflater *d, const uint8_t *elements)
-{
-    const size_t element_bytes = voco_store_element_bytes(e->type);
-    const size_t raw = (size_t)voco_chunk_voxels(&e->grid) * element_bytes;
-    const size_t bound = voco_deflate_bound(raw);
-    uint8_t *planes = malloc(raw);
-    enum voco_err err = planes ? VOCO_OK : VOCO_EMEMORY;
-
-    for (int64_t i = 0; !err && i < e->n; i++) {
-        if (e->room - e->used < bound) {
-            const size_t room = e->room + e->room / 2 + 4 * bound;
-            uint8_t *more = realloc(e->bytes, room);
-
-            if (!more) {
-                err = VOCO_EMEMORY;
-                break;
-            }
-            e->bytes = more;
-            e->room = room;
-        }
-        e->chunk_bytes[i] = voco_chunk_encode(d, &e->grid, element_bytes, elements, i,
-                                              planes, e->bytes + e->used);
-        if (e->chunk_bytes[i] == 0)
-            err = VOCO_EMEMORY;
-        e->used += e->chunk_bytes[i];
-    }
-    free(planes);
-    if (err)
-        return voco_fail(err, "no memory to compress %lld x %lld x %lld voxels",
-                         (long long)e->grid.dim[0], (long long)e->grid.dim[1],
-                         (long long)e->grid.dim[2]);
-    size_t at = 0;
-    for (int64_t i = 0; i < e->n; i++) {        /* bytes does not move any more */
-        e->chunk[i] = e->bytes + at;
-        e->table[i].bytes = (uint32_t)e->chunk_bytes[i];
-        e->table[i].crc = voco_crc32c(0, e->bytes + at, e->chunk_bytes[i]);
-        at += e->chunk_bytes[i];
-    }
-    return VOCO_OK;
-}
-
-/* elements: room for those of the volume, filled. */
-static enum voco_err
-encode_part(const struct voco_volume *v, int chunk, struct voco_deflater *d,
-            uint8_t *elements, struct voco_encoded *e, int64_t *clipped)
-{
-    const int64_t n = v->dim[0] * v->dim[1] * v->dim[2];
-
-    e->grid = voco_chunk_grid(v->dim, chunk);
-    e->n = voco_chunk_count(&e->grid);
-    e->chunk_bytes = calloc((size_t)e->n, sizeof *e->chunk_bytes);
-    e->chunk = calloc((size_t)e->n, sizeof *e->chunk);
-    e->table = calloc((size_t)e->n, sizeof *e->table);
-    if (!elements || !e->chunk_bytes || !e->chunk || !e->table)
-        return voco_fail(VOCO_EMEMORY, "no memory to encode %lld voxels", (long long)n);
-    *clipped += voco_store_elements(e->type, v->voxel, n, elements);
-    e->crc = voco_crc32c(0, elements, (size_t)n * voco_store_element_bytes(e->type));
-    return encode_chunks(e, d, elements);
-}
-
 /* ---- what sampling wants to know of labels ---- */
 
 /* has_image[i] becomes true where the stored value, read again, is above 0. */
@@ -141,60 +80,145 @@ label_type(const struct voco_class_count *count, int n)
     return n > 0 && count[n - 1].class_id > 255 ? VOCO_STORE_LABEL16 : VOCO_STORE_LABEL8;
 }
 
-/* ---- a case ---- */
+/* ---- a volume ---- */
 
-/* Outlines of organs are alike from row to row, which runs do not know of. */
-static enum voco_err
-encode_label(const struct voco_store_options *o, const struct voco_volume *v,
-             uint8_t *elements, struct voco_encoded *e, int64_t *clipped)
-{
-    const int level = o->level == VOCO_DEFLATE_RUNS ? LABEL_LEVEL : o->level;
+/* What encoding a case needs all along. */
+struct work {
+    const struct voco_store_options *o;
     struct voco_deflater *d;
-    enum voco_err err = voco_deflater_new(level, &d);
+    bool *has_image;            /* [voxels] some channel is above low; NULL: not asked */
+    float low;
+    int64_t clipped;
+};
 
-    if (!err)
-        err = encode_part(v, o->chunk, d, elements, e, clipped);
-    voco_deflater_free(d);
+static enum voco_err
+part_init(const struct work *w, const struct voco_volume *v, struct voco_encoded *e)
+{
+    e->grid = voco_chunk_grid(v->dim, w->o->chunk);
+    e->n = voco_chunk_count(&e->grid);
+    e->chunk_bytes = calloc((size_t)e->n, sizeof *e->chunk_bytes);
+    e->chunk = calloc((size_t)e->n, sizeof *e->chunk);
+    e->table = calloc((size_t)e->n, sizeof *e->table);
+    return e->chunk_bytes && e->chunk && e->table ? VOCO_OK : VOCO_EMEMORY;
+}
+
+static enum voco_err
+encode_chunk(struct voco_deflater *d, const uint8_t *slab, int64_t i, uint8_t *planes,
+             struct voco_encoded *e)
+{
+    const size_t element_bytes = voco_store_element_bytes(e->type);
+    const size_t bound =
+        voco_deflate_bound((size_t)voco_chunk_voxels(&e->grid) * element_bytes);
+
+    if (e->room - e->used < bound) {
+        const size_t room = e->room + e->room / 2 + 4 * bound;
+        uint8_t *more = realloc(e->bytes, room);
+
+        if (!more)
+            return VOCO_EMEMORY;
+        e->bytes = more;
+        e->room = room;
+    }
+    e->chunk_bytes[i] = voco_chunk_encode(d, &e->grid, element_bytes, slab, i, planes,
+                                          e->bytes + e->used);
+    e->used += e->chunk_bytes[i];
+    return e->chunk_bytes[i] ? VOCO_OK : VOCO_EMEMORY;
+}
+
+/* Layer by layer of chunks, whose elements stay in a cache. */
+static enum voco_err
+encode_layers(struct work *w, const struct voco_volume *v, struct voco_encoded *e)
+{
+    const struct voco_chunk_grid *g = &e->grid;
+    const size_t element_bytes = voco_store_element_bytes(e->type);
+    const int64_t plane = g->dim[1] * g->dim[2], per_layer = g->n[1] * g->n[2];
+    uint8_t *slab = malloc((size_t)(g->edge[0] * plane) * element_bytes);
+    uint8_t *planes = malloc((size_t)voco_chunk_voxels(g) * element_bytes);
+    enum voco_err err = slab && planes ? VOCO_OK : VOCO_EMEMORY;
+
+    for (int64_t layer = 0; !err && layer < g->n[0]; layer++) {
+        const int64_t x = layer * g->edge[0], left = g->dim[0] - x;
+        const int64_t n = (left < g->edge[0] ? left : g->edge[0]) * plane;
+
+        w->clipped += voco_store_elements(e->type, v->voxel + x * plane, n, slab);
+        e->crc = voco_crc32c(e->crc, slab, (size_t)n * element_bytes);
+        if (w->has_image)
+            mark_image(e->type, slab, n, w->low, w->has_image + x * plane);
+        for (int64_t i = 0; !err && i < per_layer; i++)
+            err = encode_chunk(w->d, slab, layer * per_layer + i, planes, e);
+    }
+    free(planes);
+    free(slab);
     return err;
 }
 
 static enum voco_err
-encode_case(const struct voco_store_options *o, const struct voco_case *c,
-            const double window[2], struct voco_deflater *d, struct voco_encoded_case *e,
-            int64_t *clipped)
+encode_part(struct work *w, const struct voco_volume *v, struct voco_encoded *e)
+{
+    enum voco_err err = part_init(w, v, e);
+    size_t at = 0;
+
+    if (!err)
+        err = encode_layers(w, v, e);
+    if (err)
+        return voco_fail(err, "no memory to compress %lld x %lld x %lld voxels",
+                         (long long)e->grid.dim[0], (long long)e->grid.dim[1],
+                         (long long)e->grid.dim[2]);
+    for (int64_t i = 0; i < e->n; i++) {        /* bytes does not move any more */
+        e->chunk[i] = e->bytes + at;
+        e->table[i].bytes = (uint32_t)e->chunk_bytes[i];
+        e->table[i].crc = voco_crc32c(0, e->bytes + at, e->chunk_bytes[i]);
+        at += e->chunk_bytes[i];
+    }
+    return VOCO_OK;
+}
+
+/* ---- a case ---- */
+
+/* Outlines of organs are alike from row to row, which runs do not know of. */
+static enum voco_err
+encode_label(struct work *w, const struct voco_volume *v, const bool *has_image,
+             struct voco_encoded_case *e)
+{
+    struct voco_encoded *label = &e->part[e->n - 1];
+    const int level = w->o->level == VOCO_DEFLATE_RUNS ? LABEL_LEVEL : w->o->level;
+    struct work own = { .o = w->o };
+    enum voco_err err = voco_label_count(v, &e->count, &e->n_counts);
+
+    if (!err)
+        err = voco_deflater_new(level, &own.d);
+    if (!err) {
+        label->type = label_type(e->count, e->n_counts);
+        err = encode_part(&own, v, label);
+    }
+    if (!err)
+        count_chunks(v, has_image, label, &e->background);
+    voco_deflater_free(own.d);
+    return err;
+}
+
+static enum voco_err
+encode_case(struct work *w, const struct voco_case *c, struct voco_encoded_case *e)
 {
     const int64_t *dim = c->channel[0].dim, n = dim[0] * dim[1] * dim[2];
     const bool labelled = c->label.voxel != NULL;
-    uint8_t *elements = malloc((size_t)n * 4);
-    bool *has_image = labelled ? calloc((size_t)n, sizeof *has_image) : NULL;
     struct voco_shard_volume *crcs = calloc((size_t)c->n_channels, sizeof *crcs);
     enum voco_err err = VOCO_OK;
 
-    if (!crcs || (labelled && !has_image))
+    w->has_image = labelled ? calloc((size_t)n, sizeof *w->has_image) : NULL;
+    if (!crcs || (labelled && !w->has_image))
         err = voco_fail(VOCO_EMEMORY, "no memory to encode %lld voxels", (long long)n);
     for (int i = 0; !err && i < c->n_channels; i++) {
-        e->part[i].type = o->type;
-        err = encode_part(&c->channel[i], o->chunk, d, elements, &e->part[i], clipped);
-        if (!err && labelled)
-            mark_image(o->type, elements, n, (float)window[0], has_image);
-        if (!err)
-            crcs[i].crc = e->part[i].crc;
+        e->part[i].type = w->o->type;
+        err = encode_part(w, &c->channel[i], &e->part[i]);
+        crcs[i].crc = e->part[i].crc;
     }
     if (!err)
         e->crc = voco_channels_crc(crcs, c->n_channels);
     if (!err && labelled)
-        err = voco_label_count(&c->label, &e->count, &e->n_counts);
-    if (!err && labelled) {
-        struct voco_encoded *label = &e->part[c->n_channels];
-
-        label->type = label_type(e->count, e->n_counts);
-        err = encode_label(o, &c->label, elements, label, clipped);
-        if (!err)
-            count_chunks(&c->label, has_image, label, &e->background);
-    }
+        err = encode_label(w, &c->label, w->has_image, e);
     free(crcs);
-    free(has_image);
-    free(elements);
+    free(w->has_image);
     return err;
 }
 
@@ -203,19 +227,18 @@ voco_encode(const struct voco_store_options *o, const struct voco_case *c,
             const double window[2], struct voco_encoded_case *ret, int64_t *ret_clipped)
 {
     const int n = c->n_channels + (c->label.voxel != NULL);
-    struct voco_deflater *d = NULL;
-    int64_t clipped = 0;
-    enum voco_err err = voco_deflater_new(o->level, &d);
+    struct work w = { .o = o, .low = (float)window[0] };
+    enum voco_err err = voco_deflater_new(o->level, &w.d);
 
     *ret = (struct voco_encoded_case){.part = calloc((size_t)n, sizeof *ret->part)};
     if (!err && !ret->part)
         err = voco_fail(VOCO_EMEMORY, "no memory for %d volumes", n);
     if (!err) {
         ret->n = n;
-        err = encode_case(o, c, window, d, ret, &clipped);
+        err = encode_case(&w, c, ret);
     }
-    voco_deflater_free(d);
+    voco_deflater_free(w.d);
     if (ret_clipped)
-        *ret_clipped = clipped;
+        *ret_clipped = w.clipped;
     return err;
 }

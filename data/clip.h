@@ -1,0 +1,47 @@
+/*
+ * Floats as the integers of their bits, which are in the order of their values once the
+ * sign is seen to: what comparisons of floats do not become, since they might trap,
+ * gcc makes vectors of.
+ */
+#ifndef VOCO_DATA_CLIP_H
+#define VOCO_DATA_CLIP_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline int32_t
+voco_bits_of(float x)
+{
+    int32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float
+voco_float_of(int32_t bits)
+{
+    float x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* -1 above 1 (and for NaN), else 0; of bits without a sign. */
+static inline int32_t
+voco_bits_above_one(int32_t bits)
+{
+    return (0x3f800000 - bits) >> 31;
+}
+
+/* The bits of x clipped to [0,1] from those of x; of NaN 0. */
+static inline int32_t
+voco_bits_clip(int32_t bits)
+{
+    const int32_t positive = bits & ~(bits >> 31), above = voco_bits_above_one(positive);
+    const int32_t nan = (0x7f800000 - positive) >> 31;
+
+    return ((positive & ~above) | (0x3f800000 & above)) & ~nan;
+}
+
+#endif
