@@ -27,6 +27,19 @@ voco_float_of(int32_t bits)
     return x;
 }
 
+/* An integer in the order of x among floats that are not NaN, -0 below 0. */
+static inline int32_t
+voco_order_bits(int32_t bits)
+{
+    return bits ^ ((bits >> 31) & INT32_MAX);           /* and its own inverse */
+}
+
+static inline int32_t
+voco_order_of(float x)
+{
+    return voco_order_bits(voco_bits_of(x));
+}
+
 /* -1 above 1 (and for NaN), else 0; of bits without a sign. */
 static inline int32_t
 voco_bits_above_one(int32_t bits)

@@ -1,12 +1,31 @@
 /* Foreground box, crop and symmetric padding. */
 #include "data/geometry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "data/clip.h"
+
+enum { SCAN = 32 };             /* voxels that are looked at at once */
+
+/* Is there a foreground voxel among n?  Floats above a threshold have bits of a higher
+ * order; those that are not 0 have bits other than the sign. */
 static bool
-is_foreground(float v, float threshold, bool nonzero)
+any_foreground(const float *voxel, int64_t n, float threshold, bool nonzero)
 {
-    return nonzero ? v != 0 : v > threshold;
+    const int32_t least = voco_order_of(threshold == 0 ? 0.0f : threshold);
+    int32_t any = 0;
+
+    if (nonzero) {
+#pragma omp simd reduction(|:any)
+        for (int64_t i = 0; i < n; i++)
+            any |= voco_bits_of(voxel[i]) & INT32_MAX;
+    } else {
+#pragma omp simd reduction(|:any)
+        for (int64_t i = 0; i < n; i++)
+            any |= voco_order_of(voxel[i]) > least;
+    }
+    return any != 0;
 }
 
 /* Widens [low, high] by the foreground of a row; false when it has none.  Reads the row
@@ -17,11 +36,16 @@ widen_by_row(const float *row, int64_t n, float threshold, bool nonzero,
 {
     int64_t first = 0, last = n - 1;
 
-    while (first < n && !is_foreground(row[first], threshold, nonzero))
+    while (n - first >= SCAN && !any_foreground(row + first, SCAN, threshold, nonzero))
+        first += SCAN;
+    while (first < n && !any_foreground(row + first, 1, threshold, nonzero))
         first++;
     if (first == n)
         return false;
-    while (!is_foreground(row[last], threshold, nonzero))
+    while (last - first >= SCAN
+           && !any_foreground(row + last - SCAN + 1, SCAN, threshold, nonzero))
+        last -= SCAN;
+    while (!any_foreground(row + last, 1, threshold, nonzero))
         last--;
     if (first < *low)
         *low = first;
@@ -95,35 +119,46 @@ voco_crop(struct voco_volume *v, const struct voco_box *box)
     shift_origin(v, box->start);
 }
 
+static void
+fill(float *from, const float *end, float value)
+{
+    while (from < end)
+        *from++ = value;
+}
+
+/* Rows move towards the end of the buffer, the last one first. */
 enum voco_err
 voco_pad_at(struct voco_volume *v, const int64_t dim[3], const int64_t before[3],
             float value)
 {
-    struct voco_volume out = { .voxel = NULL };
+    const int64_t *old = v->dim, nz = old[2];
+    const enum voco_err err = voco_volume_fits(dim);
     int64_t back[3];
-    enum voco_err err;
 
     for (int i = 0; i < 3; i++) {
-        VOCO_ASSERT(before[i] >= 0 && before[i] <= dim[i] - v->dim[i]);
+        VOCO_ASSERT(before[i] >= 0 && before[i] <= dim[i] - old[i]);
         back[i] = -before[i];
     }
-    if (memcmp(dim, v->dim, sizeof v->dim) == 0)
-        return VOCO_OK;
-    err = voco_volume_alloc(&out, dim);
-    if (err)
+    if (err || memcmp(dim, old, sizeof v->dim) == 0)
         return err;
-    for (int64_t i = 0; i < dim[0] * dim[1] * dim[2]; i++)
-        out.voxel[i] = value;
-    for (int64_t x = 0; x < v->dim[0]; x++)
-        for (int64_t y = 0; y < v->dim[1]; y++)
-            memcpy(out.voxel + ((x + before[0]) * dim[1] + y + before[1]) * dim[2]
-                       + before[2],
-                   v->voxel + (x * v->dim[1] + y) * v->dim[2],
-                   (size_t)v->dim[2] * sizeof *v->voxel);
-    memcpy(out.affine, v->affine, sizeof out.affine);
-    shift_origin(&out, back);
-    voco_volume_free(v);
-    *v = out;
+    const int64_t n = dim[0] * dim[1] * dim[2];
+    float *more = realloc(v->voxel, (size_t)n * sizeof *more);
+    if (!more)
+        return voco_fail(VOCO_EMEMORY, "no memory to pad to %lld voxels", (long long)n);
+    v->voxel = more;
+    float *end = more + n;
+    for (int64_t x = old[0] - 1; x >= 0; x--)
+        for (int64_t y = old[1] - 1; y >= 0; y--) {
+            float *to = more + ((x + before[0]) * dim[1] + y + before[1]) * dim[2]
+                + before[2];
+
+            memmove(to, more + (x * old[1] + y) * nz, (size_t)nz * sizeof *to);
+            fill(to + nz, end, value);
+            end = to;
+        }
+    fill(more, end, value);
+    memcpy(v->dim, dim, sizeof v->dim);
+    shift_origin(v, back);
     return VOCO_OK;
 }
 

@@ -126,18 +126,18 @@ min64(int64_t a, int64_t b)
  * through double would be rounded twice. */
 #define CONVERT(TYPE)                                                            \
     do {                                                                         \
-        const TYPE *from = raw;                                                  \
+        const TYPE *restrict from = raw;                                         \
         if (slope == 1 && inter == 0)                                            \
-            for (size_t i = 0; i < n; i++)                                       \
+            _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                  \
                 out[i] = (float)from[i];                                         \
         else                                                                     \
-            for (size_t i = 0; i < n; i++)                                       \
+            _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                  \
                 out[i] = (float)((double)from[i] * slope + inter);               \
     } while (0)
 
 static void
-convert(enum voco_element element, double slope, double inter, const void *raw, size_t n,
-        float *out)
+convert(enum voco_element element, double slope, double inter, const void *raw, int64_t n,
+        float *restrict out)
 {
     switch (element) {
     case VOCO_EL_U8: CONVERT(uint8_t); break;
@@ -170,8 +170,7 @@ place(const struct voco_source *src, const char *raw, int64_t z0, int64_t nz, fl
         float *to = out + (x0 * dim[1] + y) * dim[2] + z0 + k0;
 
         for (int64_t k = 0; k < nk; k++, from += dim[1] * dim[0] * width)
-            convert(src->element, src->slope, src->inter, from, (size_t)nx,
-                    tile + k * TILE);
+            convert(src->element, src->slope, src->inter, from, nx, tile + k * TILE);
         for (int64_t x = 0; x < nx; x++, to += dim[1] * dim[2])
             for (int64_t k = 0; k < nk; k++)
                 to[k] = tile[k * TILE + x];

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/pages.h"
 #include "data/affine.h"
+#include "data/clip.h"
 #include "data/source.h"
 
 enum { HEAD = 512 };
@@ -257,13 +258,12 @@ close_any(struct opened *o)
 }
 
 enum voco_err
-voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
+voco_volume_fits(const int64_t dim[3])
 {
     const double total = (double)dim[0] * (double)dim[1] * (double)dim[2] * sizeof(float);
     const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     char need[16], have[16];
 
-    *v = (struct voco_volume){.voxel = NULL};
     for (int i = 0; i < 3; i++)
         if (dim[i] < 1)
             return voco_fail(VOCO_EFORMAT, "size %" PRId64 " along %c, expected at least"
@@ -272,6 +272,17 @@ voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
         return voco_fail(VOCO_EMEMORY, "%" PRId64 " x %" PRId64 " x %" PRId64 " voxels"
                          " need %s, this machine has %s", dim[0], dim[1], dim[2],
                          voco_format_bytes(total, need), voco_format_bytes(memory, have));
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
+{
+    const enum voco_err err = voco_volume_fits(dim);
+
+    *v = (struct voco_volume){.voxel = NULL};
+    if (err != VOCO_OK)
+        return err;
     v->voxel = voco_pages_alloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2] * sizeof(float));
     if (v->voxel == NULL)
         return voco_fail(VOCO_EMEMORY, "no memory for %" PRId64 " x %" PRId64 " x %"
@@ -300,11 +311,16 @@ voco_volume_spacing(const struct voco_volume *v, double spacing_mm[3])
 int64_t
 voco_volume_nonfinite(const struct voco_volume *v)
 {
+    const float *const voxel = v->voxel;
     const int64_t n = v->dim[0] * v->dim[1] * v->dim[2];
+    uint32_t any = 0;
     int64_t bad = 0;
 
-    for (int64_t i = 0; i < n; i++)
-        bad += !isfinite(v->voxel[i]);
+#pragma omp simd reduction(|:any)
+    for (int64_t i = 0; i < n; i++)         /* the sign when the exponent is all ones */
+        any |= ((uint32_t)voco_bits_of(voxel[i]) & 0x7f800000) + 0x00800000;
+    for (int64_t i = 0; any >> 31 && i < n; i++)
+        bad += !isfinite(voxel[i]);
     return bad;
 }
 

@@ -68,7 +68,10 @@ bool voco_is_dicom_folder(const char *path);
 /* Voxels that are NaN or infinite. */
 int64_t voco_volume_nonfinite(const struct voco_volume *v);
 
-/* Allocates voxels for these sizes after checking the product; affine is identity. */
+/* Are these sizes of a volume at all, and of one that this machine has memory for? */
+enum voco_err voco_volume_fits(const int64_t dim[3]);
+
+/* Allocates voxels for these sizes after checking them; affine is identity. */
 enum voco_err voco_volume_alloc(struct voco_volume *v, const int64_t dim[3]);
 void voco_volume_free(struct voco_volume *v);       /* accepts {0} */
 

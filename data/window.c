@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/clip.h"
+
+enum { COUNTED = 1 << 20 };      /* voxels that are counted in 32 bits */
+
 static int64_t
 voxels(const struct voco_volume *v)
 {
@@ -24,15 +28,19 @@ voco_window_replace_nonfinite(struct voco_volume *v, float value)
 void
 voco_window_extrema(const struct voco_volume *v, float *ret_low, float *ret_high)
 {
+    const float *const voxel = v->voxel;
     const int64_t n = voxels(v);
-    float low = v->voxel[0], high = v->voxel[0];
+    int32_t low = INT32_MAX, high = INT32_MIN;
 
-    for (int64_t i = 1; i < n; i++) {
-        low = v->voxel[i] < low ? v->voxel[i] : low;
-        high = v->voxel[i] > high ? v->voxel[i] : high;
+#pragma omp simd reduction(min:low) reduction(max:high)
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t order = voco_order_of(voxel[i]);
+
+        low = order < low ? order : low;
+        high = order > high ? order : high;
     }
-    *ret_low = low;
-    *ret_high = high;
+    *ret_low = voco_float_of(voco_order_bits(low));
+    *ret_high = voco_float_of(voco_order_bits(high));
 }
 
 int64_t
@@ -81,20 +89,13 @@ voco_window_box_moments(const struct voco_volume *v, int64_t n, double *ret_mean
 static uint32_t
 key_of(float x)
 {
-    uint32_t u;
-
-    memcpy(&u, &x, sizeof u);
-    return u & 0x80000000u ? ~u : u | 0x80000000u;
+    return (uint32_t)voco_order_of(x) ^ 0x80000000u;
 }
 
 static float
 value_of(uint32_t key)
 {
-    const uint32_t u = key & 0x80000000u ? key & 0x7FFFFFFFu : ~key;
-    float x;
-
-    memcpy(&x, &u, sizeof x);
-    return x;
+    return voco_float_of(voco_order_bits((int32_t)(key ^ 0x80000000u)));
 }
 
 /*
@@ -102,7 +103,7 @@ value_of(uint32_t key)
  * upper halves of the keys, then of the lower halves of those that share the upper half
  * of a wanted one.
  */
-enum { HALF = 1 << 16, RANKS = 4 };
+enum { HALF = 1 << 16, RANKS = 4, SCAN = 64 };
 
 struct selection {
     uint32_t *upper;            /* [HALF] voxels by the upper half of their key */
@@ -143,14 +144,40 @@ start_selection(const struct voco_volume *v, struct selection *s, int64_t *ret_c
         return voco_fail(VOCO_EMEMORY, "no memory for histograms");
     for (int i = 0; i < RANKS; i++)
         s->lower[i] = s->upper + (size_t)(1 + i) * HALF;
-    for (int64_t i = 0; i < n; i++) {
-        const bool counts = v->voxel[i] != 0;
-
-        s->upper[key_of(v->voxel[i]) >> 16] += counts;
-        count += counts;
-    }
+    for (int64_t i = 0; i < n; i++)
+        if (v->voxel[i] != 0) {
+            s->upper[key_of(v->voxel[i]) >> 16]++;
+            count++;
+        }
     *ret_count = count;
     return VOCO_OK;
+}
+
+/* Has one of SCAN voxels one of these upper halves? */
+static bool
+any_in_buckets(const float *voxel, const uint32_t upper[RANKS])
+{
+    uint32_t any = 0;
+
+#pragma omp simd reduction(|:any)
+    for (int i = 0; i < SCAN; i++) {
+        const uint32_t u = key_of(voxel[i]) >> 16;
+
+        any |= (u == upper[0]) | (u == upper[1]) | (u == upper[2]) | (u == upper[3]);
+    }
+    return any != 0;
+}
+
+static void
+count_lower(const float *voxel, int64_t n, struct selection *s)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t key = key_of(voxel[i]);
+        const int which = s->wanted[key >> 16];
+
+        if (which && voxel[i] != 0)
+            s->lower[which - 1][key & (HALF - 1)]++;
+    }
 }
 
 static void
@@ -165,12 +192,11 @@ select_ranks(const struct voco_volume *v, struct selection *s, int64_t rank[RANK
         if (!s->wanted[upper[i]])
             s->wanted[upper[i]] = (uint8_t)(1 + i);
     }
-    for (int64_t i = 0; i < n; i++) {
-        const uint32_t key = key_of(v->voxel[i]);
-        const int which = s->wanted[key >> 16];
+    for (int64_t i = 0; i < n; i += SCAN) {
+        const int64_t end = i + SCAN < n ? i + SCAN : n;
 
-        if (which && v->voxel[i] != 0)
-            s->lower[which - 1][key & (HALF - 1)]++;
+        if (end - i < SCAN || any_in_buckets(v->voxel + i, upper))
+            count_lower(v->voxel + i, end - i, s);
     }
     for (int i = 0; i < RANKS; i++) {
         const uint32_t *lower = s->lower[s->wanted[upper[i]] - 1];
@@ -226,21 +252,33 @@ voco_window_map(struct voco_volume *v, double scale, double shift)
         v->voxel[i] = (float)scale * v->voxel[i] + (float)shift;
 }
 
+static void
+apply_some(float *restrict voxel, int n, float zero, float range, int64_t *below,
+           int64_t *above)
+{
+    int32_t n_below = 0, n_above = 0;
+
+#pragma omp simd reduction(+:n_below, n_above)
+    for (int i = 0; i < n; i++) {
+        const int32_t y = voco_bits_of((voxel[i] - zero) / range);
+
+        n_below -= y >> 31;
+        n_above -= voco_bits_above_one(y & ~(y >> 31));
+        voxel[i] = voco_float_of(voco_bits_clip(y));
+    }
+    *below += n_below;
+    *above += n_above;
+}
+
 void
 voco_window_apply(struct voco_volume *v, double low, double high,
                   int64_t *ret_below, int64_t *ret_above)
 {
     const int64_t n = voxels(v);
     const float zero = (float)low, range = (float)(high - low);
-    int64_t below = 0, above = 0;
 
-    for (int64_t i = 0; i < n; i++) {
-        const float y = (v->voxel[i] - zero) / range;
-
-        below += y < 0;
-        above += y > 1;
-        v->voxel[i] = y < 0 ? 0 : y > 1 ? 1 : y;
-    }
-    *ret_below = below;
-    *ret_above = above;
+    *ret_below = *ret_above = 0;
+    for (int64_t i = 0; i < n; i += COUNTED)
+        apply_some(v->voxel + i, n - i < COUNTED ? (int)(n - i) : COUNTED, zero, range,
+                   ret_below, ret_above);
 }
