@@ -83,9 +83,12 @@ count_tokens(struct voco_runs *r, int n)
     int i = 0;
 
     memset(r->count, 0, sizeof r->count);
-    for (; i + 4 <= n; i += 4)
-        for (int j = 0; j < 4; j++)
-            r->count[j][r->token[i + j]]++;
+    for (; i + 4 <= n; i += 4) {
+        r->count[0][r->token[i]]++;
+        r->count[1][r->token[i + 1]]++;
+        r->count[2][r->token[i + 2]]++;
+        r->count[3][r->token[i + 3]]++;
+    }
     for (; i < n; i++)
         r->count[0][r->token[i]]++;
     for (int t = 0; t < 512; t++)
@@ -221,11 +224,20 @@ assign_codes(const uint8_t *length, int symbols, uint32_t *code)
 
 /* ---- bits ---- */
 
-static void
+/* Written out, the stores become one. */
+static inline void
 flush(struct voco_bits *b)
 {
-    for (int i = 0; i < 8; i++)
-        b->to[i] = (uint8_t)(b->held >> 8 * i);
+    const uint64_t held = b->held;
+
+    b->to[0] = (uint8_t)held;
+    b->to[1] = (uint8_t)(held >> 8);
+    b->to[2] = (uint8_t)(held >> 16);
+    b->to[3] = (uint8_t)(held >> 24);
+    b->to[4] = (uint8_t)(held >> 32);
+    b->to[5] = (uint8_t)(held >> 40);
+    b->to[6] = (uint8_t)(held >> 48);
+    b->to[7] = (uint8_t)(held >> 56);
     b->to += b->n >> 3;
     b->held >>= b->n & ~7;
     b->n &= 7;
