@@ -306,13 +306,15 @@ put_by_library(struct voco_deflater *d, const uint8_t *planes, size_t plane, siz
     while (stored + plane < n && entropy_bits(planes + stored, plane) > 7)
         stored += plane;
     to = put_stored(planes, stored, to);
-    used = deflate_blocks(d, planes + stored, n - stored, to, room - (size_t)(to - begin));
+    room -= (size_t)(to - begin);
+    used = deflate_blocks(d, planes + stored, n - stored, to, room);
     return used ? to + used : NULL;
 }
 
 /* Blocks do not cross planes, which differ. */
 static uint8_t *
-put_by_runs(struct voco_runs *r, const uint8_t *planes, size_t plane, size_t n, uint8_t *to)
+put_by_runs(struct voco_runs *r, const uint8_t *planes, size_t plane, size_t n,
+            uint8_t *to)
 {
     struct voco_bits bits = { .to = to };
 

@@ -89,7 +89,8 @@ libvoco_la_SOURCES += \
 	data/task.h \
 	data/transform.c \
 	data/transform.h \
-	data/transform_parse.c \
+	data/transform_json.c \
+	data/transform_json.h \
 	data/unmap.c \
 	data/unmap.h \
 	data/volume.c \

@@ -150,8 +150,9 @@ lengths_by_depth(const uint32_t *key, int n, int most, int at_length[])
     for (int next = n; next < 2 * n - 1; next++) {
         weight[next] = 0;
         for (int child = 0; child < 2; child++) {
-            const bool take_leaf = leaf < n && (tree >= next || weight[leaf] <= weight[tree]);
-            const int i = take_leaf ? leaf++ : tree++;
+            const bool is_leaf =
+                leaf < n && (tree >= next || weight[leaf] <= weight[tree]);
+            const int i = is_leaf ? leaf++ : tree++;
 
             weight[next] += weight[i];
             parent[i] = next;

@@ -12,7 +12,8 @@
 
 enum {
     SLAB = 16,                  /* z-slices at a time: 16 floats fill a cache line */
-    TILE = 64                   /* a tile of floats is half of a first cache */
+    TILE = 64,                  /* a tile of floats is half of a first cache */
+    LITTLE = 1 << 20            /* bytes that nobody counts */
 };
 
 static const struct {
@@ -202,8 +203,8 @@ read_slabs(const struct voco_source *src, struct voco_stream *s, float *out)
     return err;
 }
 
-/* Compressed data in one piece, if inflated and not they are no more than the floats and
- * as much again.  False: not so, and nothing is lost. */
+/* Compressed data in one piece, if inflated and not they are no more than the floats, as
+ * much again, and a little.  False: not so, and nothing is lost. */
 static bool
 read_at_once(const struct voco_source *src, struct voco_stream *s, float *const *out)
 {
@@ -214,7 +215,7 @@ read_at_once(const struct voco_source *src, struct voco_stream *s, float *const 
     char *raw = NULL;
     bool done = false;
 
-    if (s->z && all + s->file_bytes <= 8 * src->n_volumes * dim[2] * plane)
+    if (s->z && all + s->file_bytes <= 8 * src->n_volumes * dim[2] * plane + LITTLE)
         raw = voco_pages_alloc((size_t)(shift + all));
     if (raw && (done = voco_stream_read_all(s, raw + shift, (size_t)all)))
         for (int v = 0; v < src->n_volumes; v++) {

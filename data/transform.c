@@ -1,4 +1,4 @@
-/* The chain of transforms, its record in JSON, and its plan from a header. */
+/* The chain of transforms, its record, and its plan from a header. */
 #include "data/transform.h"
 
 #include <inttypes.h>
@@ -10,145 +10,13 @@
 
 #include "data/affine.h"
 #include "data/geometry.h"
+#include "data/transform_json.h"
 #include "data/window.h"
 
 const char *const voco_scaling_name[] = {
     "none", "range", "percentile", "zscore", "normalize", "standardize", NULL
 };
 const char *const voco_foreground_name[] = { "none", "window", "nonzero", NULL };
-
-static bool
-is_set(const int64_t dim[3])
-{
-    return dim[0] > 0 || dim[1] > 0 || dim[2] > 0;
-}
-
-/* ---- JSON: a failed allocation leaves NULL, found when the text is made ---- */
-
-static json_t *
-reals(const double *x, int n)
-{
-    json_t *a = json_array();
-
-    for (int i = 0; i < n; i++)
-        json_array_append_new(a, json_real(x[i]));
-    return a;
-}
-
-static json_t *
-integers(const int64_t x[3])
-{
-    return json_pack("[I,I,I]", (json_int_t)x[0], (json_int_t)x[1], (json_int_t)x[2]);
-}
-
-/* The three rows that say something. */
-static json_t *
-matrix(const double m[4][4])
-{
-    return json_pack("[o,o,o]", reals(m[0], 4), reals(m[1], 4), reals(m[2], 4));
-}
-
-/* Has 0 and 1 become other numbers? */
-static bool
-moves(const struct voco_transform *t)
-{
-    return t->into[0] != 0 || t->into[1] != 0;
-}
-
-bool
-voco_transform_is_unbounded(const struct voco_transform *t)
-{
-    return t->scaling == VOCO_SCALING_NORMALIZE || t->scaling == VOCO_SCALING_STANDARDIZE
-        || moves(t);
-}
-
-static json_t *
-options(const struct voco_transform *t)
-{
-    json_t *o = json_pack("{s:b, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:b, s:o}",
-                          "orient", t->orient,
-                          "spacing", reals(t->spacing_mm, 3),
-                          "scaling", voco_scaling_name[t->scaling],
-                          "window", reals(t->window, 2),
-                          "foreground", voco_foreground_name[t->foreground],
-                          "pad-first", integers(t->pad_first),
-                          "resize", integers(t->resize),
-                          "pad", integers(t->pad),
-                          "keep-intensity", t->keep_intensity,
-                          "nan-to", t->replace_nonfinite ? json_real(t->nonfinite_value)
-                                                         : json_null());
-
-    /* Absent unless set, so that stores without them keep their hash. */
-    if (moves(t))
-        json_object_set_new(o, "into", reals(t->into, 2));
-    if (is_set(t->multiple))
-        json_object_set_new(o, "foreground-multiple", integers(t->multiple));
-    if (t->all_channels)
-        json_object_set_new(o, "channel", json_string("all"));
-    if (t->labels)
-        json_object_set_new(o, "labels", json_string(t->labels));
-    return o;
-}
-
-char *
-voco_transform_options(const struct voco_transform *t)
-{
-    json_t *o = options(t);
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-
-    json_decref(o);
-    return text;
-}
-
-/* A JSON value as a person would give it on the command line. */
-static void
-plain(const json_t *value, char *text, size_t n)
-{
-    size_t used = 0;
-
-    text[0] = '\0';
-    if (json_is_array(value))
-        for (size_t i = 0; i < json_array_size(value) && used + 32 < n; i++)
-            used += (size_t)snprintf(text + used, n - used, "%s%.9g", i ? "," : "",
-                                     json_number_value(json_array_get(value, i)));
-    else if (json_is_number(value))
-        snprintf(text, n, "%.9g", json_number_value(value));
-    else if (json_is_string(value))
-        snprintf(text, n, "%s", json_string_value(value));
-    else
-        snprintf(text, n, "%s", json_is_true(value) ? "yes" : "no");
-}
-
-bool
-voco_transform_same(const char *json, const struct voco_transform *t,
-                    char *what, size_t what_n)
-{
-    json_t *stored = json_loads(json ? json : "", 0, NULL);
-    json_t *now = options(t), *value;
-    json_t *then = json_object_get(stored, "options");
-    const char *key;
-    char a[128], b[128];
-    bool same = then && now;
-
-    if (!same)
-        snprintf(what, what_n, "the store does not say with which options it was made");
-    json_object_foreach(then, key, value)
-        if (same && !json_object_get(now, key))
-            json_object_set_new(now, key, json_null());
-    json_object_foreach(now, key, value) {
-        json_t *old = json_object_get(then, key);
-
-        if (!same || json_equal(old, value))
-            continue;
-        plain(old, a, sizeof a);
-        plain(value, b, sizeof b);
-        snprintf(what, what_n, "--%s was %s, now %s", key, a, b);
-        same = false;
-    }
-    json_decref(stored);
-    json_decref(now);
-    return same;
-}
 
 void
 voco_transform_report_free(struct voco_transform_report *r)
@@ -206,7 +74,7 @@ do_orient(struct chain *s)
             json_pack("{s:s, s:s, s:[i,i,i], s:[b,b,b], s:o}", "step", "orient",
                       "from", from, "axes", o.from[0], o.from[1], o.from[2],
                       "flip", o.flip[0], o.flip[1], o.flip[2],
-                      "dim", integers(first->dim)));
+                      "dim", voco_json_integers(first->dim)));
     return err;
 }
 
@@ -237,8 +105,9 @@ do_spacing(struct chain *s)
     if (!err && !g.unchanged)
         json_array_append_new(s->steps,
             json_pack("{s:s, s:s, s:o, s:o, s:o}", "step", "spacing",
-                      "interpolation", "linear", "dim", integers(first->dim),
-                      "affine", matrix(first->affine), "to_source", matrix(g.to_source)));
+                      "interpolation", "linear", "dim", voco_json_integers(first->dim),
+                      "affine", voco_json_matrix(first->affine),
+                      "to_source", voco_json_matrix(g.to_source)));
     return err;
 }
 
@@ -408,8 +277,8 @@ do_foreground(struct chain *s)
     for (int i = 0; i < n_volumes(s->c); i++)
         voco_crop(volume(s->c, i), &box);
     json_array_append_new(s->steps, json_pack("{s:s, s:o, s:o}", "step", "crop", "start",
-                                              integers(box.start), "dim",
-                                              integers(box.size)));
+                                              voco_json_integers(box.start), "dim",
+                                              voco_json_integers(box.size)));
     return VOCO_OK;
 }
 
@@ -430,7 +299,7 @@ apply_windows(struct chain *s)
         } else if (apply && !whole) {
             voco_window_apply(v, s->window[i][0], s->window[i][1], &below, &above);
         }
-        if (apply && moves(s->t))
+        if (apply && voco_transform_moves(s->t))
             voco_window_map(v, s->t->into[1] - s->t->into[0], s->t->into[0]);
         json_array_append_new(s->steps,
             json_pack("{s:s, s:b, s:f, s:f, s:I, s:I}", "step", "window", "applied",
@@ -457,8 +326,9 @@ do_pad_at(struct chain *s, const int64_t dim[3], const int64_t before[3])
     }
     if (!err)
         json_array_append_new(s->steps,
-            json_pack("{s:s, s:o, s:o, s:f}", "step", "pad", "before", integers(before),
-                      "dim", integers(dim), "value",
+            json_pack("{s:s, s:o, s:o, s:f}", "step", "pad",
+                      "before", voco_json_integers(before),
+                      "dim", voco_json_integers(dim), "value",
                       s->t->keep_intensity ? s->window[0][0] : 0.0));
     return err;
 }
@@ -486,7 +356,7 @@ do_resize(struct chain *s)
     if (!err)
         json_array_append_new(s->steps, json_pack("{s:s, s:s, s:o}", "step", "resize",
                                                   "corners", "aligned", "dim",
-                                                  integers(s->t->resize)));
+                                                  voco_json_integers(s->t->resize)));
     return err;
 }
 
@@ -527,11 +397,11 @@ run_steps(struct chain *s)
     if (err)
         return err;
     apply_windows(s);
-    if (is_set(s->wide))
+    if (voco_sizes_set(s->wide))
         err = do_pad_at(s, s->wide, s->margin);
     if (!err)
         err = do_pad(s, t->pad_first);
-    if (!err && is_set(t->resize))
+    if (!err && voco_sizes_set(t->resize))
         err = do_resize(s);
     if (!err)
         err = do_pad(s, t->pad);
@@ -549,9 +419,9 @@ voco_transform_case(struct voco_case *c, const struct voco_transform *t,
 
     *ret = (struct voco_transform_report){ .json = NULL };
     s.window = calloc((size_t)c->n_channels, sizeof *s.window);
-    all = json_pack("{s:o, s:{s:o, s:o}, s:o}", "options", options(t),
-                    "source", "dim", integers(first->dim),
-                    "affine", matrix(first->affine), "steps", s.steps);
+    all = json_pack("{s:o, s:{s:o, s:o}, s:o}", "options", voco_transform_json(t),
+                    "source", "dim", voco_json_integers(first->dim),
+                    "affine", voco_json_matrix(first->affine), "steps", s.steps);
     err = s.window ? run_steps(&s) : voco_fail(VOCO_EMEMORY, "no memory for %d windows",
                                                c->n_channels);
     if (!err) {
@@ -598,8 +468,8 @@ pad_header(struct voco_volume *v, const int64_t dim[3])
         v->dim[i] = dim[i] > v->dim[i] ? dim[i] : v->dim[i];
 }
 
-/* Floats are 4 bytes; a reader may hold the file's bytes beside the floats, taken as as
- * much again; the store encodes chunk by chunk. */
+/* Floats are 4 bytes; a reader may hold the file's bytes beside them, inflated and not,
+ * each taken as as much again; the store encodes layers of chunks. */
 enum voco_err
 voco_transform_plan(const struct voco_volume *header, const struct voco_transform *t,
                     int64_t ret_dim[3], double ret_mm[3], double *ret_bytes)
@@ -607,7 +477,7 @@ voco_transform_plan(const struct voco_volume *header, const struct voco_transfor
     struct voco_volume v = *header;
     struct voco_orientation o;
     struct voco_regrid g;
-    double bytes = 8 * product(v.dim), before;
+    double bytes = 12 * product(v.dim), before;
     enum voco_err err;
 
     if (t->orient) {
@@ -627,7 +497,7 @@ voco_transform_plan(const struct voco_volume *header, const struct voco_transfor
     pad_header(&v, t->pad_first);
     bytes = fmax(bytes, 4 * (before + product(v.dim)));
     before = product(v.dim);
-    if (is_set(t->resize))
+    if (voco_sizes_set(t->resize))
         voco_resize_header(&v, t->resize);
     pad_header(&v, t->pad);
     bytes = fmax(bytes, 4 * (before + product(v.dim)));

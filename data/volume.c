@@ -283,7 +283,8 @@ voco_volume_alloc(struct voco_volume *v, const int64_t dim[3])
     *v = (struct voco_volume){.voxel = NULL};
     if (err != VOCO_OK)
         return err;
-    v->voxel = voco_pages_alloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2] * sizeof(float));
+    v->voxel = voco_pages_alloc((size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2]
+                                * sizeof(float));
     if (v->voxel == NULL)
         return voco_fail(VOCO_EMEMORY, "no memory for %" PRId64 " x %" PRId64 " x %"
                          PRId64 " voxels", dim[0], dim[1], dim[2]);
