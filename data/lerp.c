@@ -30,6 +30,7 @@ static void
 mix_planes(const float *restrict a, const float *restrict b, double w, int64_t n,
            double *restrict out)
 {
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         out[i] = a[i] + w * ((double)b[i] - a[i]);
 }
@@ -38,6 +39,7 @@ static void
 mix_rows(const double *restrict a, const double *restrict b, double w, int64_t n,
          double *restrict out)
 {
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         out[i] = a[i] + w * (b[i] - a[i]);
 }
