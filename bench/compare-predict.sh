@@ -5,7 +5,8 @@
 #   compare-predict.sh VOLUME [FEATURE [CLASSES [ROI [OVERLAP]]]]
 #
 # Run it in the build folder, after `make voco tests/make_segweights`.  PYTHON names an
-# interpreter that has torch, monai, safetensors and nibabel.
+# interpreter that has torch, monai, safetensors and nibabel, BATCH the windows that it runs
+# at once (4).
 set -e
 volume=$1 feature=${2-48} classes=${3-14} roi=${4-96} overlap=${5-0.5}
 here=$(dirname "$0")
@@ -21,4 +22,4 @@ awk -v a="$start" -v b="$end" -v kib="$(tail -1 "$work/rss")" \
 labels=$(ls "$work"/*.nii.gz)
 "${PYTHON-python3}" "$here/peer/predict.py" "$work/w.safetensors" "$volume" \
     "$work/peer.nii.gz" --roi "$roi" --overlap "$overlap" --labels "$labels" \
-    --threads "${OMP_NUM_THREADS-0}"
+    ${OMP_NUM_THREADS:+--threads "$OMP_NUM_THREADS"} ${BATCH:+--batch "$BATCH"}

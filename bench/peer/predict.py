@@ -3,6 +3,7 @@
 
   predict.py WEIGHTS.safetensors VOLUME OUT.nii.gz [--spacing 1.5] [--window LOW HIGH]
       [--roi 96] [--overlap 0.5] [--blend gaussian] [--batch 4] [--threads N]
+      [--allocator keep|default]
       [--labels VOCO.nii.gz] [--probabilities VOCO_prob.nii.gz]
 
 Transforms: RAS, spacing, window, foreground crop; sliding_window_inference; argmax; back to
@@ -11,6 +12,7 @@ compares logits, up to the constant of each voxel; wants a volume that the trans
 leave on its grid (--spacing 0, --window none).  Needs torch, monai, safetensors, nibabel.
 """
 import argparse
+import os
 import resource
 import time
 
@@ -23,6 +25,8 @@ from monai.networks.nets import swin_unetr
 from monai.transforms import (Compose, CropForegroundd, EnsureChannelFirstd, Invertd,
                               LoadImaged, Orientationd, ScaleIntensityRanged, Spacingd)
 from safetensors import safe_open
+
+import peer
 
 LEGACY = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 0), (0, 0, 1),
           (1, 1, 1)]
@@ -78,12 +82,13 @@ def main():
     p.add_argument("--overlap", type=float, default=0.5)
     p.add_argument("--blend", default="gaussian")
     p.add_argument("--batch", type=int, default=4)
-    p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--allocator", choices=("keep", "default"), default="keep")
     p.add_argument("--labels"), p.add_argument("--probabilities")
     a = p.parse_args()
     a.window = None if a.window == ["none"] else [float(x) for x in a.window]
-    if a.threads:
-        torch.set_num_threads(a.threads)
+    peer.restart(a)
+    torch.set_num_threads(a.threads)
 
     start = time.time()
     net, chain = load_network(a.weights), transforms(a)
