@@ -11,6 +11,7 @@ libvoco_la_SOURCES += \
 	data/case.h \
 	data/chunk.c \
 	data/chunk.h \
+	data/clip.h \
 	data/convert.c \
 	data/convert.h \
 	data/crop.c \
