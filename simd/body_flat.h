@@ -18,6 +18,16 @@ store_at(float *p, size_t i, size_t n, vf x)
         v_store_n(p + i, x, n - i);
 }
 
+/* The same, or around the caches: then only whole, aligned vectors (see can_stream). */
+static ALWAYS_INLINE void
+put_at(float *p, size_t i, size_t n, vf x, const bool stream)
+{
+    if (stream)
+        v_stream(p + i, x);
+    else
+        store_at(p, i, n, x);
+}
+
 /* The same of bfloat16. */
 static inline vf
 load_bf16_at(const uint16_t *p, size_t i, size_t n)

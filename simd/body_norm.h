@@ -2,74 +2,72 @@
 #ifndef VOCO_SIMD_BODY_NORM_H
 #define VOCO_SIMD_BODY_NORM_H
 
-/* Two accumulators, so that two additions are in flight. */
-struct two_sums {
-    vf even, odd;
-};
+/*
+ * Sweeps over rows take some vectors of columns along, all of them where c is small: then
+ * they read memory in its order.
+ */
+enum { SWEEP = 4 };
+
+#define EACH_VECTOR UNROLL for (size_t v = 0; v < wide; v++)
 
 /*
- * Of up to VW columns: mean, then the sum of squared distances.  The second sweep also
- * sums the distances themselves, which makes up for the rounding of the first mean.
+ * Of `wide` vectors of columns from j on: mean, then the sum of squared distances.  The
+ * second sweep also sums the distances themselves, which makes up for the rounding of the
+ * first mean.
  */
 static ALWAYS_INLINE void
-column_moments(const float *x, size_t rows, size_t c, size_t lanes, double *mean,
-               double *m2)
+column_moments(const float *x, size_t rows, size_t c, size_t j, const size_t wide,
+               double *mean, double *m2)
 {
-    struct two_sums s = { v_zero(), v_zero() }, d = s, q = s;
-    float dist[VW], squares[VW], first[VW];
-    vf centre;
-    size_t i;
+    vf centre[SWEEP], d[SWEEP], q[SWEEP];
 
-    for (i = 0; i + 1 < rows; i += 2) {
-        s.even = v_add(s.even, load_at(x + i * c, 0, lanes));
-        s.odd = v_add(s.odd, load_at(x + (i + 1) * c, 0, lanes));
-    }
-    if (i < rows)
-        s.even = v_add(s.even, load_at(x + i * c, 0, lanes));
-    centre = v_div(v_add(s.even, s.odd), v_set((float)rows));
-    for (i = 0; i + 1 < rows; i += 2) {
-        const vf t = v_sub(load_at(x + i * c, 0, lanes), centre);
-        const vf u = v_sub(load_at(x + (i + 1) * c, 0, lanes), centre);
+    EACH_VECTOR
+        centre[v] = d[v] = q[v] = v_zero();
+    for (size_t i = 0; i < rows; i++)
+        EACH_VECTOR
+            centre[v] = v_add(centre[v], load_at(x + i * c, j + v * VW, c));
+    EACH_VECTOR
+        centre[v] = v_div(centre[v], v_set((float)rows));
+    for (size_t i = 0; i < rows; i++)
+        EACH_VECTOR {
+            const vf t = v_sub(load_at(x + i * c, j + v * VW, c), centre[v]);
 
-        d.even = v_add(d.even, t);
-        d.odd = v_add(d.odd, u);
-        q.even = v_fma(t, t, q.even);
-        q.odd = v_fma(u, u, q.odd);
-    }
-    if (i < rows) {
-        const vf t = v_sub(load_at(x + i * c, 0, lanes), centre);
+            d[v] = v_add(d[v], t);
+            q[v] = v_fma(t, t, q[v]);
+        }
+    for (size_t v = 0; v < wide; v++, j += VW) {
+        float first[VW], dist[VW], squares[VW];
 
-        d.even = v_add(d.even, t);
-        q.even = v_fma(t, t, q.even);
-    }
-    v_store(first, centre);
-    v_store(dist, v_add(d.even, d.odd));
-    v_store(squares, v_add(q.even, q.odd));
-    for (size_t j = 0; j < lanes; j++) {
-        mean[j] = first[j] + (double)dist[j] / (double)rows;
-        m2[j] = squares[j] - (double)dist[j] * dist[j] / (double)rows;
+        v_store(first, centre[v]);
+        v_store(dist, d[v]);
+        v_store(squares, q[v]);
+        for (size_t k = 0; k < VW && j + k < c; k++) {
+            mean[j + k] = first[k] + (double)dist[k] / (double)rows;
+            m2[j + k] = squares[k] - (double)dist[k] * dist[k] / (double)rows;
+        }
     }
 }
 
 static void
 moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
 {
-    if (rows == 0)
+    if (rows == 0) {
         for (size_t j = 0; j < c; j++)
             mean[j] = m2[j] = 0;
-    else
-        for (size_t j = 0; j < c; j += VW) {
-            if (c - j >= VW)
-                column_moments(x + j, rows, c, VW, mean + j, m2 + j);
-            else
-                column_moments(x + j, rows, c, c - j, mean + j, m2 + j);
+        return;
+    }
+    for (size_t j = 0; j < c; j += SWEEP * VW)
+        switch ((c - j + VW - 1) / VW) {
+        case 1: column_moments(x, rows, c, j, 1, mean, m2); break;
+        case 2: column_moments(x, rows, c, j, 2, mean, m2); break;
+        case 3: column_moments(x, rows, c, j, 3, mean, m2); break;
+        default: column_moments(x, rows, c, j, SWEEP, mean, m2); break;
         }
 }
 
-static void
-norm_rows(const struct voco_norm_rows *args)
+static ALWAYS_INLINE void
+norm_all_rows(const struct voco_norm_rows *a, const bool stream)
 {
-    const struct voco_norm_rows copy = *args, *a = &copy;
     const vf slope = v_set(a->slope);
 
     for (size_t i = 0; i < a->rows; i++) {
@@ -81,9 +79,21 @@ norm_rows(const struct voco_norm_rows *args)
             const vf rest = r ? load_at(r, j, a->c) : v_zero();
             const vf t = v_fma(centred, load_at(a->rstd, j, a->c), rest);
 
-            store_at(y, j, a->c, v_if_positive(t, t, v_mul(t, slope)));
+            put_at(y, j, a->c, v_if_positive(t, t, v_mul(t, slope)), stream);
         }
     }
+}
+
+static void
+norm_rows(const struct voco_norm_rows *args)
+{
+    const struct voco_norm_rows copy = *args, *a = &copy;
+
+    if (a->stream && can_stream(a->y) && a->c % VW == 0) {
+        norm_all_rows(a, true);
+        v_stream_end();
+    } else
+        norm_all_rows(a, false);
 }
 
 /* The vector at element k of row-major arrays: g and xhat rebuilt from y. */
@@ -102,39 +112,57 @@ rebuild(const struct voco_norm_rows_grad *a, size_t row, size_t j, vf slope, vf 
 /* f32 sums over at most so many rows, then double */
 enum { SUM_ROWS = 64 };
 
-static void
-norm_rows_sums(const struct voco_norm_rows_grad *args)
+/* Of rows [from,to) and `wide` vectors of columns from j on. */
+static ALWAYS_INLINE void
+column_sums(const struct voco_norm_rows_grad *a, size_t from, size_t to, size_t j,
+            const size_t wide)
 {
-    const struct voco_norm_rows_grad copy = *args, *a = &copy;
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
+    vf s[SWEEP], p[SWEEP];
 
-    for (size_t from = 0; from < a->rows; from += SUM_ROWS) {
-        const size_t to = a->rows - from < SUM_ROWS ? a->rows : from + SUM_ROWS;
+    EACH_VECTOR
+        s[v] = p[v] = v_zero();
+    for (size_t i = from; i < to; i++)
+        EACH_VECTOR {
+            vf g, xhat;
 
-        for (size_t j = 0; j < a->c; j += VW) {
-            const size_t lanes = a->c - j < VW ? a->c - j : VW;
-            vf s = v_zero(), p = v_zero(), g, xhat;
-            float part[2][VW];
+            rebuild(a, i, j + v * VW, slope, inverse, &g, &xhat);
+            s[v] = v_add(s[v], g);
+            p[v] = v_fma(g, xhat, p[v]);
+        }
+    for (size_t v = 0; v < wide; v++, j += VW) {
+        float sum_g[VW], sum_gx[VW];
 
-            for (size_t i = from; i < to; i++) {
-                rebuild(a, i, j, slope, inverse, &g, &xhat);
-                s = v_add(s, g);
-                p = v_fma(g, xhat, p);
-            }
-            v_store(part[0], s);
-            v_store(part[1], p);
-            for (size_t k = 0; k < lanes; k++) {
-                a->sum_g[j + k] += part[0][k];
-                a->sum_gx[j + k] += part[1][k];
-            }
+        v_store(sum_g, s[v]);
+        v_store(sum_gx, p[v]);
+        for (size_t k = 0; k < VW && j + k < a->c; k++) {
+            a->sum_g[j + k] += sum_g[k];
+            a->sum_gx[j + k] += sum_gx[k];
         }
     }
 }
 
 static void
-norm_rows_grad(const struct voco_norm_rows_grad *args)
+norm_rows_sums(const struct voco_norm_rows_grad *args)
 {
     const struct voco_norm_rows_grad copy = *args, *a = &copy;
+
+    for (size_t from = 0; from < a->rows; from += SUM_ROWS) {
+        const size_t to = a->rows - from < SUM_ROWS ? a->rows : from + SUM_ROWS;
+
+        for (size_t j = 0; j < a->c; j += SWEEP * VW)
+            switch ((a->c - j + VW - 1) / VW) {
+            case 1: column_sums(a, from, to, j, 1); break;
+            case 2: column_sums(a, from, to, j, 2); break;
+            case 3: column_sums(a, from, to, j, 3); break;
+            default: column_sums(a, from, to, j, SWEEP); break;
+            }
+    }
+}
+
+static ALWAYS_INLINE void
+grad_of_rows(const struct voco_norm_rows_grad *a, const bool stream)
+{
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
 
     for (size_t i = 0; i < a->rows; i++)
@@ -144,10 +172,23 @@ norm_rows_grad(const struct voco_norm_rows_grad *args)
             rebuild(a, i, j, slope, inverse, &g, &xhat);
             t = v_fnma(xhat, load_at(a->mean_gx, j, a->c),
                        v_sub(g, load_at(a->mean_g, j, a->c)));
-            store_at(a->dx + i * a->c, j, a->c, v_mul(t, load_at(a->rstd, j, a->c)));
+            put_at(a->dx + i * a->c, j, a->c, v_mul(t, load_at(a->rstd, j, a->c)), stream);
             if (a->dr)
-                store_at(a->dr + i * a->c, j, a->c, g);
+                put_at(a->dr + i * a->c, j, a->c, g, stream && a->dr != a->dy);
         }
+}
+
+static void
+norm_rows_grad(const struct voco_norm_rows_grad *args)
+{
+    const struct voco_norm_rows_grad copy = *args, *a = &copy;
+
+    if (a->stream && can_stream(a->dx) && (!a->dr || can_stream(a->dr))
+        && a->c % VW == 0) {
+        grad_of_rows(a, true);
+        v_stream_end();
+    } else
+        grad_of_rows(a, false);
 }
 
 /* Of one row: the mean in two parts, which together are more exact than one float, and

@@ -30,6 +30,8 @@ struct voco_norm_rows {
     const float *mean, *rstd;       /* [c] */
     float slope;
     float *y;                       /* may be x or r */
+    bool stream;                    /* y is none of these and larger than the caches: do
+                                     * not read it into them to write it */
 };
 
 /* Its gradient from y: g = dy (y > 0 ? 1 : slope), t = y > 0 ? y : y / slope,
@@ -46,6 +48,7 @@ struct voco_norm_rows_grad {
     float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy unless
                                      * dr is */
     float *dr;                      /* g; may be NULL, may be dy */
+    bool stream;                    /* write dx, and dr unless it is dy, around the caches */
 };
 
 /* rows x c numbers, one mean and rstd per row. */

@@ -168,6 +168,8 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
     const struct plan p = plan_of(x);
     const int64_t tasks = p.batch * p.pieces, c = p.c;
     const int64_t floats = spare_floats(y, c, 3);
+    const bool stream = !voco_is_bf16(y) && y->data != x->data && (!r || y->data != r->data)
+                      && voco_cpu_stream(voco_count(y));
     float *mean;
     double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c,
                            p.batch * c + ctx->threads * floats, &mean);
@@ -201,7 +203,8 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
             piece_rows(&p, i % p.pieces, &from, &to);
             norm_piece(k, (struct voco_norm_rows){
                 .c = (size_t)c, .mean = mean + i / p.pieces * c,
-                .rstd = voco_f32(rstd) + item * c, .slope = (float)slope },
+                .rstd = voco_f32(rstd) + item * c, .slope = (float)slope,
+                .stream = stream },
                 x, r, y, item * p.s + from, item * p.s + to,
                 mean + p.batch * c + omp_get_thread_num() * floats);
         }
@@ -264,6 +267,8 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
     const struct plan p = plan_of(y);
     const struct norm_grad g = { y, r, dy, dx, dr };
     const int64_t tasks = p.batch * p.pieces, c = p.c, floats = spare_floats(y, c, 5);
+    const bool stream = !voco_is_bf16(y) && dx->data != dy->data
+                      && voco_cpu_stream(voco_count(y));
     float *means;
     double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c + ctx->threads * floats,
                            &means);
@@ -290,7 +295,7 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
                 norm_grad_piece(k, (struct voco_norm_rows_grad){
                     .c = (size_t)c, .slope = (float)slope, .sum_g = own, .sum_gx = own + c,
                     .rstd = voco_f32(rstd) + item * c, .mean_g = mean,
-                    .mean_gx = mean + c },
+                    .mean_gx = mean + c, .stream = stream },
                     &g, pass == 0, item * p.s + from, item * p.s + to,
                     means + p.batch * 2 * c + omp_get_thread_num() * floats);
             }
