@@ -4,6 +4,8 @@
  *   conv, conv_data, conv_weights   n items, d size (one edge, or d e f), c channels in,
  *                                   o out (default c), k kernel, s stride, p padding;
  *                                   x, y: kernel and stride of the first axis, if others
+ *   conv_norm                       conv and the instance norm behind it; m0: which makes
+ *                                   its moments itself, even where conv would
  *   deconv, deconv_grad             n items, d size (one edge), c channels in, o out,
  *                                   k kernel and stride (default 2)
  *   linear, linear_data, linear_weights     m rows, k in, n out
@@ -12,7 +14,7 @@
 
 #define arg bench_arg
 
-enum { TX, TW, TB, TY };
+enum { TX, TW, TB, TY, TZ, TRSTD };
 
 /* ---- convolutions ---- */
 
@@ -72,7 +74,31 @@ conv_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor
 {
     const struct voco_conv c = conv_of(p);
 
-    ctx->dev->conv3d_forward(ctx, &c, &t[TX], &t[TW], NULL, &t[TY]);
+    ctx->dev->conv3d_forward(ctx, &c, &t[TX], &t[TW], NULL, &t[TY], NULL);
+}
+
+static void
+conv_norm_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
+{
+    conv_setup(ctx, p, t);
+    t[TZ] = voco_push_like(ctx, &ctx->keep, &t[TY]);
+    t[TRSTD] = voco_push_real(ctx, &ctx->keep, 2, t[TY].dim[0], t[TY].dim[4]);
+}
+
+static void
+conv_norm_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
+{
+    const struct voco_conv c = conv_of(p);
+    const struct voco_tensor y = voco_as_voxels(&t[TY]), z = voco_as_voxels(&t[TZ]);
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    struct voco_tensor room;
+    const struct voco_tensor *m = voco_push_moments(ctx, &ctx->temp, &c, &t[TX], &room);
+
+    if (!arg(p, 'm', 1))
+        m = NULL;
+    ctx->dev->conv3d_forward(ctx, &c, &t[TX], &t[TW], NULL, &t[TY], m);
+    ctx->dev->instnorm_forward(ctx, &y, m, NULL, 0.01, 1e-5, &z, &t[TRSTD]);
+    voco_arena_release(&ctx->temp, mark);
 }
 
 static void
@@ -187,6 +213,7 @@ linear_weights_run(struct voco_ctx *ctx, const struct problem *p,
 
 const struct kind bench_matrix_kinds[] = {
     { "conv", conv_setup, conv_run, conv_flops, NULL },
+    { "conv_norm", conv_norm_setup, conv_norm_run, conv_flops, NULL },
     { "conv_data", conv_setup, conv_data_run, conv_flops, NULL },
     { "conv_weights", conv_setup, conv_weights_run, conv_flops, NULL },
     { "deconv", deconv_setup, deconv_run, deconv_flops, NULL },

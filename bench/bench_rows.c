@@ -116,7 +116,7 @@ static void
 instnorm_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
 {
     (void)p;
-    ctx->dev->instnorm_forward(ctx, &t[IX], t[IR].data ? &t[IR] : NULL, 0.01, 1e-5,
+    ctx->dev->instnorm_forward(ctx, &t[IX], NULL, t[IR].data ? &t[IR] : NULL, 0.01, 1e-5,
                                &t[IY], &t[IRSTD]);
 }
 

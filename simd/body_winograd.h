@@ -40,6 +40,34 @@ store(float *p, vf x, size_t n)
         v_store_n(p, x, n);
 }
 
+/* The first output of a tile, and sums of the distances from it. */
+struct spread {
+    vf first, sum, squares;
+};
+
+ALWAYS void
+spread_add(struct spread *s, vf y, bool first)
+{
+    vf d;
+
+    if (first)
+        *s = (struct spread){ y, v_zero(), v_zero() };
+    d = v_sub(y, s->first);
+
+    s->sum = v_add(s->sum, d);
+    s->squares = v_fma(d, d, s->squares);
+}
+
+/* Of n outputs: their mean, and the sum of squared distances from it. */
+ALWAYS void
+spread_end(const struct spread *s, float n, float *mean, float *m2)
+{
+    const vf off = v_mul(s->sum, v_set(1 / n));
+
+    v_store(mean, v_add(s->first, off));
+    v_store(m2, v_fnma(off, s->sum, s->squares));
+}
+
 #include "simd/body_winograd_2.h"
 #include "simd/body_winograd_4.h"
 

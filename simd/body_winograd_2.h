@@ -177,8 +177,10 @@ o_axis_2(vf m0, vf m1, vf m2, vf m3, vf *y0, vf *y1)
 }
 
 ALWAYS void
-output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const y[8])
+output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const y[8],
+                const bool spread, float *moments, size_t kp)
 {
+    struct spread s = { v_zero(), v_zero(), v_zero() };
     vf t[2][16];
 
     UNROLL
@@ -200,19 +202,36 @@ output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const
             o_axis_2(r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3], &a, &b);
             store(y[4 * z + 2 * i] + at, a, n);
             store(y[4 * z + 2 * i + 1] + at, b, n);
+            if (spread) {
+                spread_add(&s, a, z == 0 && i == 0);
+                spread_add(&s, b, false);
+            }
         }
     }
+    if (spread)
+        spread_end(&s, 8, moments + at, moments + kp + at);
 }
 
-static void
-output_2(const float *m, size_t stride, size_t k, float *const *y)
+ALWAYS void
+output_2_of(const float *m, size_t stride, size_t k, float *const *y, const bool spread,
+            float *moments)
 {
+    const size_t kp = (k + VW - 1) / VW * VW;
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        output_2_vector(m, stride, at, VW, y);
+        output_2_vector(m, stride, at, VW, y, spread, moments, kp);
     if (at < k)
-        output_2_vector(m, stride, at, k - at, y);
+        output_2_vector(m, stride, at, k - at, y, spread, moments, kp);
+}
+
+static void
+output_2(const float *m, size_t stride, size_t k, float *const *y, float *moments)
+{
+    if (moments)
+        output_2_of(m, stride, k, y, true, moments);
+    else
+        output_2_of(m, stride, k, y, false, NULL);
 }
 
 /* u = G g along one axis; numbers of g lie s apart, those of u r apart */

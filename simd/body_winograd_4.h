@@ -192,8 +192,10 @@ input_4(const float *const *x, const float *const *next, size_t c, float *v,
 }
 
 ALWAYS void
-output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const *y)
+output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const *y,
+                const bool spread, float *moments, size_t kp)
 {
+    struct spread s = { v_zero(), v_zero(), v_zero() };
     vf tile[4 * PLANE_4];
 
     for (size_t i = 0; i < PLANE_4; i++) {
@@ -216,21 +218,37 @@ output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const
 
             o_axis_4(r + i * 6, 1, t, 1);
             UNROLL
-            for (int j = 0; j < 4; j++)
+            for (int j = 0; j < 4; j++) {
                 store(y[i * 4 + j] + at, t[j], n);
+                if (spread)
+                    spread_add(&s, t[j], z == 0 && i == 0 && j == 0);
+            }
         }
     }
+    if (spread)
+        spread_end(&s, 64, moments + at, moments + kp + at);
 }
 
-static void
-output_4(const float *m, size_t stride, size_t k, float *const *y)
+ALWAYS void
+output_4_of(const float *m, size_t stride, size_t k, float *const *y, const bool spread,
+            float *moments)
 {
+    const size_t kp = (k + VW - 1) / VW * VW;
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        output_4_vector(m, stride, at, VW, y);
+        output_4_vector(m, stride, at, VW, y, spread, moments, kp);
     if (at < k)
-        output_4_vector(m, stride, at, k - at, y);
+        output_4_vector(m, stride, at, k - at, y, spread, moments, kp);
+}
+
+static void
+output_4(const float *m, size_t stride, size_t k, float *const *y, float *moments)
+{
+    if (moments)
+        output_4_of(m, stride, k, y, true, moments);
+    else
+        output_4_of(m, stride, k, y, false, NULL);
 }
 
 /* ---- slices: one point of the outer axis ---- */

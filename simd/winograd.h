@@ -56,8 +56,11 @@ struct voco_winograd_tile {
     /* v[i stride + 0..k) = (A dy A')_f for the slice.  Lanes beyond k are set to 0. */
     void (*grad_slice)(const float *const *dy, int a, size_t k, float *v, size_t stride);
 
-    /* y = A' M A, with M_f at m[f stride + 0..k) */
-    void (*output)(const float *m, size_t stride, size_t k, float *const *y);
+    /* y = A' M A, with M_f at m[f stride + 0..k).  moments: NULL, or [2][k in whole
+     * vectors] for the mean of the tile's outputs and the sum of their squared distances
+     * from it */
+    void (*output)(const float *m, size_t stride, size_t k, float *const *y,
+                   float *moments);
 
     /* g[27][lanes] = G' dU G, with dU_f at du[f stride + 0..lanes) */
     void (*fold)(const float *du, size_t stride, float *g);

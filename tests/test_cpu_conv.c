@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "dev/cpu.h"
+#include "simd/kernels.h"
 #include "tests/twin.h"
 
 /* Errors seen are about 5e-7; these are the limits for whole networks. */
@@ -65,6 +66,8 @@ workspace_is_what_was_used(struct pair *p, enum voco_workspace what,
     p->cpu.temp.peak = 0;
 }
 
+static int n_moments;           /* shapes whose moments were made on the way */
+
 static void
 check_shape(struct pair *p, const struct shape *s, const char *impl)
 {
@@ -72,8 +75,10 @@ check_shape(struct pair *p, const struct shape *s, const char *impl)
     int64_t x_dim[5] = { s->n, s->size[0], s->size[1], s->size[2], c->cin };
     int64_t y_dim[5] = { s->n, 0, 0, 0, c->cout };
     int64_t w_dim[5] = { c->cout, c->cin, c->kernel[0], c->kernel[1], c->kernel[2] };
-    struct twin x, w, b, y, dy, dx, dw, db;
+    const int64_t m_dim[3] = { s->n, 2, c->cout };
+    struct twin x, w, b, y, dy, dx, dw, db, m;
     char what[120];
+    bool moments;
 
     for (int i = 0; i < 3; i++)
         y_dim[1 + i] = voco_conv_out(c, i, s->size[i]);
@@ -93,8 +98,12 @@ check_shape(struct pair *p, const struct shape *s, const char *impl)
     dw = twin_make(p, "dw", 5, w_dim);      /* not zero: gradients are added */
     db = twin_make(p, "db", 1, &y_dim[4]);
 
+    m = twin_make(p, "m", 3, m_dim);
+    moments = voco_cpu.conv_moments(&p->cpu, c, &x.cpu);
+
     p->cpu.temp.peak = 0;
-    voco_cpu.conv3d_forward(&p->cpu, c, &x.cpu, &w.cpu, s->bias ? &b.cpu : NULL, &y.cpu);
+    voco_cpu.conv3d_forward(&p->cpu, c, &x.cpu, &w.cpu, s->bias ? &b.cpu : NULL, &y.cpu,
+                            moments ? &m.cpu : NULL);
     workspace_is_what_was_used(p, VOCO_WS_CONV_FORWARD, c, &x.cpu);
     voco_cpu.conv3d_backward_data(&p->cpu, c, &dy.cpu, &w.cpu, &dx.cpu);
     workspace_is_what_was_used(p, VOCO_WS_CONV_BACKWARD_DATA, c, &x.cpu);
@@ -103,11 +112,14 @@ check_shape(struct pair *p, const struct shape *s, const char *impl)
     workspace_is_what_was_used(p, VOCO_WS_CONV_BACKWARD_WEIGHTS, c, &x.cpu);
 
     voco_oracle.conv3d_forward(&p->oracle, c, &x.oracle, &w.oracle,
-                               s->bias ? &b.oracle : NULL, &y.oracle);
+                               s->bias ? &b.oracle : NULL, &y.oracle,
+                               moments ? &m.oracle : NULL);
     voco_oracle.conv3d_backward_data(&p->oracle, c, &dy.oracle, &w.oracle, &dx.oracle);
     voco_oracle.conv3d_backward_weights(&p->oracle, c, &x.oracle, &dy.oracle, &dw.oracle,
                                         s->bias ? &db.oracle : NULL);
     twin_check(p, &y, "y", forward_limit);
+    twin_check(p, &m, "moments", forward_limit);
+    n_moments += moments;
     twin_check(p, &dx, "dx", gradient_limit);
     twin_check(p, &dw, "dw", gradient_limit);
     twin_check(p, &db, "db", gradient_limit);
@@ -121,6 +133,9 @@ START_TEST(conv_agrees_with_the_oracle)
     for (int i = 0; i < N_SHAPE; i++)
         if (_i == 0 || shapes[i].conv.cin < 192)    /* the oracle is slow */
             check_shape(&p, &shapes[i], impls[_i]);
+    if (impls[_i] && strncmp(impls[_i], "winograd", 8) == 0
+        && voco_cpu_state(&p.cpu)->kernels->isa != VOCO_ISA_REF)
+        ck_assert_int_ge(n_moments, 3);
     pair_close(&p);
 }
 END_TEST
@@ -199,8 +214,9 @@ START_TEST(packed_weights_follow_the_version)
     y = twin_make(&p, "y", 5, x_dim);
     for (int i = 0; i < 3; i++) {
         p.what = "conv after a change of weights";
-        voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu);
-        voco_oracle.conv3d_forward(&p.oracle, &c, &x.oracle, &w.oracle, NULL, &y.oracle);
+        voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu, NULL);
+        voco_oracle.conv3d_forward(&p.oracle, &c, &x.oracle, &w.oracle, NULL, &y.oracle,
+                                   NULL);
         twin_check(&p, &y, "y", forward_limit);
         voco_cpu.add(&p.cpu, &w.cpu, &w.cpu);
         voco_oracle.add(&p.oracle, &w.oracle, &w.oracle);
@@ -244,7 +260,7 @@ START_TEST(nothing_happens_after_an_error)
     y = twin_make(&p, "y", 5, y_dim);
     before = twin_make(&p, "y", 5, y_dim);
     voco_ctx_fail(&p.cpu, VOCO_EMEMORY);
-    voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu);
+    voco_cpu.conv3d_forward(&p.cpu, &c, &x.cpu, &w.cpu, NULL, &y.cpu, NULL);
     ck_assert_mem_eq(y.cpu.data, before.cpu.data, voco_tensor_bytes(&y.cpu));
     pair_close(&p);
 }

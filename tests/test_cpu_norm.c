@@ -43,8 +43,9 @@ START_TEST(instance_norm_is_right_to_2e_6)
     for (int s = 0; s < 2 * (int)(sizeof volumes / sizeof volumes[0]); s++) {
         const int64_t *dim = volumes[s / 2];
         const int64_t few[] = { dim[0], dim[2] };
+        const int64_t two[] = { dim[0], 2, dim[2] };
         const bool residual = s & 1;
-        struct twin x, r, y, rstd, dy, dx, dr;
+        struct twin x, m, r, y, rstd, dy, dx, dr;
         char what[60];
 
         snprintf(what, sizeof what, "n%d s%d c%d %s", (int)dim[0], (int)dim[1],
@@ -59,12 +60,22 @@ START_TEST(instance_norm_is_right_to_2e_6)
         dr = twin_make(&p, "dr", 3, dim);
         rstd = twin_make(&p, "rstd", 2, few);
         shift(&p, &x);
-        voco_cpu.instnorm_forward(&p.cpu, &x.cpu, residual ? &r.cpu : NULL, 0.5, 1e-5,
+        voco_cpu.instnorm_forward(&p.cpu, &x.cpu, NULL, residual ? &r.cpu : NULL, 0.5, 1e-5,
                                   &y.cpu, &rstd.cpu);
-        voco_oracle.instnorm_forward(&p.oracle, &x.oracle, residual ? &r.oracle : NULL,
-                                     0.5, 1e-5, &y.oracle, &rstd.oracle);
+        voco_oracle.instnorm_forward(&p.oracle, &x.oracle, NULL,
+                                     residual ? &r.oracle : NULL, 0.5, 1e-5, &y.oracle,
+                                     &rstd.oracle);
         twin_check(&p, &y, "y", 2e-6);
         twin_check(&p, &rstd, "rstd", 5e-7);
+        m = twin_make(&p, "moments", 3, two);
+        voco_oracle_moments(&p.oracle, &x.oracle, &m.oracle);
+        voco_cpu.upload(&p.cpu, &m.oracle, &m.cpu);
+        voco_cpu.fill(&p.cpu, &y.cpu, 0);
+        voco_cpu.fill(&p.cpu, &rstd.cpu, 0);
+        voco_cpu.instnorm_forward(&p.cpu, &x.cpu, &m.cpu, residual ? &r.cpu : NULL, 0.5,
+                                  1e-5, &y.cpu, &rstd.cpu);
+        twin_check(&p, &y, "y of known moments", 2e-6);
+        twin_check(&p, &rstd, "rstd of known moments", 5e-7);
         voco_cpu.instnorm_backward(&p.cpu, &y.cpu, residual ? &r.cpu : NULL, &rstd.cpu,
                                    0.5, &dy.cpu, &dx.cpu, residual ? &dr.cpu : NULL);
         /* from the same y: where it is about 0, rounding decides the slope */
@@ -144,7 +155,7 @@ run_all(struct pair *p, float *out)
     int64_t at = 1;
 
     voco_cpu.sum_squares(&p->cpu, &x.cpu, &sum);
-    voco_cpu.instnorm_forward(&p->cpu, &x.cpu, NULL, 0.01, 1e-5, &y.cpu, &rstd.cpu);
+    voco_cpu.instnorm_forward(&p->cpu, &x.cpu, NULL, NULL, 0.01, 1e-5, &y.cpu, &rstd.cpu);
     voco_cpu.layernorm_forward(&p->cpu, &flat, &w.cpu, &w.cpu, 1e-5, &flat_dx, &mean.cpu,
                                &s.cpu);
     voco_cpu.layernorm_backward(&p->cpu, &flat, &w.cpu, &mean.cpu, &s.cpu, &flat,

@@ -63,9 +63,9 @@ run_conv_axes(struct harness *h, const int64_t *p)
     w = operand(h, -1, 1, REAL(conv.cout, conv.cin, p[6], p[7], p[8]));
     b = operand(h, -1, 1, REAL(conv.cout));
     y = overwritten(h, SHAPE(p[0], out[0], out[1], out[2], conv.cout));
-    dev->conv3d_forward(h->ctx, &conv, &x, &w, &b, &y);
+    dev->conv3d_forward(h->ctx, &conv, &x, &w, &b, &y, NULL);
     result(h, "y with bias", &y, sum_tolerance(h, taps * conv.cin));
-    dev->conv3d_forward(h->ctx, &conv, &x, &w, NULL, &y);
+    dev->conv3d_forward(h->ctx, &conv, &x, &w, NULL, &y, NULL);
     result(h, "y", &y, sum_tolerance(h, taps * conv.cin));
 
     dy = operand(h, -1, 1, y);
@@ -159,10 +159,10 @@ run_instnorm(struct harness *h, const int64_t *p)
     const struct voco_tensor y = overwritten(h, x);
     const struct voco_tensor rstd = overwritten(h, REAL(p[0], p[2]));
 
-    dev->instnorm_forward(h->ctx, &x, r, slope, 1e-5, &y, &rstd);
+    dev->instnorm_forward(h->ctx, &x, NULL, r, slope, 1e-5, &y, &rstd);
     result(h, "y", &y, sum_tolerance(h, p[1]));
     result(h, "rstd", &rstd, sum_tolerance(h, p[1]));
-    dev->instnorm_forward(h->ctx, &x, r, slope, 1e-5, &x, &rstd);
+    dev->instnorm_forward(h->ctx, &x, NULL, r, slope, 1e-5, &x, &rstd);
     result(h, "y in place of x", &x, sum_tolerance(h, p[1]));
 }
 

@@ -39,7 +39,7 @@ START_TEST(dry_run_counts_what_no_machine_holds)
     const struct voco_tensor one = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
 
     ctx.dev->fill(&ctx, &x, 1);
-    ctx.dev->conv3d_forward(&ctx, &conv, &x, &w, NULL, &y);
+    ctx.dev->conv3d_forward(&ctx, &conv, &x, &w, NULL, &y, NULL);
     ctx.dev->conv3d_backward_data(&ctx, &conv, &y, &w, &x);
     ctx.dev->conv3d_backward_weights(&ctx, &conv, &x, &y, &w, NULL);
     ctx.dev->sum_squares(&ctx, &x, &one);

@@ -145,7 +145,7 @@ START_TEST(patch_embed_is_a_strided_convolution)
     b = upload_param(golden_param(&golden, 1, &conv.cout, "patch_embed/proj.bias"));
     dy = upstream("patch_embed");
     y = voco_push_like(&ctx, &ctx.keep, &dy);
-    ctx.dev->conv3d_forward(&ctx, &conv, &x, &w, &b, &y);
+    ctx.dev->conv3d_forward(&ctx, &conv, &x, &w, &b, &y, NULL);
     expect("patch_embed/y", &y, 1e-5);
 
     dx = voco_push_like(&ctx, &ctx.keep, &x);

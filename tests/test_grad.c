@@ -86,7 +86,7 @@ conv_loss(void *arg)
 {
     struct operands *o = arg;
 
-    ctx.dev->conv3d_forward(&ctx, &o->conv, &o->x, &o->w, &o->b, &o->y);
+    ctx.dev->conv3d_forward(&ctx, &o->conv, &o->x, &o->w, &o->b, &o->y, NULL);
     return gradcheck_dot(&o->y, &o->dy);
 }
 
@@ -184,7 +184,7 @@ instnorm_loss(void *arg)
 {
     struct operands *o = arg;
 
-    ctx.dev->instnorm_forward(&ctx, &o->x, o->r.data ? &o->r : NULL, o->slope, 1e-5,
+    ctx.dev->instnorm_forward(&ctx, &o->x, NULL, o->r.data ? &o->r : NULL, o->slope, 1e-5,
                               &o->y, &o->rstd);
     return gradcheck_dot(&o->y, &o->dy);
 }

@@ -208,7 +208,7 @@ convolve(const char *forced)
     y = voco_push_like(&ctx, &ctx.keep, &x);
     voco_noise(x.data, voco_count(&x));
     voco_noise(w.data, voco_count(&w));
-    ctx.dev->conv3d_forward(&ctx, &conv3, &x, &w, NULL, &y);
+    ctx.dev->conv3d_forward(&ctx, &conv3, &x, &w, NULL, &y, NULL);
     ck_assert_int_eq(ctx.err, VOCO_OK);
     copy = malloc(voco_tensor_bytes(&y));
     memcpy(copy, y.data, voco_tensor_bytes(&y));

@@ -71,6 +71,31 @@ tile_of(const float *x, size_t r, size_t points, size_t channels, const float **
         ret[i] = x + (r * points + i) * channels;
 }
 
+/* The same outputs again, and their moments against sums in double. */
+static void
+check_moments(const struct voco_winograd_tile *tile, const struct data *d, const float *m,
+              size_t stride, float *const *y)
+{
+    float *const moments = malloc(2 * d->kp * sizeof *moments);
+    const double n = (double)d->outputs;
+
+    tile->output(m, stride, d->k, y, moments);
+    for (size_t k = 0; k < d->k; k++) {
+        double mean = 0, m2 = 0, size = 0;
+
+        for (size_t o = 0; o < d->outputs; o++) {
+            mean += (double)y[o][k] / n;
+            size = fmax(size, fabs((double)y[o][k]));
+        }
+        for (size_t o = 0; o < d->outputs; o++)
+            m2 += ((double)y[o][k] - mean) * ((double)y[o][k] - mean);
+        ck_assert_double_eq_tol(moments[k], mean, 6e-7 * size);
+        /* squares are summed about the first output, which may lie apart */
+        ck_assert_double_eq_tol(moments[d->kp + k], m2, 2e-5 * m2 + 1e-12);
+    }
+    free(moments);
+}
+
 /* u[f][c,k] in panels */
 static void
 transform_taps(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
@@ -113,7 +138,8 @@ check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *ti
         const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
         tile_of(y, r, m_out, d->k, p);
-        tile->output(m + r * d->kp, ms, d->k, (float *const *)p);
+        tile->output(m + r * d->kp, ms, d->k, (float *const *)p, NULL);
+        check_moments(tile, d, m + r * d->kp, ms, (float *const *)p);
     }
     for (size_t r = 0; r < d->rows; r++)
         for (size_t o = 0; o < m_out; o++)

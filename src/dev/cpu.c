@@ -390,7 +390,8 @@ copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n
     .ema = voco_cpu_ema, \
     .conv_workspace = voco_cpu_conv_workspace, \
     .attn_workspace = voco_cpu_attn_workspace, \
-    .conv_packed_bytes = voco_cpu_conv_packed_bytes,
+    .conv_packed_bytes = voco_cpu_conv_packed_bytes, \
+    .conv_moments = voco_cpu_conv_moments,
 
 const struct voco_device voco_cpu = {
     .name = "cpu", .real = VOCO_F32, .act = VOCO_F32, ENTRIES

@@ -165,7 +165,7 @@ const char *voco_cpu_isa(const char **ret_note);
 enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
 void voco_cpu_conv_close(struct voco_ctx *ctx);
 void voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w,
-                             X b, Y y);
+                             X b, Y y, Y moments);
 void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
                                    X dy, X w, Y dx);
 void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
@@ -182,6 +182,7 @@ void voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, 
 size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                                const struct voco_conv *conv, X x);
 size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
+bool voco_cpu_conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
 
 /* ---- cpu_gemm.c ---- */
 void voco_cpu_blas_init(void);
@@ -204,8 +205,13 @@ void voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
 void voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);
 
 /* ---- cpu_norm.c ---- */
-void voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double eps,
-                               Y y, Y rstd);
+void voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slope,
+                               double eps, Y y, Y rstd);
+/* moments [n,2,c] of x + bias, which may be NULL, from parts [n,tiles,2,stride]: the means of
+ * the tiles of an item, each of so many voxels, and the sums of squared distances from
+ * them.  Uses voco_cpu_scratch. */
+void voco_cpu_join_tiles(struct voco_ctx *ctx, const float *parts, int64_t tiles,
+                         int64_t stride, int64_t voxels, const float *bias, Y moments);
 void voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                                 Y dx, Y dr);
 void voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,

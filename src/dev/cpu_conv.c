@@ -235,6 +235,12 @@ problem(enum voco_workspace what, const struct voco_conv *conv, X x)
     return p;
 }
 
+static bool
+makes_moments(const struct voco_conv_impl *impl, const struct voco_conv_problem *p)
+{
+    return impl->moments && impl->moments(p);
+}
+
 /* Items whose f32 copies take about 64 MiB: those of a group, or one of large maps. */
 static int64_t
 items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
@@ -250,11 +256,11 @@ items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
 /* All of x, y in f32. */
 static void
 run_f32(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_workspace what,
-        const struct voco_conv *conv, X x, X w, X b, X y)
+        const struct voco_conv *conv, X x, X w, X b, X y, X moments)
 {
     const struct voco_conv_problem p = problem(what, conv, x);
     const struct voco_conv_io io = { .x = voco_f32(x), .w = voco_f32(w), .y = voco_f32(y),
-                                     .bias = voco_f32(b) };
+                                     .bias = voco_f32(b), .moments = moments };
     struct voco_tensor scratch;
 
     scratch = voco_push_real(ctx, &ctx->temp, 1,
@@ -265,7 +271,7 @@ run_f32(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_works
 
 static void
 run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv, X x, X w,
-    X b, X y)
+    X b, X y, X moments)
 {
     const struct voco_conv_problem p = problem(what, conv, x);
     const size_t mark = voco_arena_mark(&ctx->temp);
@@ -275,6 +281,7 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
     VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
                 && y->dim[3] == p.out[2] && y->dim[4] == conv->cout);
     VOCO_ASSERT(voco_count(w) == conv->cout * conv->cin * voco_kernel_taps(conv));
+    VOCO_ASSERT(!moments || makes_moments(impl, &p));
     for (int64_t i = 0; i < p.n && !ctx->err; i += step) {
         const int64_t n = p.n - i < step ? p.n - i : step;
         const struct voco_tensor some_x = voco_slice(x, i, n), some_y = voco_slice(y, i, n);
@@ -285,8 +292,11 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
         const struct voco_tensor wide_y = to_y ? voco_cpu_room(ctx, &some_y)
                                                : voco_cpu_widened(ctx, &some_y);
 
-        if (!ctx->err)
-            run_f32(ctx, impl, what, conv, &wide_x, w, b, &wide_y);
+        if (!ctx->err) {
+            const struct voco_tensor of = moments ? voco_slice(moments, i, n) : some_y;
+
+            run_f32(ctx, impl, what, conv, &wide_x, w, b, &wide_y, moments ? &of : NULL);
+        }
         if (to_x)
             voco_cpu_narrow(ctx, &wide_x, &some_x);
         if (to_y)
@@ -297,10 +307,10 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
 
 void
 voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w, X b,
-                        Y y)
+                        Y y, Y moments)
 {
     if (!ctx->err)
-        run(ctx, VOCO_WS_CONV_FORWARD, conv, x, w, b, y);
+        run(ctx, VOCO_WS_CONV_FORWARD, conv, x, w, b, y, moments);
 }
 
 void
@@ -308,7 +318,7 @@ voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv
                               Y dx)
 {
     if (!ctx->err)
-        run(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx, w, NULL, dy);
+        run(ctx, VOCO_WS_CONV_BACKWARD_DATA, conv, dx, w, NULL, dy, NULL);
 }
 
 void
@@ -316,7 +326,7 @@ voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *c
                                  X dy, Y dw, Y db)
 {
     if (!ctx->err)
-        run(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x, dw, NULL, dy);
+        run(ctx, VOCO_WS_CONV_BACKWARD_WEIGHTS, conv, x, dw, NULL, dy, NULL);
     if (db && !ctx->err)
         voco_cpu_columns_add(ctx, dy, voco_f32(db));
 }
@@ -344,4 +354,12 @@ voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X
 
     p.what = VOCO_WS_CONV_BACKWARD_DATA;
     return bytes + choose(ctx, &p)->packed(ctx, &p);
+}
+
+bool
+voco_cpu_conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+{
+    const struct voco_conv_problem p = problem(VOCO_WS_CONV_FORWARD, conv, x);
+
+    return makes_moments(choose(ctx, &p), &p);
 }

@@ -21,6 +21,7 @@ struct voco_conv_problem {
 struct voco_conv_io {
     float *x, *w, *y;
     const float *bias;                  /* NULL, or added to the output */
+    const struct voco_tensor *moments;  /* NULL, or [n,2,cout] where impl->moments */
 };
 
 struct voco_conv_impl {
@@ -32,6 +33,7 @@ struct voco_conv_impl {
     void (*run)(struct voco_ctx *ctx, const struct voco_conv_problem *p,
                 const struct voco_conv_io *io, void *scratch);
     bool coarse;                /* larger errors than others: voco tune leaves it to best */
+    bool (*moments)(const struct voco_conv_problem *p);     /* makes them; NULL: never */
 };
 
 extern const struct voco_conv_impl

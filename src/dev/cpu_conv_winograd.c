@@ -39,12 +39,19 @@ forward_plan(struct voco_winograd_plan *p, int threads)
     }
 }
 
+/* Tiles that reach over the border have outputs that do not count. */
+static bool
+whole(const struct voco_conv_problem *q, int m)
+{
+    return q->in[0] % m == 0 && q->in[1] % m == 0 && q->in[2] % m == 0;
+}
+
 static struct voco_winograd_plan
 plan_of(const struct voco_ctx *ctx, const struct voco_conv_problem *q, int m)
 {
     const bool swap = q->what == VOCO_WS_CONV_BACKWARD_DATA;
     struct voco_winograd_plan p = {
-        .w = kernels(ctx), .out = m, .edge = m + 2, .swap = swap, .total = q->n,
+        .w = kernels(ctx), .out = m, .edge = m + 2, .swap = swap, .total = q->n, .whole = whole(q, m),
         .points = (size_t)((m + 2) * (m + 2) * (m + 2)),
         .c = (size_t)(swap ? q->conv.cout : q->conv.cin),
         .k = (size_t)(swap ? q->conv.cin : q->conv.cout),
@@ -123,6 +130,7 @@ struct work {
     const float *u;
     float *v, *m;               /* of all points */
     float *zeros, *bin;         /* what is outside the volume */
+    float *parts;               /* [total,2,kp]: moments of the tiles of y, or NULL */
 };
 
 static size_t
@@ -139,26 +147,33 @@ ends_floats(const struct voco_winograd_plan *p)         /* zeros and bin of one 
 }
 
 static size_t
+parts_floats(const struct voco_winograd_plan *p)        /* moments of the tiles */
+{
+    return p->whole && !p->swap ? (size_t)p->total * 2 * p->kp : 0;
+}
+
+static size_t
 forward_scratch(const struct voco_winograd_plan *p, int threads)
 {
     return ((size_t)(p->together ? 1 : threads) * tiles_floats(p)
-            + (size_t)threads * ends_floats(p)) * sizeof(float);
+            + (size_t)threads * ends_floats(p) + parts_floats(p)) * sizeof(float);
 }
 
-/* Thread t of so many: ends of each, then V and M of each or of all. */
+/* Thread t of so many: parts, ends of each, then V and M of each or of all. */
 static struct work
 work_of(const struct voco_winograd_plan *p, const struct voco_conv_io *io, const float *u,
         float *scratch, int threads, int t)
 {
-    float *const ends = scratch + (size_t)t * ends_floats(p);
-    float *const tiles = scratch + (size_t)threads * ends_floats(p)
+    float *const all_ends = scratch + parts_floats(p);
+    float *const ends = all_ends + (size_t)t * ends_floats(p);
+    float *const tiles = all_ends + (size_t)threads * ends_floats(p)
                          + (p->together ? 0 : (size_t)t * tiles_floats(p));
 
     memset(ends, 0, p->c * sizeof *ends);
     return (struct work){
         .p = p, .x = p->swap ? io->y : io->x, .y = p->swap ? io->x : io->y, .u = u,
         .m = tiles, .v = tiles + (p->together ? p->points * p->m_stride : p->v_stride),
-        .zeros = ends, .bin = ends + p->c,
+        .zeros = ends, .bin = ends + p->c, .parts = io->moments ? scratch : NULL,
     };
 }
 
@@ -195,10 +210,11 @@ static void
 output_row(const struct work *a, int64_t t, int64_t row)
 {
     const struct voco_winograd_plan *p = a->p;
+    float *const part = a->parts ? a->parts + (size_t)t * 2 * p->kp : NULL;
     float *voxel[VOCO_WINOGRAD_MAX_POINTS];
 
     voco_winograd_voxels(p, a->y, p->k, t, p->out, 0, a->bin, voxel);
-    p->t->output(a->m + (size_t)row * p->kp, p->m_stride, p->k, voxel);
+    p->t->output(a->m + (size_t)row * p->kp, p->m_stride, p->k, voxel, part);
 }
 
 /* Tiles [from,to) by one thread. */
@@ -264,6 +280,9 @@ forward_run(struct voco_ctx *ctx, const struct voco_winograd_plan *p,
     if (io->bias)
         voco_conv_add_bias(ctx, io->bias, io->y, q->n * q->out[0] * q->out[1] * q->out[2],
                            q->conv.cout);
+    if (io->moments)
+        voco_cpu_join_tiles(ctx, scratch, p->total / q->n, (int64_t)p->kp,
+                            p->out * p->out * p->out, io->bias, io->moments);
 }
 
 /* ---- the implementations ---- */
@@ -336,8 +355,14 @@ run2(struct voco_ctx *ctx, const struct voco_conv_problem *q,
     run(ctx, q, io, space, 2);
 }
 
+static bool
+moments2(const struct voco_conv_problem *q)
+{
+    return whole(q, 2);
+}
+
 const struct voco_conv_impl voco_conv_winograd = {
-    "winograd", can, best2, scratch2, packed2, run2
+    "winograd", can, best2, scratch2, packed2, run2, .moments = moments2
 };
 
 /* ---- tiles of 4^3 outputs ---- */
@@ -388,6 +413,12 @@ run4(struct voco_ctx *ctx, const struct voco_conv_problem *q,
     run(ctx, q, io, space, 4);
 }
 
+static bool
+moments4(const struct voco_conv_problem *q)
+{
+    return whole(q, 4);
+}
+
 const struct voco_conv_impl voco_conv_winograd4 = {
-    "winograd4", can, best4, scratch4, packed4, run4, .coarse = true
+    "winograd4", can, best4, scratch4, packed4, run4, .coarse = true, .moments = moments4
 };

@@ -18,6 +18,7 @@ struct voco_winograd_plan {
     size_t points;
     size_t c, k, kp;            /* kp: k in whole vectors */
     bool swap;
+    bool whole;                 /* no tile reaches over the border */
     int64_t size[3], tiles[3], total;
     int64_t rows;               /* tiles at a time */
     bool together;              /* forward: all threads on the same tiles, each at its own

@@ -142,9 +142,9 @@ norm_piece(const struct voco_kernels *k, struct voco_norm_rows a, X x, X r, Y y,
     }
 }
 
-/* part [pieces,2,c] of one item -> mean, rstd [c] */
+/* part [pieces,2,c] of one item -> mean, variance [2,c] */
 static void
-finish_moments(const struct plan *p, double *part, double eps, float *mean, float *rstd)
+finish_moments(const struct plan *p, double *part, float *ret)
 {
     for (int64_t i = 1; i < p->pieces; i++) {
         const double *more = part + i * 2 * p->c;
@@ -155,14 +155,40 @@ finish_moments(const struct plan *p, double *part, double eps, float *mean, floa
                      more + p->c, p->c);
     }
     for (int64_t j = 0; j < p->c; j++) {
-        mean[j] = (float)part[j];
-        rstd[j] = (float)(1 / sqrt(part[p->c + j] / (double)p->s + eps));
+        ret[j] = (float)part[j];
+        ret[p->c + j] = (float)(part[p->c + j] / (double)p->s);
     }
 }
 
 void
-voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double eps, Y y,
-                          Y rstd)
+voco_cpu_join_tiles(struct voco_ctx *ctx, const float *parts, int64_t tiles,
+                    int64_t stride, int64_t voxels, const float *bias, Y moments)
+{
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t n = moments->dim[0], c = moments->dim[2], columns = 2 * stride;
+    float *none;
+    double *all = scratch(ctx, ctx->threads * 4 * columns, 0, &none);
+
+    if (!all)
+        return;
+#pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        double *mean = all + omp_get_thread_num() * 4 * columns, *m2 = mean + columns;
+        float *to = voco_f32(moments) + i * 2 * c;
+        const struct voco_tensor rows = voco_view((float *)parts + i * tiles * columns,
+                                                  VOCO_F32, 2, tiles, columns);
+
+        moments_of_rows(k, &rows, 0, tiles, mean, m2, m2 + columns, NULL);
+        for (int64_t j = 0; j < c; j++) {       /* within tiles, and between their means */
+            to[j] = (float)(mean[j] + (bias ? bias[j] : 0));
+            to[c + j] = (float)(mean[stride + j] / (double)voxels + m2[j] / (double)tiles);
+        }
+    }
+}
+
+void
+voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slope,
+                          double eps, Y y, Y rstd)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(x);
@@ -170,9 +196,9 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
     const int64_t floats = spare_floats(y, c, 3);
     const bool stream = !voco_is_bf16(y) && y->data != x->data && (!r || y->data != r->data)
                       && voco_cpu_stream(voco_count(y));
-    float *mean;
+    float *own;             /* moments of a batch, then spares */
     double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c,
-                           p.batch * c + ctx->threads * floats, &mean);
+                           p.batch * 2 * c + ctx->threads * floats, &own);
 
     if (!part)
         return;
@@ -180,21 +206,26 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
 #pragma omp parallel num_threads(ctx->threads)
     for (int64_t first = 0; first < p.n; first += p.batch) {
         const int64_t items = clamp(p.n - first, 0, p.batch);
+        const float *known = moments ? voco_f32(moments) + first * 2 * c : own;
 
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < items * p.pieces; i++) {
+        for (int64_t i = 0; i < (moments ? 0 : items * p.pieces); i++) {
             const int64_t item = (first + i / p.pieces) * p.s, t = omp_get_thread_num();
-            double *own = part + i * 2 * c;
+            double *sums = part + i * 2 * c;
             int64_t from, to;
 
             piece_rows(&p, i % p.pieces, &from, &to);
-            moments_of_rows(k, x, item + from, item + to, own, own + c,
-                            part + (tasks + t) * 2 * c, mean + p.batch * c + t * floats);
+            moments_of_rows(k, x, item + from, item + to, sums, sums + c,
+                            part + (tasks + t) * 2 * c, own + p.batch * 2 * c + t * floats);
         }
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < items; i++)
-            finish_moments(&p, part + i * p.pieces * 2 * c, eps, mean + i * c,
-                           voco_f32(rstd) + (first + i) * c);
+        for (int64_t i = 0; i < items; i++) {
+            if (!moments)
+                finish_moments(&p, part + i * p.pieces * 2 * c, own + i * 2 * c);
+            for (int64_t j = 0; j < c; j++)
+                voco_f32(rstd)[(first + i) * c + j]
+                    = (float)(1 / sqrt((double)known[(2 * i + 1) * c + j] + eps));
+        }
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < items * p.pieces; i++) {
             const int64_t item = first + i / p.pieces;
@@ -202,11 +233,11 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double e
 
             piece_rows(&p, i % p.pieces, &from, &to);
             norm_piece(k, (struct voco_norm_rows){
-                .c = (size_t)c, .mean = mean + i / p.pieces * c,
+                .c = (size_t)c, .mean = known + i / p.pieces * 2 * c,
                 .rstd = voco_f32(rstd) + item * c, .slope = (float)slope,
                 .stream = stream },
                 x, r, y, item * p.s + from, item * p.s + to,
-                mean + p.batch * c + omp_get_thread_num() * floats);
+                own + p.batch * 2 * c + omp_get_thread_num() * floats);
         }
     }
 }

@@ -115,7 +115,7 @@ call(struct voco_ctx *ctx, const struct voco_shape *s, const struct operands *o)
 
     switch (s->op) {
     case VOCO_SHAPE_CONV:
-        voco_cpu_conv3d_forward(ctx, &c, &o->x, &o->w, NULL, &o->y);
+        voco_cpu_conv3d_forward(ctx, &c, &o->x, &o->w, NULL, &o->y, NULL);
         break;
     case VOCO_SHAPE_CONV_DATA:
         voco_cpu_conv3d_backward_data(ctx, &c, &o->y, &o->w, &o->x);

@@ -110,3 +110,14 @@ voco_push_exact(struct voco_ctx *ctx, struct voco_arena *arena, const struct voc
     y.type = ctx->dev->real;
     return push(ctx, arena, y);
 }
+
+const struct voco_tensor *
+voco_push_moments(struct voco_ctx *ctx, struct voco_arena *arena,
+                  const struct voco_conv *conv, const struct voco_tensor *x,
+                  struct voco_tensor *room)
+{
+    if (ctx->err || !ctx->dev->conv_moments(ctx, conv, x))
+        return NULL;
+    *room = voco_push_real(ctx, arena, 3, x->dim[0], (int64_t)2, conv->cout);
+    return room;
+}

@@ -118,9 +118,11 @@ struct voco_device {
     void (*copy)(struct voco_ctx *ctx, X x, Y y);
     void (*add)(struct voco_ctx *ctx, X x, Y y);                    /* y += x */
 
-    /* ---- convolution: x [n,d,h,w,cin], y [n,d',h',w',cout], b [cout] or NULL ---- */
+    /* ---- convolution: x [n,d,h,w,cin], y [n,d',h',w',cout], b [cout] or NULL ----
+     * moments: NULL, or where conv_moments says so [n,2,cout]: mean and biased variance of
+     * y over the voxels of an item, before y is rounded to bfloat16; for instnorm_forward */
     void (*conv3d_forward)(struct voco_ctx *ctx, const struct voco_conv *conv,
-                           X x, X w, X b, Y y);
+                           X x, X w, X b, Y y, Y moments);
     void (*conv3d_backward_data)(struct voco_ctx *ctx, const struct voco_conv *conv,
                                  X dy, X w, Y dx);
     void (*conv3d_backward_weights)(struct voco_ctx *ctx, const struct voco_conv *conv,
@@ -137,13 +139,14 @@ struct voco_device {
 
     /* ---- normalisation ----
      * instnorm: x [n,s,c], per n and c over s, biased variance, no parameters, then
-     * y = leaky(xhat + r), leaky(t) = t > 0 ? t : slope t.  r may be NULL, slope 1 means
-     * no activation.  rstd [n,c] is saved.  y may be x or r.
+     * y = leaky(xhat + r), leaky(t) = t > 0 ? t : slope t.  moments [n,2,c]: mean and
+     * variance where they are known already, or NULL.  r may be NULL, slope 1 means no
+     * activation.  rstd [n,c] is saved.  y may be x or r.
      * Backward rebuilds xhat from y and r, so x need not be kept: t = y > 0 ? y : y/slope,
      * xhat = t - r; g = dy (y > 0 ? 1 : slope); dr = g (dr may be NULL, may be dy);
      * dx = rstd (g - mean(g) - xhat mean(g xhat)); dx may be dy unless dr is. */
-    void (*instnorm_forward)(struct voco_ctx *ctx, X x, X r, double slope, double eps,
-                             Y y, Y rstd);
+    void (*instnorm_forward)(struct voco_ctx *ctx, X x, X moments, X r, double slope,
+                             double eps, Y y, Y rstd);
     void (*instnorm_backward)(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                               Y dx, Y dr);
     /* layernorm: x [m,c] over c; w, b [c] or both NULL; mean, rstd [m] saved.
@@ -235,6 +238,8 @@ struct voco_device {
                              const struct voco_windows *win, X qkv);
     /* bytes that the device keeps outside the arenas for one conv's weights */
     size_t (*conv_packed_bytes)(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
+    /* whether conv3d_forward of x makes moments on the way */
+    bool (*conv_moments)(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
 };
 
 #undef X
@@ -266,7 +271,9 @@ void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);
  * _real, of everything else; sets ctx->err and returns a tensor with data NULL when the
  * arena is full.  Dimensions are int64_t.  _like: an activation if x is one.  _exact: x
  * itself if it is real, else a real tensor of its shape: for results on their way into a
- * norm, whose signs decide where gradients go and had better not be rounded first. */
+ * norm, whose signs decide where gradients go and had better not be rounded first.
+ * _moments: room for those of conv(x) in *room, or NULL where the convolution does not
+ * make them. */
 struct voco_tensor voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...);
 struct voco_tensor voco_push_real(struct voco_ctx *ctx, struct voco_arena *arena, int rank,
                                   ...);
@@ -274,5 +281,9 @@ struct voco_tensor voco_push_like(struct voco_ctx *ctx, struct voco_arena *arena
                                   const struct voco_tensor *x);
 struct voco_tensor voco_push_exact(struct voco_ctx *ctx, struct voco_arena *arena,
                                    const struct voco_tensor *x);
+const struct voco_tensor *voco_push_moments(struct voco_ctx *ctx, struct voco_arena *arena,
+                                            const struct voco_conv *conv,
+                                            const struct voco_tensor *x,
+                                            struct voco_tensor *room);
 
 #endif

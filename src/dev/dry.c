@@ -103,9 +103,10 @@ convolve(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv 
 static void
 plan_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv,
                     const struct voco_tensor *x, const struct voco_tensor *w,
-                    const struct voco_tensor *b, const struct voco_tensor *y)
+                    const struct voco_tensor *b, const struct voco_tensor *y,
+                    const struct voco_tensor *moments)
 {
-    conv3d_forward(ctx, conv, x, w, b, y);
+    conv3d_forward(ctx, conv, x, w, b, y, moments);
     convolve(ctx, VOCO_WS_CONV_FORWARD, conv, x, w);
     count_packed(ctx, conv, x, w);
 }

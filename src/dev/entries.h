@@ -25,8 +25,9 @@
     E(copy, (VOCO_X x, VOCO_X y), (x, y), (x, y), 0)                                     \
     E(add, (VOCO_X x, VOCO_X y), (x, y), (x, y), voco_flops_each(y, 1))                  \
                                                                                          \
-    E(conv3d_forward, (VOCO_CONV, VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X y),               \
-      (conv, x, w, b, y), (x, w, b, y), voco_flops_conv(conv, y))                        \
+    E(conv3d_forward,                                                                    \
+      (VOCO_CONV, VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X y, VOCO_X moments),               \
+      (conv, x, w, b, y, moments), (x, w, b, y, moments), voco_flops_conv(conv, y))      \
     E(conv3d_backward_data, (VOCO_CONV, VOCO_X dy, VOCO_X w, VOCO_X dx),                 \
       (conv, dy, w, dx), (dx, w, dy), voco_flops_conv(conv, dy))                         \
     E(conv3d_backward_weights, (VOCO_CONV, VOCO_X x, VOCO_X dy, VOCO_X dw, VOCO_X db),   \
@@ -46,8 +47,10 @@
       (x, dy, dw, db), (x, dw, dy, db), voco_flops_linear(x, dw))                        \
                                                                                          \
     E(instnorm_forward,                                                                  \
-      (VOCO_X x, VOCO_X r, double slope, double eps, VOCO_X y, VOCO_X rstd),             \
-      (x, r, slope, eps, y, rstd), (x, r, y, rstd), voco_flops_each(x, 8))               \
+      (VOCO_X x, VOCO_X moments, VOCO_X r, double slope, double eps, VOCO_X y,           \
+       VOCO_X rstd),                                                                     \
+      (x, moments, r, slope, eps, y, rstd), (x, r, y, rstd, moments),                    \
+      voco_flops_each(x, 8))                                                             \
     E(instnorm_backward,                                                                 \
       (VOCO_X y, VOCO_X r, VOCO_X rstd, double slope, VOCO_X dy, VOCO_X dx, VOCO_X dr),  \
       (y, r, rstd, slope, dy, dx, dr), (y, r, rstd, dy, dx, dr), voco_flops_each(y, 14)) \

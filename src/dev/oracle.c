@@ -290,6 +290,13 @@ conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
     return 0;
 }
 
+static bool
+conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+{
+    (void)ctx, (void)conv, (void)x;
+    return true;
+}
+
 const struct voco_device voco_oracle = {
     .name = "oracle",
     .real = VOCO_F64,
@@ -341,4 +348,5 @@ const struct voco_device voco_oracle = {
     .conv_workspace = voco_oracle_conv_workspace,
     .attn_workspace = voco_oracle_attn_workspace,
     .conv_packed_bytes = conv_packed_bytes,
+    .conv_moments = conv_moments,
 };

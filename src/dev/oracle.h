@@ -75,7 +75,7 @@ add_row_times_matrix(int64_t k, int64_t n, const double *restrict x,
 
 /* ---- oracle_conv.c ---- */
 void voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x,
-                                X w, X b, Y y);
+                                X w, X b, Y y, Y moments);
 void voco_oracle_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
                                       X dy, X w, Y dx);
 void voco_oracle_conv3d_backward_weights(struct voco_ctx *ctx,
@@ -90,7 +90,9 @@ size_t voco_oracle_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what
                                   const struct voco_conv *conv, X x);
 
 /* ---- oracle_norm.c ---- */
-void voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope,
+/* moments [n,2,c] of x [n,s,c] */
+void voco_oracle_moments(struct voco_ctx *ctx, X x, Y moments);
+void voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slope,
                                   double eps, Y y, Y rstd);
 void voco_oracle_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
                                    X dy, Y dx, Y dr);

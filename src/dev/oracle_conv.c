@@ -42,7 +42,7 @@ voco_oracle_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
 /* y[co] = b[co] + sum over taps and ci of w[co,ci,tap] x[ci] */
 void
 voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w,
-                           X b, Y y)
+                           X b, Y y, Y moments)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
     const int64_t cin = conv->cin, cout = conv->cout, size = voco_kernel_taps(conv);
@@ -79,6 +79,8 @@ voco_oracle_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X
         }
     }
     voco_arena_release(&ctx->temp, mark);
+    if (moments)
+        voco_oracle_moments(ctx, y, moments);
 }
 
 /* Where on an axis the output meets input voxel at under tap: at = out*stride + tap - pad.

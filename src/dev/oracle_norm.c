@@ -24,12 +24,13 @@ leaky(double t, double slope)
 
 /* Channels [first, first+size) of one item [s,c]. */
 static void
-instnorm_forward_block(const double *x, const double *r, int64_t s, int64_t c,
-                       int64_t first, double slope, double eps, double *y, double *rstd)
+moments_block(const double *x, int64_t s, int64_t c, int64_t first, double *mean,
+              double *var)
 {
     const int64_t size = block_size(c, first), end = s * c;
-    double mean[BLOCK] = { 0 }, var[BLOCK] = { 0 };
 
+    for (int64_t j = 0; j < size; j++)
+        mean[j] = var[j] = 0;
     for (int64_t row = first; row < end; row += c)
         for (int64_t j = 0; j < size; j++)
             mean[j] += x[row + j];
@@ -39,7 +40,41 @@ instnorm_forward_block(const double *x, const double *r, int64_t s, int64_t c,
         for (int64_t j = 0; j < size; j++)
             var[j] += (x[row + j] - mean[j]) * (x[row + j] - mean[j]);
     for (int64_t j = 0; j < size; j++)
-        rstd[first + j] = 1 / sqrt(var[j] / (double)s + eps);
+        var[j] /= (double)s;
+}
+
+void
+voco_oracle_moments(struct voco_ctx *ctx, X x, Y moments)
+{
+    const int64_t n = x->dim[0], c = voco_cols(x), s = voco_rows(x) / n;
+
+    if (ctx->err)
+        return;
+#pragma omp parallel for collapse(2) num_threads(ctx->threads)
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t first = 0; first < c; first += BLOCK) {
+            double *mean = f64(moments) + i * 2 * c + first;
+
+            moments_block(f64(x) + i * s * c, s, c, first, mean, mean + c);
+        }
+}
+
+/* The same channels; mean NULL: it is made here, and var. */
+static void
+instnorm_forward_block(const double *x, const double *mean, const double *var,
+                       const double *r, int64_t s, int64_t c, int64_t first, double slope,
+                       double eps, double *y, double *rstd)
+{
+    const int64_t size = block_size(c, first), end = s * c;
+    double own[2][BLOCK];
+
+    if (!mean) {
+        moments_block(x, s, c, first, own[0], own[1]);
+        mean = own[0];
+        var = own[1];
+    }
+    for (int64_t j = 0; j < size; j++)
+        rstd[first + j] = 1 / sqrt(var[j] + eps);
     for (int64_t row = first; row < end; row += c)
         for (int64_t j = 0; j < size; j++) {
             const double xhat = (x[row + j] - mean[j]) * rstd[first + j];
@@ -50,8 +85,8 @@ instnorm_forward_block(const double *x, const double *r, int64_t s, int64_t c,
 
 /* xhat = (x - mean) rstd, rstd = 1/sqrt(var + eps), y = leaky(xhat + r) */
 void
-voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, double eps,
-                             Y y, Y rstd)
+voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slope,
+                             double eps, Y y, Y rstd)
 {
     const int64_t n = x->dim[0], c = voco_cols(x), s = voco_rows(x) / n;
 
@@ -61,9 +96,11 @@ voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X r, double slope, doubl
     for (int64_t i = 0; i < n; i++)
         for (int64_t first = 0; first < c; first += BLOCK) {
             const int64_t at = i * s * c;
+            const double *mean = moments ? f64(moments) + i * 2 * c + first : NULL;
 
-            instnorm_forward_block(f64(x) + at, r ? f64(r) + at : NULL, s, c, first, slope,
-                                   eps, f64(y) + at, f64(rstd) + i * c);
+            instnorm_forward_block(f64(x) + at, mean, mean ? mean + c : NULL,
+                                   r ? f64(r) + at : NULL, s, c, first, slope, eps,
+                                   f64(y) + at, f64(rstd) + i * c);
         }
 }
 

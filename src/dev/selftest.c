@@ -63,7 +63,7 @@ conv_forward(struct bench *b)
     const struct voco_tensor x = VOLUME(b, "x", CIN), w = WEIGHTS(b);
     const struct voco_tensor y = VOLUME(b, "y", COUT);
 
-    b->ctx.dev->conv3d_forward(&b->ctx, &conv, &x, &w, NULL, &y);
+    b->ctx.dev->conv3d_forward(&b->ctx, &conv, &x, &w, NULL, &y, NULL);
     take(b, &y);
 }
 
@@ -104,7 +104,7 @@ instnorm_forward(struct bench *b)
                                       (int64_t)N, (int64_t)(S * S * S), (int64_t)COUT));
     const struct voco_tensor rstd = MATRIX(b, "r", N, COUT);
 
-    b->ctx.dev->instnorm_forward(&b->ctx, &x, NULL, 0.01, 1e-5, &x, &rstd);
+    b->ctx.dev->instnorm_forward(&b->ctx, &x, NULL, NULL, 0.01, 1e-5, &x, &rstd);
     take(b, &x);
 }
 

@@ -168,7 +168,7 @@ voco_encoder_trunk_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                         x->dim[3] / 2, e->config.feature);
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv, x, &pw, &pb, &s->h[0]);
+    ctx->dev->conv3d_forward(ctx, &conv, x, &pw, &pb, &s->h[0], NULL);
     for (int i = 0; i < VOCO_STAGES && !ctx->err; i++) {
         int64_t half[3];
 

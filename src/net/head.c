@@ -47,7 +47,8 @@ voco_head_forward(struct voco_ctx *ctx, const struct voco_weights *w,
             return;
         batch = voco_reshape(&s->layer[i].normed, 3, INT64_C(1), m, h->hidden);
         ctx->dev->linear_forward(ctx, &at, &ww, &wb, &s->layer[i].normed);
-        ctx->dev->instnorm_forward(ctx, &batch, NULL, 1.0, eps, &batch, &s->layer[i].rstd);
+        ctx->dev->instnorm_forward(ctx, &batch, NULL, NULL, 1.0, eps, &batch,
+                                       &s->layer[i].rstd);
         ctx->dev->leaky_forward(ctx, &s->layer[i].normed, 0.0, &s->layer[i].active);
         at = s->layer[i].active;
     }

@@ -113,9 +113,15 @@ layer_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor cw = voco_weight(w, l->w), cb = voco_weight(w, l->b);
     const struct voco_tensor *h = xhat ? xhat : y;
     const struct voco_tensor flat = voco_as_voxels(h);
+    const size_t mark = voco_arena_mark(&ctx->temp);
+    struct voco_tensor room;
+    const struct voco_tensor *m = voco_push_moments(ctx, &ctx->temp, &l->conv, x, &room);
 
-    ctx->dev->conv3d_forward(ctx, &l->conv, x, &cw, &cb, h);
-    ctx->dev->instnorm_forward(ctx, &flat, NULL, 1.0, eps, &flat, rstd);
+    if (ctx->err)
+        return;
+    ctx->dev->conv3d_forward(ctx, &l->conv, x, &cw, &cb, h, m);
+    ctx->dev->instnorm_forward(ctx, &flat, m, NULL, 1.0, eps, &flat, rstd);
+    voco_arena_release(&ctx->temp, mark);
     activate(ctx, w, l, h, y);
 }
 
@@ -290,7 +296,7 @@ voco_plainconv_forward(struct voco_ctx *ctx, const struct voco_weights *w,
 
         up_forward(ctx, w, p, s, arena, keep, v);
         if (s < outputs && !ctx->err)
-            ctx->dev->conv3d_forward(ctx, &conv, &v->d[s], &ow, &ob, &logits[s]);
+            ctx->dev->conv3d_forward(ctx, &conv, &v->d[s], &ow, &ob, &logits[s], NULL);
     }
     if (!saved)
         voco_arena_release(arena, mark);

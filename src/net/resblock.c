@@ -29,15 +29,17 @@ voco_resblock_init(struct voco_resblock *b, struct voco_params *t, int64_t cin,
     b->conv3 = cin == cout ? -1 : add_conv(t, cin, cout, 1, name, 3);
 }
 
-/* y = norm and activation of x, which may be y. */
+/* y = norm and activation of x, which may be y; moments: of x, or NULL. */
 static void
-normalise(struct voco_ctx *ctx, const struct voco_tensor *x, const struct voco_tensor *r,
-          double leak, const struct voco_tensor *y, const struct voco_tensor *rstd)
+normalise(struct voco_ctx *ctx, const struct voco_tensor *x,
+          const struct voco_tensor *moments, const struct voco_tensor *r, double leak,
+          const struct voco_tensor *y, const struct voco_tensor *rstd)
 {
     const struct voco_tensor flat_x = voco_as_voxels(x), flat_y = voco_as_voxels(y);
     const struct voco_tensor flat_r = r ? voco_as_voxels(r) : flat_y;
 
-    ctx->dev->instnorm_forward(ctx, &flat_x, r ? &flat_r : NULL, leak, eps, &flat_y, rstd);
+    ctx->dev->instnorm_forward(ctx, &flat_x, moments, r ? &flat_r : NULL, leak, eps, &flat_y,
+                               rstd);
 }
 
 enum { FEW_CHANNELS = 4 };      /* conv1 and conv3 of so many are cheap beside conv2 */
@@ -53,8 +55,8 @@ residual(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_r
     if (ctx->err || b->conv3 < 0)
         return;
     w3 = voco_weight(w, b->conv3);
-    ctx->dev->conv3d_forward(ctx, &conv3, &s->x, &w3, NULL, &s->r);
-    normalise(ctx, &s->r, NULL, 1.0, &s->r, &s->rstd3);
+    ctx->dev->conv3d_forward(ctx, &conv3, &s->x, &w3, NULL, &s->r, NULL);
+    normalise(ctx, &s->r, NULL, NULL, 1.0, &s->r, &s->rstd3);
 }
 
 /* h = leaky(norm(conv1(x))) */
@@ -66,11 +68,13 @@ first_half(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor z = voco_push_exact(ctx, &ctx->temp, &s->h);
     const struct voco_conv conv1 = conv_of(b->cin, b->cout, 3);
     const struct voco_tensor w1 = voco_weight(w, b->conv1);
+    struct voco_tensor room;
+    const struct voco_tensor *m = voco_push_moments(ctx, &ctx->temp, &conv1, &s->x, &room);
 
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv1, &s->x, &w1, NULL, &z);
-    normalise(ctx, &z, NULL, slope, &s->h, &s->rstd1);
+    ctx->dev->conv3d_forward(ctx, &conv1, &s->x, &w1, NULL, &z, m);
+    normalise(ctx, &z, m, NULL, slope, &s->h, &s->rstd1);
     voco_arena_release(&ctx->temp, mark);
 }
 
@@ -87,7 +91,8 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     const int64_t n = x->dim[0];
     const struct voco_conv conv2 = conv_of(b->cout, b->cout, 3);
     const struct voco_tensor w2 = voco_weight(w, b->conv2);
-    struct voco_tensor z;
+    const struct voco_tensor *m;
+    struct voco_tensor z, room;
 
     *s = (struct voco_resblock_saved){ .lean = lean, .x = *x, .y = *y, .r = *x };
     s->rstd1 = voco_push_real(ctx, arena, 2, n, b->cout);
@@ -99,11 +104,12 @@ voco_resblock_forward(struct voco_ctx *ctx, const struct voco_weights *w,
         s->r = saved && !lean ? voco_push_like(ctx, arena, y) : s->h;
     first_half(ctx, w, b, s);
     z = voco_push_exact(ctx, &ctx->temp, y);
+    m = voco_push_moments(ctx, &ctx->temp, &conv2, y, &room);
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, &z);
+    ctx->dev->conv3d_forward(ctx, &conv2, &s->h, &w2, NULL, &z, m);
     residual(ctx, w, b, s);
-    normalise(ctx, &z, &s->r, slope, y, &s->rstd2);
+    normalise(ctx, &z, m, &s->r, slope, y, &s->rstd2);
     voco_arena_release(saved ? &ctx->temp : arena, saved ? temp : mark);
 }
 

@@ -89,7 +89,7 @@ voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     }
     if (ctx->err)
         return;
-    ctx->dev->conv3d_forward(ctx, &conv, &s->d[0], &ow, &ob, logits);
+    ctx->dev->conv3d_forward(ctx, &conv, &s->d[0], &ow, &ob, logits, NULL);
     voco_arena_release(&ctx->temp, mark);
 }
 
