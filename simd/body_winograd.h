@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "simd/winograd.h"
 
@@ -70,6 +71,42 @@ spread_end(const struct spread *s, float n, float *mean, float *m2)
 
 #include "simd/body_winograd_2.h"
 #include "simd/body_winograd_4.h"
+
+ALWAYS void
+combine_terms(const float *const *x, const float *factor, const int terms, size_t n,
+              float *y)
+{
+    for (size_t i = 0; i < n; i += VW) {
+        const size_t lanes = n - i < VW ? n - i : VW;
+        vf s = v_mul(v_set(factor[0]), load(x[0] + i, lanes));
+
+        UNROLL
+        for (int j = 1; j < terms; j++)
+            s = v_fma(v_set(factor[j]), load(x[j] + i, lanes), s);
+        store(y + i, s, lanes);
+    }
+}
+
+static void
+combine(const struct voco_winograd_row *row, const float *const *x, size_t n, float *y)
+{
+    const float *line[4];
+    float factor[4];
+    int terms = 0;
+
+    for (int j = 0; j < row->terms; j++)
+        if (x[row->place[j]]) {
+            line[terms] = x[row->place[j]];
+            factor[terms++] = row->factor[j];
+        }
+    switch (terms) {
+    case 0: memset(y, 0, n * sizeof *y); break;
+    case 1: combine_terms(line, factor, 1, n, y); break;
+    case 2: combine_terms(line, factor, 2, n, y); break;
+    case 3: combine_terms(line, factor, 3, n, y); break;
+    default: combine_terms(line, factor, 4, n, y); break;
+    }
+}
 
 /* m[nr, nv vectors] = v[nr, c] u[c, nv vectors], or += for what is not the first sum */
 ALWAYS void
@@ -224,13 +261,14 @@ product_add(const float *v, size_t ldv, const float *n, float *du, size_t rows, 
 }
 
 const struct voco_winograd BODY_EXPORT = {
-    .lanes = VW, .panel = PANEL, .product = product, .product_add = product_add,
+    .lanes = VW, .panel = PANEL, .combine = combine, .product = product,
+    .product_add = product_add,
     .tile = {
-        { .out = 2, .sum = SIZE_MAX, .taps = taps_2, .input = input_2,
-          .input_slice = input_slice_2, .grad_slice = grad_slice_2, .output = output_2,
+        { .out = 2, .sum = SIZE_MAX, .taps = taps_2, .b = b_rows_2, .a = a_rows_2,
+          .split = split_2, .input_slice = input_slice_2, .grad_slice = grad_slice_2, .output = output_2,
           .fold = fold_2 },
-        { .out = 4, .sum = 16, .taps = taps_4, .input = input_4,
-          .input_slice = input_slice_4, .grad_slice = grad_slice_4, .output = output_4,
+        { .out = 4, .sum = 16, .taps = taps_4, .b = b_rows_4, .a = a_rows_4,
+          .split = split_4, .input_slice = input_slice_4, .grad_slice = grad_slice_4, .output = output_4,
           .fold = fold_4 },
     },
 };

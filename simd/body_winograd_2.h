@@ -31,60 +31,45 @@ b_2_plane(const vf d[16], vf t[16])
                &t[12 + i]);
 }
 
-ALWAYS void
-input_2_vector(const float *const x[64], const float *const next[64], size_t at, size_t n,
-               float *v, size_t stride)
-{
-    vf t[4][16];
-
-    UNROLL
-    for (int z = 0; z < 4; z++) {
-        vf d[16];
-
-        UNROLL
-        for (int i = 0; i < 16; i++)
-            d[i] = load(x[16 * z + i] + at, n);
-        b_2_plane(d, t[z]);
-    }
-    UNROLL
-    for (size_t i = 0; i < 16; i++) {
-        vf r[4];
-
-        b_axis_2(t[0][i], t[1][i], t[2][i], t[3][i], &r[0], &r[1], &r[2], &r[3]);
-        UNROLL
-        for (size_t a = 0; a < 4; a++)
-            store(v + (16 * a + i) * stride + at, r[a], n);
-        UNROLL
-        for (size_t a = 0; a < 4; a++)
-            __builtin_prefetch(next[16 * a + i] + at);
-    }
-}
-
 static void
-input_2(const float *const *x, const float *const *next, size_t c, float *v,
-        size_t stride)
+split_2(const float *const *x, size_t n, float *const *y)
 {
-    size_t at = 0;
+    for (size_t i = 0; i < n; i += VW) {
+        const size_t lanes = n - i < VW ? n - i : VW;
+        vf d[4], t[4];
 
-    for (; at + VW <= c; at += VW)
-        input_2_vector(x, next, at, VW, v, stride);
-    if (at < c)
-        input_2_vector(x, next, at, c - at, v, stride);
+        UNROLL
+        for (int z = 0; z < 4; z++)
+            d[z] = x[z] ? load(x[z] + i, lanes) : v_zero();
+        b_axis_2(d[0], d[1], d[2], d[3], &t[0], &t[1], &t[2], &t[3]);
+        UNROLL
+        for (int a = 0; a < 4; a++)
+            store(y[a] + i, t[a], lanes);
+    }
 }
 
-/* Slice a combines two of the four planes: d0 - d2, d1 + d2, d2 - d1, d1 - d3. */
+static const struct voco_winograd_row b_rows_2[4] = {
+    { 2, { 0, 2 }, { 1, -1 } },
+    { 2, { 1, 2 }, { 1, 1 } },
+    { 2, { 2, 1 }, { 1, -1 } },
+    { 2, { 1, 3 }, { 1, -1 } },
+};
+static const struct voco_winograd_row a_rows_2[4] = {
+    { 1, { 0 }, { 1 } },
+    { 2, { 0, 1 }, { 1, 1 } },
+    { 2, { 0, 1 }, { 1, -1 } },
+    { 1, { 1 }, { -1 } },
+};
+
 ALWAYS void
-input_slice_2_vector(const float *const p[16], const float *const q[16], bool sum,
-                     size_t at, size_t n, float *v, size_t stride)
+input_slice_2_vector(const float *x, size_t line, size_t c, size_t at, size_t n, float *v,
+                     size_t stride)
 {
     vf d[16], t[16];
 
     UNROLL
-    for (int i = 0; i < 16; i++) {
-        const vf a = load(p[i] + at, n), b = load(q[i] + at, n);
-
-        d[i] = sum ? v_add(a, b) : v_sub(a, b);
-    }
+    for (size_t i = 0; i < 16; i++)
+        d[i] = load(x + i / 4 * line + i % 4 * c + at, n);
     b_2_plane(d, t);
     UNROLL
     for (size_t i = 0; i < 16; i++)
@@ -92,23 +77,14 @@ input_slice_2_vector(const float *const p[16], const float *const q[16], bool su
 }
 
 static void
-input_slice_2(const float *const *x, int a, size_t c, float *v, size_t stride)
+input_slice_2(const float *x, size_t line, size_t c, float *v, size_t stride)
 {
-    static const int first[4] = { 0, 1, 2, 1 }, second[4] = { 2, 2, 1, 3 };
-    const float *const *p = x + 16 * first[a], *const *q = x + 16 * second[a];
     size_t at = 0;
 
-    if (a == 1) {
-        for (; at + VW <= c; at += VW)
-            input_slice_2_vector(p, q, true, at, VW, v, stride);
-        if (at < c)
-            input_slice_2_vector(p, q, true, at, c - at, v, stride);
-    } else {
-        for (; at + VW <= c; at += VW)
-            input_slice_2_vector(p, q, false, at, VW, v, stride);
-        if (at < c)
-            input_slice_2_vector(p, q, false, at, c - at, v, stride);
-    }
+    for (; at + VW <= c; at += VW)
+        input_slice_2_vector(x, line, c, at, VW, v, stride);
+    if (at < c)
+        input_slice_2_vector(x, line, c, at, c - at, v, stride);
 }
 
 /* t = A d along one axis */
@@ -122,22 +98,15 @@ a_axis_2(vf d0, vf d1, vf *t0, vf *t1, vf *t2, vf *t3)
 }
 
 ALWAYS void
-grad_slice_2_vector(const float *const dy[8], int a, size_t at, size_t n, float *v,
+grad_slice_2_vector(const float *dy, size_t line, size_t k, size_t at, size_t n, float *v,
                     size_t stride)
 {
-    vf d[4], r[8], t[16];
+    vf r[8], t[16];
 
     UNROLL
-    for (int i = 0; i < 4; i++) {
-        const vf p = load(dy[i] + at, n), q = load(dy[4 + i] + at, n);
-
-        d[i] = a == 0 ? p : a == 1 ? v_add(p, q) : a == 2 ? v_sub(p, q)
-               : v_sub(v_zero(), q);
-    }
-    UNROLL
-    for (int i = 0; i < 2; i++)
-        a_axis_2(d[2 * i], d[2 * i + 1], &r[4 * i], &r[4 * i + 1], &r[4 * i + 2],
-               &r[4 * i + 3]);
+    for (size_t i = 0; i < 2; i++)
+        a_axis_2(load(dy + i * line + at, n), load(dy + i * line + k + at, n), &r[4 * i],
+                 &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
     UNROLL
     for (int i = 0; i < 4; i++)
         a_axis_2(r[i], r[4 + i], &t[i], &t[4 + i], &t[8 + i], &t[12 + i]);
@@ -146,26 +115,15 @@ grad_slice_2_vector(const float *const dy[8], int a, size_t at, size_t n, float 
         v_store(v + i * stride + at, t[i]);
 }
 
-ALWAYS void
-grad_slice_2_of(const float *const dy[8], int a, size_t k, float *v, size_t stride)
+static void
+grad_slice_2(const float *dy, size_t line, size_t k, float *v, size_t stride)
 {
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        grad_slice_2_vector(dy, a, at, VW, v, stride);
+        grad_slice_2_vector(dy, line, k, at, VW, v, stride);
     if (at < k)
-        grad_slice_2_vector(dy, a, at, k - at, v, stride);
-}
-
-static void
-grad_slice_2(const float *const *dy, int a, size_t k, float *v, size_t stride)
-{
-    switch (a) {
-    case 0: grad_slice_2_of(dy, 0, k, v, stride); break;
-    case 1: grad_slice_2_of(dy, 1, k, v, stride); break;
-    case 2: grad_slice_2_of(dy, 2, k, v, stride); break;
-    default: grad_slice_2_of(dy, 3, k, v, stride); break;
-    }
+        grad_slice_2_vector(dy, line, k, at, k - at, v, stride);
 }
 
 /* y = A' m along one axis */

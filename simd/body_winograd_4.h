@@ -152,43 +152,21 @@ b_4_plane(const vf *d, vf *t)
         b_axis_4(r + i, 6, t + i, 6);
 }
 
-ALWAYS void
-input_4_vector(const float *const *x, const float *const *next, size_t at, size_t n,
-               float *v, size_t stride)
-{
-    vf tile[TILE_4];
-
-    for (int z = 0; z < 6; z++) {
-        vf d[PLANE_4];
-
-        UNROLL
-        for (int i = 0; i < PLANE_4; i++)
-            d[i] = load(x[z * PLANE_4 + i] + at, n);
-        b_4_plane(d, tile + z * PLANE_4);
-    }
-    for (size_t i = 0; i < PLANE_4; i++) {
-        vf t[6];
-
-        b_axis_4(tile + i, PLANE_4, t, 1);
-        UNROLL
-        for (size_t a = 0; a < 6; a++)
-            store(v + (a * PLANE_4 + i) * stride + at, t[a], n);
-        UNROLL
-        for (size_t a = 0; a < 6; a++)
-            __builtin_prefetch(next[a * PLANE_4 + i] + at);
-    }
-}
-
 static void
-input_4(const float *const *x, const float *const *next, size_t c, float *v,
-        size_t stride)
+split_4(const float *const *x, size_t n, float *const *y)
 {
-    size_t at = 0;
+    for (size_t i = 0; i < n; i += VW) {
+        const size_t lanes = n - i < VW ? n - i : VW;
+        vf d[6], t[6];
 
-    for (; at + VW <= c; at += VW)
-        input_4_vector(x, next, at, VW, v, stride);
-    if (at < c)
-        input_4_vector(x, next, at, c - at, v, stride);
+        UNROLL
+        for (int z = 0; z < 6; z++)
+            d[z] = x[z] ? load(x[z] + i, lanes) : v_zero();
+        b_axis_4(d, 1, t, 1);
+        UNROLL
+        for (int a = 0; a < 6; a++)
+            store(y[a] + i, t[a], lanes);
+    }
 }
 
 ALWAYS void
@@ -253,52 +231,34 @@ output_4(const float *m, size_t stride, size_t k, float *const *y, float *moment
 
 /* ---- slices: one point of the outer axis ---- */
 
-/* A row of B' or A as sum of factor[j] times number place[j]. */
-struct row_4 {
-    int place[4];
-    float factor[4];
+static const struct voco_winograd_row b_rows_4[6] = {
+    { 3, { 4, 2, 0 }, { 1, -P2, P0 } },
+    { 4, { 4, 3, 2, 1 }, { 1, A1, -B2, -A1 * B2 } },
+    { 4, { 4, 3, 2, 1 }, { 1, -A1, -B2, A1 * B2 } },
+    { 4, { 4, 3, 2, 1 }, { 1, B1, -A2, -B1 * A2 } },
+    { 4, { 4, 3, 2, 1 }, { 1, -B1, -A2, B1 * A2 } },
+    { 3, { 5, 3, 1 }, { 1, -P2, P0 } },
 };
-
-static const struct row_4 b_rows_4[6] = {
-    { { 4, 2, 0, 0 }, { 1, -P2, P0, 0 } },
-    { { 4, 3, 2, 1 }, { 1, A1, -B2, -A1 * B2 } },
-    { { 4, 3, 2, 1 }, { 1, -A1, -B2, A1 * B2 } },
-    { { 4, 3, 2, 1 }, { 1, B1, -A2, -B1 * A2 } },
-    { { 4, 3, 2, 1 }, { 1, -B1, -A2, B1 * A2 } },
-    { { 5, 3, 1, 1 }, { 1, -P2, P0, 0 } },
+static const struct voco_winograd_row a_rows_4[6] = {
+    { 1, { 0 }, { 1 } },
+    { 4, { 0, 1, 2, 3 }, { 1, A1, A2, A1 * A2 } },
+    { 4, { 0, 1, 2, 3 }, { 1, -A1, A2, -A1 * A2 } },
+    { 4, { 0, 1, 2, 3 }, { 1, B1, B2, B1 * B2 } },
+    { 4, { 0, 1, 2, 3 }, { 1, -B1, B2, -B1 * B2 } },
+    { 1, { 3 }, { 1 } },
 };
-static const struct row_4 a_rows_4[6] = {
-    { { 0, 0, 0, 0 }, { 1, 0, 0, 0 } },
-    { { 0, 1, 2, 3 }, { 1, A1, A2, A1 * A2 } },
-    { { 0, 1, 2, 3 }, { 1, -A1, A2, -A1 * A2 } },
-    { { 0, 1, 2, 3 }, { 1, B1, B2, B1 * B2 } },
-    { { 0, 1, 2, 3 }, { 1, -B1, B2, -B1 * B2 } },
-    { { 3, 3, 3, 3 }, { 1, 0, 0, 0 } },
-};
-
-/* The row's sum over planes of n voxels. */
-ALWAYS void
-combine_4(const struct row_4 *row, const float *const *x, int n, size_t at, size_t lanes,
-          vf *ret)
-{
-    const float *const *p = x + row->place[0] * n, *const *q = x + row->place[1] * n;
-    const float *const *r = x + row->place[2] * n, *const *s = x + row->place[3] * n;
-    const vf fq = v_set(row->factor[1]), fr = v_set(row->factor[2]);
-    const vf fs = v_set(row->factor[3]);
-
-    for (int i = 0; i < n; i++)
-        ret[i] = v_fma(fs, load(s[i] + at, lanes),
-                       v_fma(fr, load(r[i] + at, lanes),
-                             v_fma(fq, load(q[i] + at, lanes), load(p[i] + at, lanes))));
-}
 
 ALWAYS void
-input_slice_4_vector(const struct row_4 *row, const float *const *x, size_t at, size_t n,
-                     float *v, size_t stride)
+input_slice_4_vector(const float *x, size_t line, size_t c, size_t at, size_t n, float *v,
+                     size_t stride)
 {
     vf d[PLANE_4], t[PLANE_4];
 
-    combine_4(row, x, PLANE_4, at, n, d);
+    UNROLL
+    for (size_t i = 0; i < 6; i++)
+        UNROLL
+        for (size_t j = 0; j < 6; j++)
+            d[i * 6 + j] = load(x + i * line + j * c + at, n);
     b_4_plane(d, t);
     UNROLL
     for (size_t i = 0; i < PLANE_4; i++)
@@ -306,23 +266,25 @@ input_slice_4_vector(const struct row_4 *row, const float *const *x, size_t at, 
 }
 
 static void
-input_slice_4(const float *const *x, int a, size_t c, float *v, size_t stride)
+input_slice_4(const float *x, size_t line, size_t c, float *v, size_t stride)
 {
     size_t at = 0;
 
     for (; at + VW <= c; at += VW)
-        input_slice_4_vector(&b_rows_4[a], x, at, VW, v, stride);
+        input_slice_4_vector(x, line, c, at, VW, v, stride);
     if (at < c)
-        input_slice_4_vector(&b_rows_4[a], x, at, c - at, v, stride);
+        input_slice_4_vector(x, line, c, at, c - at, v, stride);
 }
 
 ALWAYS void
-grad_slice_4_vector(const struct row_4 *row, const float *const *dy, size_t at, size_t n,
-                    float *v, size_t stride)
+grad_slice_4_vector(const float *dy, size_t line, size_t k, size_t at, size_t n, float *v,
+                    size_t stride)
 {
     vf d[16], r[24], t[PLANE_4];
 
-    combine_4(row, dy, 16, at, n, d);
+    UNROLL
+    for (size_t i = 0; i < 16; i++)
+        d[i] = load(dy + i / 4 * line + i % 4 * k + at, n);
     UNROLL
     for (int i = 0; i < 4; i++)
         a_axis_4(d + i * 4, 1, r + i * 6, 1);
@@ -335,14 +297,14 @@ grad_slice_4_vector(const struct row_4 *row, const float *const *dy, size_t at, 
 }
 
 static void
-grad_slice_4(const float *const *dy, int a, size_t k, float *v, size_t stride)
+grad_slice_4(const float *dy, size_t line, size_t k, float *v, size_t stride)
 {
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        grad_slice_4_vector(&a_rows_4[a], dy, at, VW, v, stride);
+        grad_slice_4_vector(dy, line, k, at, VW, v, stride);
     if (at < k)
-        grad_slice_4_vector(&a_rows_4[a], dy, at, k - at, v, stride);
+        grad_slice_4_vector(dy, line, k, at, k - at, v, stride);
 }
 
 #endif

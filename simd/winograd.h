@@ -17,8 +17,8 @@
  * tried these lose the least, a tenth of what the usual 0, +-1, +-2 lose, and every
  * element of A and B is a float (doc/numerics.md).
  *
- * A tile's voxels are given by pointers, so that what lies outside the volume can point
- * to zeros (to read) or into a bin (to write), and no padded copy is needed.
+ * The outputs of a tile are given by pointers to the floats of a voxel, [z][y][x], so that
+ * what lies outside the volume can point into a bin.
  *
  * Kernels are single-threaded, allocate nothing and take any alignment and any number of
  * channels; see simd/kernels.h for how instruction sets are chosen.
@@ -31,12 +31,21 @@
 
 #include "simd/kernels.h"
 
-enum { VOCO_WINOGRAD_MAX_POINTS = 216, VOCO_WINOGRAD_MAX_LANES = 16 };
+enum { VOCO_WINOGRAD_MAX_EDGE = 6, VOCO_WINOGRAD_MAX_POINTS = 216,
+       VOCO_WINOGRAD_MAX_LANES = 16 };
+
+/* A row of B' or A: sum over terms of factor[j] times number place[j]. */
+struct voco_winograd_row {
+    int terms, place[4];
+    float factor[4];
+};
 
 /*
- * The transforms of one m; e = m + 2 is the edge of a tile of inputs.  A tile of x is e^3
- * pointers to the floats of a voxel, [z][y][x]; one of y or dy is m^3 such pointers.
- * Points are f = (a e + b) e + c; a slice is those of one a, e^2 points.
+ * The transforms of one m; e = m + 2 is the edge of a tile of inputs.  Points are f =
+ * (a e + b) e + c; a slice is those of one a, e^2 points.  Its tiles are planes: `combine`
+ * makes them of the e planes of x by row a of B', or of the m planes of dy by row a of A,
+ * `split` those of all a.  So lines of voxels are read as they lie in memory, and each
+ * once for all tiles that share it along the line.
  */
 struct voco_winograd_tile {
     int out;            /* m */
@@ -45,16 +54,17 @@ struct voco_winograd_tile {
     /* u[f stride + 0..lanes) = (G g G')_f for all f; g[27][lanes] */
     void (*taps)(const float *g, float *u, size_t stride);
 
-    /* v[f stride + 0..c) = (B' x B)_f for all f.  The voxels of next, the tile whose turn
-     * it is then, are asked for on the way. */
-    void (*input)(const float *const *x, const float *const *next, size_t c, float *v,
-                  size_t stride);
+    const struct voco_winograd_row *b, *a;      /* [e]: the rows of B' and A */
 
-    /* Points of slice a only: f = e^2 a + i, to v[i stride + ...] */
-    void (*input_slice)(const float *const *x, int a, size_t c, float *v, size_t stride);
+    /* y[a][n] = row a of B' over lines x[e], for all a < e; a line that is NULL is zeros */
+    void (*split)(const float *const *x, size_t n, float *const *y);
 
-    /* v[i stride + 0..k) = (A dy A')_f for the slice.  Lanes beyond k are set to 0. */
-    void (*grad_slice)(const float *const *dy, int a, size_t k, float *v, size_t stride);
+    /* v[i stride + 0..c) = (B' x B)_i, i < e^2, of a plane of e x e voxels of c floats;
+     * line: floats from one line of it to the next */
+    void (*input_slice)(const float *x, size_t line, size_t c, float *v, size_t stride);
+
+    /* v[i stride + 0..k) = (A dy A')_i of m x m voxels.  Lanes beyond k are set to 0. */
+    void (*grad_slice)(const float *dy, size_t line, size_t k, float *v, size_t stride);
 
     /* y = A' M A, with M_f at m[f stride + 0..k).  moments: NULL, or [2][k in whole
      * vectors] for the mean of the tile's outputs and the sum of their squared distances
@@ -70,6 +80,10 @@ struct voco_winograd {
     size_t lanes;       /* rows of M, N and dU have k rounded up to a multiple of this */
     size_t panel;       /* U_f is cut into panels of at most so many vectors */
     struct voco_winograd_tile tile[2];      /* m = 2, m = 4 */
+
+    /* y[n] = the row's sum of lines x[place]; a line that is NULL is zeros */
+    void (*combine)(const struct voco_winograd_row *row, const float *const *x, size_t n,
+                    float *y);
 
     /* m[rows, k'] = v[rows, c] u; u in panels, see voco_winograd_at.  Sums of `sum`
      * channels, at least 1, are made apart and then added up. */

@@ -96,6 +96,13 @@ check_moments(const struct voco_winograd_tile *tile, const struct data *d, const
     free(moments);
 }
 
+static void
+planes_of(const float *x, size_t planes, size_t size, const float **ret)
+{
+    for (size_t i = 0; i < planes; i++)
+        ret[i] = x + i * size;
+}
+
 /* u[f][c,k] in panels */
 static void
 transform_taps(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
@@ -114,6 +121,26 @@ transform_taps(const struct voco_winograd *w, const struct voco_winograd_tile *t
     free(g);
 }
 
+/* v[f][rows,c] */
+static void
+transform_inputs(const struct voco_winograd_tile *tile, const struct data *d, float *v)
+{
+    const size_t e = (size_t)tile->out + 2, plane = e * e * d->c, vs = d->rows * d->c;
+    float *planes = malloc(e * plane * sizeof *planes), *to[VOCO_WINOGRAD_MAX_EDGE];
+
+    for (size_t a = 0; a < e; a++)
+        to[a] = planes + a * plane;
+    for (size_t r = 0; r < d->rows; r++) {
+        const float *p[VOCO_WINOGRAD_MAX_EDGE];
+
+        planes_of(d->x + r * d->voxels * d->c, e, plane, p);
+        tile->split(p, plane, to);
+        for (size_t a = 0; a < e; a++)
+            tile->input_slice(to[a], e * d->c, d->c, v + a * e * e * vs + r * d->c, vs);
+    }
+    free(planes);
+}
+
 static void
 check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *tile,
               const struct data *d)
@@ -125,12 +152,7 @@ check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *ti
     double worst = 0, largest = 0;
 
     transform_taps(w, tile, d, u);
-    for (size_t r = 0; r < d->rows; r++) {
-        const float *p[VOCO_WINOGRAD_MAX_POINTS];
-
-        tile_of(d->x, r, d->voxels, d->c, p);
-        tile->input(p, p, d->c, v + r * d->c, vs);
-    }
+    transform_inputs(tile, d, v);
     for (size_t f = 0; f < d->points; f++)
         w->product(v + f * vs, u + f * d->c * d->kp, m + f * ms, d->rows, d->c, d->k,
                    tile->sum);
@@ -170,19 +192,21 @@ transformed_weights(const struct voco_winograd *w, const struct voco_winograd_ti
                     const struct data *d, float *dw)
 {
     const size_t vs = d->rows * d->c, ns = d->rows * d->kp, point = d->c * d->kp;
-    const size_t e = (size_t)tile->out + 2;
+    const size_t m = (size_t)tile->out, e = m + 2;
+    const float *p[VOCO_WINOGRAD_MAX_EDGE];
+    float *plane = malloc(e * e * (d->c + d->k) * sizeof *plane);
     float *du = calloc(d->points * point, sizeof *du);
     float *v = malloc(e * e * vs * sizeof *v), *n = malloc(e * e * ns * sizeof *n);
     float *g = malloc(27 * w->lanes * sizeof *g);
 
     for (size_t a = 0; a < e; a++) {
         for (size_t r = 0; r < d->rows; r++) {
-            const float *p[VOCO_WINOGRAD_MAX_POINTS];
-
-            tile_of(d->x, r, d->voxels, d->c, p);
-            tile->input_slice(p, (int)a, d->c, v + r * d->c, vs);
-            tile_of(d->dy, r, d->outputs, d->k, p);
-            tile->grad_slice(p, (int)a, d->k, n + r * d->kp, ns);
+            planes_of(d->x + r * d->voxels * d->c, e, e * e * d->c, p);
+            w->combine(&tile->b[a], p, e * e * d->c, plane);
+            tile->input_slice(plane, e * d->c, d->c, v + r * d->c, vs);
+            planes_of(d->dy + r * d->outputs * d->k, m, m * m * d->k, p);
+            w->combine(&tile->a[a], p, m * m * d->k, plane);
+            tile->grad_slice(plane, m * d->k, d->k, n + r * d->kp, ns);
         }
         for (size_t i = 0; i < e * e; i++)
             w->product_add(v + i * vs, d->c, n + i * ns, du + (a * e * e + i) * point,
@@ -197,6 +221,7 @@ transformed_weights(const struct voco_winograd *w, const struct voco_winograd_ti
     free(v);
     free(n);
     free(g);
+    free(plane);
 }
 
 static void

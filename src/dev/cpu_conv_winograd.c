@@ -1,17 +1,28 @@
 /* Convolutions by Winograd's method: the plan, packed weights, forward and d-data as the
  * forward of dy, and the implementations; see cpu_conv_winograd.h. */
 #include <omp.h>
-#include <string.h>
 
 #include "dev/cpu_conv_winograd.h"
 #include "simd/kernels.h"
 
-enum { PAD = 16 };              /* floats between points: spreads them over cache sets */
+enum {
+    PAD = 16,                   /* floats between points: spreads them over cache sets */
+    STRIP = 64 << 10            /* floats of a strip's planes, which stay in L2 beside V */
+};
 
 static const struct voco_winograd *
 kernels(const struct voco_ctx *ctx)
 {
     return voco_winograd_kernels(voco_cpu_state(ctx)->kernels->isa);
+}
+
+/* The planes of all slices of a strip of x. */
+static size_t
+planes_floats(const struct voco_winograd_plan *p, int64_t tiles)
+{
+    const int64_t line = voco_winograd_strip_line(p, tiles, p->edge) * (int64_t)p->c;
+
+    return (size_t)(p->edge * p->edge * line + 15) / 16 * 16;
 }
 
 /*
@@ -37,6 +48,9 @@ forward_plan(struct voco_winograd_plan *p, int threads)
             p->rows = (share + 7) / 8 * 8;
         p->v_stride = p->m_stride = (size_t)p->rows * slot + PAD;
     }
+    p->strip = p->rows < p->tiles[2] ? p->rows : p->tiles[2];
+    while (p->strip > 1 && planes_floats(p, p->strip) > STRIP)
+        p->strip = (p->strip + 1) / 2;
 }
 
 /* Tiles that reach over the border have outputs that do not count. */
@@ -129,7 +143,8 @@ struct work {
     float *x, *y;
     const float *u;
     float *v, *m;               /* of all points */
-    float *zeros, *bin;         /* what is outside the volume */
+    float *planes;              /* of a strip of x */
+    float *bin;                 /* for outputs outside the volume */
     float *parts;               /* [total,2,kp]: moments of the tiles of y, or NULL */
 };
 
@@ -141,9 +156,9 @@ tiles_floats(const struct voco_winograd_plan *p)        /* V and M */
 }
 
 static size_t
-ends_floats(const struct voco_winograd_plan *p)         /* zeros and bin of one thread */
+own_floats(const struct voco_winograd_plan *p)          /* planes and bin of one thread */
 {
-    return (p->c + p->kp + 15) / 16 * 16;
+    return planes_floats(p, p->strip) + (p->kp + 15) / 16 * 16;
 }
 
 static size_t
@@ -156,24 +171,23 @@ static size_t
 forward_scratch(const struct voco_winograd_plan *p, int threads)
 {
     return ((size_t)(p->together ? 1 : threads) * tiles_floats(p)
-            + (size_t)threads * ends_floats(p) + parts_floats(p)) * sizeof(float);
+            + (size_t)threads * own_floats(p) + parts_floats(p)) * sizeof(float);
 }
 
-/* Thread t of so many: parts, ends of each, then V and M of each or of all. */
+/* Thread t of so many: parts, planes and bin of each, then V and M of each or of all. */
 static struct work
 work_of(const struct voco_winograd_plan *p, const struct voco_conv_io *io, const float *u,
         float *scratch, int threads, int t)
 {
-    float *const all_ends = scratch + parts_floats(p);
-    float *const ends = all_ends + (size_t)t * ends_floats(p);
-    float *const tiles = all_ends + (size_t)threads * ends_floats(p)
+    float *const own = scratch + parts_floats(p);
+    float *const planes = own + (size_t)t * own_floats(p);
+    float *const tiles = own + (size_t)threads * own_floats(p)
                          + (p->together ? 0 : (size_t)t * tiles_floats(p));
 
-    memset(ends, 0, p->c * sizeof *ends);
     return (struct work){
         .p = p, .x = p->swap ? io->y : io->x, .y = p->swap ? io->x : io->y, .u = u,
         .m = tiles, .v = tiles + (p->together ? p->points * p->m_stride : p->v_stride),
-        .zeros = ends, .bin = ends + p->c, .parts = io->moments ? scratch : NULL,
+        .planes = planes, .bin = planes + planes_floats(p, p->strip), .parts = io->moments ? scratch : NULL,
     };
 }
 
@@ -182,18 +196,20 @@ static void
 input_rows(const struct work *a, int64_t from, int64_t to, int64_t row)
 {
     const struct voco_winograd_plan *p = a->p;
-    float *voxels[2][VOCO_WINOGRAD_MAX_POINTS], **this = voxels[0], **next = voxels[1];
+    const size_t slice = (size_t)(p->edge * p->edge), step = (size_t)p->out * p->c;
+    int64_t tiles;
 
-    voco_winograd_voxels(p, a->x, p->c, from, p->edge, 1, a->zeros, this);
-    for (int64_t t = from; t < to; t++, row++) {
-        float **const swap = this;
+    for (int64_t t = from; t < to; t += tiles, row += tiles) {
+        size_t line;
 
-        voco_winograd_voxels(p, a->x, p->c, t + 1 < p->total ? t + 1 : t, p->edge, 1,
-                             a->zeros, next);
-        p->t->input((const float *const *)this, (const float *const *)next, p->c,
-                    a->v + (size_t)row * p->c, p->v_stride);
-        this = next;
-        next = swap;
+        tiles = voco_winograd_side_by_side(p, t, to - t < p->strip ? to - t : p->strip);
+        line = (size_t)voco_winograd_strip_line(p, tiles, p->edge) * p->c;
+        voco_winograd_split(p, a->x, t, tiles, a->planes);
+        for (size_t i = 0; i < (size_t)p->edge; i++)
+            for (size_t j = 0; j < (size_t)tiles; j++)
+                p->t->input_slice(a->planes + i * (size_t)p->edge * line + j * step, line,
+                                  p->c, a->v + i * slice * p->v_stride
+                                            + ((size_t)row + j) * p->c, p->v_stride);
     }
 }
 
@@ -213,7 +229,7 @@ output_row(const struct work *a, int64_t t, int64_t row)
     float *const part = a->parts ? a->parts + (size_t)t * 2 * p->kp : NULL;
     float *voxel[VOCO_WINOGRAD_MAX_POINTS];
 
-    voco_winograd_voxels(p, a->y, p->k, t, p->out, 0, a->bin, voxel);
+    voco_winograd_outputs(p, a->y, t, a->bin, voxel);
     p->t->output(a->m + (size_t)row * p->kp, p->m_stride, p->k, voxel, part);
 }
 

@@ -21,6 +21,7 @@ struct voco_winograd_plan {
     bool whole;                 /* no tile reaches over the border */
     int64_t size[3], tiles[3], total;
     int64_t rows;               /* tiles at a time */
+    int64_t strip;              /* forward: of them side by side, at most */
     bool together;              /* forward: all threads on the same tiles, each at its own
                                  * points */
     size_t v_stride, m_stride;  /* floats between points of V, and of M or N */
@@ -28,16 +29,28 @@ struct voco_winograd_plan {
 
 /* ---- tiles ---- */
 
-/* The edge^3 voxels, of so many channels each, that tile t of x has from its first output
- * minus `before` on, as pointers to ret; outside the volume: other. */
-void voco_winograd_voxels(const struct voco_winograd_plan *p, float *x, size_t channels,
-                          int64_t t, int64_t edge, int64_t before, float *other,
-                          float **ret);
+/* The voxels of y that are the outputs of tile t, as pointers to ret; outside the volume:
+ * other. */
+void voco_winograd_outputs(const struct voco_winograd_plan *p, float *y, int64_t t,
+                           float *other, float **ret);
 
-/* Part i of n of asking for the voxels of the next p->rows tiles, those of [from,end). */
-void voco_winograd_prefetch(const struct voco_winograd_plan *p, const float *x,
-                            size_t channels, int64_t from, int64_t end, int64_t edge,
-                            int64_t before, size_t i, size_t n);
+/* How many tiles from t on lie side by side, at most so many. */
+int64_t voco_winograd_side_by_side(const struct voco_winograd_plan *p, int64_t t,
+                                   int64_t most);
+
+/*
+ * Strips: tiles [t, t + tiles) side by side, their `edge` planes from `before` voxels before
+ * the corner on.  combine makes of them one plane, each voxel the row's sum of those of the
+ * planes; split, of x, one for each slice.  A plane has edge lines of _line voxels; what is
+ * outside the volume is 0.
+ */
+int64_t voco_winograd_strip_line(const struct voco_winograd_plan *p, int64_t tiles,
+                                 int64_t edge);
+void voco_winograd_combine(const struct voco_winograd_plan *p, const float *x,
+                           size_t channels, const struct voco_winograd_row *row, int64_t t,
+                           int64_t tiles, int64_t edge, int64_t before, float *ret);
+void voco_winograd_split(const struct voco_winograd_plan *p, const float *x, int64_t t,
+                         int64_t tiles, float *ret);
 
 /* ---- d-weights ---- */
 

@@ -46,10 +46,32 @@ threads_per_part(const struct voco_winograd_plan *p, int threads)
     return s;
 }
 
+/* Tiles of a strip, at most. */
+static int64_t
+strip_tiles(const struct voco_winograd_plan *p)
+{
+    return p->rows < p->tiles[2] ? p->rows : p->tiles[2];
+}
+
+/* The planes of a strip of x, and of one of dy. */
+static size_t
+x_floats(const struct voco_winograd_plan *p)
+{
+    return ((size_t)(p->edge * voco_winograd_strip_line(p, strip_tiles(p), p->edge)) * p->c
+            + 15) / 16 * 16;
+}
+
+static size_t
+dy_floats(const struct voco_winograd_plan *p)
+{
+    return ((size_t)(p->out * voco_winograd_strip_line(p, strip_tiles(p), p->out)) * p->k
+            + 15) / 16 * 16;
+}
+
 static size_t
 thread_floats(const struct voco_winograd_plan *p)       /* beside dU */
 {
-    return slice_points(p) * (p->v_stride + p->m_stride) + (p->c + p->k + 15) / 16 * 16;
+    return slice_points(p) * (p->v_stride + p->m_stride) + x_floats(p) + dy_floats(p);
 }
 
 static size_t
@@ -67,49 +89,59 @@ voco_winograd_weights_scratch(const struct voco_winograd_plan *p, int threads)
            * sizeof(float);
 }
 
+/* Rows of V and N: slice a of tiles [t, t + tiles), side by side. */
+static void
+strip(const struct voco_winograd_plan *p, const float *x, const float *dy, int a, int64_t t,
+      int64_t tiles, float *planes, float *v, float *n)
+{
+    const size_t x_step = (size_t)p->out * p->c, dy_step = (size_t)p->out * p->k;
+    const size_t x_line = (size_t)voco_winograd_strip_line(p, tiles, p->edge) * p->c;
+    const size_t dy_line = (size_t)voco_winograd_strip_line(p, tiles, p->out) * p->k;
+    float *const x_plane = planes, *const dy_plane = planes + x_floats(p);
+
+    voco_winograd_combine(p, x, p->c, &p->t->b[a], t, tiles, p->edge, 1, x_plane);
+    for (size_t i = 0; i < (size_t)tiles; i++)
+        p->t->input_slice(x_plane + i * x_step, x_line, p->c, v + i * p->c, p->v_stride);
+    voco_winograd_combine(p, dy, p->k, &p->t->a[a], t, tiles, p->out, 0, dy_plane);
+    for (size_t i = 0; i < (size_t)tiles; i++)
+        p->t->grad_slice(dy_plane + i * dy_step, dy_line, p->k, n + i * p->kp, p->m_stride);
+}
+
 /* Slice a of dU += tiles [from,to). */
 static void
-slice(const struct voco_winograd_plan *p, float *x, float *dy, int a, int64_t from,
-      int64_t to, float *du, float *scratch)
+slice(const struct voco_winograd_plan *p, const float *x, const float *dy, int a,
+      int64_t from, int64_t to, float *du, float *scratch)
 {
     const size_t points = slice_points(p);
     float *const v = scratch, *const n = v + points * p->v_stride;
-    float *const zeros = n + points * p->m_stride;
-    float *voxel[VOCO_WINOGRAD_MAX_POINTS];
+    float *const planes = n + points * p->m_stride;
 
     for (int64_t t = from; t < to; t += p->rows) {
         const int64_t rows = to - t < p->rows ? to - t : p->rows;
+        int64_t tiles;
 
-        for (int64_t r = 0; r < rows; r++) {
-            voco_winograd_voxels(p, x, p->c, t + r, p->edge, 1, zeros, voxel);
-            p->t->input_slice((const float *const *)voxel, a, p->c, v + (size_t)r * p->c,
-                              p->v_stride);
-            voco_winograd_voxels(p, dy, p->k, t + r, p->out, 0, zeros, voxel);
-            p->t->grad_slice((const float *const *)voxel, a, p->k, n + (size_t)r * p->kp,
-                             p->m_stride);
+        for (int64_t r = 0; r < rows; r += tiles) {
+            tiles = voco_winograd_side_by_side(p, t + r, rows - r);
+            strip(p, x, dy, a, t + r, tiles, planes, v + (size_t)r * p->c,
+                  n + (size_t)r * p->kp);
         }
-        for (size_t i = 0; i < points; i++) {
-            voco_winograd_prefetch(p, x, p->c, t + rows, to, p->edge, 1, i, points);
-            voco_winograd_prefetch(p, dy, p->k, t + rows, to, p->out, 0, i, points);
+        for (size_t i = 0; i < points; i++)
             p->w->product_add(v + i * p->v_stride, p->c, n + i * p->m_stride,
                               du + ((size_t)a * points + i) * p->c * p->kp,
                               (size_t)rows, p->c, p->k);
-        }
     }
 }
 
 /* One thread's slices of one part: region by region, in it slice by slice, so that the
  * slice's dU stays in L2 and the region's voxels in L3. */
 static void
-part(const struct voco_winograd_plan *p, float *x, float *dy, int64_t from, int64_t to,
-     int first, int slices, float *du, float *scratch)
+part(const struct voco_winograd_plan *p, const float *x, const float *dy, int64_t from,
+     int64_t to, int first, int slices, float *du, float *scratch)
 {
     const int64_t region = REGION / (p->out * p->out * p->out);
     const size_t count = slice_points(p) * p->c * p->kp;
-    float *const zeros = scratch + slice_points(p) * (p->v_stride + p->m_stride);
 
     memset(du + (size_t)first * count, 0, (size_t)slices * count * sizeof *du);
-    memset(zeros, 0, (p->c + p->k) * sizeof *zeros);
     for (int64_t t = from; t < to; t += region)
         for (int a = first; a < first + slices; a++)
             slice(p, x, dy, a, t, to - t < region ? to : t + region, du, scratch);
