@@ -41,6 +41,15 @@ store(float *p, vf x, size_t n)
         v_store_n(p, x, n);
 }
 
+ALWAYS void
+put(float *p, vf x, size_t n, bool stream)
+{
+    if (stream)
+        v_stream(p, x);
+    else
+        store(p, x, n);
+}
+
 /* The first output of a tile, and sums of the distances from it. */
 struct spread {
     vf first, sum, squares;

@@ -136,7 +136,7 @@ o_axis_2(vf m0, vf m1, vf m2, vf m3, vf *y0, vf *y1)
 
 ALWAYS void
 output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const y[8],
-                const bool spread, float *moments, size_t kp)
+                bool stream, const bool spread, float *moments, size_t kp)
 {
     struct spread s = { v_zero(), v_zero(), v_zero() };
     vf t[2][16];
@@ -158,8 +158,8 @@ output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const
             vf a, b;
 
             o_axis_2(r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3], &a, &b);
-            store(y[4 * z + 2 * i] + at, a, n);
-            store(y[4 * z + 2 * i + 1] + at, b, n);
+            put(y[4 * z + 2 * i] + at, a, n, stream);
+            put(y[4 * z + 2 * i + 1] + at, b, n, stream);
             if (spread) {
                 spread_add(&s, a, z == 0 && i == 0);
                 spread_add(&s, b, false);
@@ -171,25 +171,28 @@ output_2_vector(const float *m, size_t stride, size_t at, size_t n, float *const
 }
 
 ALWAYS void
-output_2_of(const float *m, size_t stride, size_t k, float *const *y, const bool spread,
-            float *moments)
+output_2_of(const float *m, size_t stride, size_t k, float *const *y, bool stream,
+            const bool spread, float *moments)
 {
     const size_t kp = (k + VW - 1) / VW * VW;
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        output_2_vector(m, stride, at, VW, y, spread, moments, kp);
+        output_2_vector(m, stride, at, VW, y, stream, spread, moments, kp);
     if (at < k)
-        output_2_vector(m, stride, at, k - at, y, spread, moments, kp);
+        output_2_vector(m, stride, at, k - at, y, false, spread, moments, kp);
 }
 
 static void
-output_2(const float *m, size_t stride, size_t k, float *const *y, float *moments)
+output_2(const float *m, size_t stride, size_t k, float *const *y, bool stream,
+         float *moments)
 {
     if (moments)
-        output_2_of(m, stride, k, y, true, moments);
+        output_2_of(m, stride, k, y, stream, true, moments);
     else
-        output_2_of(m, stride, k, y, false, NULL);
+        output_2_of(m, stride, k, y, stream, false, NULL);
+    if (stream)
+        v_stream_end();
 }
 
 /* u = G g along one axis; numbers of g lie s apart, those of u r apart */

@@ -171,7 +171,7 @@ split_4(const float *const *x, size_t n, float *const *y)
 
 ALWAYS void
 output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const *y,
-                const bool spread, float *moments, size_t kp)
+                bool stream, const bool spread, float *moments, size_t kp)
 {
     struct spread s = { v_zero(), v_zero(), v_zero() };
     vf tile[4 * PLANE_4];
@@ -197,7 +197,7 @@ output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const
             o_axis_4(r + i * 6, 1, t, 1);
             UNROLL
             for (int j = 0; j < 4; j++) {
-                store(y[i * 4 + j] + at, t[j], n);
+                put(y[i * 4 + j] + at, t[j], n, stream);
                 if (spread)
                     spread_add(&s, t[j], z == 0 && i == 0 && j == 0);
             }
@@ -208,25 +208,28 @@ output_4_vector(const float *m, size_t stride, size_t at, size_t n, float *const
 }
 
 ALWAYS void
-output_4_of(const float *m, size_t stride, size_t k, float *const *y, const bool spread,
-            float *moments)
+output_4_of(const float *m, size_t stride, size_t k, float *const *y, bool stream,
+            const bool spread, float *moments)
 {
     const size_t kp = (k + VW - 1) / VW * VW;
     size_t at = 0;
 
     for (; at + VW <= k; at += VW)
-        output_4_vector(m, stride, at, VW, y, spread, moments, kp);
+        output_4_vector(m, stride, at, VW, y, stream, spread, moments, kp);
     if (at < k)
-        output_4_vector(m, stride, at, k - at, y, spread, moments, kp);
+        output_4_vector(m, stride, at, k - at, y, false, spread, moments, kp);
 }
 
 static void
-output_4(const float *m, size_t stride, size_t k, float *const *y, float *moments)
+output_4(const float *m, size_t stride, size_t k, float *const *y, bool stream,
+         float *moments)
 {
     if (moments)
-        output_4_of(m, stride, k, y, true, moments);
+        output_4_of(m, stride, k, y, stream, true, moments);
     else
-        output_4_of(m, stride, k, y, false, NULL);
+        output_4_of(m, stride, k, y, stream, false, NULL);
+    if (stream)
+        v_stream_end();
 }
 
 /* ---- slices: one point of the outer axis ---- */

@@ -68,8 +68,9 @@ struct voco_winograd_tile {
 
     /* y = A' M A, with M_f at m[f stride + 0..k).  moments: NULL, or [2][k in whole
      * vectors] for the mean of the tile's outputs and the sum of their squared distances
-     * from it */
-    void (*output)(const float *m, size_t stride, size_t k, float *const *y,
+     * from it.  stream: y is larger than the caches and k whole vectors: write around
+     * them */
+    void (*output)(const float *m, size_t stride, size_t k, float *const *y, bool stream,
                    float *moments);
 
     /* g[27][lanes] = G' dU G, with dU_f at du[f stride + 0..lanes) */

@@ -71,7 +71,7 @@ tile_of(const float *x, size_t r, size_t points, size_t channels, const float **
         ret[i] = x + (r * points + i) * channels;
 }
 
-/* The same outputs again, and their moments against sums in double. */
+/* The same outputs again, around the caches where they may be, and their moments against sums in double. */
 static void
 check_moments(const struct voco_winograd_tile *tile, const struct data *d, const float *m,
               size_t stride, float *const *y)
@@ -79,7 +79,7 @@ check_moments(const struct voco_winograd_tile *tile, const struct data *d, const
     float *const moments = malloc(2 * d->kp * sizeof *moments);
     const double n = (double)d->outputs;
 
-    tile->output(m, stride, d->k, y, moments);
+    tile->output(m, stride, d->k, y, d->k == d->kp, moments);
     for (size_t k = 0; k < d->k; k++) {
         double mean = 0, m2 = 0, size = 0;
 
@@ -148,7 +148,8 @@ check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *ti
     const size_t vs = d->rows * d->c, ms = d->rows * d->kp, m_out = d->outputs;
     float *u = calloc(d->points * d->c * d->kp, sizeof *u);
     float *v = malloc(d->points * vs * sizeof *v), *m = malloc(d->points * ms * sizeof *m);
-    float *y = malloc(d->rows * m_out * d->k * sizeof *y);
+    const size_t bytes = (d->rows * m_out * d->k * sizeof(float) + 63) / 64 * 64;
+    float *y = aligned_alloc(64, bytes);
     double worst = 0, largest = 0;
 
     transform_taps(w, tile, d, u);
@@ -160,7 +161,7 @@ check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *ti
         const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
         tile_of(y, r, m_out, d->k, p);
-        tile->output(m + r * d->kp, ms, d->k, (float *const *)p, NULL);
+        tile->output(m + r * d->kp, ms, d->k, (float *const *)p, false, NULL);
         check_moments(tile, d, m + r * d->kp, ms, (float *const *)p);
     }
     for (size_t r = 0; r < d->rows; r++)

@@ -145,6 +145,7 @@ struct work {
     float *v, *m;               /* of all points */
     float *planes;              /* of a strip of x */
     float *bin;                 /* for outputs outside the volume */
+    bool stream;                /* y around the caches */
     float *parts;               /* [total,2,kp]: moments of the tiles of y, or NULL */
 };
 
@@ -179,13 +180,15 @@ static struct work
 work_of(const struct voco_winograd_plan *p, const struct voco_conv_io *io, const float *u,
         float *scratch, int threads, int t)
 {
-    float *const own = scratch + parts_floats(p);
+    float *const y = p->swap ? io->x : io->y, *const own = scratch + parts_floats(p);
     float *const planes = own + (size_t)t * own_floats(p);
     float *const tiles = own + (size_t)threads * own_floats(p)
                          + (p->together ? 0 : (size_t)t * tiles_floats(p));
 
     return (struct work){
-        .p = p, .x = p->swap ? io->y : io->x, .y = p->swap ? io->x : io->y, .u = u,
+        .p = p, .x = p->swap ? io->y : io->x, .y = y, .u = u,
+        .stream = p->k == p->kp && (uintptr_t)y % VOCO_ALIGN == 0
+                  && voco_cpu_stream(p->total * p->out * p->out * p->out * (int64_t)p->k),
         .m = tiles, .v = tiles + (p->together ? p->points * p->m_stride : p->v_stride),
         .planes = planes, .bin = planes + planes_floats(p, p->strip), .parts = io->moments ? scratch : NULL,
     };
@@ -230,7 +233,7 @@ output_row(const struct work *a, int64_t t, int64_t row)
     float *voxel[VOCO_WINOGRAD_MAX_POINTS];
 
     voco_winograd_outputs(p, a->y, t, a->bin, voxel);
-    p->t->output(a->m + (size_t)row * p->kp, p->m_stride, p->k, voxel, part);
+    p->t->output(a->m + (size_t)row * p->kp, p->m_stride, p->k, voxel, a->stream, part);
 }
 
 /* Tiles [from,to) by one thread. */
