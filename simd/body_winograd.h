@@ -78,28 +78,45 @@ spread_end(const struct spread *s, float n, float *mean, float *m2)
     v_store(m2, v_fnma(off, s->sum, s->squares));
 }
 
+/* Elements i on of a line; of one that is NULL, zeros. */
+ALWAYS vf
+load_line(const void *x, const bool bf16, size_t i, size_t n)
+{
+    uint16_t last[VW] = { 0 };
+
+    if (!x)
+        return v_zero();
+    if (!bf16)
+        return load((const float *)x + i, n);
+    if (n == VW)
+        return v_load_bf16((const uint16_t *)x + i);
+    memcpy(last, (const uint16_t *)x + i, n * sizeof *last);
+    return v_load_bf16(last);
+}
+
 #include "simd/body_winograd_2.h"
 #include "simd/body_winograd_4.h"
 
 ALWAYS void
-combine_terms(const float *const *x, const float *factor, const int terms, size_t n,
-              float *y)
+combine_terms(const void *const *x, const float *factor, const int terms,
+              const bool bf16, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i += VW) {
         const size_t lanes = n - i < VW ? n - i : VW;
-        vf s = v_mul(v_set(factor[0]), load(x[0] + i, lanes));
+        vf s = v_mul(v_set(factor[0]), load_line(x[0], bf16, i, lanes));
 
         UNROLL
         for (int j = 1; j < terms; j++)
-            s = v_fma(v_set(factor[j]), load(x[j] + i, lanes), s);
+            s = v_fma(v_set(factor[j]), load_line(x[j], bf16, i, lanes), s);
         store(y + i, s, lanes);
     }
 }
 
-static void
-combine(const struct voco_winograd_row *row, const float *const *x, size_t n, float *y)
+ALWAYS void
+combine_of(const struct voco_winograd_row *row, const void *const *x, const bool bf16,
+           size_t n, float *y)
 {
-    const float *line[4];
+    const void *line[4];
     float factor[4];
     int terms = 0;
 
@@ -110,11 +127,21 @@ combine(const struct voco_winograd_row *row, const float *const *x, size_t n, fl
         }
     switch (terms) {
     case 0: memset(y, 0, n * sizeof *y); break;
-    case 1: combine_terms(line, factor, 1, n, y); break;
-    case 2: combine_terms(line, factor, 2, n, y); break;
-    case 3: combine_terms(line, factor, 3, n, y); break;
-    default: combine_terms(line, factor, 4, n, y); break;
+    case 1: combine_terms(line, factor, 1, bf16, n, y); break;
+    case 2: combine_terms(line, factor, 2, bf16, n, y); break;
+    case 3: combine_terms(line, factor, 3, bf16, n, y); break;
+    default: combine_terms(line, factor, 4, bf16, n, y); break;
     }
+}
+
+static void
+combine(const struct voco_winograd_row *row, const void *const *x, bool bf16, size_t n,
+        float *y)
+{
+    if (bf16)
+        combine_of(row, x, true, n, y);
+    else
+        combine_of(row, x, false, n, y);
 }
 
 /* m[nr, nv vectors] = v[nr, c] u[c, nv vectors], or += for what is not the first sum */

@@ -31,8 +31,8 @@ b_2_plane(const vf d[16], vf t[16])
                &t[12 + i]);
 }
 
-static void
-split_2(const float *const *x, size_t n, float *const *y)
+ALWAYS void
+split_2_of(const void *const *x, const bool bf16, size_t n, float *const *y)
 {
     for (size_t i = 0; i < n; i += VW) {
         const size_t lanes = n - i < VW ? n - i : VW;
@@ -40,12 +40,21 @@ split_2(const float *const *x, size_t n, float *const *y)
 
         UNROLL
         for (int z = 0; z < 4; z++)
-            d[z] = x[z] ? load(x[z] + i, lanes) : v_zero();
+            d[z] = load_line(x[z], bf16, i, lanes);
         b_axis_2(d[0], d[1], d[2], d[3], &t[0], &t[1], &t[2], &t[3]);
         UNROLL
         for (int a = 0; a < 4; a++)
             store(y[a] + i, t[a], lanes);
     }
+}
+
+static void
+split_2(const void *const *x, bool bf16, size_t n, float *const *y)
+{
+    if (bf16)
+        split_2_of(x, true, n, y);
+    else
+        split_2_of(x, false, n, y);
 }
 
 static const struct voco_winograd_row b_rows_2[4] = {

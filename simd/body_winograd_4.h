@@ -152,8 +152,8 @@ b_4_plane(const vf *d, vf *t)
         b_axis_4(r + i, 6, t + i, 6);
 }
 
-static void
-split_4(const float *const *x, size_t n, float *const *y)
+ALWAYS void
+split_4_of(const void *const *x, const bool bf16, size_t n, float *const *y)
 {
     for (size_t i = 0; i < n; i += VW) {
         const size_t lanes = n - i < VW ? n - i : VW;
@@ -161,12 +161,21 @@ split_4(const float *const *x, size_t n, float *const *y)
 
         UNROLL
         for (int z = 0; z < 6; z++)
-            d[z] = x[z] ? load(x[z] + i, lanes) : v_zero();
+            d[z] = load_line(x[z], bf16, i, lanes);
         b_axis_4(d, 1, t, 1);
         UNROLL
         for (int a = 0; a < 6; a++)
             store(y[a] + i, t[a], lanes);
     }
+}
+
+static void
+split_4(const void *const *x, bool bf16, size_t n, float *const *y)
+{
+    if (bf16)
+        split_4_of(x, true, n, y);
+    else
+        split_4_of(x, false, n, y);
 }
 
 ALWAYS void

@@ -56,8 +56,9 @@ struct voco_winograd_tile {
 
     const struct voco_winograd_row *b, *a;      /* [e]: the rows of B' and A */
 
-    /* y[a][n] = row a of B' over lines x[e], for all a < e; a line that is NULL is zeros */
-    void (*split)(const float *const *x, size_t n, float *const *y);
+    /* y[a][n] = row a of B' over lines x[e], for all a < e.  Lines hold floats, or
+     * bfloat16; one that is NULL is zeros. */
+    void (*split)(const void *const *x, bool bf16, size_t n, float *const *y);
 
     /* v[i stride + 0..c) = (B' x B)_i, i < e^2, of a plane of e x e voxels of c floats;
      * line: floats from one line of it to the next */
@@ -82,9 +83,9 @@ struct voco_winograd {
     size_t panel;       /* U_f is cut into panels of at most so many vectors */
     struct voco_winograd_tile tile[2];      /* m = 2, m = 4 */
 
-    /* y[n] = the row's sum of lines x[place]; a line that is NULL is zeros */
-    void (*combine)(const struct voco_winograd_row *row, const float *const *x, size_t n,
-                    float *y);
+    /* y[n] = the row's sum of lines x[place], which are as split takes them */
+    void (*combine)(const struct voco_winograd_row *row, const void *const *x, bool bf16,
+                    size_t n, float *y);
 
     /* m[rows, k'] = v[rows, c] u; u in panels, see voco_winograd_at.  Sums of `sum`
      * channels, at least 1, are made apart and then added up. */

@@ -97,7 +97,7 @@ check_moments(const struct voco_winograd_tile *tile, const struct data *d, const
 }
 
 static void
-planes_of(const float *x, size_t planes, size_t size, const float **ret)
+planes_of(const float *x, size_t planes, size_t size, const void **ret)
 {
     for (size_t i = 0; i < planes; i++)
         ret[i] = x + i * size;
@@ -131,10 +131,10 @@ transform_inputs(const struct voco_winograd_tile *tile, const struct data *d, fl
     for (size_t a = 0; a < e; a++)
         to[a] = planes + a * plane;
     for (size_t r = 0; r < d->rows; r++) {
-        const float *p[VOCO_WINOGRAD_MAX_EDGE];
+        const void *p[VOCO_WINOGRAD_MAX_EDGE];
 
         planes_of(d->x + r * d->voxels * d->c, e, plane, p);
-        tile->split(p, plane, to);
+        tile->split(p, false, plane, to);
         for (size_t a = 0; a < e; a++)
             tile->input_slice(to[a], e * d->c, d->c, v + a * e * e * vs + r * d->c, vs);
     }
@@ -194,7 +194,7 @@ transformed_weights(const struct voco_winograd *w, const struct voco_winograd_ti
 {
     const size_t vs = d->rows * d->c, ns = d->rows * d->kp, point = d->c * d->kp;
     const size_t m = (size_t)tile->out, e = m + 2;
-    const float *p[VOCO_WINOGRAD_MAX_EDGE];
+    const void *p[VOCO_WINOGRAD_MAX_EDGE];
     float *plane = malloc(e * e * (d->c + d->k) * sizeof *plane);
     float *du = calloc(d->points * point, sizeof *du);
     float *v = malloc(e * e * vs * sizeof *v), *n = malloc(e * e * ns * sizeof *n);
@@ -203,10 +203,10 @@ transformed_weights(const struct voco_winograd *w, const struct voco_winograd_ti
     for (size_t a = 0; a < e; a++) {
         for (size_t r = 0; r < d->rows; r++) {
             planes_of(d->x + r * d->voxels * d->c, e, e * e * d->c, p);
-            w->combine(&tile->b[a], p, e * e * d->c, plane);
+            w->combine(&tile->b[a], p, false, e * e * d->c, plane);
             tile->input_slice(plane, e * d->c, d->c, v + r * d->c, vs);
             planes_of(d->dy + r * d->outputs * d->k, m, m * m * d->k, p);
-            w->combine(&tile->a[a], p, m * m * d->k, plane);
+            w->combine(&tile->a[a], p, false, m * m * d->k, plane);
             tile->grad_slice(plane, m * d->k, d->k, n + r * d->kp, ns);
         }
         for (size_t i = 0; i < e * e; i++)
@@ -281,6 +281,47 @@ START_TEST(tiles_equal_direct_sums)
 }
 END_TEST
 
+/* Lines of bfloat16 give what the same numbers in f32 do, and NULL what zeros do. */
+START_TEST(lines_may_be_bfloat16_and_missing)
+{
+    const struct voco_winograd *w = level(_i);
+    enum { N = 77 };
+
+    for (int j = 0; w && j < 2; j++) {
+        const struct voco_winograd_tile *tile = &w->tile[j];
+        const int e = tile->out + 2;
+        static uint16_t half[VOCO_WINOGRAD_MAX_EDGE][N];
+        static float wide[VOCO_WINOGRAD_MAX_EDGE][N];
+        static float y[2][VOCO_WINOGRAD_MAX_EDGE][N];
+        const void *lines[2][VOCO_WINOGRAD_MAX_EDGE];
+        float *to[2][VOCO_WINOGRAD_MAX_EDGE];
+
+        for (int z = 0; z < e; z++) {
+            for (int i = 0; i < N; i++) {       /* -1.5 to 1.5, and a line of zeros */
+                const uint32_t bits = (uint32_t)(z == 1 ? 0 : 0x3f80 + (i * 7 + z) % 64
+                                                 + (i % 3 == 0 ? 0x8000 : 0)) << 16;
+
+                memcpy(&wide[z][i], &bits, sizeof bits);
+                half[z][i] = (uint16_t)(bits >> 16);
+            }
+            lines[0][z] = wide[z];
+            lines[1][z] = z == 1 ? NULL : half[z];
+            to[0][z] = y[0][z];
+            to[1][z] = y[1][z];
+        }
+        for (int k = 0; k < 2; k++)
+            tile->split(lines[k], k == 1, N, to[k]);
+        ck_assert_mem_eq(y[0], y[1], (size_t)e * sizeof y[0][0]);
+        for (int a = 0; a < e; a++) {
+            for (int k = 0; k < 2; k++)
+                w->combine(&tile->b[a], lines[k], k == 1, N, y[k][0]);
+            for (int i = 0; i < N; i++)         /* -0 and 0 are equal */
+                ck_assert(y[0][0][i] == y[1][0][i]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(panels_place_every_weight_once)
 {
     const struct voco_winograd *w = level(_i);
@@ -312,6 +353,7 @@ main(void)
 
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, tiles_equal_direct_sums, 0, LEVELS);
+    tcase_add_loop_test(c, lines_may_be_bfloat16_and_missing, 0, LEVELS);
     tcase_add_loop_test(c, panels_place_every_weight_once, 0, LEVELS);
     suite_add_tcase(s, c);
     r = srunner_create(s);

@@ -253,13 +253,14 @@ items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
     return items < 1 ? 1 : items < p->n ? items : p->n;
 }
 
-/* All of x, y in f32. */
+/* What of x and y is written is f32; what is read, too, unless impl->bf16. */
 static void
-run_f32(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_workspace what,
+run_some(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_workspace what,
         const struct voco_conv *conv, X x, X w, X b, X y, X moments)
 {
     const struct voco_conv_problem p = problem(what, conv, x);
-    const struct voco_conv_io io = { .x = voco_f32(x), .w = voco_f32(w), .y = voco_f32(y),
+    const struct voco_conv_io io = { .x = x->data, .w = voco_f32(w), .y = y->data,
+                                     .x_bf16 = voco_is_bf16(x), .y_bf16 = voco_is_bf16(y),
                                      .bias = voco_f32(b), .moments = moments };
     struct voco_tensor scratch;
 
@@ -288,14 +289,16 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
         const bool to_x = what == VOCO_WS_CONV_BACKWARD_DATA;
         const bool to_y = what == VOCO_WS_CONV_FORWARD;
         const struct voco_tensor wide_x = to_x ? voco_cpu_room(ctx, &some_x)
-                                               : voco_cpu_widened(ctx, &some_x);
+                                          : impl->bf16 ? some_x
+                                          : voco_cpu_widened(ctx, &some_x);
         const struct voco_tensor wide_y = to_y ? voco_cpu_room(ctx, &some_y)
-                                               : voco_cpu_widened(ctx, &some_y);
+                                          : impl->bf16 ? some_y
+                                          : voco_cpu_widened(ctx, &some_y);
 
         if (!ctx->err) {
             const struct voco_tensor of = moments ? voco_slice(moments, i, n) : some_y;
 
-            run_f32(ctx, impl, what, conv, &wide_x, w, b, &wide_y, moments ? &of : NULL);
+            run_some(ctx, impl, what, conv, &wide_x, w, b, &wide_y, moments ? &of : NULL);
         }
         if (to_x)
             voco_cpu_narrow(ctx, &wide_x, &some_x);
@@ -340,9 +343,13 @@ voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
     size_t bytes = 0;
 
     p.n = items_at_once(ctx, &p);
-    if (ctx->dev->act == VOCO_BF16)         /* both widened, at most */
-        bytes = voco_aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float))
-              + voco_aligned((size_t)(p.n * volume(p.out) * conv->cout) * sizeof(float));
+    if (ctx->dev->act == VOCO_BF16) {       /* what is written, and what is widened */
+        if (!impl->bf16 || what == VOCO_WS_CONV_BACKWARD_DATA)
+            bytes += voco_aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float));
+        if (!impl->bf16 || what == VOCO_WS_CONV_FORWARD)
+            bytes += voco_aligned((size_t)(p.n * volume(p.out) * conv->cout)
+                                  * sizeof(float));
+    }
     return bytes + voco_aligned(impl->scratch(ctx, &p));
 }
 

@@ -17,9 +17,11 @@ struct voco_conv_problem {
 };
 
 /* x or dx [n,in,cin]; w or dw in torch order; y or dy [n,out,cout].  Which is written
- * follows from problem.what; dw is added to. */
+ * follows from problem.what; dw is added to.  What is read of x and y may be bfloat16 if
+ * the implementation says that it reads that. */
 struct voco_conv_io {
     float *x, *w, *y;
+    bool x_bf16, y_bf16;
     const float *bias;                  /* NULL, or added to the output */
     const struct voco_tensor *moments;  /* NULL, or [n,2,cout] where impl->moments */
 };
@@ -33,6 +35,7 @@ struct voco_conv_impl {
     void (*run)(struct voco_ctx *ctx, const struct voco_conv_problem *p,
                 const struct voco_conv_io *io, void *scratch);
     bool coarse;                /* larger errors than others: voco tune leaves it to best */
+    bool bf16;                  /* reads bfloat16 as it is */
     bool (*moments)(const struct voco_conv_problem *p);     /* makes them; NULL: never */
 };
 

@@ -6,6 +6,7 @@
 #include "simd/kernels.h"
 
 enum {
+    FORWARD_VOXELS = 1 << 18,   /* of maps whose forward pass may be coarse in f32 */
     PAD = 16,                   /* floats between points: spreads them over cache sets */
     STRIP = 64 << 10            /* floats of a strip's planes, which stay in L2 beside V */
 };
@@ -20,9 +21,10 @@ kernels(const struct voco_ctx *ctx)
 static size_t
 planes_floats(const struct voco_winograd_plan *p, int64_t tiles)
 {
-    const int64_t line = voco_winograd_strip_line(p, tiles, p->edge) * (int64_t)p->c;
+    const struct voco_winograd_source x = voco_winograd_inputs_of(p, NULL, false);
+    const int64_t floats = p->edge * p->edge * voco_winograd_strip_line(p, &x, tiles);
 
-    return (size_t)(p->edge * p->edge * line + 15) / 16 * 16;
+    return (size_t)(floats + 15) / 16 * 16;
 }
 
 /*
@@ -140,7 +142,8 @@ packed_weights(struct voco_ctx *ctx, const struct voco_winograd_plan *p, const f
 /* What one thread works on.  M_f takes the place of V_{f-1}, or has its own. */
 struct work {
     const struct voco_winograd_plan *p;
-    float *x, *y;
+    struct voco_winograd_source x;
+    float *y;
     const float *u;
     float *v, *m;               /* of all points */
     float *planes;              /* of a strip of x */
@@ -186,7 +189,9 @@ work_of(const struct voco_winograd_plan *p, const struct voco_conv_io *io, const
                          + (p->together ? 0 : (size_t)t * tiles_floats(p));
 
     return (struct work){
-        .p = p, .x = p->swap ? io->y : io->x, .y = y, .u = u,
+        .p = p, .y = y, .u = u,
+        .x = p->swap ? voco_winograd_inputs_of(p, io->y, io->y_bf16)
+                     : voco_winograd_inputs_of(p, io->x, io->x_bf16),
         .stream = p->k == p->kp && (uintptr_t)y % VOCO_ALIGN == 0
                   && voco_cpu_stream(p->total * p->out * p->out * p->out * (int64_t)p->k),
         .m = tiles, .v = tiles + (p->together ? p->points * p->m_stride : p->v_stride),
@@ -206,8 +211,8 @@ input_rows(const struct work *a, int64_t from, int64_t to, int64_t row)
         size_t line;
 
         tiles = voco_winograd_side_by_side(p, t, to - t < p->strip ? to - t : p->strip);
-        line = (size_t)voco_winograd_strip_line(p, tiles, p->edge) * p->c;
-        voco_winograd_split(p, a->x, t, tiles, a->planes);
+        line = (size_t)voco_winograd_strip_line(p, &a->x, tiles);
+        voco_winograd_split(p, &a->x, t, tiles, a->planes);
         for (size_t i = 0; i < (size_t)p->edge; i++)
             for (size_t j = 0; j < (size_t)tiles; j++)
                 p->t->input_slice(a->planes + i * (size_t)p->edge * line + j * step, line,
@@ -381,7 +386,8 @@ moments2(const struct voco_conv_problem *q)
 }
 
 const struct voco_conv_impl voco_conv_winograd = {
-    "winograd", can, best2, scratch2, packed2, run2, .moments = moments2
+    "winograd", can, best2, scratch2, packed2, run2, .bf16 = true,
+    .moments = moments2
 };
 
 /* ---- tiles of 4^3 outputs ---- */
@@ -390,26 +396,29 @@ const struct voco_conv_impl voco_conv_winograd = {
  * Measured on Zen 4, 2 cores, 4 items, 16 to 192 channels: faster from 8^3 on, while tiles
  * that reach over the border do not spoil it; d-weights, which has 3.4 times the dU to
  * fold, from 64 tiles on.  Forward only on large maps: the five times larger errors would
- * show in norms of gradients where maps of few voxels follow (doc/numerics.md).
+ * show in norms of gradients where maps of few voxels follow (doc/numerics.md), unless
+ * bfloat16 has errors a thousand times larger.
  */
 static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
     static const struct { int64_t channels, voxels, tiles; } least[] = {
-        [VOCO_WS_CONV_FORWARD] = { 16, 1 << 18, 1 },
+        [VOCO_WS_CONV_FORWARD] = { 16, 5 * 5 * 5, 8 },
         [VOCO_WS_CONV_BACKWARD_DATA] = { 16, 5 * 5 * 5, 8 },
         [VOCO_WS_CONV_BACKWARD_WEIGHTS] = { 8, 5 * 5 * 5, 64 },
     };
+    const bool forward = q->what == VOCO_WS_CONV_FORWARD;
+    const int64_t voxels = q->in[0] * q->in[1] * q->in[2];
     int64_t tiles2 = q->n, tiles4 = q->n;
 
-    (void)ctx;
     for (int i = 0; i < 3; i++) {
         tiles2 *= (q->in[i] + 1) / 2;
         tiles4 *= (q->in[i] + 3) / 4;
     }
     return q->conv.cin >= least[q->what].channels
            && q->conv.cout >= least[q->what].channels
-           && q->in[0] * q->in[1] * q->in[2] >= least[q->what].voxels
+           && voxels >= least[q->what].voxels
+           && (!forward || voxels >= FORWARD_VOXELS || ctx->dev->act == VOCO_BF16)
            && tiles4 >= least[q->what].tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
 
@@ -439,5 +448,6 @@ moments4(const struct voco_conv_problem *q)
 }
 
 const struct voco_conv_impl voco_conv_winograd4 = {
-    "winograd4", can, best4, scratch4, packed4, run4, .coarse = true, .moments = moments4
+    "winograd4", can, best4, scratch4, packed4, run4, .coarse = true, .bf16 = true,
+    .moments = moments4
 };

@@ -38,19 +38,35 @@ void voco_winograd_outputs(const struct voco_winograd_plan *p, float *y, int64_t
 int64_t voco_winograd_side_by_side(const struct voco_winograd_plan *p, int64_t t,
                                    int64_t most);
 
+/* A volume that is transformed: for each tile, `edge` planes from `before` voxels before
+ * its corner on.  Elements are floats, or bfloat16. */
+struct voco_winograd_source {
+    const void *data;
+    bool bf16;
+    size_t channels;
+    int64_t edge, before;
+};
+
+/* x, of which tiles overlap, and dy. */
+struct voco_winograd_source
+voco_winograd_inputs_of(const struct voco_winograd_plan *p, const void *x, bool bf16);
+struct voco_winograd_source
+voco_winograd_outputs_of(const struct voco_winograd_plan *p, const void *dy, bool bf16);
+
 /*
- * Strips: tiles [t, t + tiles) side by side, their `edge` planes from `before` voxels before
- * the corner on.  combine makes of them one plane, each voxel the row's sum of those of the
- * planes; split, of x, one for each slice.  A plane has edge lines of _line voxels; what is
- * outside the volume is 0.
+ * Strips: tiles [t, t + tiles) side by side.  combine makes one plane of their edge planes,
+ * each voxel the row's sum of those that lie behind each other; split, of x, one for each
+ * slice.  A plane has edge lines of _line floats; what is outside the volume is 0.
  */
-int64_t voco_winograd_strip_line(const struct voco_winograd_plan *p, int64_t tiles,
-                                 int64_t edge);
-void voco_winograd_combine(const struct voco_winograd_plan *p, const float *x,
-                           size_t channels, const struct voco_winograd_row *row, int64_t t,
-                           int64_t tiles, int64_t edge, int64_t before, float *ret);
-void voco_winograd_split(const struct voco_winograd_plan *p, const float *x, int64_t t,
-                         int64_t tiles, float *ret);
+int64_t voco_winograd_strip_line(const struct voco_winograd_plan *p,
+                                 const struct voco_winograd_source *x, int64_t tiles);
+void voco_winograd_combine(const struct voco_winograd_plan *p,
+                           const struct voco_winograd_source *x,
+                           const struct voco_winograd_row *row, int64_t t, int64_t tiles,
+                           float *ret);
+void voco_winograd_split(const struct voco_winograd_plan *p,
+                         const struct voco_winograd_source *x, int64_t t, int64_t tiles,
+                         float *ret);
 
 /* ---- d-weights ---- */
 

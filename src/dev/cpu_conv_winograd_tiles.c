@@ -32,93 +32,105 @@ voco_winograd_outputs(const struct voco_winograd_plan *p, float *y, int64_t t, f
         }
 }
 
-int64_t
-voco_winograd_strip_line(const struct voco_winograd_plan *p, int64_t tiles, int64_t edge)
+struct voco_winograd_source
+voco_winograd_inputs_of(const struct voco_winograd_plan *p, const void *x, bool bf16)
 {
-    return (tiles - 1) * p->out + edge;
+    return (struct voco_winograd_source){ x, bf16, p->c, p->edge, 1 };
 }
 
-/* Where a strip of tiles lies along a line: voxels [from,to) of the volume are its voxels
- * from `left` on, of `width` in all. */
+struct voco_winograd_source
+voco_winograd_outputs_of(const struct voco_winograd_plan *p, const void *dy, bool bf16)
+{
+    return (struct voco_winograd_source){ dy, bf16, p->k, p->out, 0 };
+}
+
+int64_t
+voco_winograd_strip_line(const struct voco_winograd_plan *p,
+                         const struct voco_winograd_source *x, int64_t tiles)
+{
+    return ((tiles - 1) * p->out + x->edge) * (int64_t)x->channels;
+}
+
+/* Where a strip of tiles lies along a line: voxels [from,to) of the volume, between zeros
+ * of so many elements on its left and on its right. */
 struct span {
-    int64_t from, to, left, width;
+    int64_t from, to;
+    size_t left, right;
 };
 
 static struct span
-span_of(const struct voco_winograd_plan *p, int64_t at, int64_t tiles, int64_t edge,
-        int64_t before)
+span_of(const struct voco_winograd_plan *p, const struct voco_winograd_source *x, int64_t at,
+        int64_t tiles)
 {
-    const int64_t width = voco_winograd_strip_line(p, tiles, edge), first = at - before;
-    const int64_t from = first < 0 ? 0 : first, end = first + width;
+    const int64_t first = at - x->before, end = first + (tiles - 1) * p->out + x->edge;
+    const int64_t from = first < 0 ? 0 : first, to = end < p->size[2] ? end : p->size[2];
 
-    return (struct span){ from, end < p->size[2] ? end : p->size[2], from - first, width };
+    return (struct span){ from, to, (size_t)(from - first) * x->channels,
+                          (size_t)(end - to) * x->channels };
 }
 
 /* Line y of the planes from z on, from voxel s->from on; NULL outside the volume. */
 static void
-lines_of(const struct voco_winograd_plan *p, const float *x, size_t channels, int64_t n,
-         int64_t z, int64_t y, int64_t edge, const struct span *s, const float **ret)
+lines_of(const struct voco_winograd_plan *p, const struct voco_winograd_source *x, int64_t n,
+         int64_t z, int64_t y, const struct span *s, const void **ret)
 {
-    const int64_t *size = p->size;
+    const int64_t *size = p->size, bytes = x->bf16 ? sizeof(uint16_t) : sizeof(float);
     const bool inside = y >= 0 && y < size[1];
 
-    for (int64_t i = z; i < z + edge; i++)
+    for (int64_t i = z; i < z + x->edge; i++)
         *ret++ = inside && i >= 0 && i < size[0]
-                 ? x + (((n * size[0] + i) * size[1] + y) * size[2] + s->from)
-                       * (int64_t)channels
+                 ? (const char *)x->data + (((n * size[0] + i) * size[1] + y) * size[2]
+                                            + s->from) * (int64_t)x->channels * bytes
                  : NULL;
 }
 
-/* Zeros at both ends of a line. */
 static void
-clear_ends(const struct span *s, size_t channels, float *line)
+clear_ends(const struct span *s, float *line, int64_t length)
 {
-    const size_t used = (size_t)(s->left + s->to - s->from) * channels;
-
-    memset(line, 0, (size_t)s->left * channels * sizeof *line);
-    memset(line + used, 0, ((size_t)s->width * channels - used) * sizeof *line);
+    memset(line, 0, s->left * sizeof *line);
+    memset(line + length - s->right, 0, s->right * sizeof *line);
 }
 
 void
-voco_winograd_combine(const struct voco_winograd_plan *p, const float *x, size_t channels,
+voco_winograd_combine(const struct voco_winograd_plan *p,
+                      const struct voco_winograd_source *x,
                       const struct voco_winograd_row *row, int64_t t, int64_t tiles,
-                      int64_t edge, int64_t before, float *ret)
+                      float *ret)
 {
     int64_t at[3];
-    const int64_t n = tile_corner(p, t, at);
-    const struct span s = span_of(p, at[2], tiles, edge, before);
+    const int64_t n = tile_corner(p, t, at), length = voco_winograd_strip_line(p, x, tiles);
+    const struct span s = span_of(p, x, at[2], tiles);
 
-    for (int64_t y = 0; y < edge; y++, ret += s.width * (int64_t)channels) {
-        const float *line[VOCO_WINOGRAD_MAX_EDGE];
+    for (int64_t y = 0; y < x->edge; y++, ret += length) {
+        const void *line[VOCO_WINOGRAD_MAX_EDGE];
 
-        lines_of(p, x, channels, n, at[0] - before, at[1] - before + y, edge, &s, line);
-        p->w->combine(row, line, (size_t)(s.to - s.from) * channels,
-                      ret + s.left * (int64_t)channels);
-        clear_ends(&s, channels, ret);
+        lines_of(p, x, n, at[0] - x->before, at[1] - x->before + y, &s, line);
+        p->w->combine(row, line, x->bf16, (size_t)(s.to - s.from) * x->channels,
+                      ret + s.left);
+        clear_ends(&s, ret, length);
     }
 }
 
 void
-voco_winograd_split(const struct voco_winograd_plan *p, const float *x, int64_t t,
-                    int64_t tiles, float *ret)
+voco_winograd_split(const struct voco_winograd_plan *p, const struct voco_winograd_source *x,
+                    int64_t t, int64_t tiles, float *ret)
 {
     int64_t at[3];
-    const int64_t n = tile_corner(p, t, at), edge = p->edge;
-    const struct span s = span_of(p, at[2], tiles, edge, 1);
-    const int64_t line = s.width * (int64_t)p->c;
+    const int64_t n = tile_corner(p, t, at), length = voco_winograd_strip_line(p, x, tiles);
+    const struct span s = span_of(p, x, at[2], tiles);
 
-    for (int64_t y = 0; y < edge; y++) {
-        const float *from[VOCO_WINOGRAD_MAX_EDGE];
+    for (int64_t y = 0; y < x->edge; y++) {
+        const void *from[VOCO_WINOGRAD_MAX_EDGE];
         float *to[VOCO_WINOGRAD_MAX_EDGE];
 
-        lines_of(p, x, p->c, n, at[0] - 1, at[1] - 1 + y, edge, &s, from);
-        for (int64_t a = 0; a < edge; a++) {
-            float *const whole = ret + (a * edge + y) * line;
+        lines_of(p, x, n, at[0] - x->before, at[1] - x->before + y, &s, from);
+        for (int64_t a = 0; a < x->edge; a++) {
+            float *const whole = ret + (a * x->edge + y) * length;
 
-            clear_ends(&s, p->c, whole);
-            to[a] = whole + s.left * (int64_t)p->c;
+            clear_ends(&s, whole, length);
+            to[a] = whole + s.left;
         }
-        p->t->split(from, (size_t)(s.to - s.from) * p->c, to);
+        p->t->split(from, x->bf16, (size_t)(s.to - s.from) * x->channels, to);
     }
 }
 

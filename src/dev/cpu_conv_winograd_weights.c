@@ -57,15 +57,19 @@ strip_tiles(const struct voco_winograd_plan *p)
 static size_t
 x_floats(const struct voco_winograd_plan *p)
 {
-    return ((size_t)(p->edge * voco_winograd_strip_line(p, strip_tiles(p), p->edge)) * p->c
-            + 15) / 16 * 16;
+    const struct voco_winograd_source x = voco_winograd_inputs_of(p, NULL, false);
+
+    return ((size_t)(x.edge * voco_winograd_strip_line(p, &x, strip_tiles(p))) + 15) / 16
+           * 16;
 }
 
 static size_t
 dy_floats(const struct voco_winograd_plan *p)
 {
-    return ((size_t)(p->out * voco_winograd_strip_line(p, strip_tiles(p), p->out)) * p->k
-            + 15) / 16 * 16;
+    const struct voco_winograd_source dy = voco_winograd_outputs_of(p, NULL, false);
+
+    return ((size_t)(dy.edge * voco_winograd_strip_line(p, &dy, strip_tiles(p))) + 15) / 16
+           * 16;
 }
 
 static size_t
@@ -89,28 +93,32 @@ voco_winograd_weights_scratch(const struct voco_winograd_plan *p, int threads)
            * sizeof(float);
 }
 
+struct operands {
+    struct voco_winograd_source x, dy;
+};
+
 /* Rows of V and N: slice a of tiles [t, t + tiles), side by side. */
 static void
-strip(const struct voco_winograd_plan *p, const float *x, const float *dy, int a, int64_t t,
+strip(const struct voco_winograd_plan *p, const struct operands *o, int a, int64_t t,
       int64_t tiles, float *planes, float *v, float *n)
 {
     const size_t x_step = (size_t)p->out * p->c, dy_step = (size_t)p->out * p->k;
-    const size_t x_line = (size_t)voco_winograd_strip_line(p, tiles, p->edge) * p->c;
-    const size_t dy_line = (size_t)voco_winograd_strip_line(p, tiles, p->out) * p->k;
+    const size_t x_line = (size_t)voco_winograd_strip_line(p, &o->x, tiles);
+    const size_t dy_line = (size_t)voco_winograd_strip_line(p, &o->dy, tiles);
     float *const x_plane = planes, *const dy_plane = planes + x_floats(p);
 
-    voco_winograd_combine(p, x, p->c, &p->t->b[a], t, tiles, p->edge, 1, x_plane);
+    voco_winograd_combine(p, &o->x, &p->t->b[a], t, tiles, x_plane);
     for (size_t i = 0; i < (size_t)tiles; i++)
         p->t->input_slice(x_plane + i * x_step, x_line, p->c, v + i * p->c, p->v_stride);
-    voco_winograd_combine(p, dy, p->k, &p->t->a[a], t, tiles, p->out, 0, dy_plane);
+    voco_winograd_combine(p, &o->dy, &p->t->a[a], t, tiles, dy_plane);
     for (size_t i = 0; i < (size_t)tiles; i++)
         p->t->grad_slice(dy_plane + i * dy_step, dy_line, p->k, n + i * p->kp, p->m_stride);
 }
 
 /* Slice a of dU += tiles [from,to). */
 static void
-slice(const struct voco_winograd_plan *p, const float *x, const float *dy, int a,
-      int64_t from, int64_t to, float *du, float *scratch)
+slice(const struct voco_winograd_plan *p, const struct operands *o, int a, int64_t from,
+      int64_t to, float *du, float *scratch)
 {
     const size_t points = slice_points(p);
     float *const v = scratch, *const n = v + points * p->v_stride;
@@ -122,7 +130,7 @@ slice(const struct voco_winograd_plan *p, const float *x, const float *dy, int a
 
         for (int64_t r = 0; r < rows; r += tiles) {
             tiles = voco_winograd_side_by_side(p, t + r, rows - r);
-            strip(p, x, dy, a, t + r, tiles, planes, v + (size_t)r * p->c,
+            strip(p, o, a, t + r, tiles, planes, v + (size_t)r * p->c,
                   n + (size_t)r * p->kp);
         }
         for (size_t i = 0; i < points; i++)
@@ -135,8 +143,8 @@ slice(const struct voco_winograd_plan *p, const float *x, const float *dy, int a
 /* One thread's slices of one part: region by region, in it slice by slice, so that the
  * slice's dU stays in L2 and the region's voxels in L3. */
 static void
-part(const struct voco_winograd_plan *p, const float *x, const float *dy, int64_t from,
-     int64_t to, int first, int slices, float *du, float *scratch)
+part(const struct voco_winograd_plan *p, const struct operands *o, int64_t from, int64_t to,
+     int first, int slices, float *du, float *scratch)
 {
     const int64_t region = REGION / (p->out * p->out * p->out);
     const size_t count = slice_points(p) * p->c * p->kp;
@@ -144,7 +152,7 @@ part(const struct voco_winograd_plan *p, const float *x, const float *dy, int64_
     memset(du + (size_t)first * count, 0, (size_t)slices * count * sizeof *du);
     for (int64_t t = from; t < to; t += region)
         for (int a = first; a < first + slices; a++)
-            slice(p, x, dy, a, t, to - t < region ? to : t + region, du, scratch);
+            slice(p, o, a, t, to - t < region ? to : t + region, du, scratch);
 }
 
 /* dw[k][c][27] += G' dU G for all k and FOLD input channels from c on */
@@ -177,6 +185,8 @@ voco_winograd_weights_run(struct voco_ctx *ctx, const struct voco_winograd_plan 
     const int shared = threads_per_part(p, ctx->threads), parts = ctx->threads / shared;
     const int slices = (int)p->edge / shared;
     const size_t each = thread_floats(p), count = du_floats(p);
+    const struct operands o = { voco_winograd_inputs_of(p, io->x, io->x_bf16),
+                                voco_winograd_outputs_of(p, io->y, io->y_bf16) };
     float *const du = scratch + (size_t)ctx->threads * each;
 
     /* shares are those of ctx->threads, even if OpenMP has fewer */
@@ -187,7 +197,7 @@ voco_winograd_weights_run(struct voco_ctx *ctx, const struct voco_winograd_plan 
         #pragma omp for schedule(static)
         for (int t = 0; t < ctx->threads; t++) {
             voco_cpu_share(p->total, p->rows, t / shared, parts, &from, &to);
-            part(p, io->x, io->y, from, to, t % shared * slices, slices,
+            part(p, &o, from, to, t % shared * slices, slices,
                  du + (size_t)(t / shared) * count, scratch + (size_t)t * each);
         }
         #pragma omp for schedule(static)
