@@ -241,15 +241,29 @@ makes_moments(const struct voco_conv_impl *impl, const struct voco_conv_problem 
     return impl->moments && impl->moments(p);
 }
 
-/* Items whose f32 copies take about 64 MiB: those of a group, or one of large maps. */
-static int64_t
-items_at_once(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
+/* Floats of an item of x and of y that are copies of bfloat16, at most: what is written, and
+ * what the implementation does not read as it is. */
+static void
+copies(const struct voco_ctx *ctx, const struct voco_conv_impl *impl,
+       const struct voco_conv_problem *p, int64_t *ret_x, int64_t *ret_y)
 {
-    const int64_t floats = volume(p->in) * p->conv.cin + volume(p->out) * p->conv.cout;
-    const int64_t items = (16 << 20) / floats;
+    const bool any = ctx->dev->act == VOCO_BF16;
 
-    if (ctx->dev->act != VOCO_BF16)
-        return p->n;
+    *ret_x = any && (!impl->bf16 || p->what == VOCO_WS_CONV_BACKWARD_DATA)
+             ? volume(p->in) * p->conv.cin : 0;
+    *ret_y = any && (!impl->bf16 || p->what == VOCO_WS_CONV_FORWARD)
+             ? volume(p->out) * p->conv.cout : 0;
+}
+
+/* Items whose copies take about 64 MiB: those of a group, or one of large maps. */
+static int64_t
+items_at_once(const struct voco_ctx *ctx, const struct voco_conv_impl *impl,
+              const struct voco_conv_problem *p)
+{
+    int64_t x, y, items;
+
+    copies(ctx, impl, p, &x, &y);
+    items = x + y ? (16 << 20) / (x + y) : p->n;
     return items < 1 ? 1 : items < p->n ? items : p->n;
 }
 
@@ -277,7 +291,7 @@ run(struct voco_ctx *ctx, enum voco_workspace what, const struct voco_conv *conv
     const struct voco_conv_problem p = problem(what, conv, x);
     const size_t mark = voco_arena_mark(&ctx->temp);
     const struct voco_conv_impl *impl = choose(ctx, &p);
-    const int64_t step = items_at_once(ctx, &p);
+    const int64_t step = items_at_once(ctx, impl, &p);
 
     VOCO_ASSERT(y->dim[0] == p.n && y->dim[1] == p.out[0] && y->dim[2] == p.out[1]
                 && y->dim[3] == p.out[2] && y->dim[4] == conv->cout);
@@ -340,17 +354,13 @@ voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
 {
     struct voco_conv_problem p = problem(what, conv, x);
     const struct voco_conv_impl *impl = choose(ctx, &p);
-    size_t bytes = 0;
+    int64_t copy_x, copy_y;
 
-    p.n = items_at_once(ctx, &p);
-    if (ctx->dev->act == VOCO_BF16) {       /* what is written, and what is widened */
-        if (!impl->bf16 || what == VOCO_WS_CONV_BACKWARD_DATA)
-            bytes += voco_aligned((size_t)(p.n * volume(p.in) * conv->cin) * sizeof(float));
-        if (!impl->bf16 || what == VOCO_WS_CONV_FORWARD)
-            bytes += voco_aligned((size_t)(p.n * volume(p.out) * conv->cout)
-                                  * sizeof(float));
-    }
-    return bytes + voco_aligned(impl->scratch(ctx, &p));
+    p.n = items_at_once(ctx, impl, &p);
+    copies(ctx, impl, &p, &copy_x, &copy_y);
+    return voco_aligned((size_t)(p.n * copy_x) * sizeof(float))
+           + voco_aligned((size_t)(p.n * copy_y) * sizeof(float))
+           + voco_aligned(impl->scratch(ctx, &p));
 }
 
 size_t
