@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "dev/cpu.h"
+#include "dev/oracle.h"
 #include "simd/kernels.h"
 #include "tests/twin.h"
 
