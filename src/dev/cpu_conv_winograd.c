@@ -7,6 +7,7 @@
 
 enum {
     FORWARD_VOXELS = 1 << 18,   /* of maps whose forward pass may be coarse in f32 */
+    DATA_SUM = 48,              /* channels that d-data sums at a time, at least */
     PAD = 16,                   /* floats between points: spreads them over cache sets */
     STRIP = 64 << 10            /* floats of a strip's planes, which stay in L2 beside V */
 };
@@ -75,6 +76,7 @@ plan_of(const struct voco_ctx *ctx, const struct voco_conv_problem *q, int m)
 
     p.t = &p.w->tile[m == 4];
     p.kp = voco_winograd_round(p.w, p.k);
+    p.sum = swap && p.t->sum < DATA_SUM ? DATA_SUM : p.t->sum;
     for (int i = 0; i < 3; i++) {
         p.size[i] = q->in[i];
         p.tiles[i] = (q->in[i] + m - 1) / m;
@@ -227,7 +229,7 @@ product_point(const struct work *a, int64_t rows, size_t f)
     const struct voco_winograd_plan *p = a->p;
 
     p->w->product(a->v + f * p->v_stride, a->u + f * p->c * p->kp, a->m + f * p->m_stride,
-                  (size_t)rows, p->c, p->k, p->t->sum);
+                  (size_t)rows, p->c, p->k, p->sum);
 }
 
 static void

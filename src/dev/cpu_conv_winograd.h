@@ -17,6 +17,7 @@ struct voco_winograd_plan {
     int64_t out, edge;          /* of a tile: outputs along an axis, and inputs */
     size_t points;
     size_t c, k, kp;            /* kp: k in whole vectors */
+    size_t sum;                 /* channels in one f32 sum */
     bool swap;
     bool whole;                 /* no tile reaches over the border */
     int64_t size[3], tiles[3], total;

@@ -22,7 +22,7 @@ voco_winograd_weights_plan(struct voco_winograd_plan *p, int threads)
 {
     const int64_t share = (p->total + threads - 1) / threads;
     const size_t row = slice_points(p) * (p->c + p->kp) * sizeof(float);
-    const int64_t fit = ((int64_t)(448 << 10) / (int64_t)row + 4) / 8 * 8;
+    const int64_t fit = ((int64_t)(672 << 10) / (int64_t)row + 4) / 8 * 8;
 
     p->rows = fit < 32 ? 32 : fit > 64 ? 64 : fit;
     if (p->rows > share)
