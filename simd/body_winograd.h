@@ -50,6 +50,24 @@ put(float *p, vf x, size_t n, bool stream)
         store(p, x, n);
 }
 
+/* call for the channels in whole vectors, and once more for what is left: it is about n
+ * channels from `at` on.  n is a constant in the first. */
+#define OVER_CHANNELS(c, call)                          \
+    do {                                                \
+        size_t at = 0;                                  \
+                                                        \
+        for (; at + VW <= (c); at += VW) {              \
+            const size_t n = VW;                        \
+                                                        \
+            call;                                       \
+        }                                               \
+        if (at < (c)) {                                 \
+            const size_t n = (c) - at;                  \
+                                                        \
+            call;                                       \
+        }                                               \
+    } while (0)
+
 /* The first output of a tile, and sums of the distances from it. */
 struct spread {
     vf first, sum, squares;

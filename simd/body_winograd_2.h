@@ -88,12 +88,7 @@ input_slice_2_vector(const float *x, size_t line, size_t c, size_t at, size_t n,
 static void
 input_slice_2(const float *x, size_t line, size_t c, float *v, size_t stride)
 {
-    size_t at = 0;
-
-    for (; at + VW <= c; at += VW)
-        input_slice_2_vector(x, line, c, at, VW, v, stride);
-    if (at < c)
-        input_slice_2_vector(x, line, c, at, c - at, v, stride);
+    OVER_CHANNELS(c, input_slice_2_vector(x, line, c, at, n, v, stride));
 }
 
 /* t = A d along one axis */
@@ -127,12 +122,7 @@ grad_slice_2_vector(const float *dy, size_t line, size_t k, size_t at, size_t n,
 static void
 grad_slice_2(const float *dy, size_t line, size_t k, float *v, size_t stride)
 {
-    size_t at = 0;
-
-    for (; at + VW <= k; at += VW)
-        grad_slice_2_vector(dy, line, k, at, VW, v, stride);
-    if (at < k)
-        grad_slice_2_vector(dy, line, k, at, k - at, v, stride);
+    OVER_CHANNELS(k, grad_slice_2_vector(dy, line, k, at, n, v, stride));
 }
 
 /* y = A' m along one axis */
@@ -184,12 +174,8 @@ output_2_of(const float *m, size_t stride, size_t k, float *const *y, bool strea
             const bool spread, float *moments)
 {
     const size_t kp = (k + VW - 1) / VW * VW;
-    size_t at = 0;
 
-    for (; at + VW <= k; at += VW)
-        output_2_vector(m, stride, at, VW, y, stream, spread, moments, kp);
-    if (at < k)
-        output_2_vector(m, stride, at, k - at, y, false, spread, moments, kp);
+    OVER_CHANNELS(k, output_2_vector(m, stride, at, n, y, stream, spread, moments, kp));
 }
 
 static void

@@ -26,6 +26,7 @@ struct shape {
     int64_t k[3], places, line;         /* places = k0 k1, line = k2 cout */
     bool direct;                        /* y is used where it is */
     int64_t piece;                      /* voxels that are worked on together */
+    int threads;                        /* that pack weights */
 };
 
 /* y is used where it is if its rows come from at least so many voxels. */
@@ -56,7 +57,7 @@ pack_forward(void *arg, const float *w, float *packed)
     const struct shape *s = arg;
     const int64_t taps = s->places * s->k[2];
 
-    #pragma omp parallel for collapse(2) schedule(static)
+    #pragma omp parallel for collapse(2) schedule(static) num_threads(s->threads)
     for (int64_t a = 0; a < s->places; a++)
         for (int64_t i = 0; i < s->cin; i++) {
             const float *from = w + i * s->cout * taps + a * s->k[2];
@@ -76,7 +77,7 @@ pack_data(void *arg, const float *w, float *packed)
     const struct shape *s = arg;
     const int64_t taps = s->places * s->k[2];
 
-    #pragma omp parallel for schedule(static)
+    #pragma omp parallel for schedule(static) num_threads(s->threads)
     for (int64_t o = 0; o < s->cout; o++)
         for (int64_t i = 0; i < s->cin; i++)
             for (int64_t a = 0; a < taps; a++)
@@ -89,6 +90,7 @@ packed_of(struct voco_ctx *ctx, const struct voco_tensor *w, struct shape *s, in
 {
     const int64_t count = voco_count(w);
 
+    s->threads = ctx->threads;
     return voco_packed(ctx, w->data, count, layout, (size_t)count * sizeof(float),
                        layout == VOCO_LAYOUT_DECONV ? pack_forward : pack_data, s);
 }
