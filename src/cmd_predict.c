@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "data/preset.h"
+#include "dev/cpu.h"
+#include "dev/trace.h"
 #include "train/nnunet.h"
 #include "train/plan.h"
 #include "train/predict.h"
@@ -26,7 +28,8 @@ static struct {
     int preset, blend, resample, merging;
     double spacing_mm[3], window[2], roi[3], overlap;
     int64_t batch, threads, memory;
-    bool merging_given, probabilities, skip_background, skip_existing, dry_run;
+    bool merging_given, probabilities, skip_background, skip_existing, dry_run,
+         trace;
 } c = {
     .preset = -1, .blend = VOCO_BLEND_GAUSSIAN, .spacing_mm = { NAN }, .window = { NAN },
     .roi = { NAN }, .overlap = 0.5, .batch = 4,
@@ -74,6 +77,8 @@ static const struct voco_opt options[] = {
       "compute threads; 0: one per core of this process", 0, 4096 },
     { "memory", 0, VOCO_OPT_SIZE, &c.memory, "SIZE",
       "to use at most (default: half of what this process may have)", 1, 1e15 },
+    { "trace", 0, VOCO_OPT_FLAG, &c.trace, NULL,
+      "at the end, a table of where the time went: primitive, shapes, rate" },
     { NULL }
 };
 
@@ -97,6 +102,7 @@ struct job {
     int n;
     uint64_t memory;
     struct voco_ctx ctx;
+    struct voco_trace trace;
     struct voco_model model;
     struct voco_predictor predictor;
     struct voco_progress progress;
@@ -463,12 +469,19 @@ open_model(struct job *j)
 {
     const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
                                      .quiet = true };
+    const struct voco_device *dev = &voco_cpu;
     struct voco_coverage cover;
     enum voco_err err;
 
-    if ((err = voco_ctx_open(&j->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))
-        != VOCO_OK
-        || (err = voco_model_describe(&j->model, &j->config)) != VOCO_OK
+    if (c.trace) {
+        voco_trace_init(&j->trace, dev, NULL, 0.0);
+        dev = &j->trace.device;
+    }
+    if ((err = voco_ctx_open(&j->ctx, dev, (size_t)1 << 40, false, (int)c.threads))
+        != VOCO_OK)
+        return err;
+    j->ctx.inference = true;
+    if ((err = voco_model_describe(&j->model, &j->config)) != VOCO_OK
         || (err = voco_model_allocate(&j->model, &j->ctx, false)) != VOCO_OK)
         return err;
     return voco_model_load(c.weights, &j->ctx, &j->model, &all, &cover);
@@ -561,6 +574,10 @@ run(int argc, char **argv)
                                            .progress = show, .user = &j };
     err = work(&j, argc, argv);
     why = voco_format("%s", voco_fail_text());
+    if (c.trace && j.ctx.dev) {
+        j.trace.peak = voco_cpu_peak(&j.ctx) * 1e-9;
+        voco_trace_report(&j.trace, stderr);
+    }
     for (int i = 0; i < j.n_stores; i++)
         voco_store_close(j.store[i]);
     free(j.store);
@@ -568,6 +585,7 @@ run(int argc, char **argv)
     voco_datalist_free(&j.list);
     voco_model_free(&j.model);
     voco_ctx_close(&j.ctx);
+    voco_trace_free(&j.trace);
     voco_fail(err, "%s", why);
     free(why);
     return err;

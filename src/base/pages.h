@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Not cleared.  NULL if there is none; free() frees it. */
+/* Not cleared, on a cache line.  NULL if there is none; free() frees it. */
 void *voco_pages_alloc(size_t bytes);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "dev/cpu_block.h"
 
 /* ---- packed weights ---- */
@@ -58,7 +59,7 @@ find_pack(struct voco_packs *packs, const float *w, int layout, size_t bytes)
     }
     p = &packs->pack[packs->n];
     *p = (struct pack){ .w = w, .layout = layout, .bytes = bytes };
-    if (!(p->data = aligned_alloc(VOCO_ALIGN, voco_aligned(bytes))))
+    if (!(p->data = voco_pages_alloc(bytes)))
         return NULL;
     packs->n++;
     return p;

@@ -399,7 +399,7 @@ const struct voco_conv_impl voco_conv_winograd = {
  * that reach over the border do not spoil it; d-weights, which has 3.4 times the dU to
  * fold, from 64 tiles on.  Forward only on large maps: the five times larger errors would
  * show in norms of gradients where maps of few voxels follow (doc/numerics.md), unless
- * bfloat16 has errors a thousand times larger.
+ * there are no gradients or bfloat16 has errors a thousand times larger.
  */
 static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
@@ -420,7 +420,8 @@ best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
     return q->conv.cin >= least[q->what].channels
            && q->conv.cout >= least[q->what].channels
            && voxels >= least[q->what].voxels
-           && (!forward || voxels >= FORWARD_VOXELS || ctx->dev->act == VOCO_BF16)
+           && (!forward || voxels >= FORWARD_VOXELS || ctx->inference
+               || ctx->dev->act == VOCO_BF16)
            && tiles4 >= least[q->what].tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
 

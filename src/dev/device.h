@@ -52,6 +52,8 @@ struct voco_ctx {
     uint64_t weights_version;   /* packed weights of another version are stale */
     int threads;
     bool lean;                  /* blocks keep only what is dear to make again */
+    bool inference;             /* no gradient follows: what is coarse enough to turn signs
+                                 * of activations may be taken where it is faster */
     enum voco_err err;          /* sticky; the sentence is voco_fail_text() */
 };
 

@@ -163,19 +163,21 @@ upload_labels(struct voco_ctx *ctx, const struct voco_segment_batch *b, int firs
               const int64_t by[3])
 {
     const int64_t voxels = b->size[0] * b->size[1] * b->size[2], less = by[0] * by[1] * by[2];
-    const struct voco_tensor shape = voco_view(NULL, VOCO_F32, 2, (int64_t)n, voxels / less);
+    const struct voco_tensor flat = voco_view(NULL, VOCO_F32, 1, n * (voxels / less));
     struct voco_tensor label;
     float *shrunk;
     enum voco_err err;
 
-    if (less == 1 || ctx->keep.planning)
-        return upload(ctx, b->label + first * voxels, shape);
-    err = shrink_labels(b, first, n, by, &shrunk);
-    if (err != VOCO_OK)
-        voco_ctx_fail(ctx, err);
-    label = upload(ctx, shrunk, shape);
-    free(shrunk);
-    return label;
+    if (less == 1 || ctx->keep.planning) {
+        label = upload(ctx, b->label + first * voxels, flat);
+    } else {
+        err = shrink_labels(b, first, n, by, &shrunk);
+        if (err != VOCO_OK)
+            voco_ctx_fail(ctx, err);
+        label = upload(ctx, shrunk, flat);
+        free(shrunk);
+    }
+    return voco_view(label.data, label.type, 2, (int64_t)n, voxels / less);
 }
 
 /* One output's share of the loss, and with train its gradient in the place of y. */
@@ -373,6 +375,7 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
         nothing.image = nothing.label = model.weight.data;
         voco_segnet_set_again(&model.net, again);
         voco_segnet_set_frozen(&model.net, r->frozen);
+        ctx.inference = !r->training;
         if (r->training)
             err = run_training(&ctx, &model, &o, &nothing, group, &result);
         else
