@@ -238,7 +238,7 @@ static void
 gelu_grad_run(struct voco_ctx *ctx, const struct problem *p, const struct voco_tensor *t)
 {
     (void)p;
-    ctx->dev->gelu_backward(ctx, &t[0], &t[1], &t[2]);
+    ctx->dev->gelu_backward(ctx, &t[0], &t[1], &t[2], NULL);
 }
 
 /* The weights end up anywhere, the time does not depend on it. */

@@ -174,7 +174,7 @@ gelu(const float *x, float *y, size_t n)
 
 /* (x Phi(x))' = Phi(x) + x phi(x) */
 static void
-gelu_grad(const float *x, const float *dy, float *dx, size_t n)
+gelu_grad(const float *x, const float *dy, float *dx, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += VW) {
         const vf t = load_at(x, i, n);
@@ -183,6 +183,8 @@ gelu_grad(const float *x, const float *dy, float *dx, size_t n)
         const vf slope = v_fma(v_mul(t, v_set(0.398942280f)), density, phi);
 
         store_at(dx, i, n, v_mul(load_at(dy, i, n), slope));
+        if (y)
+            store_at(y, i, n, v_mul(t, phi));
     }
 }
 

@@ -153,8 +153,8 @@ struct voco_kernels {
     float (*log_sum_exp)(const float *x, size_t n);                     /* n >= 1 */
     /* exact GELU: x Phi(x) with the normal distribution function Phi */
     void (*gelu)(const float *x, float *y, size_t n);                   /* y may be x */
-    void (*gelu_grad)(const float *x, const float *dy, float *dx,
-                      size_t n);                                        /* dx may be dy */
+    /* dx may be dy; y = gelu(x) again unless NULL, may be x */
+    void (*gelu_grad)(const float *x, const float *dy, float *dx, float *y, size_t n);
     /* AdamW with decoupled decay first; vmax NULL: no amsgrad */
     void (*adamw)(const struct voco_adamw_step *step, const float *g, float *w, float *m,
                   float *v, float *vmax, size_t n);

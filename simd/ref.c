@@ -94,10 +94,12 @@ gelu(const float *x, float *y, size_t n)
 
 /* (x Phi(x))' = Phi(x) + x phi(x) */
 static void
-gelu_grad(const float *x, const float *dy, float *dx, size_t n)
+gelu_grad(const float *x, const float *dy, float *dx, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         dx[i] = (float)(dy[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i])));
+    if (y)
+        gelu(x, y, n);
 }
 
 static void

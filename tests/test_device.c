@@ -261,6 +261,7 @@ run_pointwise(struct harness *h, const int64_t *p)
     const struct voco_tensor factor = operand(h, -1, 1, REAL(p[0]));
     const struct voco_tensor z = operand(h, -6, 6, REAL(p[0], p[1]));
     const struct voco_tensor dy = operand(h, -1, 1, x), y = overwritten(h, x);
+    const struct voco_tensor again = overwritten(h, x);
 
     dev->leaky_forward(h->ctx, &x, 0, &y);
     result(h, "relu y", &y, 0);
@@ -270,11 +271,12 @@ run_pointwise(struct harness *h, const int64_t *p)
     result(h, "leaky dx", &y, POINTWISE);
     dev->gelu_forward(h->ctx, &x, &y);
     result(h, "gelu y", &y, POINTWISE);
-    dev->gelu_backward(h->ctx, &x, &dy, &y);
+    dev->gelu_backward(h->ctx, &x, &dy, &y, &again);
     result(h, "gelu dx", &y, POINTWISE);
+    result(h, "gelu y again", &again, POINTWISE);
     dev->scale_rows(h->ctx, &z, &factor, &z);
     result(h, "scale_rows y", &z, POINTWISE);
-    dev->gelu_backward(h->ctx, &x, &dy, &dy);
+    dev->gelu_backward(h->ctx, &x, &dy, &dy, NULL);
     result(h, "gelu dx in place", &dy, POINTWISE);
     dev->gelu_forward(h->ctx, &x, &x);
     result(h, "gelu y in place", &x, POINTWISE);

@@ -319,7 +319,7 @@ START_TEST(pointwise)
     leaky_loss(&o);
     ctx.dev->leaky_backward(&ctx, &o.y, o.slope, &o.dy, &dx);
     CHECK("relu", leaky_loss, &o, { "x", o.x, dx });
-    ctx.dev->gelu_backward(&ctx, &o.x, &o.dy, &dx);
+    ctx.dev->gelu_backward(&ctx, &o.x, &o.dy, &dx, NULL);
     CHECK("gelu", gelu_loss, &o, { "x", o.x, dx });
     ctx.dev->scale_rows(&ctx, &o.dy, &o.w, &dx);
     CHECK("scale_rows", scale_loss, &o, { "x", o.x, dx });
@@ -546,7 +546,7 @@ START_TEST(checker_sees_a_small_error)
     o.y = zeros_like(&o.x);
     o.dy = uniform("dy", -1, 1, o.y);
     dx = junk_like(&o.x);
-    ctx.dev->gelu_backward(&ctx, &o.x, &o.dy, &dx);
+    ctx.dev->gelu_backward(&ctx, &o.x, &o.dy, &dx, NULL);
     ((double *)dx.data)[567] += 1e-5;
     ck_assert(!gradcheck_run(&g, &(struct gradcheck_input){ "x", o.x, dx }, 1));
 }

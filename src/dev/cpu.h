@@ -228,7 +228,7 @@ void voco_cpu_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope,
 void voco_cpu_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y);
 void voco_cpu_leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
 void voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y);
-void voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx);
+void voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y);
 void voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y);
 void voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v,
                     Y vmax);

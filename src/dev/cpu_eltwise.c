@@ -72,7 +72,7 @@ voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y)
 }
 
 void
-voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
+voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const int64_t n = voco_count(x);
@@ -82,11 +82,13 @@ voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
         const int64_t m = voco_block_size(n, i);
-        float spare[3][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
+        float spare[4][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
+        float *again = voco_block_room(y, i, spare[3]);
 
         k->gelu_grad(voco_block_read(k, x, i, m, spare[0]),
-                     voco_block_read(k, dy, i, m, spare[1]), to, (size_t)m);
+                     voco_block_read(k, dy, i, m, spare[1]), to, again, (size_t)m);
         voco_block_done(k, dx, i, m, to);
+        voco_block_done(k, y, i, m, again);
     }
 }
 

@@ -169,7 +169,8 @@ struct voco_device {
     void (*leaky_forward)(struct voco_ctx *ctx, X x, double slope, Y y);
     void (*leaky_backward)(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
     void (*gelu_forward)(struct voco_ctx *ctx, X x, Y y);               /* exact, erf */
-    void (*gelu_backward)(struct voco_ctx *ctx, X x, X dy, Y dx);
+    /* y: gelu(x) once more, which is nearly free here, or NULL */
+    void (*gelu_backward)(struct voco_ctx *ctx, X x, X dy, Y dx, Y y);
     void (*scale_rows)(struct voco_ctx *ctx, X x, X factor, Y y);       /* [m,c], [m] */
 
     /* ---- attention ----

@@ -75,8 +75,8 @@
     E(leaky_backward, (VOCO_X y, double slope, VOCO_X dy, VOCO_X dx),                    \
       (y, slope, dy, dx), (y, dy, dx), voco_flops_each(y, 1))                            \
     E(gelu_forward, (VOCO_X x, VOCO_X y), (x, y), (x, y), voco_flops_each(x, 16))        \
-    E(gelu_backward, (VOCO_X x, VOCO_X dy, VOCO_X dx), (x, dy, dx), (x, dy, dx),         \
-      voco_flops_each(x, 28))                                                            \
+    E(gelu_backward, (VOCO_X x, VOCO_X dy, VOCO_X dx, VOCO_X y), (x, dy, dx, y),         \
+      (x, dy, dx, y), voco_flops_each(x, 28))                                            \
     E(scale_rows, (VOCO_X x, VOCO_X factor, VOCO_X y), (x, factor, y), (x, factor, y),   \
       voco_flops_each(x, 1))                                                             \
                                                                                          \

@@ -111,7 +111,7 @@ gelu_forward(struct voco_ctx *ctx, X x, Y y)
 
 /* dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2/2) / sqrt(2 pi) */
 static void
-gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
+gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
 {
     if (ctx->err)
         return;
@@ -121,6 +121,8 @@ gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx)
         const double density = 0.39894228040143267794 * exp(-0.5 * t * t);
 
         f64(dx)[i] = f64(dy)[i] * (cumulative(t) + t * density);
+        if (y)
+            f64(y)[i] = t * cumulative(t);
     }
 }
 

@@ -68,16 +68,22 @@ linear(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
 }
 
 static void
-linear_backward(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
-                const struct voco_tensor *x, const struct voco_tensor *dy,
-                const struct voco_tensor *dx)
+linear_weights(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
+               const struct voco_tensor *x, const struct voco_tensor *dy)
 {
-    const struct voco_tensor ww = voco_weight(w, weight);
     const struct voco_tensor dw = voco_gradient(w, weight), db = voco_gradient(w, bias);
     const struct voco_tensor rows_x = voco_as_tokens(x), rows_dy = voco_as_tokens(dy);
-    const struct voco_tensor rows_dx = voco_as_tokens(dx);
 
     ctx->dev->linear_backward_weights(ctx, &rows_x, &rows_dy, &dw, &db);
+}
+
+static void
+linear_data(struct voco_ctx *ctx, const struct voco_weights *w, int weight,
+            const struct voco_tensor *dy, const struct voco_tensor *dx)
+{
+    const struct voco_tensor ww = voco_weight(w, weight);
+    const struct voco_tensor rows_dy = voco_as_tokens(dy), rows_dx = voco_as_tokens(dx);
+
     ctx->dev->linear_backward_data(ctx, &rows_dy, &ww, &rows_dx);
 }
 
@@ -173,13 +179,14 @@ mlp_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     norm(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &normed, &s->mean2, &s->rstd2);
     if (s->lean)
         linear(ctx, w, b->linear1.w, b->linear1.b, &normed, &hidden);
-    ctx->dev->gelu_forward(ctx, &hidden, &act);
-    linear_backward(ctx, w, b->linear2.w, b->linear2.b, &act, d, &dhidden);
-    ctx->dev->gelu_backward(ctx, &hidden, &dhidden, &dhidden);
+    linear_data(ctx, w, b->linear2.w, d, &dhidden);
+    ctx->dev->gelu_backward(ctx, &hidden, &dhidden, &dhidden, &act);
+    linear_weights(ctx, w, b->linear2.w, b->linear2.b, &act, d);
 
     voco_arena_release(&ctx->grad, inner);              /* act is done with */
     dnormed = voco_push_like(ctx, &ctx->grad, d);
-    linear_backward(ctx, w, b->linear1.w, b->linear1.b, &normed, &dhidden, &dnormed);
+    linear_weights(ctx, w, b->linear1.w, b->linear1.b, &normed, &dhidden);
+    linear_data(ctx, w, b->linear1.w, &dhidden, &dnormed);
     norm_backward(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &s->mean2, &s->rstd2, &dnormed);
     ctx->dev->add(ctx, &dnormed, d);
     voco_arena_release(&ctx->grad, mark);
@@ -209,10 +216,12 @@ attention_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     norm(ctx, w, b->norm1.w, b->norm1.b, &s->x, &normed, &s->mean1, &s->rstd1);
     if (s->lean)
         linear(ctx, w, b->qkv.w, b->qkv.b, &normed, &qkv);
-    linear_backward(ctx, w, b->proj.w, b->proj.b, &s->attended, d, &dnormed);
+    linear_weights(ctx, w, b->proj.w, b->proj.b, &s->attended, d);
+    linear_data(ctx, w, b->proj.w, d, &dnormed);
     ctx->dev->attn_backward(ctx, &win, &qkv, &bias, &table, &s->attended, &s->lse,
                             &dnormed, &dqkv, &dbias, &dtable);
-    linear_backward(ctx, w, b->qkv.w, b->qkv.b, &normed, &dqkv, &dnormed);
+    linear_weights(ctx, w, b->qkv.w, b->qkv.b, &normed, &dqkv);
+    linear_data(ctx, w, b->qkv.w, &dqkv, &dnormed);
     norm_backward(ctx, w, b->norm1.w, b->norm1.b, &s->x, &s->mean1, &s->rstd1, &dnormed);
     ctx->dev->add(ctx, &dnormed, d);
     voco_arena_release(&ctx->grad, mark);
