@@ -62,8 +62,16 @@ v_load_bf16(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-static inline void
-v_store_bf16(uint16_t *p, vf x)
+static inline vf
+v_load_bf16_n(const uint16_t *p, size_t n)
+{
+    const __m256i half = _mm256_maskz_loadu_epi16(first_lanes(n), p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline __m256i
+narrowed(vf x)
 {
     const __m512i bits = _mm512_castps_si512(x), one = _mm512_set1_epi32(1);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
@@ -73,8 +81,25 @@ v_store_bf16(uint16_t *p, vf x)
     const vf r = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
                                       _mm512_castsi512_ps(near), _mm512_castsi512_ps(quiet));
 
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(
-        _mm512_srli_epi32(_mm512_castps_si512(r), 16)));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(r), 16));
+}
+
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, narrowed(x));
+}
+
+static inline void
+v_store_bf16_n(uint16_t *p, vf x, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, first_lanes(n), narrowed(x));
+}
+
+static inline void
+v_stream_bf16(uint16_t *p, vf x)
+{
+    _mm256_stream_si256((__m256i *)(void *)p, narrowed(x));
 }
 
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
