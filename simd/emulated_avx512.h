@@ -1,5 +1,5 @@
 /*
- * AVX-512 in portable C, for tests of simd/avx512.c where no CPU has it: SIMDe, and the
+ * AVX-512 in portable C, for tests of simd/avx512*.c where no CPU has it: SIMDe, and the
  * few operations that SIMDe 0.7.4 lacks.  fma is the real one (a single rounding), since
  * exp depends on it.
  */
@@ -14,6 +14,7 @@
 #pragma GCC diagnostic pop
 
 #include <math.h>
+#include <string.h>
 
 #ifndef __mmask16
 #define __mmask16 simde__mmask16
@@ -112,6 +113,32 @@ emulated_cvtepi32_epi16(simde__m512i x)
     return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
 }
 
+/* To nearest, ties to even; denormals are zero and NaN is quiet. */
+static inline uint16_t
+emulated_bf16(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7f800000) == 0)
+        return (uint16_t)(bits >> 16 & 0x8000);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline simde__m256i
+emulated_cvtneps_pbh(simde__m512 x)
+{
+    float y[16];
+    uint16_t z[16];
+
+    simde_mm512_storeu_ps(y, x);
+    for (int i = 0; i < 16; i++)
+        z[i] = emulated_bf16(y[i]);
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
+}
+
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_fmadd_ps
@@ -133,5 +160,7 @@ emulated_cvtepi32_epi16(simde__m512i x)
 #undef _mm256_mask_storeu_epi16
 #define _mm256_maskz_loadu_epi16(mask, p) emulated_maskz_loadu_epi16(mask, p)
 #define _mm256_mask_storeu_epi16(p, mask, x) emulated_mask_storeu_epi16(p, mask, x)
+#undef _mm512_cvtneps_pbh
+#define _mm512_cvtneps_pbh(x) emulated_cvtneps_pbh(x)
 
 #endif

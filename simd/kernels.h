@@ -19,7 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_COUNT };
+/* Each has all that those before it have. */
+enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_AVX512BF16,
+                VOCO_ISA_COUNT };
 
 /*
  * Norms read and write float or bfloat16, as the flag beside a void * says, and compute in
@@ -175,7 +177,8 @@ struct voco_kernels {
     /* t = momentum t + (1 - momentum) s */
     void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
 
-    /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN */
+    /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN;
+     * avx512bf16 takes what is below 2^-126, the denormal numbers, as 0 of their sign */
     void (*widen)(const uint16_t *x, float *y, size_t n);
     void (*narrow)(const float *x, uint16_t *y, size_t n);
 
@@ -215,8 +218,9 @@ struct voco_isa_choice {
 
 /*
  * Fill the table: ref, then each better level that the CPU and the build have, up to cap.
- * cap is the value of the environment variable VOCO_ISA: "ref", "avx2" or "avx512"; NULL
- * or "" is the best.  A level that is not there gives the best one below, with a note.
+ * cap is the value of the environment variable VOCO_ISA: "ref", "avx2", "avx512" or
+ * "avx512bf16"; NULL or "" is the best.  A level that is not there gives the best one
+ * below, with a note.
  * Returns 0, or -1 for an unknown word (nothing is filled).
  */
 int voco_kernels_select(const char *cap, struct voco_kernels *ret,
@@ -228,6 +232,8 @@ const char *voco_isa_name(enum voco_isa isa);
 void voco_kernels_ref(struct voco_kernels *ret);
 void voco_kernels_avx2(struct voco_kernels *ret);
 void voco_kernels_avx512(struct voco_kernels *ret);
+void voco_kernels_avx512bf16(struct voco_kernels *ret);
 void voco_kernels_avx512_emulated(struct voco_kernels *ret);    /* tests only */
+void voco_kernels_avx512bf16_emulated(struct voco_kernels *ret);
 
 #endif

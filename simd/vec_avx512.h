@@ -1,5 +1,6 @@
 /*
  * The vector vocabulary on AVX-512 (F, BW, DQ, VL); see vec_avx2.h for what is promised.
+ * With VEC_BF16 bfloat16 is made by the instructions of AVX512-BF16.
  * VOCO_EMULATE_AVX512 builds it from portable C for tests on any machine.
  */
 #ifndef VOCO_SIMD_VEC_AVX512_H
@@ -8,10 +9,10 @@
 #ifdef VOCO_EMULATE_AVX512
 #include "simd/emulated_avx512.h"
 #elif defined __AVX512F__ && defined __AVX512BW__ && defined __AVX512DQ__ \
-    && defined __AVX512VL__
+    && defined __AVX512VL__ && (!defined VEC_BF16 || defined __AVX512BF16__)
 #include <immintrin.h>
 #else
-#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl, VEC_BF16 with -mavx512bf16"
 #endif
 
 #include <stddef.h>
@@ -70,6 +71,13 @@ v_load_bf16_n(const uint16_t *p, size_t n)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
+#ifdef VEC_BF16
+static inline __m256i
+narrowed(vf x)
+{
+    return (__m256i)_mm512_cvtneps_pbh(x);
+}
+#else
 static inline __m256i
 narrowed(vf x)
 {
@@ -83,6 +91,7 @@ narrowed(vf x)
 
     return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(r), 16));
 }
+#endif
 
 static inline void
 v_store_bf16(uint16_t *p, vf x)
