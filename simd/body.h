@@ -25,9 +25,9 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static inline bool
-can_stream(const float *p)
+can_stream(const void *p, bool bf16)
 {
-    return (uintptr_t)p % sizeof(vf) == 0;
+    return (uintptr_t)p % (bf16 ? sizeof(vf) / 2 : sizeof(vf)) == 0;
 }
 
 #include "simd/body_math.h"

@@ -97,7 +97,7 @@ product(const struct voco_product *args)
     const struct voco_product *p = &copy;
     size_t left = p->n / VW, j = 0;
 
-    copy.stream = copy.stream && can_stream(copy.c) && copy.ldc % VW == 0;
+    copy.stream = copy.stream && can_stream(copy.c, false) && copy.ldc % VW == 0;
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
         columns(p, j, TILE_ROWS, 3);

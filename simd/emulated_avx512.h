@@ -1,5 +1,5 @@
 /*
- * AVX-512 in portable C, for tests of simd/avx512.c where no CPU has it: SIMDe, and the
+ * AVX-512 in portable C, for tests of simd/avx512*.c where no CPU has it: SIMDe, and the
  * few operations that SIMDe 0.7.4 lacks.  fma is the real one (a single rounding), since
  * exp depends on it.
  */
@@ -14,6 +14,7 @@
 #pragma GCC diagnostic pop
 
 #include <math.h>
+#include <string.h>
 
 #ifndef __mmask16
 #define __mmask16 simde__mmask16
@@ -79,6 +80,28 @@ emulated_cvtepu16_epi32(simde__m256i x)
 }
 
 static inline simde__m256i
+emulated_maskz_loadu_epi16(simde__mmask16 mask, const uint16_t *p)
+{
+    uint16_t x[16] = { 0 };
+
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            x[i] = p[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)x);
+}
+
+static inline void
+emulated_mask_storeu_epi16(uint16_t *p, simde__mmask16 mask, simde__m256i x)
+{
+    uint16_t y[16];
+
+    simde_mm256_storeu_si256((simde__m256i *)(void *)y, x);
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            p[i] = y[i];
+}
+
+static inline simde__m256i
 emulated_cvtepi32_epi16(simde__m512i x)
 {
     uint32_t y[16];
@@ -87,6 +110,32 @@ emulated_cvtepi32_epi16(simde__m512i x)
     simde_mm512_storeu_si512(y, x);
     for (int i = 0; i < 16; i++)
         z[i] = (uint16_t)y[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
+}
+
+/* To nearest, ties to even; denormals are zero and NaN is quiet. */
+static inline uint16_t
+emulated_bf16(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7f800000) == 0)
+        return (uint16_t)(bits >> 16 & 0x8000);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline simde__m256i
+emulated_cvtneps_pbh(simde__m512 x)
+{
+    float y[16];
+    uint16_t z[16];
+
+    simde_mm512_storeu_ps(y, x);
+    for (int i = 0; i < 16; i++)
+        z[i] = emulated_bf16(y[i]);
     return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
 }
 
@@ -107,5 +156,11 @@ emulated_cvtepi32_epi16(simde__m512i x)
 #undef _mm512_cvtepi32_epi16
 #define _mm512_cvtepu16_epi32(x) emulated_cvtepu16_epi32(x)
 #define _mm512_cvtepi32_epi16(x) emulated_cvtepi32_epi16(x)
+#undef _mm256_maskz_loadu_epi16
+#undef _mm256_mask_storeu_epi16
+#define _mm256_maskz_loadu_epi16(mask, p) emulated_maskz_loadu_epi16(mask, p)
+#define _mm256_mask_storeu_epi16(p, mask, x) emulated_mask_storeu_epi16(p, mask, x)
+#undef _mm512_cvtneps_pbh
+#define _mm512_cvtneps_pbh(x) emulated_cvtneps_pbh(x)
 
 #endif

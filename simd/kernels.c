@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const char *const names[VOCO_ISA_COUNT] = { "ref", "avx2", "avx512" };
+static const char *const names[VOCO_ISA_COUNT] = { "ref", "avx2", "avx512",
+                                                    "avx512bf16" };
 
 const char *
 voco_isa_name(enum voco_isa isa)
@@ -41,6 +42,17 @@ has_avx512(void)
 #endif
 }
 
+/* Conversion to bfloat16 and products of it; the registers are those of AVX-512. */
+static bool
+has_avx512bf16(void)
+{
+#ifdef WITH_AVX512BF16
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 static const char *
 why_not(enum voco_isa cap, enum voco_isa got)
 {
@@ -51,6 +63,12 @@ why_not(enum voco_isa cap, enum voco_isa got)
             "VOCO_ISA=avx512, but this CPU or build has no AVX2 or better: using ref",
         [VOCO_ISA_AVX512][VOCO_ISA_AVX2] =
             "VOCO_ISA=avx512, but this CPU or build has no AVX-512: using avx2",
+        [VOCO_ISA_AVX512BF16][VOCO_ISA_REF] =
+            "VOCO_ISA=avx512bf16, but this CPU or build has no AVX2 or better: using ref",
+        [VOCO_ISA_AVX512BF16][VOCO_ISA_AVX2] =
+            "VOCO_ISA=avx512bf16, but this CPU or build has no AVX-512: using avx2",
+        [VOCO_ISA_AVX512BF16][VOCO_ISA_AVX512] =
+            "VOCO_ISA=avx512bf16, but this CPU or build has no AVX512-BF16: using avx512",
     };
 
     return notes[cap][got];
@@ -60,7 +78,8 @@ int
 voco_kernels_select(const char *cap, struct voco_kernels *ret,
                     struct voco_isa_choice *ret_choice)
 {
-    const enum voco_isa best = has_avx512() ? VOCO_ISA_AVX512
+    const enum voco_isa best = has_avx512bf16() ? VOCO_ISA_AVX512BF16
+                               : has_avx512() ? VOCO_ISA_AVX512
                                : has_avx2() ? VOCO_ISA_AVX2 : VOCO_ISA_REF;
     const bool capped = cap && *cap;
     int top = VOCO_ISA_COUNT - 1;
@@ -77,6 +96,10 @@ voco_kernels_select(const char *cap, struct voco_kernels *ret,
 #ifdef WITH_AVX512
     if (best >= VOCO_ISA_AVX512 && top >= VOCO_ISA_AVX512)
         voco_kernels_avx512(ret);
+#endif
+#ifdef WITH_AVX512BF16
+    if (best >= VOCO_ISA_AVX512BF16 && top >= VOCO_ISA_AVX512BF16)
+        voco_kernels_avx512bf16(ret);
 #endif
     *ret_choice = (struct voco_isa_choice){
         .chosen = ret->isa, .best = best,

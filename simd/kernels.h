@@ -19,17 +19,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_COUNT };
+/* Each has all that those before it have. */
+enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_AVX512BF16,
+                VOCO_ISA_COUNT };
 
-/* rows x c numbers, one mean and rstd per column: y = leaky((x - mean) rstd + r) where
- * leaky(t) = t > 0 ? t : slope t. */
+/*
+ * Norms read and write float or bfloat16, as the flag beside a void * says, and compute in
+ * f32: the bits are those of rows widened before and narrowed behind.
+ *
+ * rows x c numbers, one mean and rstd per column: y = leaky((x - mean) rstd + r) where
+ * leaky(t) = t > 0 ? t : slope t.
+ */
 struct voco_norm_rows {
     size_t rows, c;
-    const float *x;
-    const float *r;                 /* may be NULL */
+    bool x_bf16, bf16;              /* what x, and what r and y hold; the first with the
+                                     * second only */
+    const void *x;
+    const void *r;                  /* may be NULL */
     const float *mean, *rstd;       /* [c] */
     float slope;
-    float *y;                       /* may be x or r */
+    void *y;                        /* may be x, if of its type, or r */
     bool stream;                    /* y is none of these and larger than the caches: do
                                      * not read it into them to write it */
 };
@@ -38,31 +47,38 @@ struct voco_norm_rows {
  * xhat = t - r. */
 struct voco_norm_rows_grad {
     size_t rows, c;
-    const float *y;
-    const float *r;                 /* may be NULL */
-    const float *dy;
+    bool bf16, dy_bf16, dx_bf16;    /* what y, r and dr hold, dy, and dx: each with those
+                                     * before it only */
+    const void *y;
+    const void *r;                  /* may be NULL */
+    const void *dy;
     float slope;
     double *sum_g, *sum_gx;         /* [c]: the sums kernel adds sum g and sum g xhat */
     const float *rstd;              /* [c]: for the gradient kernel, as what follows */
     const float *mean_g, *mean_gx;  /* [c]: of all rows of the item */
-    float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy unless
-                                     * dr is */
-    float *dr;                      /* g; may be NULL, may be dy */
+    void *dx;                       /* rstd (g - mean_g - xhat mean_gx); may be dy, if of
+                                     * its type, unless dr is */
+    void *dr;                       /* g; may be NULL, may be dy */
     bool stream;                    /* write dx, and dr unless it is dy, around the caches */
 };
 
 /* rows x c numbers, one mean and rstd per row. */
 struct voco_layernorm_rows {
     size_t rows, c;
-    const float *x, *w, *b;         /* w, b [c] or both NULL */
+    bool bf16;                      /* what x and y hold */
+    const void *x;
+    const float *w, *b;             /* [c], or both NULL */
     float eps;
-    float *y, *mean, *rstd;         /* y may be x; mean, rstd [rows] */
+    void *y;                        /* may be x */
+    float *mean, *rstd;             /* [rows] */
 };
 
 struct voco_layernorm_grad {
     size_t rows, c;
-    const float *x, *w, *mean, *rstd, *dy;
-    float *dx;                      /* may be dy */
+    bool bf16;                      /* what x, dy and dx hold */
+    const void *x, *dy;
+    const float *w, *mean, *rstd;
+    void *dx;                       /* may be dy */
     float *dw, *db;                 /* [c], added to; NULL when w is */
 };
 
@@ -161,7 +177,8 @@ struct voco_kernels {
     /* t = momentum t + (1 - momentum) s */
     void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
 
-    /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN */
+    /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN;
+     * avx512bf16 takes what is below 2^-126, the denormal numbers, as 0 of their sign */
     void (*widen)(const uint16_t *x, float *y, size_t n);
     void (*narrow)(const float *x, uint16_t *y, size_t n);
 
@@ -170,8 +187,10 @@ struct voco_kernels {
 
     /* ---- rows of c channels ---- */
     /* Of each column: mean and m2 = sum (x - mean)^2 over the rows.  Two sweeps, so the
-     * rows had better fit in cache.  mean and m2 have c elements. */
-    void (*moments)(const float *x, size_t rows, size_t c, double *mean, double *m2);
+     * rows had better fit in cache.  mean and m2 have c elements; x holds bfloat16 or
+     * float. */
+    void (*moments)(const void *x, bool bf16, size_t rows, size_t c, double *mean,
+                    double *m2);
     void (*norm_rows)(const struct voco_norm_rows *a);
     void (*norm_rows_sums)(const struct voco_norm_rows_grad *a);
     void (*norm_rows_grad)(const struct voco_norm_rows_grad *a);
@@ -199,8 +218,9 @@ struct voco_isa_choice {
 
 /*
  * Fill the table: ref, then each better level that the CPU and the build have, up to cap.
- * cap is the value of the environment variable VOCO_ISA: "ref", "avx2" or "avx512"; NULL
- * or "" is the best.  A level that is not there gives the best one below, with a note.
+ * cap is the value of the environment variable VOCO_ISA: "ref", "avx2", "avx512" or
+ * "avx512bf16"; NULL or "" is the best.  A level that is not there gives the best one
+ * below, with a note.
  * Returns 0, or -1 for an unknown word (nothing is filled).
  */
 int voco_kernels_select(const char *cap, struct voco_kernels *ret,
@@ -212,6 +232,8 @@ const char *voco_isa_name(enum voco_isa isa);
 void voco_kernels_ref(struct voco_kernels *ret);
 void voco_kernels_avx2(struct voco_kernels *ret);
 void voco_kernels_avx512(struct voco_kernels *ret);
+void voco_kernels_avx512bf16(struct voco_kernels *ret);
 void voco_kernels_avx512_emulated(struct voco_kernels *ret);    /* tests only */
+void voco_kernels_avx512bf16_emulated(struct voco_kernels *ret);
 
 #endif

@@ -20,6 +20,7 @@ simd_body = \
 EXTRA_DIST += $(simd_body) \
 	simd/avx2.c \
 	simd/avx512.c \
+	simd/avx512bf16.c \
 	simd/vec_avx2.h \
 	simd/vec_avx512.h \
 	simd/winograd_avx2.c \
@@ -37,4 +38,11 @@ noinst_LTLIBRARIES += libvoco_avx512.la
 libvoco_avx512_la_SOURCES = simd/avx512.c simd/winograd_avx512.c simd/vec_avx512.h $(simd_body)
 libvoco_avx512_la_CFLAGS = $(AM_CFLAGS) $(AVX512_CFLAGS)
 libvoco_la_LIBADD += libvoco_avx512.la
+endif
+
+if WITH_AVX512BF16
+noinst_LTLIBRARIES += libvoco_avx512bf16.la
+libvoco_avx512bf16_la_SOURCES = simd/avx512bf16.c simd/vec_avx512.h $(simd_body)
+libvoco_avx512bf16_la_CFLAGS = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
+libvoco_la_LIBADD += libvoco_avx512bf16.la
 endif

@@ -1,5 +1,6 @@
 /*
  * The vector vocabulary on AVX-512 (F, BW, DQ, VL); see vec_avx2.h for what is promised.
+ * With VEC_BF16 bfloat16 is made by the instructions of AVX512-BF16.
  * VOCO_EMULATE_AVX512 builds it from portable C for tests on any machine.
  */
 #ifndef VOCO_SIMD_VEC_AVX512_H
@@ -8,10 +9,10 @@
 #ifdef VOCO_EMULATE_AVX512
 #include "simd/emulated_avx512.h"
 #elif defined __AVX512F__ && defined __AVX512BW__ && defined __AVX512DQ__ \
-    && defined __AVX512VL__
+    && defined __AVX512VL__ && (!defined VEC_BF16 || defined __AVX512BF16__)
 #include <immintrin.h>
 #else
-#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl, VEC_BF16 with -mavx512bf16"
 #endif
 
 #include <stddef.h>
@@ -62,8 +63,23 @@ v_load_bf16(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-static inline void
-v_store_bf16(uint16_t *p, vf x)
+static inline vf
+v_load_bf16_n(const uint16_t *p, size_t n)
+{
+    const __m256i half = _mm256_maskz_loadu_epi16(first_lanes(n), p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+#ifdef VEC_BF16
+static inline __m256i
+narrowed(vf x)
+{
+    return (__m256i)_mm512_cvtneps_pbh(x);
+}
+#else
+static inline __m256i
+narrowed(vf x)
 {
     const __m512i bits = _mm512_castps_si512(x), one = _mm512_set1_epi32(1);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
@@ -73,8 +89,26 @@ v_store_bf16(uint16_t *p, vf x)
     const vf r = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
                                       _mm512_castsi512_ps(near), _mm512_castsi512_ps(quiet));
 
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(
-        _mm512_srli_epi32(_mm512_castps_si512(r), 16)));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(r), 16));
+}
+#endif
+
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, narrowed(x));
+}
+
+static inline void
+v_store_bf16_n(uint16_t *p, vf x, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, first_lanes(n), narrowed(x));
+}
+
+static inline void
+v_stream_bf16(uint16_t *p, vf x)
+{
+    _mm256_stream_si256((__m256i *)(void *)p, narrowed(x));
 }
 
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }

@@ -7,7 +7,7 @@ const struct voco_winograd *
 voco_winograd_kernels(enum voco_isa isa)
 {
 #ifdef WITH_AVX512
-    if (isa == VOCO_ISA_AVX512)
+    if (isa >= VOCO_ISA_AVX512)
         return &voco_winograd_avx512;
 #endif
 #ifdef WITH_AVX2

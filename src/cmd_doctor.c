@@ -61,8 +61,8 @@ check_kernels(const struct voco_machine *m)
     struct voco_kernels kernels;
 
     if (voco_kernels_select(cap, &kernels, &choice) != 0) {
-        say(BAD, "kernels", "unset it, or use ref, avx2 or avx512", "VOCO_ISA=%s is unknown",
-            cap);
+        say(BAD, "kernels", "unset it, or use ref, avx2, avx512 or avx512bf16",
+            "VOCO_ISA=%s is unknown", cap);
         return;
     }
     if (choice.chosen < choice.best)

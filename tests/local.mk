@@ -94,7 +94,7 @@ tests_test_kernels_CPPFLAGS = $(AM_CPPFLAGS)
 tests_test_kernels_CFLAGS = $(AM_CFLAGS)
 tests_test_kernels_LDADD = $(TEST_LIBS)
 if HAVE_SIMDE
-tests_test_kernels_SOURCES += simd/avx512.c simd/emulated_avx512.h
+tests_test_kernels_SOURCES += simd/avx512.c simd/avx512bf16.c simd/emulated_avx512.h
 tests_test_kernels_CPPFLAGS += -DVOCO_EMULATE_AVX512
 tests_test_kernels_CFLAGS += -Wno-psabi
 endif

@@ -33,9 +33,12 @@ level(int i, struct voco_kernels *ret)
 {
     struct voco_isa_choice choice;
 
-    if (i == VOCO_ISA_COUNT) {
+    if (i >= VOCO_ISA_COUNT) {
 #ifdef VOCO_EMULATE_AVX512
-        voco_kernels_avx512_emulated(ret);
+        if (i == VOCO_ISA_COUNT)
+            voco_kernels_avx512_emulated(ret);
+        else
+            voco_kernels_avx512bf16_emulated(ret);
         return true;
 #else
         return false;
@@ -46,7 +49,7 @@ level(int i, struct voco_kernels *ret)
     return (int)choice.chosen == i;
 }
 
-enum { LEVELS = VOCO_ISA_COUNT + 1 };
+enum { LEVELS = VOCO_ISA_COUNT + 2 };
 
 /* ---- arrays that end at a forbidden page ---- */
 
@@ -297,8 +300,8 @@ START_TEST(moments_survive_a_large_mean)
         const float *x = uniform(1, rows * c, 99, 101);
         double *want = guarded(2 * c * sizeof *want), *got = guarded(2 * c * sizeof *got);
 
-        ref.moments(x, rows, c, want, want + c);
-        k.moments(x, rows, c, got, got + c);
+        ref.moments(x, false, rows, c, want, want + c);
+        k.moments(x, false, rows, c, got, got + c);
         for (size_t j = 0; j < c; j++) {
             ck_assert_double_eq_tol(got[j], want[j], 1e-7 * 100);
             ck_assert_double_eq_tol(got[c + j], want[c + j], 2e-6 * want[c + j] + 1e-9);
@@ -424,6 +427,161 @@ START_TEST(layernorm_agrees)
 }
 END_TEST
 
+/* ---- norms of bfloat16: the bits of rows widened before and narrowed behind ---- */
+
+/* What a kernel reads or writes, and the same number of elements in f32. */
+struct rows {
+    void *own;                      /* bfloat16 or float */
+    float *wide;
+    size_t n;
+    bool bf16;
+};
+
+/* n numbers that bfloat16 can hold, or if bf16 is false any. */
+static struct rows
+make_rows(const struct voco_kernels *k, unsigned seed, size_t n, bool bf16)
+{
+    struct rows r = { .wide = uniform(seed, n, -1, 1), .n = n, .bf16 = bf16 };
+
+    if (bf16) {
+        r.own = guarded(n * sizeof(uint16_t));
+        k->narrow(r.wide, r.own, n);
+        k->widen(r.own, r.wide, n);
+    } else
+        r.own = copy(r.wide, n);
+    return r;
+}
+
+/* The kernel wrote into own what another one wrote into wide, but for narrowing. */
+static void
+check_rows(const char *what, const struct voco_kernels *k, const struct rows *r)
+{
+    const size_t bytes = r->n * (r->bf16 ? sizeof(uint16_t) : sizeof(float));
+    uint16_t *narrow = guarded(r->n * sizeof *narrow);
+
+    k->narrow(r->wide, narrow, r->n);
+    ck_assert_msg(memcmp(r->own, r->bf16 ? (void *)narrow : r->wide, bytes) == 0,
+                  "%s, %s, %zu elements", what, voco_isa_name(k->isa), r->n);
+}
+
+/* x in bfloat16 or not, with a residual or not, around the caches or not */
+START_TEST(norm_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 8; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const int how = s / N_CHANNEL / N_ROWS;
+        const struct rows x = make_rows(&k, 1, n, how & 1), r = make_rows(&k, 2, n, true);
+        const struct rows y = make_rows(&k, 3, n, true);
+        struct voco_norm_rows a = { .rows = rows, .c = c, .slope = 0.01f,
+                                    .stream = how & 4 };
+        double *want = guarded(2 * c * sizeof *want), *got = guarded(2 * c * sizeof *got);
+
+        k.moments(x.wide, false, rows, c, want, want + c);
+        k.moments(x.own, x.bf16, rows, c, got, got + c);
+        ck_assert_mem_eq(want, got, 2 * c * sizeof *want);
+        a.mean = uniform(4, c, -1, 1);
+        a.rstd = uniform(5, c, 0.5, 2);
+        a.x = x.wide, a.r = how & 2 ? r.wide : NULL, a.y = y.wide;
+        k.norm_rows(&a);
+        a.x_bf16 = x.bf16, a.bf16 = true;
+        a.x = x.own, a.r = how & 2 ? r.own : NULL, a.y = y.own;
+        k.norm_rows(&a);
+        check_rows("norm_rows", &k, &y);
+        release();
+    }
+}
+END_TEST
+
+/* dy, dx in bfloat16 or not as they occur; with r and dr, dr in place of dy, or neither */
+START_TEST(norm_gradient_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    static const bool types[][2] = { { false, false }, { true, false }, { true, true } };
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 18; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const int how = s / N_CHANNEL / N_ROWS, residual = how / 3 % 3;
+        const bool *bf16 = types[how % 3];
+        const struct rows y = make_rows(&k, 1, n, true), r = make_rows(&k, 2, n, true);
+        const struct rows dy = make_rows(&k, 3, n, bf16[0]);
+        const struct rows dx = make_rows(&k, 4, n, bf16[1]), dr = make_rows(&k, 5, n, true);
+        const struct rows *to = residual == 1 && dy.bf16 ? &dy : residual ? &dr : NULL;
+        struct voco_norm_rows_grad a = { .rows = rows, .c = c, .slope = 0.25f,
+                                         .stream = how / 9 };
+        double *sums[2];
+
+        a.rstd = uniform(6, c, 0.5, 2);
+        a.mean_g = uniform(7, c, -1, 1);
+        a.mean_gx = uniform(8, c, -1, 1);
+        for (int i = 0; i < 2; i++) {
+            sums[i] = guarded(2 * c * sizeof **sums);
+            memset(sums[i], 0, 2 * c * sizeof **sums);
+            a.sum_g = sums[i];
+            a.sum_gx = sums[i] + c;
+            a.bf16 = i, a.dy_bf16 = i && dy.bf16, a.dx_bf16 = i && dx.bf16;
+            a.y = i ? y.own : y.wide;
+            a.r = !residual ? NULL : i ? r.own : r.wide;
+            a.dy = i ? dy.own : dy.wide;
+            a.dx = i ? dx.own : dx.wide;
+            a.dr = !to ? NULL : i ? to->own : to->wide;
+            k.norm_rows_sums(&a);
+            k.norm_rows_grad(&a);
+        }
+        ck_assert_mem_eq(sums[0], sums[1], 2 * c * sizeof **sums);
+        check_rows("norm_rows_grad dx", &k, &dx);
+        if (to)
+            check_rows("norm_rows_grad dr", &k, to);
+        release();
+    }
+}
+END_TEST
+
+START_TEST(layernorm_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const bool affine = s / N_CHANNEL / N_ROWS;
+        const struct rows x = make_rows(&k, 1, n, true), y = make_rows(&k, 2, n, true);
+        const struct rows dy = make_rows(&k, 3, n, true);
+        const float *w = affine ? uniform(4, c, -1, 1) : NULL, *b = w;
+        float *of_rows[2], *of_columns[2];
+
+        for (int i = 0; i < 2; i++) {
+            float *mean = of_rows[i] = guarded(2 * rows * sizeof **of_rows);
+            float *dw = of_columns[i] = uniform(5, 2 * c, -1, 1);
+
+            k.layernorm(&(struct voco_layernorm_rows){
+                .rows = rows, .c = c, .bf16 = i, .x = i ? x.own : x.wide, .w = w, .b = b,
+                .eps = 1e-5f, .y = i ? y.own : y.wide, .mean = mean,
+                .rstd = mean + rows });
+            k.layernorm_grad(&(struct voco_layernorm_grad){     /* in place */
+                .rows = rows, .c = c, .bf16 = i, .x = i ? x.own : x.wide, .w = w,
+                .mean = mean, .rstd = mean + rows, .dy = i ? dy.own : dy.wide,
+                .dx = i ? dy.own : dy.wide, .dw = affine ? dw : NULL,
+                .db = affine ? dw + c : NULL });
+        }
+        ck_assert_mem_eq(of_rows[0], of_rows[1], 2 * rows * sizeof **of_rows);
+        ck_assert_mem_eq(of_columns[0], of_columns[1], 2 * c * sizeof **of_columns);
+        check_rows("layernorm y", &k, &y);
+        check_rows("layernorm_grad dx", &k, &dy);
+        release();
+    }
+}
+END_TEST
+
 /* ---- attention ---- */
 
 static const struct { size_t rows, keys, head_dim; } tiles[] = {
@@ -448,6 +606,14 @@ panel(unsigned seed, size_t rows, size_t n, size_t real, size_t wide)
         if (i / n >= real || i % n >= wide)
             x[i] = 0;
     return x;
+}
+
+/* y, which x is narrowed to, as kernels of the level do it: avx512bf16 takes denormals as 0
+ * of their sign. */
+static uint16_t
+narrowed(const struct voco_kernels *k, float x, uint16_t y)
+{
+    return k->isa >= VOCO_ISA_AVX512BF16 && fabsf(x) < 0x1p-126f ? y & 0x8000 : y;
 }
 
 /* All 2^16 come back, and the ones between two of them go to the nearer. */
@@ -475,8 +641,11 @@ START_TEST(bfloat16_is_the_nearest_at_all_lengths)
     }
     k.narrow(wide, back, ALL);
     for (int i = 0; i < ALL; i++)
-        ck_assert_uint_eq(back[i], isnan(wide[i]) ? i | 0x40 : i);
+        ck_assert_uint_eq(back[i], isnan(wide[i]) ? i | 0x40
+                                                  : narrowed(&k, wide[i], (uint16_t)i));
     ref.narrow(between, want, ALL);
+    for (int i = 0; i < ALL; i++)
+        want[i] = narrowed(&k, between[i], want[i]);
     k.narrow(between, back, ALL);
     ck_assert_mem_eq(want, back, sizeof want);
     for (size_t n = 0; n <= 40; n++) {
@@ -624,6 +793,43 @@ START_TEST(products_agree)
 }
 END_TEST
 
+/* Instructions for bfloat16 leave f32 alone: what kernels of avx512 and of avx512bf16 make
+ * of it is the same to the bit. */
+START_TEST(bfloat16_changes_no_float)
+{
+    enum { ROWS = 33, C = 48, N = ROWS * C };
+    const float *x = uniform(1, N, -3, 3), *w = uniform(2, C * C, -1, 1);
+    const bool emulated = _i;
+    float *out[2];
+
+    for (int i = 0; i < 2; i++) {
+        const int at = VOCO_ISA_AVX512 + i;
+        struct voco_kernels k;
+        float *y = out[i] = guarded(6 * N * sizeof *y);
+
+        if (!level(emulated ? VOCO_ISA_COUNT + i : at, &k)) {
+            release();
+            return;
+        }
+        ck_assert_int_eq((int)k.isa, at);
+        memset(y, 0, 6 * N * sizeof *y);
+        k.exp(x, y, N);
+        k.gelu(x, y + N, N);
+        k.gelu_grad(x, y, y + 2 * N, N);
+        k.layernorm(&(struct voco_layernorm_rows){
+            .rows = ROWS, .c = C, .x = x, .w = w, .b = w + C, .eps = 1e-5f, .y = y + 3 * N,
+            .mean = y + 4 * N, .rstd = y + 4 * N + ROWS });
+        k.product(&(struct voco_product){ .a = x, .row = C, .step = 1, .b = w, .ldb = C,
+                                          .c = y + 5 * N, .ldc = C, .m = ROWS, .n = C,
+                                          .depth = C });
+        y[4 * N + 2 * ROWS] = k.dot(x, x, N);
+        y[4 * N + 2 * ROWS + 1] = k.log_sum_exp(x, N);
+    }
+    ck_assert_mem_eq(out[0], out[1], 6 * N * sizeof **out);
+    release();
+}
+END_TEST
+
 /* ---- choice ---- */
 
 START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
@@ -639,9 +845,16 @@ START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
     ck_assert_int_eq(voco_kernels_select(NULL, &k, &choice), 0);
     ck_assert_int_eq(k.isa, choice.best);
     ck_assert_ptr_null(choice.note);
-    ck_assert_int_eq(voco_kernels_select("avx512", &k, &choice), 0);
-    ck_assert_int_eq(k.isa, choice.best);
-    ck_assert((choice.note == NULL) == (choice.best == VOCO_ISA_AVX512));
+    for (int i = VOCO_ISA_REF; i < VOCO_ISA_COUNT; i++) {
+        const bool there = i <= (int)choice.best;
+
+        ck_assert_int_eq(voco_kernels_select(voco_isa_name((enum voco_isa)i), &k, &choice),
+                         0);
+        ck_assert_int_eq(k.isa, there ? i : (int)choice.best);
+        ck_assert((choice.note == NULL) == there);
+        if (!there)
+            ck_assert_ptr_nonnull(strstr(choice.note, voco_isa_name(choice.best)));
+    }
 }
 END_TEST
 
@@ -663,10 +876,14 @@ main(void)
     tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);
     tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
     tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, norm_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
+    tcase_add_loop_test(all, norm_gradient_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
+    tcase_add_loop_test(all, layernorm_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
     tcase_add_loop_test(all, bfloat16_is_the_nearest_at_all_lengths, 0, LEVELS);
     tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, bfloat16_changes_no_float, 0, 2);
     tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
     suite_add_tcase(s, all);
     suite_add_tcase(s, choice);

@@ -136,7 +136,7 @@ voco_cpu_add_pieces(const double *sums, int64_t pieces, int64_t c, int64_t j, fl
 
 /* ---- what this machine is; for doctor and the head of a run ---- */
 struct voco_cpu_info {
-    char isa[16];               /* kernels in use: ref, avx2, avx512 */
+    char isa[16];               /* kernels in use: a value of VOCO_ISA */
     char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
     char blas[96];              /* "OpenBLAS 0.3.21 ... Zen" */
     int blas_threads;           /* what it would use by itself; voco sets 1 */
@@ -157,8 +157,8 @@ double voco_cpu_peak(const struct voco_ctx *ctx);
 /* The kernels that VOCO_ISA allows, into the state.  VOCO_EUSAGE for an unknown word. */
 enum voco_err voco_cpu_kernels_open(struct voco_ctx *ctx);
 void voco_cpu_kernels_close(struct voco_ctx *ctx);
-/* "ref", "avx2" or "avx512", and *ret_note: NULL, or a sentence when VOCO_ISA asks for
- * more than there is.  "" when VOCO_ISA is an unknown word. */
+/* The value of VOCO_ISA that is in use, and *ret_note: NULL, or a sentence when VOCO_ISA
+ * asks for more than there is.  "" when VOCO_ISA is an unknown word. */
 const char *voco_cpu_isa(const char **ret_note);
 
 /* ---- cpu_conv.c, cpu_deconv.c ---- */

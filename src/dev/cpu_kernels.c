@@ -16,7 +16,8 @@ voco_cpu_kernels_open(struct voco_ctx *ctx)
         return voco_fail(VOCO_EMEMORY, "no memory for the table of kernels");
     if (voco_kernels_select(cap, k, &choice) != 0) {
         free(k);
-        return voco_fail(VOCO_EUSAGE, "VOCO_ISA=%s: expected ref, avx2 or avx512", cap);
+        return voco_fail(VOCO_EUSAGE, "VOCO_ISA=%s: expected ref, avx2, avx512 or "
+                         "avx512bf16", cap);
     }
     voco_cpu_state(ctx)->kernels = k;
     return VOCO_OK;

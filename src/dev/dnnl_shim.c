@@ -68,6 +68,8 @@ voco_dnnl_open(int threads, const char *isa, struct voco_dnnl **ret)
     /* refused after the first primitive of the process: then the first choice stays */
     if (isa && strcmp(isa, "avx2") == 0)
         (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+    else if (isa && strcmp(isa, "avx512") == 0)
+        (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core);
     else if (isa && strcmp(isa, "ref") == 0)
         (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41);
     dnnl->threads = threads;

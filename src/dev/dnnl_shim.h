@@ -45,8 +45,9 @@ struct voco_dnnl_io {
     void *scratch;              /* voco_dnnl_scratch_bytes(op), 64-byte aligned */
 };
 
-/* isa caps the instructions used: "avx2", "ref" (SSE4.1); others leave it alone.  Only
- * the first call of a process can cap.  threads: of every later run. */
+/* isa caps the instructions used: "avx512" (no bfloat16), "avx2", "ref" (SSE4.1); others
+ * leave it alone.  Only the first call of a process can cap.  threads: of every later
+ * run. */
 enum voco_err voco_dnnl_open(int threads, const char *isa, struct voco_dnnl **ret);
 void voco_dnnl_close(struct voco_dnnl *dnnl);                   /* accepts NULL */
 
