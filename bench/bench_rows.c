@@ -185,8 +185,8 @@ layernorm_grad_run(struct voco_ctx *ctx, const struct problem *p,
                    const struct voco_tensor *t)
 {
     (void)p;
-    ctx->dev->layernorm_backward(ctx, &t[LX], &t[LW], &t[LMEAN], &t[LRSTD], &t[LDY],
-                                 &t[LDX], &t[LDW], &t[LDB]);
+    ctx->dev->layernorm_backward(ctx, &t[LX], &t[LW], NULL, &t[LMEAN], &t[LRSTD], &t[LDY],
+                                 NULL, &t[LDX], NULL, &t[LDW], &t[LDB]);
 }
 
 static double

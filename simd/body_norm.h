@@ -326,7 +326,7 @@ layernorm(const struct voco_layernorm_rows *args)
         layernorm_of(&copy, false);
 }
 
-/* dx = rstd (p - mean(p) - xhat mean(p xhat)) with p = dy w */
+/* dx = rstd (p - mean(p) - xhat mean(p xhat)) + r with p = dy w; y = w xhat + b */
 static ALWAYS_INLINE void
 layernorm_grad_of(const struct voco_layernorm_grad *a, const bool bf16)
 {
@@ -356,8 +356,14 @@ layernorm_grad_of(const struct voco_layernorm_grad *a, const bool bf16)
             const vf g = row_load(a->dy, i, j, c, bf16);
             const vf p = a->w ? v_mul(g, load_at(a->w, j, c)) : g;
 
-            row_store(a->dx, i, j, c, v_mul(v_fnma(xhat, mean_px, v_sub(p, mean_p)), rstd),
+            const vf t = v_mul(v_fnma(xhat, mean_px, v_sub(p, mean_p)), rstd);
+
+            row_store(a->dx, i, j, c, a->r ? v_add(t, row_load(a->r, i, j, c, bf16)) : t,
                       bf16, false);
+            if (a->y)
+                row_store(a->y, i, j, c, a->w ? v_fma(xhat, load_at(a->w, j, c),
+                                                      load_at(a->b, j, c)) : xhat,
+                          bf16, false);
         }
     }
 }

@@ -75,10 +75,12 @@ struct voco_layernorm_rows {
 
 struct voco_layernorm_grad {
     size_t rows, c;
-    bool bf16;                      /* what x, dy and dx hold */
+    bool bf16;                      /* what x, dy, r, dx and y hold */
     const void *x, *dy;
-    const float *w, *mean, *rstd;
-    void *dx;                       /* may be dy */
+    const float *w, *b, *mean, *rstd;   /* b: for y only */
+    const void *r;                  /* added to dx; may be NULL */
+    void *dx;                       /* may be dy or r */
+    void *y;                        /* NULL, or what layernorm gave; may be x */
     float *dw, *db;                 /* [c], added to; NULL when w is */
 };
 

@@ -319,7 +319,10 @@ layernorm_grad(const struct voco_layernorm_grad *a)
             const double p = a->w ? (double)dy * a->w[j] : dy;
 
             put(a->dx, a->bf16, first + j,
-                (float)(a->rstd[i] * (p - sum_p - xhat * sum_px)));
+                (float)(a->rstd[i] * (p - sum_p - xhat * sum_px))
+                + (a->r ? get(a->r, a->bf16, first + j) : 0));
+            if (a->y)
+                put(a->y, a->bf16, first + j, a->w ? xhat * a->w[j] + a->b[j] : xhat);
         }
     }
 }

@@ -119,11 +119,11 @@ START_TEST(layer_norm_is_right_to_2e_6)
                                    &mean.cpu, &rstd.cpu);
         voco_oracle.layernorm_forward(&p.oracle, &x.oracle, &w.oracle, &b.oracle, 1e-5,
                                       &y.oracle, &mean.oracle, &rstd.oracle);
-        voco_cpu.layernorm_backward(&p.cpu, &x.cpu, &w.cpu, &mean.cpu, &rstd.cpu, &dy.cpu,
-                                    &dx.cpu, &dw.cpu, &db.cpu);
-        voco_oracle.layernorm_backward(&p.oracle, &x.oracle, &w.oracle, &mean.oracle,
-                                       &rstd.oracle, &dy.oracle, &dx.oracle, &dw.oracle,
-                                       &db.oracle);
+        voco_cpu.layernorm_backward(&p.cpu, &x.cpu, &w.cpu, NULL, &mean.cpu, &rstd.cpu,
+                                    &dy.cpu, NULL, &dx.cpu, NULL, &dw.cpu, &db.cpu);
+        voco_oracle.layernorm_backward(&p.oracle, &x.oracle, &w.oracle, NULL, &mean.oracle,
+                                       &rstd.oracle, &dy.oracle, NULL, &dx.oracle, NULL,
+                                       &dw.oracle, &db.oracle);
         twin_check(&p, &y, "y", 2e-6);
         twin_check(&p, &rstd, "rstd", 5e-7);
         if (dim[1] > 1)             /* of one channel dx is 0 times a large number */
@@ -159,8 +159,8 @@ run_all(struct pair *p, float *out)
     voco_cpu.instnorm_forward(&p->cpu, &x.cpu, NULL, NULL, 0.01, 1e-5, &y.cpu, &rstd.cpu);
     voco_cpu.layernorm_forward(&p->cpu, &flat, &w.cpu, &w.cpu, 1e-5, &flat_dx, &mean.cpu,
                                &s.cpu);
-    voco_cpu.layernorm_backward(&p->cpu, &flat, &w.cpu, &mean.cpu, &s.cpu, &flat,
-                                &flat_dx, &dw.cpu, &db.cpu);
+    voco_cpu.layernorm_backward(&p->cpu, &flat, &w.cpu, NULL, &mean.cpu, &s.cpu, &flat,
+                                NULL, &flat_dx, NULL, &dw.cpu, &db.cpu);
     voco_cpu.instnorm_backward(&p->cpu, &y.cpu, NULL, &rstd.cpu, 0.01, &x.cpu, &dx.cpu,
                                NULL);
     for (int i = 0; i < 5; i++) {

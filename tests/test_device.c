@@ -206,6 +206,7 @@ run_layernorm(struct harness *h, const int64_t *p)
     const struct voco_tensor dy = operand(h, -1, 1, x);
     const struct voco_tensor dx = overwritten(h, x), dw = added_to(h, w);
     const struct voco_tensor db = added_to(h, b);
+    const struct voco_tensor r = operand(h, -1, 1, x);
     const bool affine = p[2] != 0;
 
     dev->layernorm_forward(h->ctx, &x, affine ? &w : NULL, affine ? &b : NULL, 1e-5, &y,
@@ -213,15 +214,20 @@ run_layernorm(struct harness *h, const int64_t *p)
     result(h, "y", &y, sum_tolerance(h, p[1]));
     result(h, "mean", &mean, sum_tolerance(h, p[1]));
     result(h, "rstd", &rstd, sum_tolerance(h, p[1]));
-    dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, &mean, &rstd, &dy, &dx,
-                            affine ? &dw : NULL, affine ? &db : NULL);
+    dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, affine ? &b : NULL, &mean,
+                            &rstd, &dy, NULL, &dx, &y, affine ? &dw : NULL,
+                            affine ? &db : NULL);
     result(h, "dx", &dx, sum_tolerance(h, p[1]));
+    result(h, "y again", &y, sum_tolerance(h, p[1]));
     if (affine) {
         result(h, "dw", &dw, sum_tolerance(h, p[0]));
         result(h, "db", &db, sum_tolerance(h, p[0]));
     }
-    dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, &mean, &rstd, &dy, &dy,
-                            affine ? &dw : NULL, affine ? &db : NULL);
+    dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, NULL, &mean, &rstd, &dy, &r,
+                            &r, NULL, affine ? &dw : NULL, affine ? &db : NULL);
+    result(h, "dx added to r", &r, sum_tolerance(h, p[1]));
+    dev->layernorm_backward(h->ctx, &x, affine ? &w : NULL, NULL, &mean, &rstd, &dy, NULL,
+                            &dy, NULL, affine ? &dw : NULL, affine ? &db : NULL);
     result(h, "dx in place of dy", &dy, sum_tolerance(h, p[1]));
 }
 

@@ -127,7 +127,8 @@ START_TEST(proj_out_is_a_layer_norm_without_parameters)
     rstd = voco_push_like(&ctx, &ctx.keep, &mean);
     ctx.dev->layernorm_forward(&ctx, &x, NULL, NULL, 1e-5, &y, &mean, &rstd);
     expect("proj_out/y", &y, 1e-5);
-    ctx.dev->layernorm_backward(&ctx, &x, NULL, &mean, &rstd, &dy, &dy, NULL, NULL);
+    ctx.dev->layernorm_backward(&ctx, &x, NULL, NULL, &mean, &rstd, &dy, NULL, &dy, NULL,
+                                NULL, NULL);
     expect("proj_out/dx0", &dy, 1e-4);
     close_device();
 }

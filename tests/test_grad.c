@@ -265,8 +265,9 @@ START_TEST(layernorm)
     }
     dx = junk_like(&o.x);
     layernorm_loss(&o);
-    ctx.dev->layernorm_backward(&ctx, &o.x, affine ? &o.w : NULL, &o.mean, &o.rstd, &o.dy,
-                                &dx, affine ? &dw : NULL, affine ? &db : NULL);
+    ctx.dev->layernorm_backward(&ctx, &o.x, affine ? &o.w : NULL, NULL, &o.mean, &o.rstd,
+                                &o.dy, NULL, &dx, NULL, affine ? &dw : NULL,
+                                affine ? &db : NULL);
     CHECK("layernorm", layernorm_loss, &o, { "x", o.x, dx });
     if (affine)
         CHECK("layernorm", layernorm_loss, &o, { "w", o.w, dw }, { "b", o.b, db });

@@ -395,7 +395,7 @@ START_TEST(layernorm_agrees)
         const size_t rows = row_counts[s / N_CHANNEL % N_ROWS];
         const size_t n = rows * c;
         const bool affine = s / N_CHANNEL / N_ROWS;
-        float *want[5], *got[5];        /* y, mean and rstd, dx, dw, db */
+        float *want[6], *got[6];        /* y, mean and rstd, dx, dw, db, y again */
         const float *x = uniform(1, n, 1, 3), *w = uniform(2, c, -1, 1);
         const float *b = uniform(3, c, -1, 1), *dy = uniform(4, n, -1, 1);
 
@@ -407,19 +407,22 @@ START_TEST(layernorm_agrees)
             out[2] = guarded(n * sizeof **out);
             out[3] = uniform(5, c, -1, 1);
             out[4] = uniform(6, c, -1, 1);
+            out[5] = guarded(n * sizeof **out);
             (i ? k : ref).layernorm(&(struct voco_layernorm_rows){
                 .rows = rows, .c = c, .x = x, .w = affine ? w : NULL,
                 .b = affine ? b : NULL, .eps = 1e-5f, .y = out[0], .mean = out[1],
                 .rstd = out[1] + rows });
             (i ? k : ref).layernorm_grad(&(struct voco_layernorm_grad){
-                .rows = rows, .c = c, .x = x, .w = affine ? w : NULL, .mean = want[1],
-                .rstd = want[1] + rows, .dy = dy, .dx = out[2],
+                .rows = rows, .c = c, .x = x, .w = affine ? w : NULL,
+                .b = affine ? b : NULL, .mean = want[1], .rstd = want[1] + rows,
+                .dy = dy, .r = rows % 2 ? dy : NULL, .dx = out[2], .y = out[5],
                 .dw = affine ? out[3] : NULL, .db = affine ? out[4] : NULL });
         }
         check("layernorm y", &k, c, want[0], got[0], n, 2e-6);
         check("layernorm mean, rstd", &k, c, want[1], got[1], 2 * rows, 2e-6);
         check_each("layernorm_grad dx", &k, c, want[2], got[2], n, NULL,
                    4e-6 * largest(want[2], n) + 4 * ulp * largest(want[1] + rows, rows));
+        check("layernorm_grad y", &k, c, want[0], got[5], n, 4e-6);
         check("layernorm_grad dw", &k, c, want[3], got[3], c, 4e-6);
         check("layernorm_grad db", &k, c, want[4], got[4], c, 4e-6);
         release();
@@ -570,8 +573,8 @@ START_TEST(layernorm_of_bfloat16_rows_is_that_of_wide_ones)
             k.layernorm_grad(&(struct voco_layernorm_grad){     /* in place */
                 .rows = rows, .c = c, .bf16 = i, .x = i ? x.own : x.wide, .w = w,
                 .mean = mean, .rstd = mean + rows, .dy = i ? dy.own : dy.wide,
-                .dx = i ? dy.own : dy.wide, .dw = affine ? dw : NULL,
-                .db = affine ? dw + c : NULL });
+                .r = i ? x.own : x.wide, .dx = i ? dy.own : dy.wide,
+                .dw = affine ? dw : NULL, .db = affine ? dw + c : NULL });
         }
         ck_assert_mem_eq(of_rows[0], of_rows[1], 2 * rows * sizeof **of_rows);
         ck_assert_mem_eq(of_columns[0], of_columns[1], 2 * c * sizeof **of_columns);
@@ -815,7 +818,7 @@ START_TEST(bfloat16_changes_no_float)
         memset(y, 0, 6 * N * sizeof *y);
         k.exp(x, y, N);
         k.gelu(x, y + N, N);
-        k.gelu_grad(x, y, y + 2 * N, N);
+        k.gelu_grad(x, y, y + 2 * N, NULL, N);
         k.layernorm(&(struct voco_layernorm_rows){
             .rows = ROWS, .c = C, .x = x, .w = w, .b = w + C, .eps = 1e-5f, .y = y + 3 * N,
             .mean = y + 4 * N, .rstd = y + 4 * N + ROWS });

@@ -216,8 +216,8 @@ void voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double s
                                 Y dx, Y dr);
 void voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
                                 Y mean, Y rstd);
-void voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
-                                 Y dw, Y db);
+void voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd, X dy,
+                                 X r, Y dx, Y y, Y dw, Y db);
 
 /* ---- cpu_affine.c ---- */
 void voco_cpu_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);

@@ -304,7 +304,7 @@ voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
  * spare [2c]. */
 static void
 layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, X x, X dy,
-                    Y dx, int64_t from, int64_t to, double *sums, float *spare)
+                    X r, Y dx, Y y, int64_t from, int64_t to, double *sums, float *spare)
 {
     const int64_t c = (int64_t)a.c;
     const struct voco_layernorm_grad all = a;
@@ -313,7 +313,9 @@ layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, 
         a.rows = (size_t)clamp(to - i, 0, ROWS);
         a.x = voco_element(x, i * c);
         a.dy = voco_element(dy, i * c);
+        a.r = voco_element(r, i * c);
         a.dx = voco_element(dx, i * c);
+        a.y = voco_element(y, i * c);
         a.mean = all.mean + i;
         a.rstd = all.rstd + i;
         if (a.w) {
@@ -328,8 +330,8 @@ layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, 
 }
 
 void
-voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
-                            Y dw, Y db)
+voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd, X dy, X r,
+                            Y dx, Y y, Y dw, Y db)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const int64_t m = voco_rows(x), c = voco_cols(x);
@@ -340,7 +342,8 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
 
     if (!sums)
         return;
-    VOCO_ASSERT(x->type == dy->type && x->type == dx->type);
+    VOCO_ASSERT(x->type == dy->type && x->type == dx->type && (!r || x->type == r->type)
+                && (!y || x->type == y->type));
 #pragma omp parallel num_threads(ctx->threads)
     {
 #pragma omp for schedule(static)
@@ -348,8 +351,8 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
             memset(sums + i * 2 * c, 0, (size_t)(2 * c) * sizeof *sums);
             layernorm_grad_rows(k, (struct voco_layernorm_grad){
                 .c = (size_t)c, .bf16 = voco_is_bf16(x), .w = voco_f32(w),
-                .mean = voco_f32(mean), .rstd = voco_f32(rstd) },
-                x, dy, dx, m * i / pieces, m * (i + 1) / pieces,
+                .b = voco_f32(b), .mean = voco_f32(mean), .rstd = voco_f32(rstd) },
+                x, dy, r, dx, y, m * i / pieces, m * (i + 1) / pieces,
                 sums + i * 2 * c, spare + omp_get_thread_num() * 2 * c);
         }
 #pragma omp for schedule(static)

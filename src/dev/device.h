@@ -152,11 +152,12 @@ struct voco_device {
     void (*instnorm_backward)(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                               Y dx, Y dr);
     /* layernorm: x [m,c] over c; w, b [c] or both NULL; mean, rstd [m] saved.
-     * dw, db are NULL when w is.  dx may be dy. */
+     * dw, db are NULL when w is.  r is added to dx; y is what forward gave, from b too;
+     * each may be NULL.  dx may be dy or r. */
     void (*layernorm_forward)(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
                               Y mean, Y rstd);
-    void (*layernorm_backward)(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
-                               Y dw, Y db);
+    void (*layernorm_backward)(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd, X dy,
+                               X r, Y dx, Y y, Y dw, Y db);
 
     /* affine: x [m,c], w, b [c]; t = w x + b, y = leaky(t), which may be x.
      * Backward makes t again: g = dy leaky'(t), dx = w g, which may be dy; dw += sum of

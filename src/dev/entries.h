@@ -58,10 +58,10 @@
       (VOCO_X x, VOCO_X w, VOCO_X b, double eps, VOCO_X y, VOCO_X mean, VOCO_X rstd),    \
       (x, w, b, eps, y, mean, rstd), (x, w, b, y, mean, rstd), voco_flops_each(x, 8))    \
     E(layernorm_backward,                                                                \
-      (VOCO_X x, VOCO_X w, VOCO_X mean, VOCO_X rstd, VOCO_X dy, VOCO_X dx, VOCO_X dw,    \
-       VOCO_X db),                                                                       \
-      (x, w, mean, rstd, dy, dx, dw, db), (x, w, mean, rstd, dy, dx, dw, db),            \
-      voco_flops_each(x, 14))                                                            \
+      (VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X mean, VOCO_X rstd, VOCO_X dy, VOCO_X r,      \
+       VOCO_X dx, VOCO_X y, VOCO_X dw, VOCO_X db),                                       \
+      (x, w, b, mean, rstd, dy, r, dx, y, dw, db),                                       \
+      (x, w, mean, rstd, dy, r, dx, y, dw, db), voco_flops_each(x, 14))                                                            \
     E(affine_forward, (VOCO_X x, VOCO_X w, VOCO_X b, double slope, VOCO_X y),            \
       (x, w, b, slope, y), (x, w, b, y), voco_flops_each(x, 3))                          \
     E(affine_backward,                                                                   \

@@ -98,8 +98,8 @@ void voco_oracle_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, doubl
                                    X dy, Y dx, Y dr);
 void voco_oracle_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
                                    Y mean, Y rstd);
-void voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy,
-                                    Y dx, Y dw, Y db);
+void voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd,
+                                    X dy, X r, Y dx, Y y, Y dw, Y db);
 void voco_oracle_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);
 void voco_oracle_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy,
                                  Y dx, Y dw, Y db);

@@ -198,11 +198,11 @@ voco_oracle_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y
 /*
  * With g = dy w and xhat = (x - mean) rstd:  dx = rstd (g - mean(g) - xhat mean(g xhat)),
  * dw += sum over rows of dy xhat, db += sum over rows of dy.  dw and db first, since dx
- * may be dy.
+ * may be dy.  y = w xhat + b.
  */
 void
-voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy, Y dx,
-                               Y dw, Y db)
+voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd, X dy,
+                               X r, Y dx, Y y, Y dw, Y db)
 {
     const int64_t m = voco_rows(x), c = voco_cols(x);
 
@@ -230,7 +230,11 @@ voco_oracle_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X
         for (int64_t j = 0; j < c; j++) {
             const double g = out[j] * (w ? f64(w)[j] : 1);
 
-            f64(dx)[row * c + j] = scale * (g - mean_g - (in[j] - mu) * scale * mean_gx);
+            f64(dx)[row * c + j] = scale * (g - mean_g - (in[j] - mu) * scale * mean_gx)
+                                   + (r ? f64(r)[row * c + j] : 0);
+            if (y)
+                f64(y)[row * c + j] = (in[j] - mu) * scale * (w ? f64(w)[j] : 1)
+                                      + (w ? f64(b)[j] : 0);
         }
     }
 }

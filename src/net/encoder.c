@@ -62,8 +62,8 @@ voco_channelnorm_backward(struct voco_ctx *ctx, const struct voco_tensor *x,
     const struct voco_tensor rows = voco_as_tokens(x);
     const struct voco_tensor rows_dy = voco_as_tokens(dy), rows_dx = voco_as_tokens(dx);
 
-    ctx->dev->layernorm_backward(ctx, &rows, NULL, mean, rstd, &rows_dy, &rows_dx, NULL,
-                                 NULL);
+    ctx->dev->layernorm_backward(ctx, &rows, NULL, NULL, mean, rstd, &rows_dy, NULL, &rows_dx,
+                                 NULL, NULL, NULL);
 }
 
 /* ---- maps ---- */

@@ -102,7 +102,8 @@ voco_stage_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 {
     const size_t mark = voco_arena_mark(&ctx->grad);
     const int64_t m = voco_rows(dy);
-    const struct voco_tensor nw = voco_weight(w, s->norm_w), rw = voco_weight(w, s->reduction);
+    const struct voco_tensor nw = voco_weight(w, s->norm_w), nb = voco_weight(w, s->norm_b);
+    const struct voco_tensor rw = voco_weight(w, s->reduction);
     const struct voco_tensor dnw = voco_gradient(w, s->norm_w);
     const struct voco_tensor dnb = voco_gradient(w, s->norm_b);
     const struct voco_tensor drw = voco_gradient(w, s->reduction);
@@ -114,11 +115,10 @@ voco_stage_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 
     if (ctx->err)
         return;
-    reduce(ctx, w, s, saved, &normed, NULL);
-    ctx->dev->linear_backward_weights(ctx, &normed, &rows_dy, &drw, NULL);
     ctx->dev->linear_backward_data(ctx, &rows_dy, &rw, &dmerged);
-    ctx->dev->layernorm_backward(ctx, &merged, &nw, &saved->mean, &saved->rstd, &dmerged,
-                                 &dmerged, &dnw, &dnb);
+    ctx->dev->layernorm_backward(ctx, &merged, &nw, &nb, &saved->mean, &saved->rstd,
+                                 &dmerged, NULL, &dmerged, &normed, &dnw, &dnb);
+    ctx->dev->linear_backward_weights(ctx, &normed, &rows_dy, &drw, NULL);
     volume = voco_reshape(&dmerged, 5, dy->dim[0], dy->dim[1], dy->dim[2], dy->dim[3],
                           8 * s->dim);
     ctx->dev->merge_backward(ctx, &volume, merge_order[s->merging], dx);

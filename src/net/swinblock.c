@@ -98,18 +98,21 @@ norm(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
     ctx->dev->layernorm_forward(ctx, &rows_x, &ww, &wb, eps, &rows_y, mean, rstd);
 }
 
-/* dy becomes dx in place. */
+/* dx += the gradient; y: the norm's output again, or NULL. */
 static void
 norm_backward(struct voco_ctx *ctx, const struct voco_weights *w, int weight, int bias,
               const struct voco_tensor *x, const struct voco_tensor *mean,
-              const struct voco_tensor *rstd, const struct voco_tensor *dy)
+              const struct voco_tensor *rstd, const struct voco_tensor *dy,
+              const struct voco_tensor *dx, const struct voco_tensor *y)
 {
-    const struct voco_tensor ww = voco_weight(w, weight);
+    const struct voco_tensor ww = voco_weight(w, weight), wb = voco_weight(w, bias);
     const struct voco_tensor dw = voco_gradient(w, weight), db = voco_gradient(w, bias);
     const struct voco_tensor rows_x = voco_as_tokens(x), rows_dy = voco_as_tokens(dy);
+    const struct voco_tensor rows_dx = voco_as_tokens(dx);
+    const struct voco_tensor rows_y = y ? voco_as_tokens(y) : rows_x;
 
-    ctx->dev->layernorm_backward(ctx, &rows_x, &ww, mean, rstd, &rows_dy, &rows_dy, &dw,
-                                 &db);
+    ctx->dev->layernorm_backward(ctx, &rows_x, &ww, &wb, mean, rstd, &rows_dy, &rows_dx,
+                                 &rows_dx, y ? &rows_y : NULL, &dw, &db);
 }
 
 void
@@ -176,19 +179,20 @@ mlp_backward(struct voco_ctx *ctx, const struct voco_weights *w,
         hidden = voco_push_like(ctx, &ctx->grad, &s->hidden);
     if (ctx->err)
         return;
-    norm(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &normed, &s->mean2, &s->rstd2);
-    if (s->lean)
+    if (s->lean) {
+        norm(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &normed, &s->mean2, &s->rstd2);
         linear(ctx, w, b->linear1.w, b->linear1.b, &normed, &hidden);
+    }
     linear_data(ctx, w, b->linear2.w, d, &dhidden);
     ctx->dev->gelu_backward(ctx, &hidden, &dhidden, &dhidden, &act);
     linear_weights(ctx, w, b->linear2.w, b->linear2.b, &act, d);
 
     voco_arena_release(&ctx->grad, inner);              /* act is done with */
     dnormed = voco_push_like(ctx, &ctx->grad, d);
-    linear_weights(ctx, w, b->linear1.w, b->linear1.b, &normed, &dhidden);
     linear_data(ctx, w, b->linear1.w, &dhidden, &dnormed);
-    norm_backward(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &s->mean2, &s->rstd2, &dnormed);
-    ctx->dev->add(ctx, &dnormed, d);
+    norm_backward(ctx, w, b->norm2.w, b->norm2.b, &s->x1, &s->mean2, &s->rstd2, &dnormed, d,
+                  s->lean ? NULL : &normed);
+    linear_weights(ctx, w, b->linear1.w, b->linear1.b, &normed, &dhidden);
     voco_arena_release(&ctx->grad, mark);
 }
 
@@ -213,17 +217,18 @@ attention_backward(struct voco_ctx *ctx, const struct voco_weights *w,
         qkv = voco_push_like(ctx, &ctx->grad, &s->qkv);
     if (ctx->err)
         return;
-    norm(ctx, w, b->norm1.w, b->norm1.b, &s->x, &normed, &s->mean1, &s->rstd1);
-    if (s->lean)
+    if (s->lean) {
+        norm(ctx, w, b->norm1.w, b->norm1.b, &s->x, &normed, &s->mean1, &s->rstd1);
         linear(ctx, w, b->qkv.w, b->qkv.b, &normed, &qkv);
+    }
     linear_weights(ctx, w, b->proj.w, b->proj.b, &s->attended, d);
     linear_data(ctx, w, b->proj.w, d, &dnormed);
     ctx->dev->attn_backward(ctx, &win, &qkv, &bias, &table, &s->attended, &s->lse,
                             &dnormed, &dqkv, &dbias, &dtable);
-    linear_weights(ctx, w, b->qkv.w, b->qkv.b, &normed, &dqkv);
     linear_data(ctx, w, b->qkv.w, &dqkv, &dnormed);
-    norm_backward(ctx, w, b->norm1.w, b->norm1.b, &s->x, &s->mean1, &s->rstd1, &dnormed);
-    ctx->dev->add(ctx, &dnormed, d);
+    norm_backward(ctx, w, b->norm1.w, b->norm1.b, &s->x, &s->mean1, &s->rstd1, &dnormed, d,
+                  s->lean ? NULL : &normed);
+    linear_weights(ctx, w, b->qkv.w, b->qkv.b, &normed, &dqkv);
     voco_arena_release(&ctx->grad, mark);
 }
 
