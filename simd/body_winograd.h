@@ -115,6 +115,42 @@ load_line(const void *x, const bool bf16, size_t i, size_t n)
 #include "simd/body_winograd_2.h"
 #include "simd/body_winograd_4.h"
 
+enum { TAPS = 27 };
+
+/* VW taps at a time, at last those that are left and some before them. */
+static void
+to_lanes(const float *w, size_t step, size_t n, bool reversed, float *g, size_t stride)
+{
+    for (size_t at = 0; at < TAPS; at += VW) {
+        const size_t from = at + VW <= TAPS ? at : TAPS - VW;
+        vf r[VW];
+
+        for (size_t j = 0; j < VW; j++)
+            r[j] = j < n ? v_load(w + j * step + from) : v_zero();
+        v_transpose(r);
+        for (size_t t = at; t < from + VW; t++)
+            v_store(g + (reversed ? TAPS - 1 - t : t) * stride, r[t - from]);
+    }
+}
+
+static void
+from_lanes(const float *g, size_t stride, float *dw, size_t step, size_t n)
+{
+    for (size_t at = 0; at < TAPS; at += VW) {
+        const size_t from = at + VW <= TAPS ? at : TAPS - VW;
+        vf r[VW];
+
+        for (size_t t = from; t < from + VW; t++)
+            r[t - from] = t < at ? v_zero() : v_load(g + t * stride);
+        v_transpose(r);
+        for (size_t j = 0; j < VW && j < n; j++) {
+            float *const p = dw + j * step + from;
+
+            v_store(p, v_add(v_load(p), r[j]));
+        }
+    }
+}
+
 ALWAYS void
 combine_terms(const void *const *x, const float *factor, const int terms,
               const bool bf16, size_t n, float *y)
@@ -201,35 +237,34 @@ product_sum(const float *v, const float *u, float *m, size_t ldv, size_t c, size
 }
 
 ALWAYS void
-product_tile(const float *v, const float *u, float *m, size_t c, size_t ldm, int nr,
-             int nv, size_t sum)
+product_tile(const float *v, size_t ldv, const float *u, float *m, size_t c, size_t ldm,
+             int nr, int nv, size_t sum, bool add)
 {
     size_t q = c < sum ? c : sum;
 
-    product_sum(v, u, m, c, q, ldm, nr, nv, true);
+    product_sum(v, u, m, ldv, q, ldm, nr, nv, !add);
     for (; q < c; q += sum)
-        product_sum(v + q, u + q * (size_t)nv * VW, m, c, c - q < sum ? c - q : sum, ldm,
+        product_sum(v + q, u + q * (size_t)nv * VW, m, ldv, c - q < sum ? c - q : sum, ldm,
                     nr, nv, false);
 }
 
 ALWAYS void
-product_panel(const float *v, const float *u, float *m, size_t rows, size_t c, size_t ldm,
-              int nv, size_t sum)
+product_panel(const float *v, size_t ldv, const float *u, float *m, size_t rows, size_t c,
+              size_t ldm, int nv, size_t sum, bool add)
 {
     size_t r = 0;
 
     for (; r + ROWS <= rows; r += ROWS)
-        product_tile(v + r * c, u, m + r * ldm, c, ldm, ROWS, nv, sum);
+        product_tile(v + r * ldv, ldv, u, m + r * ldm, c, ldm, ROWS, nv, sum, add);
     for (; r < rows; r++)
-        product_tile(v + r * c, u, m + r * ldm, c, ldm, 1, nv, sum);
+        product_tile(v + r * ldv, ldv, u, m + r * ldm, c, ldm, 1, nv, sum, add);
 }
 
 static void
-product(const float *v, const float *u, float *m, size_t rows, size_t c, size_t k,
-        size_t sum)
+product(const float *v, size_t ldv, const float *u, float *m, size_t ldm, size_t rows,
+        size_t c, size_t k, size_t sum, bool add)
 {
     const size_t vectors = (k + VW - 1) / VW, panels = (vectors + PANEL - 1) / PANEL;
-    const size_t ldm = vectors * VW;
 
     for (size_t p = 0; p < panels; p++) {
         const size_t from = vectors * p / panels, to = vectors * (p + 1) / panels;
@@ -237,17 +272,17 @@ product(const float *v, const float *u, float *m, size_t rows, size_t c, size_t 
         float *const mp = m + from * VW;
 
         switch (to - from) {
-        case 3: product_panel(v, up, mp, rows, c, ldm, 3, sum); break;
-        case 2: product_panel(v, up, mp, rows, c, ldm, 2, sum); break;
-        default: product_panel(v, up, mp, rows, c, ldm, 1, sum); break;
+        case 3: product_panel(v, ldv, up, mp, rows, c, ldm, 3, sum, add); break;
+        case 2: product_panel(v, ldv, up, mp, rows, c, ldm, 2, sum, add); break;
+        default: product_panel(v, ldv, up, mp, rows, c, ldm, 1, sum, add); break;
         }
     }
 }
 
 /* du[nr, nv vectors] += v[rows, nr]' n[rows, nv vectors] */
 ALWAYS void
-add_tile(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t ldn,
-         int nr, int nv)
+add_tile(const float *v, size_t ldv, const float *n, size_t ldn, float *du, size_t ldu,
+         size_t rows, int nr, int nv)
 {
     vf s[ROWS][PANEL];
 
@@ -276,30 +311,29 @@ add_tile(const float *v, size_t ldv, const float *n, float *du, size_t rows, siz
     for (int i = 0; i < nr; i++)
         UNROLL
         for (int j = 0; j < nv; j++) {
-            float *const p = du + (size_t)i * ldn + j * VW;
+            float *const p = du + (size_t)i * ldu + j * VW;
 
             v_store(p, v_add(v_load(p), s[i][j]));
         }
 }
 
 ALWAYS void
-add_panel(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t c,
-          size_t ldn, int nv)
+add_panel(const float *v, size_t ldv, const float *n, size_t ldn, float *du, size_t ldu,
+          size_t rows, size_t c, int nv)
 {
     size_t q = 0;
 
     for (; q + ROWS <= c; q += ROWS)
-        add_tile(v + q, ldv, n, du + q * ldn, rows, ldn, ROWS, nv);
+        add_tile(v + q, ldv, n, ldn, du + q * ldu, ldu, rows, ROWS, nv);
     for (; q < c; q++)
-        add_tile(v + q, ldv, n, du + q * ldn, rows, ldn, 1, nv);
+        add_tile(v + q, ldv, n, ldn, du + q * ldu, ldu, rows, 1, nv);
 }
 
 static void
-product_add(const float *v, size_t ldv, const float *n, float *du, size_t rows, size_t c,
-            size_t k)
+product_add(const float *v, size_t ldv, const float *n, size_t ldn, float *du, size_t ldu,
+            size_t rows, size_t c, size_t k)
 {
     const size_t vectors = (k + VW - 1) / VW, panels = (vectors + PANEL - 1) / PANEL;
-    const size_t ldn = vectors * VW;
 
     for (size_t p = 0; p < panels; p++) {
         const size_t from = vectors * p / panels, to = vectors * (p + 1) / panels;
@@ -307,15 +341,16 @@ product_add(const float *v, size_t ldv, const float *n, float *du, size_t rows, 
         float *const dp = du + from * VW;
 
         switch (to - from) {
-        case 3: add_panel(v, ldv, np, dp, rows, c, ldn, 3); break;
-        case 2: add_panel(v, ldv, np, dp, rows, c, ldn, 2); break;
-        default: add_panel(v, ldv, np, dp, rows, c, ldn, 1); break;
+        case 3: add_panel(v, ldv, np, ldn, dp, ldu, rows, c, 3); break;
+        case 2: add_panel(v, ldv, np, ldn, dp, ldu, rows, c, 2); break;
+        default: add_panel(v, ldv, np, ldn, dp, ldu, rows, c, 1); break;
         }
     }
 }
 
 const struct voco_winograd BODY_EXPORT = {
-    .lanes = VW, .panel = PANEL, .combine = combine, .product = product,
+    .lanes = VW, .panel = PANEL, .combine = combine, .to_lanes = to_lanes,
+    .from_lanes = from_lanes, .product = product,
     .product_add = product_add,
     .tile = {
         { .out = 2, .sum = SIZE_MAX, .taps = taps_2, .b = b_rows_2, .a = a_rows_2,

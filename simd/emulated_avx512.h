@@ -139,6 +139,23 @@ emulated_cvtneps_pbh(simde__m512 x)
     return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
 }
 
+static inline simde__m512
+emulated_shuffle_f32x4(simde__m512 a, simde__m512 b, int imm)
+{
+    float x[16], y[16], z[16];
+
+    simde_mm512_storeu_ps(x, a);
+    simde_mm512_storeu_ps(y, b);
+    for (int i = 0; i < 16; i++) {
+        const int quarter = imm >> 2 * (i / 4) & 3;
+
+        z[i] = (i < 8 ? x : y)[4 * quarter + i % 4];
+    }
+    return simde_mm512_loadu_ps(z);
+}
+
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4(a, b, imm) emulated_shuffle_f32x4(a, b, imm)
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_fmadd_ps

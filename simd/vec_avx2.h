@@ -163,6 +163,29 @@ v_top(vf x)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
+/* Lane j of r[i] and lane i of r[j] change places. */
+static inline void
+v_transpose(vf r[VW])
+{
+    vf s[VW];
+
+    for (int i = 0; i < VW; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VW; i += 4)
+        for (int k = 0; k < 2; k++) {
+            r[i + 2 * k] = _mm256_shuffle_ps(s[i + k], s[i + 2 + k], 0x44);
+            r[i + 2 * k + 1] = _mm256_shuffle_ps(s[i + k], s[i + 2 + k], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        const vf low = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+
+        r[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+        r[i] = low;
+    }
+}
+
 /* Sums in double: a vf is two vectors of four doubles. */
 typedef struct { __m256d a, b; } vd;
 

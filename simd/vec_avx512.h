@@ -171,6 +171,37 @@ v_top(vf x)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
+/* Lane j of r[i] and lane i of r[j] change places: lanes within quarters, pairs of them,
+ * then quarters. */
+static inline void
+v_transpose(vf r[VW])
+{
+    vf s[VW];
+
+    for (int i = 0; i < VW; i += 2) {
+        s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VW; i += 4)
+        for (int k = 0; k < 2; k++) {
+            const __m512d a = _mm512_castps_pd(s[i + k]), b = _mm512_castps_pd(s[i + 2 + k]);
+
+            r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    for (int i = 0; i < 4; i++) {               /* quarters of rows i, i + 4, i + 8, i + 12 */
+        const vf even = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        const vf odd = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        const vf even_8 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        const vf odd_8 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+
+        r[i] = _mm512_shuffle_f32x4(even, even_8, 0x88);
+        r[i + 4] = _mm512_shuffle_f32x4(odd, odd_8, 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(even, even_8, 0xdd);
+        r[i + 12] = _mm512_shuffle_f32x4(odd, odd_8, 0xdd);
+    }
+}
+
 /* Sums in double: a vf is two vectors of eight doubles. */
 typedef struct { __m512d a, b; } vd;
 

@@ -87,15 +87,23 @@ struct voco_winograd {
     void (*combine)(const struct voco_winograd_row *row, const void *const *x, bool bf16,
                     size_t n, float *y);
 
-    /* m[rows, k'] = v[rows, c] u; u in panels, see voco_winograd_at.  Sums of `sum`
-     * channels, at least 1, are made apart and then added up. */
-    void (*product)(const float *v, const float *u, float *m, size_t rows, size_t c,
-                    size_t k, size_t sum);
+    /* g[t stride + j] = w[j step + t] for j < n, 0 for other lanes; t, or 26 - t if
+     * reversed, is one of 27 taps */
+    void (*to_lanes)(const float *w, size_t step, size_t n, bool reversed, float *g,
+                     size_t stride);
 
-    /* du[c, k'] += v[rows, c]' n[rows, k']; sums over rows first; ldv: floats between
-     * the rows of v, at least c */
-    void (*product_add)(const float *v, size_t ldv, const float *n, float *du, size_t rows,
-                        size_t c, size_t k);
+    /* dw[j step + t] += g[t stride + j] for j < n */
+    void (*from_lanes)(const float *g, size_t stride, float *dw, size_t step, size_t n);
+
+    /* m[rows, k'] = v[rows, c] u, or with add +=; u in panels, see voco_winograd_at.  Sums
+     * of `sum` channels, at least 1, are made apart and then added up.  ldv, ldm: floats
+     * between rows, at least c and k' */
+    void (*product)(const float *v, size_t ldv, const float *u, float *m, size_t ldm,
+                    size_t rows, size_t c, size_t k, size_t sum, bool add);
+
+    /* du[c, k'] += v[rows, c]' n[rows, k']; sums over rows first */
+    void (*product_add)(const float *v, size_t ldv, const float *n, size_t ldn, float *du,
+                        size_t ldu, size_t rows, size_t c, size_t k);
 };
 
 /* k rounded up to whole vectors. */

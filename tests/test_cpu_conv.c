@@ -30,6 +30,7 @@ static const struct shape shapes[] = {
     { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(12, 12, 3, 1, 1), false },
     { 1, { 8, 8, 8 }, VOCO_CONV_CUBE(24, 24, 3, 1, 1), false },
     /* odd ones */
+    { 1, { 5, 7, 6 }, VOCO_CONV_CUBE(260, 275, 3, 1, 1), true },     /* deep */
     { 1, { 5, 7, 3 }, VOCO_CONV_CUBE(3, 5, 3, 1, 1), true },
     { 2, { 1, 1, 1 }, VOCO_CONV_CUBE(16, 16, 3, 1, 1), false },
     { 1, { 7, 5, 9 }, VOCO_CONV_CUBE(16, 32, 3, 1, 1), true },

@@ -155,8 +155,8 @@ check_forward(const struct voco_winograd *w, const struct voco_winograd_tile *ti
     transform_taps(w, tile, d, u);
     transform_inputs(tile, d, v);
     for (size_t f = 0; f < d->points; f++)
-        w->product(v + f * vs, u + f * d->c * d->kp, m + f * ms, d->rows, d->c, d->k,
-                   tile->sum);
+        w->product(v + f * vs, d->c, u + f * d->c * d->kp, m + f * ms, d->kp, d->rows, d->c,
+                   d->k, tile->sum, false);
     for (size_t r = 0; r < d->rows; r++) {
         const float *p[VOCO_WINOGRAD_MAX_POINTS];
 
@@ -210,8 +210,8 @@ transformed_weights(const struct voco_winograd *w, const struct voco_winograd_ti
             tile->grad_slice(plane, m * d->k, d->k, n + r * d->kp, ns);
         }
         for (size_t i = 0; i < e * e; i++)
-            w->product_add(v + i * vs, d->c, n + i * ns, du + (a * e * e + i) * point,
-                           d->rows, d->c, d->k);
+            w->product_add(v + i * vs, d->c, n + i * ns, d->kp,
+                           du + (a * e * e + i) * point, d->kp, d->rows, d->c, d->k);
     }
     for (size_t i = 0; i < point; i += w->lanes) {
         tile->fold(du + i, point, g);
@@ -322,6 +322,42 @@ START_TEST(lines_may_be_bfloat16_and_missing)
 }
 END_TEST
 
+/* Taps of some filters among others, to lanes and back; nothing else is touched. */
+START_TEST(taps_go_to_lanes_and_back)
+{
+    const struct voco_winograd *w = level(_i);
+    enum { TAPS = 27, STEP = 2 * TAPS + 1 };
+
+    for (size_t n = 1; w && n <= w->lanes; n++)
+        for (int reversed = 0; reversed < 2; reversed++) {
+            const size_t stride = w->lanes + 3;
+            float *from = uniform("taps", STEP * n), *to = uniform("sums", STEP * n);
+            float *const want = malloc(STEP * n * sizeof *want);
+            float *const g = malloc(TAPS * stride * sizeof *g);
+
+            for (size_t i = 0; i < STEP * n; i++) {
+                const size_t j = i / STEP, t = i % STEP;
+                const size_t tap = reversed ? TAPS - 1 - t : t;
+
+                want[i] = to[i] + (t < TAPS ? from[j * STEP + tap] : 0);
+            }
+            w->to_lanes(from, STEP, n, reversed, g, stride);
+            for (size_t t = 0; t < TAPS; t++)
+                for (size_t j = 0; j < w->lanes; j++) {
+                    const size_t tap = reversed ? TAPS - 1 - t : t;
+
+                    ck_assert(g[t * stride + j] == (j < n ? from[j * STEP + tap] : 0));
+                }
+            w->from_lanes(g, stride, to, STEP, n);
+            ck_assert_mem_eq(to, want, STEP * n * sizeof *to);
+            free(from);
+            free(to);
+            free(want);
+            free(g);
+        }
+}
+END_TEST
+
 START_TEST(panels_place_every_weight_once)
 {
     const struct voco_winograd *w = level(_i);
@@ -354,6 +390,7 @@ main(void)
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, tiles_equal_direct_sums, 0, LEVELS);
     tcase_add_loop_test(c, lines_may_be_bfloat16_and_missing, 0, LEVELS);
+    tcase_add_loop_test(c, taps_go_to_lanes_and_back, 0, LEVELS);
     tcase_add_loop_test(c, panels_place_every_weight_once, 0, LEVELS);
     suite_add_tcase(s, c);
     r = srunner_create(s);

@@ -17,7 +17,7 @@
 #include "simd/kernels.h"
 #include "simd/winograd.h"
 
-enum { TAPS = 27, MAX_EDGE = 4, BLOCK = 4, PAD = 16 };
+enum { TAPS = 27, MAX_EDGE = 4, BLOCK = 8, PAD = 16 };
 
 /* c channels in, k out, of the product: swapped for d-data. */
 struct plan {
@@ -103,29 +103,20 @@ struct pack_arg {
     int threads;
 };
 
-/* W_t [c,k] in panels, tap by tap: some columns of a row of a panel at a time, whole cache
- * lines of them. */
+/* W_t [c,k] in panels, tap by tap: a vector of columns of all taps at a time. */
 static enum voco_err
 make_packed(void *arg, const float *w, float *packed)
 {
     const struct pack_arg *a = arg;
     const struct plan *p = a->p;
-    const size_t wide = p->w->lanes;
+    const size_t lanes = p->w->lanes;
 
     #pragma omp parallel for num_threads(a->threads) schedule(static)
-    for (size_t k = 0; k < p->kp; k += wide)
-        for (size_t c = 0; c < p->c; c++) {
-            float *to = packed + voco_winograd_at(p->w, p->c, p->k, c, k);
-
-            for (size_t t = 0; t < TAPS; t++)
-                for (size_t j = 0; j < wide; j++) {
-                    const size_t out = k + j;
-                    const float *g = w + TAPS * (p->swap ? c * p->k + out
-                                                         : out * p->c + c);
-
-                    to[t * p->c * p->kp + j] = out < p->k ? g[t] : 0.0f;
-                }
-        }
+    for (size_t k = 0; k < p->kp; k += lanes)
+        for (size_t c = 0; c < p->c; c++)
+            p->w->to_lanes(w + TAPS * (p->swap ? c * p->k + k : k * p->c + c),
+                           TAPS * (p->swap ? 1 : p->c), p->k - k, false,
+                           packed + voco_winograd_at(p->w, p->c, p->k, c, k), p->c * p->kp);
     return VOCO_OK;
 }
 
@@ -154,8 +145,8 @@ forward_taps(const struct plan *p, const float *x, const float *u, int first, in
         const int64_t count = p->swap ? pairs_of(p, t, to, from) : pairs_of(p, t, from, to);
 
         gather(x, p->c, from, count, v, p->c);
-        p->w->product(v, u + (size_t)t * p->c * p->kp, m, (size_t)count, p->c, p->k,
-                      p->c);
+        p->w->product(v, p->c, u + (size_t)t * p->c * p->kp, m, p->kp, (size_t)count, p->c,
+                      p->k, p->c, false);
         for (int64_t i = 0; i < count; i++) {
             const float *add = m + i * (int64_t)p->kp;
             float *s = sum + to[i] * (int64_t)p->kp;
@@ -221,21 +212,20 @@ static void
 weights_block(const struct plan *p, const float *dy, const float *x, const int64_t *count,
               size_t c, float *dw, float *du)
 {
-    const size_t stride = BLOCK * p->kp + PAD, block = p->c - c < BLOCK ? p->c - c : BLOCK;
+    const size_t lanes = p->w->lanes, stride = BLOCK * p->kp + PAD;
+    const size_t block = p->c - c < BLOCK ? p->c - c : BLOCK;
 
     memset(du, 0, TAPS * stride * sizeof *du);
     for (size_t t = 0; t < TAPS; t++) {
-        p->w->product_add(dy + c, p->c, x, du + t * stride, (size_t)count[t], block, p->k);
+        p->w->product_add(dy + c, p->c, x, p->kp, du + t * stride, p->kp, (size_t)count[t],
+                          block, p->k);
         dy += (size_t)count[t] * p->c;
         x += (size_t)count[t] * p->kp;
     }
     for (size_t i = 0; i < block; i++)
-        for (size_t k = 0; k < p->k; k++) {
-            float *to = dw + ((c + i) * p->k + k) * TAPS;
-
-            for (size_t t = 0; t < TAPS; t++)
-                to[t] += du[t * stride + i * p->kp + k];
-        }
+        for (size_t k = 0; k < p->k; k += lanes)
+            p->w->from_lanes(du + i * p->kp + k, stride, dw + ((c + i) * p->k + k) * TAPS,
+                             TAPS, p->k - k);
 }
 
 static void

@@ -107,14 +107,11 @@ make_packed(void *arg, const float *w, float *packed)
     #pragma omp parallel for num_threads(a->threads) schedule(static)
     for (size_t i = 0; i < vectors * p->c; i++) {
         const size_t k = i / p->c * lanes, c = i % p->c;
-        float taps[27 * VOCO_WINOGRAD_MAX_LANES] = { 0 };
+        const size_t n = p->k - k < lanes ? p->k - k : lanes;
+        float taps[27 * VOCO_WINOGRAD_MAX_LANES];
 
-        for (size_t j = 0; j < lanes && k + j < p->k; j++) {
-            const float *g = w + 27 * (p->swap ? c * p->k + k + j : (k + j) * p->c + c);
-
-            for (size_t t = 0; t < 27; t++)
-                taps[t * lanes + j] = p->swap ? g[26 - t] : g[t];
-        }
+        p->w->to_lanes(w + 27 * (p->swap ? c * p->k + k : k * p->c + c),
+                       27 * (p->swap ? 1 : p->c), n, p->swap, taps, lanes);
         p->t->taps(taps, packed + voco_winograd_at(p->w, p->c, p->k, c, k), p->c * p->kp);
     }
     return VOCO_OK;
@@ -228,8 +225,8 @@ product_point(const struct work *a, int64_t rows, size_t f)
 {
     const struct voco_winograd_plan *p = a->p;
 
-    p->w->product(a->v + f * p->v_stride, a->u + f * p->c * p->kp, a->m + f * p->m_stride,
-                  (size_t)rows, p->c, p->k, p->sum);
+    p->w->product(a->v + f * p->v_stride, p->c, a->u + f * p->c * p->kp,
+                  a->m + f * p->m_stride, p->kp, (size_t)rows, p->c, p->k, p->sum, false);
 }
 
 static void

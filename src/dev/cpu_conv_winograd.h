@@ -25,7 +25,10 @@ struct voco_winograd_plan {
     int64_t strip;              /* forward: of them side by side, at most */
     bool together;              /* forward: all threads on the same tiles, each at its own
                                  * points */
+    bool deep;                  /* d-weights: few tiles and many weights, block by block */
+    size_t block_c, block_k;    /* channels of such a block, block_k whole vectors */
     size_t v_stride, m_stride;  /* floats between points of V, and of M or N */
+    size_t block;               /* and of a block */
 };
 
 /* ---- tiles ---- */
