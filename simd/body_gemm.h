@@ -22,7 +22,7 @@ static ALWAYS_INLINE struct ahead
 ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
          const bool pairs)
 {
-    if (pairs) {
+    if (pairs && p->row == 1) {
         const size_t line = 16, place = (i + j / ((size_t)wide * VW) * p->m) / (size_t)rows
                                         * p->depth * line;
         const size_t first = p->next_floats[0], both = first + p->next_floats[1];
@@ -50,6 +50,20 @@ multiply_add(vf x, vf b, vf sum, const bool pairs)
     return v_fma(x, b, sum);
 }
 
+static ALWAYS_INLINE void
+store_narrow(const struct voco_product *p, uint16_t *c, vf acc[TILE_MOST][TILE_WIDE],
+             const int rows, const int wide)
+{
+    UNROLL
+    for (int r = 0; r < rows; r++, c += p->ldc)
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            if (p->stream)
+                v_stream_bf16(c + v * VW, acc[r][v]);
+            else
+                v_store_bf16(c + v * VW, acc[r][v]);
+}
+
 /* A tile of rows x wide vectors, both compile-time constants. */
 static ALWAYS_INLINE void
 tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
@@ -58,7 +72,7 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
     const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
-    float *c = p->c + i * p->ldc + j;
+    float *c = pairs && p->c_bf16 ? NULL : p->c + i * p->ldc + j;
     vf acc[TILE_MOST][TILE_WIDE];
 
     UNROLL
@@ -84,6 +98,10 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
             for (int v = 0; v < wide; v++)
                 acc[r][v] = multiply_add(x, bk[v], acc[r][v], pairs);
         }
+    }
+    if (pairs && p->c_bf16) {
+        store_narrow(p, p->c_bf16 + i * p->ldc + j, acc, rows, wide);
+        return;
     }
     if (p->stream) {
         UNROLL
@@ -121,7 +139,9 @@ product_of(const struct voco_product *args, const bool pairs)
     const struct voco_product *p = &copy;
     size_t left = p->n / VW, j = 0;
 
-    copy.stream = copy.stream && can_stream(copy.c, false) && copy.ldc % VW == 0;
+    copy.stream = copy.stream && copy.ldc % VW == 0
+                  && (copy.c_bf16 ? can_stream(copy.c_bf16, true)
+                                  : can_stream(copy.c, false));
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
         columns(p, j, TILE_ROWS, 3, pairs);

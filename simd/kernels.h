@@ -151,6 +151,7 @@ struct voco_product {
     bool add;                       /* and there is no bias */
     bool stream;                    /* c is larger than the caches: do not read it into
                                      * them to write it; not with add */
+    uint16_t *c_bf16;               /* of pairs: unless NULL, in place of c; without add */
     const float *next[2];           /* what will be read then, of pairs: is fetched into the */
     size_t next_floats[2];          /* second cache meanwhile */
 };

@@ -519,6 +519,7 @@ static const struct harness_case cases[] = {
     { "linear", run_linear, { 22, 288, 1024 } },
     { "linear", run_linear, { 8193, 48, 33 }, true },
     { "linear", run_linear, { 9000, 32, 80 } },
+    { "linear", run_linear, { 8201, 80, 48 }, true },
     { "linear", run_linear, { 8195, 17, 16 }, true },
 
     { "instnorm", run_instnorm, { 1, 27, 1, 0, 0 } },

@@ -842,6 +842,8 @@ START_TEST(pairs_of_rows_multiply_as_rows_do)
         const size_t n = products[s / 2].vectors * k.lanes, pairs = (rows + 1) / 2;
         const struct rows x = make_rows(&k, 1, rows * (m + 1), true);
         const struct rows y = make_rows(&k, 2, rows * n, true);
+        const struct rows half = make_rows(&k, 4, m * n, true);
+        const float *bias = uniform(5, n, -1, 1);
         float *a = guarded(pairs * wide * sizeof *a), *b = guarded(pairs * n * sizeof *b);
         float *want = uniform(3, m * n, -1, 1), *got = copy(want, m * n);
 
@@ -855,6 +857,12 @@ START_TEST(pairs_of_rows_multiply_as_rows_do)
             .a = x.wide, .row = 1, .step = m + 1, .b = y.wide, .ldb = n, .c = want,
             .ldc = n, .m = m, .n = n, .depth = rows, .add = true });
         check("pairs of rows", &k, rows, want, got, m * n, 8e-6);
+        for (int narrow = 0; narrow < 2; narrow++)      /* without add, with a bias */
+            k.product_pairs(&(struct voco_product){
+                .a = a, .row = 1, .step = wide, .b = b, .ldb = n, .bias = bias,
+                .c = half.wide, .c_bf16 = narrow ? half.own : NULL, .ldc = n, .m = m,
+                .n = n, .depth = pairs, .stream = s & 1 });
+        check_rows("pairs of rows", &k, &half);
         for (size_t i = 0; i < pairs; i++)
             for (size_t j = m; j < wide; j++)
                 ck_assert_float_eq(a[i * wide + j], 0);

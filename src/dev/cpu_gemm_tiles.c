@@ -56,6 +56,26 @@ pack_panel(const struct voco_gemm *g, int64_t from, int64_t to, float *packed)
                 packed[i * wide + j] = g->b[(from + j) * g->ldb + i];
 }
 
+/* The same of pairs of rows of op(b), rounded to bfloat16; line has 2 rows of either. */
+static void
+pack_pairs(const struct voco_kernels *k, const struct voco_gemm *g, int64_t from,
+           int64_t to, float *packed, uint16_t *line)
+{
+    const int64_t wide = to - from;
+
+    packed += from * g->k / 2;
+    for (int64_t i = 0; !g->tb && i < g->k; i += 2) {
+        k->narrow(g->b + i * g->ldb + from, line, (size_t)wide);
+        k->narrow(g->b + (i + 1) * g->ldb + from, line + wide, (size_t)wide);
+        k->pair_rows(line, (size_t)wide, 2, (size_t)wide, packed + i / 2 * wide);
+    }
+    for (int64_t j = 0; g->tb && j < wide; j++) {
+        k->narrow(g->b + (from + j) * g->ldb, line, (size_t)g->k);
+        for (int64_t i = 0; i < g->k / 2; i++)
+            memcpy(packed + i * wide + j, line + 2 * i, sizeof *packed);
+    }
+}
+
 /* First column of panel p. */
 static int64_t
 panel_at(const struct voco_gemm *g, int64_t lanes, int64_t p)
@@ -71,28 +91,48 @@ voco_gemm_tiles(struct voco_ctx *ctx, const struct voco_gemm *g)
     const struct voco_kernels *k = kernels(ctx);
     const int64_t lanes = (int64_t)k->lanes;
     const int64_t panels = (g->n / lanes + PANEL_VECTORS - 1) / PANEL_VECTORS;
-    float *packed = voco_cpu_scratch(ctx, (size_t)(g->n * g->k) * sizeof *packed);
+    const int64_t depth = g->a_bf16 ? g->k / 2 : g->k;
+    const int64_t line = g->a_bf16 ? 2 * PANEL_VECTORS * lanes + g->k : 0;
+    float *packed = voco_cpu_scratch(ctx, (size_t)(g->n * g->k) * sizeof *packed
+                                          + (size_t)(ctx->threads * line)
+                                            * sizeof(uint16_t));
+    uint16_t *lines = (uint16_t *)(packed ? packed + g->n * g->k : NULL);
 
     if (!packed)
         return;
     #pragma omp parallel num_threads(ctx->threads)
     {
         #pragma omp for schedule(static)
-        for (int64_t p = 0; p < panels; p++)
-            pack_panel(g, panel_at(g, lanes, p), panel_at(g, lanes, p + 1), packed);
+        for (int64_t p = 0; p < panels; p++) {
+            const int64_t from = panel_at(g, lanes, p), to = panel_at(g, lanes, p + 1);
+
+            if (g->a_bf16)
+                pack_pairs(k, g, from, to, packed, lines + omp_get_thread_num() * line);
+            else
+                pack_panel(g, from, to, packed);
+        }
         #pragma omp for schedule(static)
         for (int64_t i = 0; i < g->m; i += ROWS)
             for (int64_t p = 0; p < panels; p++) {
                 const int64_t from = panel_at(g, lanes, p), to = panel_at(g, lanes, p + 1);
-
-                k->product(&(struct voco_product){
-                    .a = g->a + i * g->lda, .row = (size_t)g->lda, .step = 1,
-                    .b = packed + from * g->k, .ldb = (size_t)(to - from),
-                    .bias = g->bias ? g->bias + from : NULL,
-                    .c = g->c + i * g->ldc + from, .ldc = (size_t)g->ldc,
+                struct voco_product q = {
+                    .step = 1, .b = packed + from * depth, .ldb = (size_t)(to - from),
+                    .bias = g->bias ? g->bias + from : NULL, .ldc = (size_t)g->ldc,
                     .m = (size_t)(g->m - i < ROWS ? g->m - i : ROWS),
-                    .n = (size_t)(to - from), .depth = (size_t)g->k,
-                    .stream = voco_cpu_stream(g->m * g->n) });
+                    .n = (size_t)(to - from), .depth = (size_t)depth,
+                    .stream = voco_cpu_stream(g->m * g->n) };
+
+                if (g->a_bf16) {
+                    q.a = (const float *)(const void *)(g->a_bf16 + i * g->lda);
+                    q.row = (size_t)g->lda / 2;
+                    q.c_bf16 = g->c_bf16 + i * g->ldc + from;
+                    k->product_pairs(&q);
+                } else {
+                    q.a = g->a + i * g->lda;
+                    q.row = (size_t)g->lda;
+                    q.c = g->c + i * g->ldc + from;
+                    k->product(&q);
+                }
             }
     }
 }
@@ -253,10 +293,11 @@ by_rows(struct voco_ctx *ctx, const struct weights *w, float *dw, float *db)
 }
 
 bool
-voco_gemm_pairs_can(const struct voco_ctx *ctx, X x, X dy)
+voco_gemm_pairs_can(const struct voco_ctx *ctx, X a, X b)
 {
-    return voco_is_bf16(x) && voco_is_bf16(dy) && kernels(ctx)->product_pairs
-           && voco_rows(x) >= MANY_ROWS && voco_cols(x) % (int64_t)kernels(ctx)->lanes == 0;
+    return voco_is_bf16(a) && voco_is_bf16(b) && kernels(ctx)->product_pairs
+           && voco_rows(a) >= MANY_ROWS && voco_cols(a) % 2 == 0
+           && (uintptr_t)a->data % sizeof(float) == 0;
 }
 
 void
