@@ -51,5 +51,8 @@ BODY_EXPORT(struct voco_kernels *ret)
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
         .product = product,
         .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
+#ifdef VEC_BF16
+        .product_pairs = product_pairs, .pair_rows = pair_rows,
+#endif
     };
 }

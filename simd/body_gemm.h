@@ -19,8 +19,18 @@ struct ahead {
 };
 
 static ALWAYS_INLINE struct ahead
-ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
+ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
+         const bool pairs)
 {
+    if (pairs && p->row == 1) {
+        const size_t line = 16, place = (i + j / ((size_t)wide * VW) * p->m) / (size_t)rows
+                                        * p->depth * line;
+        const size_t first = p->next_floats[0], both = first + p->next_floats[1];
+
+        return place < first ? (struct ahead){ p->next[0] + place, line }
+               : place < both ? (struct ahead){ p->next[1] + (place - first), line }
+               : (struct ahead){ p->b, 0 };
+    }
     if (p->row == 1 && p->step > 1)
         return (struct ahead){ p->b + p->depth * p->ldb + j + i * (size_t)wide * VW / p->m,
                                p->ldb };
@@ -28,14 +38,41 @@ ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const
                            p->step == 1 && p->row == p->depth ? (size_t)rows : 0 };
 }
 
+/* pairs: of pairs of bfloat16 in the lanes of x and b. */
+static ALWAYS_INLINE vf
+multiply_add(vf x, vf b, vf sum, const bool pairs)
+{
+#ifdef VEC_BF16
+    if (pairs)
+        return v_fma_pairs(x, b, sum);
+#endif
+    (void)pairs;
+    return v_fma(x, b, sum);
+}
+
+static ALWAYS_INLINE void
+store_narrow(const struct voco_product *p, uint16_t *c, vf acc[TILE_MOST][TILE_WIDE],
+             const int rows, const int wide)
+{
+    UNROLL
+    for (int r = 0; r < rows; r++, c += p->ldc)
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            if (p->stream)
+                v_stream_bf16(c + v * VW, acc[r][v]);
+            else
+                v_store_bf16(c + v * VW, acc[r][v]);
+}
+
 /* A tile of rows x wide vectors, both compile-time constants. */
 static ALWAYS_INLINE void
-tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
+tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
+     const bool pairs)
 {
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
-    const struct ahead ahead = ahead_of(p, i, j, rows, wide);
-    float *c = p->c + i * p->ldc + j;
+    const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
+    float *c = pairs && p->c_bf16 ? NULL : p->c + i * p->ldc + j;
     vf acc[TILE_MOST][TILE_WIDE];
 
     UNROLL
@@ -59,8 +96,12 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
 
             UNROLL
             for (int v = 0; v < wide; v++)
-                acc[r][v] = v_fma(x, bk[v], acc[r][v]);
+                acc[r][v] = multiply_add(x, bk[v], acc[r][v], pairs);
         }
+    }
+    if (pairs && p->c_bf16) {
+        store_narrow(p, p->c_bf16 + i * p->ldc + j, acc, rows, wide);
+        return;
     }
     if (p->stream) {
         UNROLL
@@ -78,35 +119,60 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
 }
 
 static ALWAYS_INLINE void
-columns(const struct voco_product *p, size_t j, const int rows, const int wide)
+columns(const struct voco_product *p, size_t j, const int rows, const int wide,
+        const bool pairs)
 {
     size_t i = 0;
 
     for (; i + (size_t)rows <= p->m; i += (size_t)rows)
-        tile(p, i, j, rows, wide);
+        tile(p, i, j, rows, wide, pairs);
     for (; i + 4 <= p->m; i += 4)
-        tile(p, i, j, 4, wide);
+        tile(p, i, j, 4, wide, pairs);
     for (; i < p->m; i++)
-        tile(p, i, j, 1, wide);
+        tile(p, i, j, 1, wide, pairs);
 }
 
-static void
-product(const struct voco_product *args)
+static ALWAYS_INLINE void
+product_of(const struct voco_product *args, const bool pairs)
 {
     struct voco_product copy = *args;
     const struct voco_product *p = &copy;
     size_t left = p->n / VW, j = 0;
 
-    copy.stream = copy.stream && can_stream(copy.c, false) && copy.ldc % VW == 0;
+    copy.stream = copy.stream && copy.ldc % VW == 0
+                  && (copy.c_bf16 ? can_stream(copy.c_bf16, true)
+                                  : can_stream(copy.c, false));
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
-        columns(p, j, TILE_ROWS, 3);
+        columns(p, j, TILE_ROWS, 3, pairs);
     for (; left >= 2; left -= 2, j += 2 * VW)
-        columns(p, j, TILE_TALL, 2);
+        columns(p, j, TILE_TALL, 2, pairs);
     if (left)
-        columns(p, j, TILE_NARROW, 1);
+        columns(p, j, TILE_NARROW, 1, pairs);
     if (p->stream)
         v_stream_end();
 }
+
+static void
+product(const struct voco_product *p)
+{
+    product_of(p, false);
+}
+
+#ifdef VEC_BF16
+static void
+pair_rows(const uint16_t *x, size_t ldx, size_t rows, size_t n, float *y)
+{
+    for (size_t i = 0; i < rows; i += 2, x += 2 * ldx)
+        for (size_t j = 0; j < n; j += VW, y += VW)
+            v_store(y, v_load_pairs(x + j, i + 1 < rows ? x + ldx + j : NULL, n - j));
+}
+
+static void
+product_pairs(const struct voco_product *p)
+{
+    product_of(p, true);
+}
+#endif
 
 #endif

@@ -153,6 +153,9 @@ struct voco_product {
     bool add;                       /* and there is no bias */
     bool stream;                    /* c is larger than the caches: do not read it into
                                      * them to write it; not with add */
+    uint16_t *c_bf16;               /* of pairs: unless NULL, in place of c; without add */
+    const float *next[2];           /* what will be read then, of pairs: is fetched into the */
+    size_t next_floats[2];          /* second cache meanwhile */
 };
 
 struct voco_kernels {
@@ -209,6 +212,14 @@ struct voco_kernels {
     void (*scatter)(const struct voco_rows *a, const float *panel, void *x);
     void (*attn)(const struct voco_attn_tile *a);
     void (*attn_grad)(const struct voco_attn_grad *a);
+
+    /* ---- products of bfloat16; NULL below avx512bf16 ---- */
+    /* Elements of a and b are pairs of bfloat16 in place of floats, depth counts pairs:
+     * c += a0 b0 + a1 b1.  Denormal operands and results are zero. */
+    void (*product_pairs)(const struct voco_product *p);
+    /* y [(rows + 1) / 2, n rounded up to lanes]: pairs of rows 2i and 2i + 1 of x [rows,n],
+     * ldx apart; zeros beyond rows and n */
+    void (*pair_rows)(const uint16_t *x, size_t ldx, size_t rows, size_t n, float *y);
 };
 
 /* What was asked for, what the CPU and the build have, what came of it. */

@@ -77,6 +77,57 @@ narrowed(vf x)
 {
     return (__m256i)_mm512_cvtneps_pbh(x);
 }
+
+static inline void
+v_store_2_bf16(uint16_t *p, vf x, vf y)     /* x first */
+{
+    _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(y, x));
+}
+
+/*
+ * Pairs of bfloat16 in the lanes of a vf.  v_pair is of two vectors that have been loaded
+ * from bfloat16, v_round_pair of any; v_fma_pairs: c + the products of first and of second
+ * elements.  Denormal numbers are zero to it.
+ */
+static const uint16_t pair_order[2 * VW] = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
+                                             7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                             29, 14, 30, 15, 31 };
+
+static inline vf
+v_pair(vf first, vf second)
+{
+    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first), 16);
+
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(second)));
+}
+
+static inline vf
+v_round_pair(vf first, vf second)
+{
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(
+        _mm512_loadu_si512(pair_order), (__m512i)_mm512_cvtne2ps_pbh(second, first)));
+}
+
+/* Of n bfloat16 of each of two rows, and zeros: second may be NULL for all of its. */
+static inline vf
+v_load_pairs(const uint16_t *first, const uint16_t *second, size_t n)
+{
+    const __mmask16 lanes = first_lanes(n < VW ? n : VW);
+    const __m256i low = _mm256_maskz_loadu_epi16(lanes, first);
+    const __m256i high = second ? _mm256_maskz_loadu_epi16(lanes, second)
+                                : _mm256_setzero_si256();
+
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(
+        _mm512_loadu_si512(pair_order),
+        _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)));
+}
+
+static inline vf
+v_fma_pairs(vf a, vf b, vf c)
+{
+    return _mm512_dpbf16_ps(c, (__m512bh)_mm512_castps_si512(a),
+                            (__m512bh)_mm512_castps_si512(b));
+}
 #else
 static inline __m256i
 narrowed(vf x)

@@ -833,6 +833,49 @@ START_TEST(bfloat16_changes_no_float)
 }
 END_TEST
 
+/* c += x' y over an odd or even number of rows, of bfloat16 made pairs of rows; what is to
+ * be fetched meanwhile may be anything. */
+START_TEST(pairs_of_rows_multiply_as_rows_do)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k) || !k.pair_rows)
+        return;
+    for (int s = 0; s < N_PRODUCT * 2; s++) {
+        const size_t rows = products[s / 2].depth * 2 - (s & 1 && products[s / 2].depth);
+        const size_t m = products[s / 2].m, wide = (m + k.lanes - 1) / k.lanes * k.lanes;
+        const size_t n = products[s / 2].vectors * k.lanes, pairs = (rows + 1) / 2;
+        const struct rows x = make_rows(&k, 1, rows * (m + 1), true);
+        const struct rows y = make_rows(&k, 2, rows * n, true);
+        const struct rows half = make_rows(&k, 4, m * n, true);
+        const float *bias = uniform(5, n, -1, 1);
+        float *a = guarded(pairs * wide * sizeof *a), *b = guarded(pairs * n * sizeof *b);
+        float *want = uniform(3, m * n, -1, 1), *got = copy(want, m * n);
+
+        k.pair_rows(x.own, m + 1, rows, m, a);
+        k.pair_rows(y.own, n, rows, n, b);
+        k.product_pairs(&(struct voco_product){
+            .a = a, .row = 1, .step = wide, .b = b, .ldb = n, .c = got, .ldc = n, .m = m,
+            .n = n, .depth = pairs, .add = true, .next = { x.wide, b },
+            .next_floats = { x.n, 100 } });
+        ref.product(&(struct voco_product){
+            .a = x.wide, .row = 1, .step = m + 1, .b = y.wide, .ldb = n, .c = want,
+            .ldc = n, .m = m, .n = n, .depth = rows, .add = true });
+        check("pairs of rows", &k, rows, want, got, m * n, 8e-6);
+        for (int narrow = 0; narrow < 2; narrow++)      /* without add, with a bias */
+            k.product_pairs(&(struct voco_product){
+                .a = a, .row = 1, .step = wide, .b = b, .ldb = n, .bias = bias,
+                .c = half.wide, .c_bf16 = narrow ? half.own : NULL, .ldc = n, .m = m,
+                .n = n, .depth = pairs, .stream = s & 1 });
+        check_rows("pairs of rows", &k, &half);
+        for (size_t i = 0; i < pairs; i++)
+            for (size_t j = m; j < wide; j++)
+                ck_assert_float_eq(a[i * wide + j], 0);
+        release();
+    }
+}
+END_TEST
+
 /* ---- choice ---- */
 
 START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
@@ -885,6 +928,7 @@ main(void)
     tcase_add_loop_test(all, bfloat16_is_the_nearest_at_all_lengths, 0, LEVELS);
     tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
+    tcase_add_loop_test(all, pairs_of_rows_multiply_as_rows_do, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
     tcase_add_loop_test(all, bfloat16_changes_no_float, 0, 2);
     tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
