@@ -35,6 +35,9 @@ can_stream(const float *p)
 #include "simd/body_norm.h"
 #include "simd/body_gemm.h"
 #include "simd/body_attn.h"
+#ifdef VEC_BF16
+#include "simd/body_attn_bf16.h"
+#endif
 
 void
 BODY_EXPORT(struct voco_kernels *ret)
@@ -51,5 +54,9 @@ BODY_EXPORT(struct voco_kernels *ret)
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
         .product = product,
         .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
+#ifdef VEC_BF16
+        .product_pairs = product_pairs, .gather_bf16 = gather_bf16,
+        .attn_bf16 = attn_bf16, .attn_bf16_grad = attn_bf16_grad,
+#endif
     };
 }

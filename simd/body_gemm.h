@@ -28,21 +28,49 @@ ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const
                            p->step == 1 && p->row == p->depth ? (size_t)rows : 0 };
 }
 
+/* sum[v] += x b[v]; pairs: of pairs of bfloat16 in x and in the lanes of b. */
+static ALWAYS_INLINE void
+multiply_add(const float *x, const vf *b, vf *sum, const int wide, const bool pairs)
+{
+    const vf all = v_set(*x);
+
+    UNROLL
+    for (int v = 0; v < wide; v++)
+#ifdef VEC_BF16
+        if (pairs)
+            sum[v] = wide == 1 ? v_fma_pairs_at(x, b[v], sum[v])
+                               : v_fma_pairs(all, b[v], sum[v]);
+        else
+#endif
+            sum[v] = v_fma(all, b[v], sum[v]);
+    (void)pairs;
+}
+
+/* p, of which the compiler knows nothing.  It would else keep a pointer to each vector of c
+ * in memory and move all of them from tile to tile: a fifth of the time of short sums. */
+static ALWAYS_INLINE float *
+hidden(float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 /* A tile of rows x wide vectors, both compile-time constants. */
 static ALWAYS_INLINE void
-tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
+tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
+     const bool pairs)
 {
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
     const struct ahead ahead = ahead_of(p, i, j, rows, wide);
-    float *c = p->c + i * p->ldc + j;
+    float *c = p->c + i * p->ldc + j, *sum = c;
     vf acc[TILE_MOST][TILE_WIDE];
 
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++, sum = hidden(sum + p->ldc))
         UNROLL
         for (int v = 0; v < wide; v++)
-            acc[r][v] = p->add ? v_load(c + (size_t)r * p->ldc + v * VW)
+            acc[r][v] = p->add ? v_load(sum + v * VW)
                         : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
     UNROLL_4
     for (size_t k = 0; k < p->depth; k++, a += step, b += ldb) {
@@ -54,44 +82,40 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
         if (wide == TILE_WIDE)
             __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
         UNROLL
-        for (int r = 0; r < rows; r++) {
-            const vf x = v_set(a[(size_t)r * row]);
-
-            UNROLL
-            for (int v = 0; v < wide; v++)
-                acc[r][v] = v_fma(x, bk[v], acc[r][v]);
-        }
+        for (int r = 0; r < rows; r++)
+            multiply_add(a + (size_t)r * row, bk, acc[r], wide, pairs);
     }
     if (p->stream) {
         UNROLL
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
             UNROLL
             for (int v = 0; v < wide; v++)
-                v_stream(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
+                v_stream(c + v * VW, acc[r][v]);
         return;
     }
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
         UNROLL
         for (int v = 0; v < wide; v++)
-            v_store(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
+            v_store(c + v * VW, acc[r][v]);
 }
 
 static ALWAYS_INLINE void
-columns(const struct voco_product *p, size_t j, const int rows, const int wide)
+columns(const struct voco_product *p, size_t j, const int rows, const int wide,
+        const bool pairs)
 {
     size_t i = 0;
 
     for (; i + (size_t)rows <= p->m; i += (size_t)rows)
-        tile(p, i, j, rows, wide);
+        tile(p, i, j, rows, wide, pairs);
     for (; i + 4 <= p->m; i += 4)
-        tile(p, i, j, 4, wide);
+        tile(p, i, j, 4, wide, pairs);
     for (; i < p->m; i++)
-        tile(p, i, j, 1, wide);
+        tile(p, i, j, 1, wide, pairs);
 }
 
-static void
-product(const struct voco_product *args)
+static ALWAYS_INLINE void
+product_of(const struct voco_product *args, const bool pairs)
 {
     struct voco_product copy = *args;
     const struct voco_product *p = &copy;
@@ -100,13 +124,27 @@ product(const struct voco_product *args)
     copy.stream = copy.stream && can_stream(copy.c) && copy.ldc % VW == 0;
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
-        columns(p, j, TILE_ROWS, 3);
+        columns(p, j, TILE_ROWS, 3, pairs);
     for (; left >= 2; left -= 2, j += 2 * VW)
-        columns(p, j, TILE_TALL, 2);
+        columns(p, j, TILE_TALL, 2, pairs);
     if (left)
-        columns(p, j, TILE_NARROW, 1);
+        columns(p, j, TILE_NARROW, 1, pairs);
     if (p->stream)
         v_stream_end();
 }
+
+static void
+product(const struct voco_product *p)
+{
+    product_of(p, false);
+}
+
+#ifdef VEC_BF16
+static void
+product_pairs(const struct voco_product *p)
+{
+    product_of(p, true);
+}
+#endif
 
 #endif

@@ -117,6 +117,52 @@ emulated_cvtneps_pbh(simde__m512 x)
     return simde_mm256_loadu_si256((const simde__m256i *)(const void *)z);
 }
 
+static inline simde__m512i
+emulated_cvtne2ps_pbh(simde__m512 upper, simde__m512 lower)
+{
+    float y[32];
+    uint16_t z[32];
+
+    simde_mm512_storeu_ps(y, lower);
+    simde_mm512_storeu_ps(y + 16, upper);
+    for (int i = 0; i < 32; i++)
+        z[i] = emulated_bf16(y[i]);
+    return simde_mm512_loadu_si512(z);
+}
+
+static inline simde__m512i
+emulated_permutexvar_epi16(simde__m512i order, simde__m512i x)
+{
+    uint16_t from[32], y[32], z[32];
+
+    simde_mm512_storeu_si512(from, order);
+    simde_mm512_storeu_si512(y, x);
+    for (int i = 0; i < 32; i++)
+        z[i] = y[from[i] & 31];
+    return simde_mm512_loadu_si512(z);
+}
+
+/* Element 1 of each pair first; denormals are zero. */
+static inline simde__m512
+emulated_dpbf16_ps(simde__m512 c, simde__m512i a, simde__m512i b)
+{
+    uint16_t x[32], y[32];
+    float z[16];
+
+    simde_mm512_storeu_si512(x, a);
+    simde_mm512_storeu_si512(y, b);
+    simde_mm512_storeu_ps(z, c);
+    for (int i = 31; i >= 0; i--) {
+        const uint32_t bits[2] = { (uint32_t)x[i ^ 1] << 16, (uint32_t)y[i ^ 1] << 16 };
+        float f[2];
+
+        memcpy(f, bits, sizeof f);
+        if (isnormal(f[0]) && isnormal(f[1]))
+            z[i / 2] = fmaf(f[0], f[1], z[i / 2]);
+    }
+    return simde_mm512_loadu_ps(z);
+}
+
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_fmadd_ps
@@ -136,5 +182,13 @@ emulated_cvtneps_pbh(simde__m512 x)
 #define _mm512_cvtepi32_epi16(x) emulated_cvtepi32_epi16(x)
 #undef _mm512_cvtneps_pbh
 #define _mm512_cvtneps_pbh(x) emulated_cvtneps_pbh(x)
+#undef _mm512_cvtne2ps_pbh
+#define _mm512_cvtne2ps_pbh(upper, lower) emulated_cvtne2ps_pbh(upper, lower)
+#undef _mm512_permutexvar_epi16
+#define _mm512_permutexvar_epi16(order, x) emulated_permutexvar_epi16(order, x)
+#undef _mm512_dpbf16_ps
+#define _mm512_dpbf16_ps(c, a, b) emulated_dpbf16_ps(c, a, b)
+#undef __m512bh
+#define __m512bh simde__m512i
 
 #endif
