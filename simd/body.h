@@ -25,9 +25,9 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static inline bool
-can_stream(const float *p)
+can_stream(const void *p, bool bf16)
 {
-    return (uintptr_t)p % sizeof(vf) == 0;
+    return (uintptr_t)p % (bf16 ? sizeof(vf) / 2 : sizeof(vf)) == 0;
 }
 
 #include "simd/body_math.h"
@@ -55,8 +55,9 @@ BODY_EXPORT(struct voco_kernels *ret)
         .product = product,
         .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
 #ifdef VEC_BF16
-        .product_pairs = product_pairs, .gather_bf16 = gather_bf16,
-        .attn_bf16 = attn_bf16, .attn_bf16_grad = attn_bf16_grad,
+        .product_pairs = product_pairs, .pair_rows = pair_rows,
+        .gather_bf16 = gather_bf16, .attn_bf16 = attn_bf16,
+        .attn_bf16_grad = attn_bf16_grad,
 #endif
     };
 }

@@ -31,15 +31,6 @@ gather_bf16(const struct voco_rows *args, const uint16_t *x, uint16_t *panel)
     }
 }
 
-/* out[i/2,head_row]: the pairs of rows i and i + 1 of x [n,head_row], n even. */
-static void
-pair_rows(const uint16_t *x, size_t n, size_t head_row, float *out)
-{
-    for (size_t i = 0; i < n; i += 2, x += head_row)
-        for (size_t d = 0; d < head_row; d += VW, x += VW, out += VW)
-            v_store(out, v_pair(v_load_bf16(x), v_load_bf16(x + head_row)));
-}
-
 /* out[d,n], d < pairs: the pairs of each row of x [n,head_row], transposed; n in vectors. */
 static void
 transpose_pairs(const uint16_t *x, size_t n, size_t head_row, size_t pairs, float *out)
@@ -94,7 +85,7 @@ attn_bf16(const struct voco_attn_bf16 *a)
     float *kt = a->work, *v = kt + cols * hr / 2, *s = v + cols * hr / 2;
 
     transpose_pairs(a->k, cols, hr, pairs, kt);
-    pair_rows(a->v, cols, hr, v);
+    pair_rows(a->v, hr, cols, hr, v);
     for (size_t i = 0; i < a->rows; i += VOCO_ATTN_ROWS) {
         const size_t m = a->rows - i < VOCO_ATTN_ROWS ? a->rows - i : VOCO_ATTN_ROWS;
         float *y = a->y + i * hr, over[VOCO_ATTN_ROWS];
@@ -238,9 +229,9 @@ attn_bf16_grad(const struct voco_attn_bf16_grad *args)
     w.ds_keys = (uint16_t *)(void *)(w.ds + block);
     transpose_pairs(a->k, cols, hr, pairs, w.kt);
     transpose_pairs(a->v, cols, hr, pairs, w.vt);
-    pair_rows(a->k, cols, hr, w.k);
-    pair_rows(a->q, even, hr, w.q);
-    pair_rows(a->dy, even, hr, w.dy);
+    pair_rows(a->k, hr, cols, hr, w.k);
+    pair_rows(a->q, hr, a->rows, hr, w.q);
+    pair_rows(a->dy, hr, a->rows, hr, w.dy);
     if (a->rows == 0)
         for (size_t j = 0; j < a->head_dim * cols; j++)
             a->dkt[j] = a->dvt[j] = 0;

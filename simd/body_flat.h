@@ -18,39 +18,20 @@ store_at(float *p, size_t i, size_t n, vf x)
         v_store_n(p + i, x, n - i);
 }
 
-/* The same, or around the caches: then only whole, aligned vectors (see can_stream). */
-static ALWAYS_INLINE void
-put_at(float *p, size_t i, size_t n, vf x, const bool stream)
-{
-    if (stream)
-        v_stream(p + i, x);
-    else
-        store_at(p, i, n, x);
-}
-
 /* The same of bfloat16. */
 static inline vf
 load_bf16_at(const uint16_t *p, size_t i, size_t n)
 {
-    uint16_t last[VW] = { 0 };
-
-    if (n - i >= VW)
-        return v_load_bf16(p + i);
-    memcpy(last, p + i, (n - i) * sizeof *p);
-    return v_load_bf16(last);
+    return n - i >= VW ? v_load_bf16(p + i) : v_load_bf16_n(p + i, n - i);
 }
 
 static inline void
 store_bf16_at(uint16_t *p, size_t i, size_t n, vf x)
 {
-    uint16_t last[VW];
-
-    if (n - i >= VW) {
+    if (n - i >= VW)
         v_store_bf16(p + i, x);
-    } else {
-        v_store_bf16(last, x);
-        memcpy(p + i, last, (n - i) * sizeof *p);
-    }
+    else
+        v_store_bf16_n(p + i, x, n - i);
 }
 
 static void

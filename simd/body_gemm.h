@@ -19,8 +19,18 @@ struct ahead {
 };
 
 static ALWAYS_INLINE struct ahead
-ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide)
+ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
+         const bool pairs)
 {
+    if (pairs) {
+        const size_t line = 16, place = (i + j / ((size_t)wide * VW) * p->m) / (size_t)rows
+                                        * p->depth * line;
+        const size_t first = p->next_floats[0], both = first + p->next_floats[1];
+
+        return place < first ? (struct ahead){ p->next[0] + place, line }
+               : place < both ? (struct ahead){ p->next[1] + (place - first), line }
+               : (struct ahead){ p->b, 0 };
+    }
     if (p->row == 1 && p->step > 1)
         return (struct ahead){ p->b + p->depth * p->ldb + j + i * (size_t)wide * VW / p->m,
                                p->ldb };
@@ -62,7 +72,7 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
 {
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
-    const struct ahead ahead = ahead_of(p, i, j, rows, wide);
+    const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
     float *c = p->c + i * p->ldc + j, *sum = c;
     vf acc[TILE_MOST][TILE_WIDE];
 
@@ -121,7 +131,7 @@ product_of(const struct voco_product *args, const bool pairs)
     const struct voco_product *p = &copy;
     size_t left = p->n / VW, j = 0;
 
-    copy.stream = copy.stream && can_stream(copy.c) && copy.ldc % VW == 0;
+    copy.stream = copy.stream && can_stream(copy.c, false) && copy.ldc % VW == 0;
 
     for (; left >= 3 && left != 4; left -= 3, j += 3 * VW)
         columns(p, j, TILE_ROWS, 3, pairs);
@@ -140,6 +150,14 @@ product(const struct voco_product *p)
 }
 
 #ifdef VEC_BF16
+static void
+pair_rows(const uint16_t *x, size_t ldx, size_t rows, size_t n, float *y)
+{
+    for (size_t i = 0; i < rows; i += 2, x += 2 * ldx)
+        for (size_t j = 0; j < n; j += VW, y += VW)
+            v_store(y, v_load_pairs(x + j, i + 1 < rows ? x + ldx + j : NULL, n - j));
+}
+
 static void
 product_pairs(const struct voco_product *p)
 {

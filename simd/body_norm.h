@@ -8,6 +8,27 @@
  */
 enum { SWEEP = 4 };
 
+/* Column j of row i of x [..,c], which holds bfloat16 or float. */
+static ALWAYS_INLINE vf
+row_load(const void *x, size_t i, size_t j, size_t c, const bool bf16)
+{
+    return bf16 ? load_bf16_at((const uint16_t *)x + i * c, j, c)
+                : load_at((const float *)x + i * c, j, c);
+}
+
+/* stream: around the caches, then only whole, aligned vectors (see can_stream). */
+static ALWAYS_INLINE void
+row_store(void *y, size_t i, size_t j, size_t c, vf t, const bool bf16, const bool stream)
+{
+    float *const f = (float *)y + i * c;
+    uint16_t *const h = (uint16_t *)y + i * c;
+
+    if (stream)
+        bf16 ? v_stream_bf16(h + j, t) : v_stream(f + j, t);
+    else
+        bf16 ? store_bf16_at(h, j, c, t) : store_at(f, j, c, t);
+}
+
 #define EACH_VECTOR UNROLL for (size_t v = 0; v < wide; v++)
 
 /*
@@ -16,8 +37,8 @@ enum { SWEEP = 4 };
  * first mean.
  */
 static ALWAYS_INLINE void
-column_moments(const float *x, size_t rows, size_t c, size_t j, const size_t wide,
-               double *mean, double *m2)
+column_moments(const void *x, const bool bf16, size_t rows, size_t c, size_t j,
+               const size_t wide, double *mean, double *m2)
 {
     vf centre[SWEEP], d[SWEEP], q[SWEEP];
 
@@ -25,12 +46,12 @@ column_moments(const float *x, size_t rows, size_t c, size_t j, const size_t wid
         centre[v] = d[v] = q[v] = v_zero();
     for (size_t i = 0; i < rows; i++)
         EACH_VECTOR
-            centre[v] = v_add(centre[v], load_at(x + i * c, j + v * VW, c));
+            centre[v] = v_add(centre[v], row_load(x, i, j + v * VW, c, bf16));
     EACH_VECTOR
         centre[v] = v_div(centre[v], v_set((float)rows));
     for (size_t i = 0; i < rows; i++)
         EACH_VECTOR {
-            const vf t = v_sub(load_at(x + i * c, j + v * VW, c), centre[v]);
+            const vf t = v_sub(row_load(x, i, j + v * VW, c, bf16), centre[v]);
 
             d[v] = v_add(d[v], t);
             q[v] = v_fma(t, t, q[v]);
@@ -48,40 +69,56 @@ column_moments(const float *x, size_t rows, size_t c, size_t j, const size_t wid
     }
 }
 
-static void
-moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
+static ALWAYS_INLINE void
+moments_of(const void *x, const bool bf16, size_t rows, size_t c, double *mean, double *m2)
 {
-    if (rows == 0) {
-        for (size_t j = 0; j < c; j++)
-            mean[j] = m2[j] = 0;
-        return;
-    }
     for (size_t j = 0; j < c; j += SWEEP * VW)
         switch ((c - j + VW - 1) / VW) {
-        case 1: column_moments(x, rows, c, j, 1, mean, m2); break;
-        case 2: column_moments(x, rows, c, j, 2, mean, m2); break;
-        case 3: column_moments(x, rows, c, j, 3, mean, m2); break;
-        default: column_moments(x, rows, c, j, SWEEP, mean, m2); break;
+        case 1: column_moments(x, bf16, rows, c, j, 1, mean, m2); break;
+        case 2: column_moments(x, bf16, rows, c, j, 2, mean, m2); break;
+        case 3: column_moments(x, bf16, rows, c, j, 3, mean, m2); break;
+        default: column_moments(x, bf16, rows, c, j, SWEEP, mean, m2); break;
+        }
+}
+
+static void
+moments(const void *x, bool bf16, size_t rows, size_t c, double *mean, double *m2)
+{
+    if (rows == 0)
+        for (size_t j = 0; j < c; j++)
+            mean[j] = m2[j] = 0;
+    else if (bf16)
+        moments_of(x, true, rows, c, mean, m2);
+    else
+        moments_of(x, false, rows, c, mean, m2);
+}
+
+static ALWAYS_INLINE void
+norm_all_rows(const struct voco_norm_rows *a, const bool x_bf16, const bool bf16,
+              const bool stream)
+{
+    const vf slope = v_set(a->slope);
+    const size_t c = a->c;
+
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < c; j += VW) {
+            const vf centred = v_sub(row_load(a->x, i, j, c, x_bf16),
+                                     load_at(a->mean, j, c));
+            const vf rest = a->r ? row_load(a->r, i, j, c, bf16) : v_zero();
+            const vf t = v_fma(centred, load_at(a->rstd, j, c), rest);
+
+            row_store(a->y, i, j, c, v_if_positive(t, t, v_mul(t, slope)), bf16, stream);
         }
 }
 
 static ALWAYS_INLINE void
-norm_all_rows(const struct voco_norm_rows *a, const bool stream)
+norm_rows_of(const struct voco_norm_rows *a, const bool x_bf16, const bool bf16)
 {
-    const vf slope = v_set(a->slope);
-
-    for (size_t i = 0; i < a->rows; i++) {
-        const float *x = a->x + i * a->c, *r = a->r ? a->r + i * a->c : NULL;
-        float *y = a->y + i * a->c;
-
-        for (size_t j = 0; j < a->c; j += VW) {
-            const vf centred = v_sub(load_at(x, j, a->c), load_at(a->mean, j, a->c));
-            const vf rest = r ? load_at(r, j, a->c) : v_zero();
-            const vf t = v_fma(centred, load_at(a->rstd, j, a->c), rest);
-
-            put_at(y, j, a->c, v_if_positive(t, t, v_mul(t, slope)), stream);
-        }
-    }
+    if (a->stream && can_stream(a->y, bf16) && a->c % VW == 0) {
+        norm_all_rows(a, x_bf16, bf16, true);
+        v_stream_end();
+    } else
+        norm_all_rows(a, x_bf16, bf16, false);
 }
 
 static void
@@ -89,21 +126,22 @@ norm_rows(const struct voco_norm_rows *args)
 {
     const struct voco_norm_rows copy = *args, *a = &copy;
 
-    if (a->stream && can_stream(a->y) && a->c % VW == 0) {
-        norm_all_rows(a, true);
-        v_stream_end();
-    } else
-        norm_all_rows(a, false);
+    if (!a->bf16)
+        norm_rows_of(a, false, false);
+    else if (a->x_bf16)
+        norm_rows_of(a, true, true);
+    else
+        norm_rows_of(a, false, true);
 }
 
-/* The vector at element k of row-major arrays: g and xhat rebuilt from y. */
-static inline void
-rebuild(const struct voco_norm_rows_grad *a, size_t row, size_t j, vf slope, vf inverse,
-        vf *g, vf *xhat)
+/* The vector at column j of a row: g and xhat rebuilt from y. */
+static ALWAYS_INLINE void
+rebuild(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy_bf16,
+        size_t row, size_t j, vf slope, vf inverse, vf *g, vf *xhat)
 {
-    const size_t first = row * a->c;
-    const vf y = load_at(a->y + first, j, a->c), dy = load_at(a->dy + first, j, a->c);
-    const vf r = a->r ? load_at(a->r + first, j, a->c) : v_zero();
+    const vf y = row_load(a->y, row, j, a->c, bf16);
+    const vf dy = row_load(a->dy, row, j, a->c, dy_bf16);
+    const vf r = a->r ? row_load(a->r, row, j, a->c, bf16) : v_zero();
 
     *g = v_if_positive(y, dy, v_mul(dy, slope));
     *xhat = v_sub(v_if_positive(y, y, v_mul(y, inverse)), r);
@@ -114,8 +152,8 @@ enum { SUM_ROWS = 64 };
 
 /* Of rows [from,to) and `wide` vectors of columns from j on. */
 static ALWAYS_INLINE void
-column_sums(const struct voco_norm_rows_grad *a, size_t from, size_t to, size_t j,
-            const size_t wide)
+column_sums(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy_bf16,
+            size_t from, size_t to, size_t j, const size_t wide)
 {
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
     vf s[SWEEP], p[SWEEP];
@@ -126,7 +164,7 @@ column_sums(const struct voco_norm_rows_grad *a, size_t from, size_t to, size_t 
         EACH_VECTOR {
             vf g, xhat;
 
-            rebuild(a, i, j + v * VW, slope, inverse, &g, &xhat);
+            rebuild(a, bf16, dy_bf16, i, j + v * VW, slope, inverse, &g, &xhat);
             s[v] = v_add(s[v], g);
             p[v] = v_fma(g, xhat, p[v]);
         }
@@ -142,26 +180,38 @@ column_sums(const struct voco_norm_rows_grad *a, size_t from, size_t to, size_t 
     }
 }
 
-static void
-norm_rows_sums(const struct voco_norm_rows_grad *args)
+static ALWAYS_INLINE void
+sums_of_rows(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy_bf16)
 {
-    const struct voco_norm_rows_grad copy = *args, *a = &copy;
-
     for (size_t from = 0; from < a->rows; from += SUM_ROWS) {
         const size_t to = a->rows - from < SUM_ROWS ? a->rows : from + SUM_ROWS;
 
         for (size_t j = 0; j < a->c; j += SWEEP * VW)
             switch ((a->c - j + VW - 1) / VW) {
-            case 1: column_sums(a, from, to, j, 1); break;
-            case 2: column_sums(a, from, to, j, 2); break;
-            case 3: column_sums(a, from, to, j, 3); break;
-            default: column_sums(a, from, to, j, SWEEP); break;
+            case 1: column_sums(a, bf16, dy_bf16, from, to, j, 1); break;
+            case 2: column_sums(a, bf16, dy_bf16, from, to, j, 2); break;
+            case 3: column_sums(a, bf16, dy_bf16, from, to, j, 3); break;
+            default: column_sums(a, bf16, dy_bf16, from, to, j, SWEEP); break;
             }
     }
 }
 
+static void
+norm_rows_sums(const struct voco_norm_rows_grad *args)
+{
+    const struct voco_norm_rows_grad copy = *args, *a = &copy;
+
+    if (!a->bf16)
+        sums_of_rows(a, false, false);
+    else if (a->dy_bf16)
+        sums_of_rows(a, true, true);
+    else
+        sums_of_rows(a, true, false);
+}
+
 static ALWAYS_INLINE void
-grad_of_rows(const struct voco_norm_rows_grad *a, const bool stream)
+grad_of_all_rows(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy_bf16,
+                 const bool dx_bf16, const bool stream)
 {
     const vf slope = v_set(a->slope), inverse = v_set(1 / a->slope);
 
@@ -169,13 +219,26 @@ grad_of_rows(const struct voco_norm_rows_grad *a, const bool stream)
         for (size_t j = 0; j < a->c; j += VW) {
             vf g, xhat, t;
 
-            rebuild(a, i, j, slope, inverse, &g, &xhat);
+            rebuild(a, bf16, dy_bf16, i, j, slope, inverse, &g, &xhat);
             t = v_fnma(xhat, load_at(a->mean_gx, j, a->c),
                        v_sub(g, load_at(a->mean_g, j, a->c)));
-            put_at(a->dx + i * a->c, j, a->c, v_mul(t, load_at(a->rstd, j, a->c)), stream);
+            row_store(a->dx, i, j, a->c, v_mul(t, load_at(a->rstd, j, a->c)), dx_bf16,
+                      stream);
             if (a->dr)
-                put_at(a->dr + i * a->c, j, a->c, g, stream && a->dr != a->dy);
+                row_store(a->dr, i, j, a->c, g, bf16, stream && a->dr != a->dy);
         }
+}
+
+static ALWAYS_INLINE void
+grad_of_rows(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy_bf16,
+             const bool dx_bf16)
+{
+    if (a->stream && can_stream(a->dx, dx_bf16) && (!a->dr || can_stream(a->dr, bf16))
+        && a->c % VW == 0) {
+        grad_of_all_rows(a, bf16, dy_bf16, dx_bf16, true);
+        v_stream_end();
+    } else
+        grad_of_all_rows(a, bf16, dy_bf16, dx_bf16, false);
 }
 
 static void
@@ -183,35 +246,36 @@ norm_rows_grad(const struct voco_norm_rows_grad *args)
 {
     const struct voco_norm_rows_grad copy = *args, *a = &copy;
 
-    if (a->stream && can_stream(a->dx) && (!a->dr || can_stream(a->dr))
-        && a->c % VW == 0) {
-        grad_of_rows(a, true);
-        v_stream_end();
-    } else
-        grad_of_rows(a, false);
+    if (!a->bf16)
+        grad_of_rows(a, false, false, false);
+    else if (!a->dy_bf16)
+        grad_of_rows(a, true, false, false);
+    else if (!a->dx_bf16)
+        grad_of_rows(a, true, true, false);
+    else
+        grad_of_rows(a, true, true, true);
 }
 
-/* Of one row: the mean in two parts, which together are more exact than one float, and
+/* Of row i: the mean in two parts, which together are more exact than one float, and
  * the variance. */
-static inline void
-row_moments(const float *x, size_t c, float over, float *centre, float *off, float *var)
+static ALWAYS_INLINE void
+row_moments(const void *x, const bool bf16, size_t i, size_t c, float over, float *centre,
+            float *off, float *var)
 {
     vf sum = v_zero(), squares = v_zero(), dist = v_zero();
     size_t j;
 
-    for (j = 0; c - j >= VW; j += VW)
-        sum = v_add(sum, v_load(x + j));
-    if (j < c)
-        sum = v_add(sum, v_load_n(x + j, c - j));
+    for (j = 0; j < c; j += VW)
+        sum = v_add(sum, row_load(x, i, j, c, bf16));
     *centre = v_sum(sum) * over;
     for (j = 0; c - j >= VW; j += VW) {
-        const vf t = v_sub(v_load(x + j), v_set(*centre));
+        const vf t = v_sub(row_load(x, i, j, c, bf16), v_set(*centre));
 
         dist = v_add(dist, t);
         squares = v_fma(t, t, squares);
     }
     if (j < c) {                                /* lanes beyond c must not count */
-        const vf t = v_first(v_sub(v_load_n(x + j, c - j), v_set(*centre)), c - j);
+        const vf t = v_first(v_sub(row_load(x, i, j, c, bf16), v_set(*centre)), c - j);
 
         dist = v_add(dist, t);
         squares = v_fma(t, t, squares);
@@ -221,10 +285,9 @@ row_moments(const float *x, size_t c, float over, float *centre, float *off, flo
 }
 
 /* VW rows at a time: their sums overlap, and one vector takes all square roots. */
-static void
-layernorm(const struct voco_layernorm_rows *args)
+static ALWAYS_INLINE void
+layernorm_of(const struct voco_layernorm_rows *a, const bool bf16)
 {
-    const struct voco_layernorm_rows copy = *args, *a = &copy;
     const size_t c = a->c;
     const float over = 1 / (float)c;
 
@@ -233,19 +296,18 @@ layernorm(const struct voco_layernorm_rows *args)
         float centre[VW], off[VW], rstd[VW] = { 0 };
 
         for (size_t i = 0; i < m; i++)
-            row_moments(a->x + (first + i) * c, c, over, &centre[i], &off[i], &rstd[i]);
+            row_moments(a->x, bf16, first + i, c, over, &centre[i], &off[i], &rstd[i]);
         v_store(rstd, v_div(v_set(1), v_sqrt(v_add(v_load(rstd), v_set(a->eps)))));
         for (size_t i = 0; i < m; i++) {
-            const float *x = a->x + (first + i) * c;
-            float *y = a->y + (first + i) * c;
             const vf mean = v_set(centre[i]), rest = v_set(off[i]), r = v_set(rstd[i]);
 
             for (size_t j = 0; j < c; j += VW) {
-                vf t = v_mul(v_sub(v_sub(load_at(x, j, c), mean), rest), r);
+                const vf x = row_load(a->x, first + i, j, c, bf16);
+                vf t = v_mul(v_sub(v_sub(x, mean), rest), r);
 
                 if (a->w)
                     t = v_fma(t, load_at(a->w, j, c), load_at(a->b, j, c));
-                store_at(y, j, c, t);
+                row_store(a->y, first + i, j, c, t, bf16, false);
             }
             a->mean[first + i] = centre[i] + off[i];
             a->rstd[first + i] = rstd[i];
@@ -253,22 +315,31 @@ layernorm(const struct voco_layernorm_rows *args)
     }
 }
 
-/* dx = rstd (p - mean(p) - xhat mean(p xhat)) with p = dy w */
 static void
-layernorm_grad(const struct voco_layernorm_grad *args)
+layernorm(const struct voco_layernorm_rows *args)
 {
-    const struct voco_layernorm_grad copy = *args, *a = &copy;
+    const struct voco_layernorm_rows copy = *args;
+
+    if (copy.bf16)
+        layernorm_of(&copy, true);
+    else
+        layernorm_of(&copy, false);
+}
+
+/* dx = rstd (p - mean(p) - xhat mean(p xhat)) with p = dy w */
+static ALWAYS_INLINE void
+layernorm_grad_of(const struct voco_layernorm_grad *a, const bool bf16)
+{
     const size_t c = a->c;
     const float over = 1 / (float)c;
 
     for (size_t i = 0; i < a->rows; i++) {
-        const float *x = a->x + i * c, *dy = a->dy + i * c;
         const vf mean = v_set(a->mean[i]), rstd = v_set(a->rstd[i]);
         vf sum_p = v_zero(), sum_px = v_zero(), mean_p, mean_px;
 
         for (size_t j = 0; j < c; j += VW) {
-            const vf xhat = v_mul(v_sub(load_at(x, j, c), mean), rstd);
-            const vf g = load_at(dy, j, c);
+            const vf xhat = v_mul(v_sub(row_load(a->x, i, j, c, bf16), mean), rstd);
+            const vf g = row_load(a->dy, i, j, c, bf16);
             const vf p = a->w ? v_mul(g, load_at(a->w, j, c)) : g;
 
             sum_p = v_add(sum_p, p);
@@ -281,14 +352,25 @@ layernorm_grad(const struct voco_layernorm_grad *args)
         mean_p = v_set(v_sum(sum_p) * over);
         mean_px = v_set(v_sum(sum_px) * over);
         for (size_t j = 0; j < c; j += VW) {
-            const vf xhat = v_mul(v_sub(load_at(x, j, c), mean), rstd);
-            const vf g = load_at(dy, j, c);
+            const vf xhat = v_mul(v_sub(row_load(a->x, i, j, c, bf16), mean), rstd);
+            const vf g = row_load(a->dy, i, j, c, bf16);
             const vf p = a->w ? v_mul(g, load_at(a->w, j, c)) : g;
 
-            store_at(a->dx + i * c, j, c,
-                     v_mul(v_fnma(xhat, mean_px, v_sub(p, mean_p)), rstd));
+            row_store(a->dx, i, j, c, v_mul(v_fnma(xhat, mean_px, v_sub(p, mean_p)), rstd),
+                      bf16, false);
         }
     }
+}
+
+static void
+layernorm_grad(const struct voco_layernorm_grad *args)
+{
+    const struct voco_layernorm_grad copy = *args;
+
+    if (copy.bf16)
+        layernorm_grad_of(&copy, true);
+    else
+        layernorm_grad_of(&copy, false);
 }
 
 #endif

@@ -80,6 +80,28 @@ emulated_cvtepu16_epi32(simde__m256i x)
 }
 
 static inline simde__m256i
+emulated_maskz_loadu_epi16(simde__mmask16 mask, const uint16_t *p)
+{
+    uint16_t x[16] = { 0 };
+
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            x[i] = p[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)x);
+}
+
+static inline void
+emulated_mask_storeu_epi16(uint16_t *p, simde__mmask16 mask, simde__m256i x)
+{
+    uint16_t y[16];
+
+    simde_mm256_storeu_si256((simde__m256i *)(void *)y, x);
+    for (int i = 0; i < 16; i++)
+        if (mask >> i & 1)
+            p[i] = y[i];
+}
+
+static inline simde__m256i
 emulated_cvtepi32_epi16(simde__m512i x)
 {
     uint32_t y[16];
@@ -180,6 +202,10 @@ emulated_dpbf16_ps(simde__m512 c, simde__m512i a, simde__m512i b)
 #undef _mm512_cvtepi32_epi16
 #define _mm512_cvtepu16_epi32(x) emulated_cvtepu16_epi32(x)
 #define _mm512_cvtepi32_epi16(x) emulated_cvtepi32_epi16(x)
+#undef _mm256_maskz_loadu_epi16
+#undef _mm256_mask_storeu_epi16
+#define _mm256_maskz_loadu_epi16(mask, p) emulated_maskz_loadu_epi16(mask, p)
+#define _mm256_mask_storeu_epi16(p, mask, x) emulated_mask_storeu_epi16(p, mask, x)
 #undef _mm512_cvtneps_pbh
 #define _mm512_cvtneps_pbh(x) emulated_cvtneps_pbh(x)
 #undef _mm512_cvtne2ps_pbh

@@ -23,15 +23,22 @@
 enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_AVX512BF16,
                 VOCO_ISA_COUNT };
 
-/* rows x c numbers, one mean and rstd per column: y = leaky((x - mean) rstd + r) where
- * leaky(t) = t > 0 ? t : slope t. */
+/*
+ * Norms read and write float or bfloat16, as the flag beside a void * says, and compute in
+ * f32: the bits are those of rows widened before and narrowed behind.
+ *
+ * rows x c numbers, one mean and rstd per column: y = leaky((x - mean) rstd + r) where
+ * leaky(t) = t > 0 ? t : slope t.
+ */
 struct voco_norm_rows {
     size_t rows, c;
-    const float *x;
-    const float *r;                 /* may be NULL */
+    bool x_bf16, bf16;              /* what x, and what r and y hold; the first with the
+                                     * second only */
+    const void *x;
+    const void *r;                  /* may be NULL */
     const float *mean, *rstd;       /* [c] */
     float slope;
-    float *y;                       /* may be x or r */
+    void *y;                        /* may be x, if of its type, or r */
     bool stream;                    /* y is none of these and larger than the caches: do
                                      * not read it into them to write it */
 };
@@ -40,31 +47,38 @@ struct voco_norm_rows {
  * xhat = t - r. */
 struct voco_norm_rows_grad {
     size_t rows, c;
-    const float *y;
-    const float *r;                 /* may be NULL */
-    const float *dy;
+    bool bf16, dy_bf16, dx_bf16;    /* what y, r and dr hold, dy, and dx: each with those
+                                     * before it only */
+    const void *y;
+    const void *r;                  /* may be NULL */
+    const void *dy;
     float slope;
     double *sum_g, *sum_gx;         /* [c]: the sums kernel adds sum g and sum g xhat */
     const float *rstd;              /* [c]: for the gradient kernel, as what follows */
     const float *mean_g, *mean_gx;  /* [c]: of all rows of the item */
-    float *dx;                      /* rstd (g - mean_g - xhat mean_gx); may be dy unless
-                                     * dr is */
-    float *dr;                      /* g; may be NULL, may be dy */
+    void *dx;                       /* rstd (g - mean_g - xhat mean_gx); may be dy, if of
+                                     * its type, unless dr is */
+    void *dr;                       /* g; may be NULL, may be dy */
     bool stream;                    /* write dx, and dr unless it is dy, around the caches */
 };
 
 /* rows x c numbers, one mean and rstd per row. */
 struct voco_layernorm_rows {
     size_t rows, c;
-    const float *x, *w, *b;         /* w, b [c] or both NULL */
+    bool bf16;                      /* what x and y hold */
+    const void *x;
+    const float *w, *b;             /* [c], or both NULL */
     float eps;
-    float *y, *mean, *rstd;         /* y may be x; mean, rstd [rows] */
+    void *y;                        /* may be x */
+    float *mean, *rstd;             /* [rows] */
 };
 
 struct voco_layernorm_grad {
     size_t rows, c;
-    const float *x, *w, *mean, *rstd, *dy;
-    float *dx;                      /* may be dy */
+    bool bf16;                      /* what x, dy and dx hold */
+    const void *x, *dy;
+    const float *w, *mean, *rstd;
+    void *dx;                       /* may be dy */
     float *dw, *db;                 /* [c], added to; NULL when w is */
 };
 
@@ -181,6 +195,8 @@ struct voco_product {
     bool add;                       /* and there is no bias */
     bool stream;                    /* c is larger than the caches: do not read it into
                                      * them to write it; not with add */
+    const float *next[2];           /* what will be read then, of pairs: is fetched into the */
+    size_t next_floats[2];          /* second cache meanwhile */
 };
 
 struct voco_kernels {
@@ -217,8 +233,10 @@ struct voco_kernels {
 
     /* ---- rows of c channels ---- */
     /* Of each column: mean and m2 = sum (x - mean)^2 over the rows.  Two sweeps, so the
-     * rows had better fit in cache.  mean and m2 have c elements. */
-    void (*moments)(const float *x, size_t rows, size_t c, double *mean, double *m2);
+     * rows had better fit in cache.  mean and m2 have c elements; x holds bfloat16 or
+     * float. */
+    void (*moments)(const void *x, bool bf16, size_t rows, size_t c, double *mean,
+                    double *m2);
     void (*norm_rows)(const struct voco_norm_rows *a);
     void (*norm_rows_sums)(const struct voco_norm_rows_grad *a);
     void (*norm_rows_grad)(const struct voco_norm_rows_grad *a);
@@ -240,6 +258,9 @@ struct voco_kernels {
     /* Elements of a and b are pairs of bfloat16 in place of floats, depth counts pairs:
      * c += a0 b0 + a1 b1.  Denormal operands and results are zero. */
     void (*product_pairs)(const struct voco_product *p);
+    /* y [(rows + 1) / 2, n rounded up to lanes]: pairs of rows 2i and 2i + 1 of x [rows,n],
+     * ldx apart; zeros beyond rows and n */
+    void (*pair_rows)(const uint16_t *x, size_t ldx, size_t rows, size_t n, float *y);
     /* as gather, of a bfloat16 matrix, without scale */
     void (*gather_bf16)(const struct voco_rows *a, const uint16_t *x, uint16_t *panel);
     void (*attn_bf16)(const struct voco_attn_bf16 *a);

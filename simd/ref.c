@@ -176,17 +176,33 @@ peak(float x, size_t rounds)
     return sum;
 }
 
+/* Element i of x, which holds bfloat16 or float. */
+static float
+get(const void *x, bool bf16, size_t i)
+{
+    return bf16 ? from_bf16(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+
 static void
-moments(const float *x, size_t rows, size_t c, double *mean, double *m2)
+put(void *y, bool bf16, size_t i, float value)
+{
+    if (bf16)
+        ((uint16_t *)y)[i] = to_bf16(value);
+    else
+        ((float *)y)[i] = value;
+}
+
+static void
+moments(const void *x, bool bf16, size_t rows, size_t c, double *mean, double *m2)
 {
     for (size_t j = 0; j < c; j++) {
         double sum = 0, squares = 0;
 
         for (size_t i = 0; i < rows; i++)
-            sum += x[i * c + j];
+            sum += get(x, bf16, i * c + j);
         mean[j] = rows ? sum / (double)rows : 0;
         for (size_t i = 0; i < rows; i++) {
-            const double d = x[i * c + j] - mean[j];
+            const double d = get(x, bf16, i * c + j) - mean[j];
 
             squares += d * d;
         }
@@ -200,11 +216,11 @@ norm_rows(const struct voco_norm_rows *a)
     for (size_t i = 0; i < a->rows; i++)
         for (size_t j = 0; j < a->c; j++) {
             const size_t k = i * a->c + j;
-            float t = (a->x[k] - a->mean[j]) * a->rstd[j];
+            float t = (get(a->x, a->x_bf16, k) - a->mean[j]) * a->rstd[j];
 
             if (a->r)
-                t += a->r[k];
-            a->y[k] = t > 0 ? t : a->slope * t;
+                t += get(a->r, a->bf16, k);
+            put(a->y, a->bf16, k, t > 0 ? t : a->slope * t);
         }
 }
 
@@ -212,10 +228,10 @@ norm_rows(const struct voco_norm_rows *a)
 static void
 rebuild(const struct voco_norm_rows_grad *a, size_t k, float *g, float *xhat)
 {
-    const float y = a->y[k];
+    const float y = get(a->y, a->bf16, k), dy = get(a->dy, a->dy_bf16, k);
 
-    *g = y > 0 ? a->dy[k] : a->slope * a->dy[k];
-    *xhat = (y > 0 ? y : y / a->slope) - (a->r ? a->r[k] : 0);
+    *g = y > 0 ? dy : a->slope * dy;
+    *xhat = (y > 0 ? y : y / a->slope) - (a->r ? get(a->r, a->bf16, k) : 0);
 }
 
 static void
@@ -240,9 +256,10 @@ norm_rows_grad(const struct voco_norm_rows_grad *a)
             float g, xhat;
 
             rebuild(a, k, &g, &xhat);
-            a->dx[k] = a->rstd[j] * (g - a->mean_g[j] - xhat * a->mean_gx[j]);
+            put(a->dx, a->dx_bf16, k,
+                a->rstd[j] * (g - a->mean_g[j] - xhat * a->mean_gx[j]));
             if (a->dr)
-                a->dr[k] = g;
+                put(a->dr, a->bf16, k, g);
         }
 }
 
@@ -250,20 +267,22 @@ static void
 layernorm(const struct voco_layernorm_rows *a)
 {
     for (size_t i = 0; i < a->rows; i++) {
-        const float *x = a->x + i * a->c;
-        float *y = a->y + i * a->c;
+        const size_t first = i * a->c;
         double sum = 0, squares = 0, mean, rstd;
 
         for (size_t j = 0; j < a->c; j++)
-            sum += x[j];
+            sum += get(a->x, a->bf16, first + j);
         mean = sum / (double)a->c;
-        for (size_t j = 0; j < a->c; j++)
-            squares += (x[j] - mean) * (x[j] - mean);
+        for (size_t j = 0; j < a->c; j++) {
+            const double d = get(a->x, a->bf16, first + j) - mean;
+
+            squares += d * d;
+        }
         rstd = 1 / sqrt(squares / (double)a->c + a->eps);
         for (size_t j = 0; j < a->c; j++) {
-            const double t = (x[j] - mean) * rstd;
+            const double t = (get(a->x, a->bf16, first + j) - mean) * rstd;
 
-            y[j] = (float)(a->w ? t * a->w[j] + a->b[j] : t);
+            put(a->y, a->bf16, first + j, (float)(a->w ? t * a->w[j] + a->b[j] : t));
         }
         a->mean[i] = (float)mean;
         a->rstd[i] = (float)rstd;
@@ -275,28 +294,30 @@ static void
 layernorm_grad(const struct voco_layernorm_grad *a)
 {
     for (size_t i = 0; i < a->rows; i++) {
-        const float *x = a->x + i * a->c, *dy = a->dy + i * a->c;
-        float *dx = a->dx + i * a->c;
+        const size_t first = i * a->c;
         double sum_p = 0, sum_px = 0;
 
         for (size_t j = 0; j < a->c; j++) {
-            const float xhat = (x[j] - a->mean[i]) * a->rstd[i];
-            const double p = a->w ? (double)dy[j] * a->w[j] : dy[j];
+            const float dy = get(a->dy, a->bf16, first + j);
+            const float xhat = (get(a->x, a->bf16, first + j) - a->mean[i]) * a->rstd[i];
+            const double p = a->w ? (double)dy * a->w[j] : dy;
 
             sum_p += p;
             sum_px += p * xhat;
             if (a->w) {
-                a->dw[j] += dy[j] * xhat;
-                a->db[j] += dy[j];
+                a->dw[j] += dy * xhat;
+                a->db[j] += dy;
             }
         }
         sum_p /= (double)a->c;
         sum_px /= (double)a->c;
         for (size_t j = 0; j < a->c; j++) {
-            const float xhat = (x[j] - a->mean[i]) * a->rstd[i];
-            const double p = a->w ? (double)dy[j] * a->w[j] : dy[j];
+            const float dy = get(a->dy, a->bf16, first + j);
+            const float xhat = (get(a->x, a->bf16, first + j) - a->mean[i]) * a->rstd[i];
+            const double p = a->w ? (double)dy * a->w[j] : dy;
 
-            dx[j] = (float)(a->rstd[i] * (p - sum_p - xhat * sum_px));
+            put(a->dx, a->bf16, first + j,
+                (float)(a->rstd[i] * (p - sum_p - xhat * sum_px)));
         }
     }
 }
@@ -309,8 +330,7 @@ gather(const struct voco_rows *a, const void *x, float *panel)
             const size_t at = (size_t)a->row[i] * a->stride + d;
 
             panel[i * a->head_row + d] = d >= a->head_dim ? 0
-                : a->scale * (a->bf16 ? from_bf16(((const uint16_t *)x)[at])
-                                      : ((const float *)x)[at]);
+                : a->scale * get(x, a->bf16, at);
         }
 }
 
@@ -318,15 +338,9 @@ static void
 scatter(const struct voco_rows *a, const float *panel, void *x)
 {
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t d = 0; d < a->head_dim; d++) {
-            const size_t at = (size_t)a->row[i] * a->stride + d;
-            const float y = a->scale * panel[i * a->head_row + d];
-
-            if (a->bf16)
-                ((uint16_t *)x)[at] = to_bf16(y);
-            else
-                ((float *)x)[at] = y;
-        }
+        for (size_t d = 0; d < a->head_dim; d++)
+            put(x, a->bf16, (size_t)a->row[i] * a->stride + d,
+                a->scale * panel[i * a->head_row + d]);
 }
 
 static void

@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef __m256 vf;
 
@@ -64,9 +65,18 @@ v_load_bf16(const uint16_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
+static inline vf
+v_load_bf16_n(const uint16_t *p, size_t n)
+{
+    uint16_t last[VW] = { 0 };
+
+    memcpy(last, p, n * sizeof *p);
+    return v_load_bf16(last);
+}
+
 /* Rounded to nearest, ties to even; NaN stays NaN. */
-static inline void
-v_store_bf16(uint16_t *p, vf x)
+static inline __m128i
+narrowed(vf x)
 {
     const __m256i bits = _mm256_castps_si256(x), one = _mm256_set1_epi32(1);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
@@ -77,8 +87,29 @@ v_store_bf16(uint16_t *p, vf x)
                                   _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
     const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(r), 16);
 
-    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(
-        _mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1)));
+    return _mm_packus_epi32(_mm256_castsi256_si128(high),
+                            _mm256_extracti128_si256(high, 1));
+}
+
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, narrowed(x));
+}
+
+static inline void
+v_store_bf16_n(uint16_t *p, vf x, size_t n)
+{
+    uint16_t last[VW];
+
+    v_store_bf16(last, x);
+    memcpy(p, last, n * sizeof *p);
+}
+
+static inline void
+v_stream_bf16(uint16_t *p, vf x)
+{
+    _mm_stream_si128((__m128i *)(void *)p, narrowed(x));
 }
 
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }

@@ -63,11 +63,19 @@ v_load_bf16(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-#ifdef VEC_BF16
-static inline void
-v_store_bf16(uint16_t *p, vf x)
+static inline vf
+v_load_bf16_n(const uint16_t *p, size_t n)
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, (__m256i)_mm512_cvtneps_pbh(x));
+    const __m256i half = _mm256_maskz_loadu_epi16(first_lanes(n), p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+#ifdef VEC_BF16
+static inline __m256i
+narrowed(vf x)
+{
+    return (__m256i)_mm512_cvtneps_pbh(x);
 }
 
 static inline void
@@ -77,27 +85,32 @@ v_store_2_bf16(uint16_t *p, vf x, vf y)     /* x first */
 }
 
 /*
- * Pairs of bfloat16 in the lanes of a vf.  v_pair is of two vectors that have been loaded
- * from bfloat16, v_round_pair of any; v_fma_pairs: c + the products of first and of second
- * elements.  Denormal numbers are zero to it.
+ * Pairs of bfloat16 in the lanes of a vf.  v_fma_pairs: c + the products of first and of
+ * second elements.  Denormal numbers are zero to it.
  */
-static inline vf
-v_pair(vf first, vf second)
-{
-    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first), 16);
-
-    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(second)));
-}
+static const uint16_t pair_order[2 * VW] = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
+                                             7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                             29, 14, 30, 15, 31 };
 
 static inline vf
 v_round_pair(vf first, vf second)
 {
-    static const uint16_t order[2 * VW] = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
-                                            7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
-                                            29, 14, 30, 15, 31 };
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(
+        _mm512_loadu_si512(pair_order), (__m512i)_mm512_cvtne2ps_pbh(second, first)));
+}
+
+/* Of n bfloat16 of each of two rows, and zeros: second may be NULL for all of its. */
+static inline vf
+v_load_pairs(const uint16_t *first, const uint16_t *second, size_t n)
+{
+    const __mmask16 lanes = first_lanes(n < VW ? n : VW);
+    const __m256i low = _mm256_maskz_loadu_epi16(lanes, first);
+    const __m256i high = second ? _mm256_maskz_loadu_epi16(lanes, second)
+                                : _mm256_setzero_si256();
 
     return _mm512_castsi512_ps(_mm512_permutexvar_epi16(
-        _mm512_loadu_si512(order), (__m512i)_mm512_cvtne2ps_pbh(second, first)));
+        _mm512_loadu_si512(pair_order),
+        _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)));
 }
 
 static inline vf
@@ -120,8 +133,8 @@ v_fma_pairs_at(const float *a, vf b, vf c)
 #endif
 }
 #else
-static inline void
-v_store_bf16(uint16_t *p, vf x)
+static inline __m256i
+narrowed(vf x)
 {
     const __m512i bits = _mm512_castps_si512(x), one = _mm512_set1_epi32(1);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
@@ -131,10 +144,27 @@ v_store_bf16(uint16_t *p, vf x)
     const vf r = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
                                       _mm512_castsi512_ps(near), _mm512_castsi512_ps(quiet));
 
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(
-        _mm512_srli_epi32(_mm512_castps_si512(r), 16)));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(r), 16));
 }
 #endif
+
+static inline void
+v_store_bf16(uint16_t *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, narrowed(x));
+}
+
+static inline void
+v_store_bf16_n(uint16_t *p, vf x, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, first_lanes(n), narrowed(x));
+}
+
+static inline void
+v_stream_bf16(uint16_t *p, vf x)
+{
+    _mm256_stream_si256((__m256i *)(void *)p, narrowed(x));
+}
 
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

@@ -517,6 +517,9 @@ static const struct harness_case cases[] = {
     { "linear", run_linear, { 343, 48, 144 }, true },
     { "linear", run_linear, { 1000, 12, 36 } },
     { "linear", run_linear, { 22, 288, 1024 } },
+    { "linear", run_linear, { 8193, 48, 33 }, true },
+    { "linear", run_linear, { 9000, 32, 80 } },
+    { "linear", run_linear, { 8195, 17, 16 }, true },
 
     { "instnorm", run_instnorm, { 1, 27, 1, 0, 0 } },
     { "instnorm", run_instnorm, { 2, 343, 12, 1, 1 } },

@@ -298,8 +298,8 @@ START_TEST(moments_survive_a_large_mean)
         const float *x = uniform(1, rows * c, 99, 101);
         double *want = guarded(2 * c * sizeof *want), *got = guarded(2 * c * sizeof *got);
 
-        ref.moments(x, rows, c, want, want + c);
-        k.moments(x, rows, c, got, got + c);
+        ref.moments(x, false, rows, c, want, want + c);
+        k.moments(x, false, rows, c, got, got + c);
         for (size_t j = 0; j < c; j++) {
             ck_assert_double_eq_tol(got[j], want[j], 1e-7 * 100);
             ck_assert_double_eq_tol(got[c + j], want[c + j], 2e-6 * want[c + j] + 1e-9);
@@ -420,6 +420,161 @@ START_TEST(layernorm_agrees)
                    4e-6 * largest(want[2], n) + 4 * ulp * largest(want[1] + rows, rows));
         check("layernorm_grad dw", &k, c, want[3], got[3], c, 4e-6);
         check("layernorm_grad db", &k, c, want[4], got[4], c, 4e-6);
+        release();
+    }
+}
+END_TEST
+
+/* ---- norms of bfloat16: the bits of rows widened before and narrowed behind ---- */
+
+/* What a kernel reads or writes, and the same number of elements in f32. */
+struct rows {
+    void *own;                      /* bfloat16 or float */
+    float *wide;
+    size_t n;
+    bool bf16;
+};
+
+/* n numbers that bfloat16 can hold, or if bf16 is false any. */
+static struct rows
+make_rows(const struct voco_kernels *k, unsigned seed, size_t n, bool bf16)
+{
+    struct rows r = { .wide = uniform(seed, n, -1, 1), .n = n, .bf16 = bf16 };
+
+    if (bf16) {
+        r.own = guarded(n * sizeof(uint16_t));
+        k->narrow(r.wide, r.own, n);
+        k->widen(r.own, r.wide, n);
+    } else
+        r.own = copy(r.wide, n);
+    return r;
+}
+
+/* The kernel wrote into own what another one wrote into wide, but for narrowing. */
+static void
+check_rows(const char *what, const struct voco_kernels *k, const struct rows *r)
+{
+    const size_t bytes = r->n * (r->bf16 ? sizeof(uint16_t) : sizeof(float));
+    uint16_t *narrow = guarded(r->n * sizeof *narrow);
+
+    k->narrow(r->wide, narrow, r->n);
+    ck_assert_msg(memcmp(r->own, r->bf16 ? (void *)narrow : r->wide, bytes) == 0,
+                  "%s, %s, %zu elements", what, voco_isa_name(k->isa), r->n);
+}
+
+/* x in bfloat16 or not, with a residual or not, around the caches or not */
+START_TEST(norm_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 8; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const int how = s / N_CHANNEL / N_ROWS;
+        const struct rows x = make_rows(&k, 1, n, how & 1), r = make_rows(&k, 2, n, true);
+        const struct rows y = make_rows(&k, 3, n, true);
+        struct voco_norm_rows a = { .rows = rows, .c = c, .slope = 0.01f,
+                                    .stream = how & 4 };
+        double *want = guarded(2 * c * sizeof *want), *got = guarded(2 * c * sizeof *got);
+
+        k.moments(x.wide, false, rows, c, want, want + c);
+        k.moments(x.own, x.bf16, rows, c, got, got + c);
+        ck_assert_mem_eq(want, got, 2 * c * sizeof *want);
+        a.mean = uniform(4, c, -1, 1);
+        a.rstd = uniform(5, c, 0.5, 2);
+        a.x = x.wide, a.r = how & 2 ? r.wide : NULL, a.y = y.wide;
+        k.norm_rows(&a);
+        a.x_bf16 = x.bf16, a.bf16 = true;
+        a.x = x.own, a.r = how & 2 ? r.own : NULL, a.y = y.own;
+        k.norm_rows(&a);
+        check_rows("norm_rows", &k, &y);
+        release();
+    }
+}
+END_TEST
+
+/* dy, dx in bfloat16 or not as they occur; with r and dr, dr in place of dy, or neither */
+START_TEST(norm_gradient_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    static const bool types[][2] = { { false, false }, { true, false }, { true, true } };
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 18; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const int how = s / N_CHANNEL / N_ROWS, residual = how / 3 % 3;
+        const bool *bf16 = types[how % 3];
+        const struct rows y = make_rows(&k, 1, n, true), r = make_rows(&k, 2, n, true);
+        const struct rows dy = make_rows(&k, 3, n, bf16[0]);
+        const struct rows dx = make_rows(&k, 4, n, bf16[1]), dr = make_rows(&k, 5, n, true);
+        const struct rows *to = residual == 1 && dy.bf16 ? &dy : residual ? &dr : NULL;
+        struct voco_norm_rows_grad a = { .rows = rows, .c = c, .slope = 0.25f,
+                                         .stream = how / 9 };
+        double *sums[2];
+
+        a.rstd = uniform(6, c, 0.5, 2);
+        a.mean_g = uniform(7, c, -1, 1);
+        a.mean_gx = uniform(8, c, -1, 1);
+        for (int i = 0; i < 2; i++) {
+            sums[i] = guarded(2 * c * sizeof **sums);
+            memset(sums[i], 0, 2 * c * sizeof **sums);
+            a.sum_g = sums[i];
+            a.sum_gx = sums[i] + c;
+            a.bf16 = i, a.dy_bf16 = i && dy.bf16, a.dx_bf16 = i && dx.bf16;
+            a.y = i ? y.own : y.wide;
+            a.r = !residual ? NULL : i ? r.own : r.wide;
+            a.dy = i ? dy.own : dy.wide;
+            a.dx = i ? dx.own : dx.wide;
+            a.dr = !to ? NULL : i ? to->own : to->wide;
+            k.norm_rows_sums(&a);
+            k.norm_rows_grad(&a);
+        }
+        ck_assert_mem_eq(sums[0], sums[1], 2 * c * sizeof **sums);
+        check_rows("norm_rows_grad dx", &k, &dx);
+        if (to)
+            check_rows("norm_rows_grad dr", &k, to);
+        release();
+    }
+}
+END_TEST
+
+START_TEST(layernorm_of_bfloat16_rows_is_that_of_wide_ones)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_CHANNEL * N_ROWS * 2; s++) {
+        const size_t c = channels[s % N_CHANNEL];
+        const size_t rows = row_counts[s / N_CHANNEL % N_ROWS], n = rows * c;
+        const bool affine = s / N_CHANNEL / N_ROWS;
+        const struct rows x = make_rows(&k, 1, n, true), y = make_rows(&k, 2, n, true);
+        const struct rows dy = make_rows(&k, 3, n, true);
+        const float *w = affine ? uniform(4, c, -1, 1) : NULL, *b = w;
+        float *of_rows[2], *of_columns[2];
+
+        for (int i = 0; i < 2; i++) {
+            float *mean = of_rows[i] = guarded(2 * rows * sizeof **of_rows);
+            float *dw = of_columns[i] = uniform(5, 2 * c, -1, 1);
+
+            k.layernorm(&(struct voco_layernorm_rows){
+                .rows = rows, .c = c, .bf16 = i, .x = i ? x.own : x.wide, .w = w, .b = b,
+                .eps = 1e-5f, .y = i ? y.own : y.wide, .mean = mean,
+                .rstd = mean + rows });
+            k.layernorm_grad(&(struct voco_layernorm_grad){     /* in place */
+                .rows = rows, .c = c, .bf16 = i, .x = i ? x.own : x.wide, .w = w,
+                .mean = mean, .rstd = mean + rows, .dy = i ? dy.own : dy.wide,
+                .dx = i ? dy.own : dy.wide, .dw = affine ? dw : NULL,
+                .db = affine ? dw + c : NULL });
+        }
+        ck_assert_mem_eq(of_rows[0], of_rows[1], 2 * rows * sizeof **of_rows);
+        ck_assert_mem_eq(of_columns[0], of_columns[1], 2 * c * sizeof **of_columns);
+        check_rows("layernorm y", &k, &y);
+        check_rows("layernorm_grad dx", &k, &dy);
         release();
     }
 }
@@ -822,6 +977,41 @@ START_TEST(bfloat16_changes_no_float)
 }
 END_TEST
 
+/* c += x' y over an odd or even number of rows, of bfloat16 made pairs of rows; what is to
+ * be fetched meanwhile may be anything. */
+START_TEST(pairs_of_rows_multiply_as_rows_do)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k) || !k.pair_rows)
+        return;
+    for (int s = 0; s < N_PRODUCT * 2; s++) {
+        const size_t rows = products[s / 2].depth * 2 - (s & 1 && products[s / 2].depth);
+        const size_t m = products[s / 2].m, wide = (m + k.lanes - 1) / k.lanes * k.lanes;
+        const size_t n = products[s / 2].vectors * k.lanes, pairs = (rows + 1) / 2;
+        const struct rows x = make_rows(&k, 1, rows * (m + 1), true);
+        const struct rows y = make_rows(&k, 2, rows * n, true);
+        float *a = guarded(pairs * wide * sizeof *a), *b = guarded(pairs * n * sizeof *b);
+        float *want = uniform(3, m * n, -1, 1), *got = copy(want, m * n);
+
+        k.pair_rows(x.own, m + 1, rows, m, a);
+        k.pair_rows(y.own, n, rows, n, b);
+        k.product_pairs(&(struct voco_product){
+            .a = a, .row = 1, .step = wide, .b = b, .ldb = n, .c = got, .ldc = n, .m = m,
+            .n = n, .depth = pairs, .add = true, .next = { x.wide, b },
+            .next_floats = { x.n, 100 } });
+        ref.product(&(struct voco_product){
+            .a = x.wide, .row = 1, .step = m + 1, .b = y.wide, .ldb = n, .c = want,
+            .ldc = n, .m = m, .n = n, .depth = rows, .add = true });
+        check("pairs of rows", &k, rows, want, got, m * n, 8e-6);
+        for (size_t i = 0; i < pairs; i++)
+            for (size_t j = m; j < wide; j++)
+                ck_assert_float_eq(a[i * wide + j], 0);
+        release();
+    }
+}
+END_TEST
+
 /* ---- choice ---- */
 
 START_TEST(an_unknown_level_is_refused_and_a_missing_one_noted)
@@ -868,9 +1058,13 @@ main(void)
     tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);
     tcase_add_loop_test(all, norm_of_rows_gradient_agrees, 1, LEVELS);
     tcase_add_loop_test(all, layernorm_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, norm_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
+    tcase_add_loop_test(all, norm_gradient_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
+    tcase_add_loop_test(all, layernorm_of_bfloat16_rows_is_that_of_wide_ones, 0, LEVELS);
     tcase_add_loop_test(all, bfloat16_is_the_nearest_at_all_lengths, 0, LEVELS);
     tcase_add_loop_test(all, gather_and_scatter_move_the_same_rows, 1, LEVELS);
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
+    tcase_add_loop_test(all, pairs_of_rows_multiply_as_rows_do, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
     tcase_add_loop_test(all, products_of_pairs_agree, VOCO_ISA_AVX512BF16, LEVELS);
     tcase_add_loop_test(all, gather_moves_rows_of_bfloat16, VOCO_ISA_AVX512BF16, LEVELS);

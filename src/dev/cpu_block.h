@@ -1,10 +1,10 @@
 /*
  * Blocks of a tensor as the kernels of simd/ want them, in f32.
  *
- * Activations may be stored in bfloat16.  Entries of the cpu device then widen a block,
- * which stays in the cache of its core, let the kernel work on it, and narrow what it has
- * written; f32 tensors are used where they are.  So each kernel exists once, and all
- * arithmetic is f32 whatever is stored.
+ * Activations may be stored in bfloat16.  Where a kernel takes only f32, entries of the cpu
+ * device then widen a block, which stays in the cache of its core, let the kernel work on
+ * it, and narrow what it has written; f32 tensors are used where they are.  So such a kernel
+ * exists once, and all arithmetic is f32 whatever is stored.
  */
 #ifndef VOCO_DEV_CPU_BLOCK_H
 #define VOCO_DEV_CPU_BLOCK_H
@@ -30,6 +30,13 @@ voco_f32(const struct voco_tensor *x)
 {
     VOCO_ASSERT(!x || x->type == VOCO_F32);
     return x ? x->data : NULL;
+}
+
+/* Where element i of x is; NULL of NULL. */
+static inline void *
+voco_element(const struct voco_tensor *x, int64_t i)
+{
+    return x ? (char *)x->data + (size_t)i * voco_type_bytes(x->type) : NULL;
 }
 
 /* Elements [at, at + n) of x in f32, in spare [n] unless they are so already; NULL of

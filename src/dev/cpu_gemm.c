@@ -510,6 +510,16 @@ voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx)
     }
 }
 
+/* Whether dy' x is for tiles. */
+static bool
+tiles_of_weights(const struct voco_ctx *ctx, X x, X dy)
+{
+    const struct voco_gemm g = { .ta = true, .add = true, .m = voco_cols(dy),
+                                 .n = voco_cols(x), .k = voco_rows(x) };
+
+    return g.m > 0 && g.n > 0 && choose(ctx, &g) == TILES;
+}
+
 /* dw += dy' x, and db += column sums of dy unless NULL */
 static void
 backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
@@ -519,9 +529,8 @@ backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
                                  .a = voco_f32(dy), .lda = n, .b = voco_f32(x), .ldb = k,
                                  .c = voco_f32(dw), .ldc = k };
 
-    if (n > 0 && k > 0 && choose(ctx, &g) == TILES) {
-        voco_gemm_tiles_weights(ctx, voco_f32(x), voco_f32(dy), m, n, k, voco_f32(dw),
-                                voco_f32(db));
+    if (tiles_of_weights(ctx, x, dy)) {
+        voco_gemm_tiles_weights(ctx, x, dy, voco_f32(dw), voco_f32(db));
         return;
     }
     if (choose(ctx, &g) == BLAS && m >= 1024 * ctx->threads && n * k <= 256 << 10)
@@ -542,6 +551,10 @@ voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db)
         return;
     VOCO_ASSERT(voco_rows(dy) == m && dw->dim[0] == voco_cols(dy)
                 && voco_cols(dw) == voco_cols(x));
+    if (voco_gemm_pairs_can(ctx, x, dy) && tiles_of_weights(ctx, x, dy)) {
+        voco_gemm_tiles_weights(ctx, x, dy, voco_f32(dw), voco_f32(db));
+        return;
+    }
     if (voco_is_bf16(x) && multiplies_bf16(ctx, dy)) {
         gemm_bf16(ctx, &(struct voco_dnnl_matmul){
             .m = voco_cols(dy), .n = voco_cols(x), .k = m, .a_transposed = true,

@@ -26,9 +26,15 @@ bool voco_gemm_tiles_can(const struct voco_ctx *ctx, const struct voco_gemm *g);
 /* a not transposed: b is packed into panels once, rows of c are shared among threads. */
 void voco_gemm_tiles(struct voco_ctx *ctx, const struct voco_gemm *g);
 
-/* dw[n,k] += dy[m,n]' x[m,k], db[n] += column sums of dy unless NULL.  Where rows are many
- * threads share them and add up their parts in order, else they share the rows of dw. */
-void voco_gemm_tiles_weights(struct voco_ctx *ctx, const float *x, const float *dy,
-                             int64_t m, int64_t n, int64_t k, float *dw, float *db);
+/* Whether the gradient of weights can be summed of pairs of bfloat16: there are kernels,
+ * rows of x are whole vectors and many; of few rows the library is as fast. */
+bool voco_gemm_pairs_can(const struct voco_ctx *ctx, const struct voco_tensor *x,
+                         const struct voco_tensor *dy);
+
+/* dw[n,k] += dy[m,n]' x[m,k], db[n] += column sums of dy unless NULL; x and dy are f32, or
+ * bfloat16 where pairs can.  Where rows are many threads share them and
+ * add up their parts in order, else they share the rows of dw. */
+void voco_gemm_tiles_weights(struct voco_ctx *ctx, const struct voco_tensor *x,
+                             const struct voco_tensor *dy, float *dw, float *db);
 
 #endif

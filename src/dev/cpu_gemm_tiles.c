@@ -9,8 +9,11 @@
 #include <omp.h>
 #include <string.h>
 
+#include "dev/cpu_block.h"
 #include "dev/cpu_gemm.h"
 #include "simd/kernels.h"
+
+#define X const struct voco_tensor *
 
 enum { PANEL_VECTORS = 3 };             /* as wide as the kernel's tile */
 enum { ROWS = 96 };                     /* of a block: whole tiles of 8 or 12 */
@@ -98,51 +101,123 @@ voco_gemm_tiles(struct voco_ctx *ctx, const struct voco_gemm *g)
 
 struct weights {
     const struct voco_kernels *kernels;
-    const float *x, *dy;
+    const struct voco_tensor *x, *dy;   /* float, or both bfloat16 */
     int64_t m, n, k;
 };
 
-/* c[j1 - j0,k] += dy[i0..i1, j0..j1)' x[i0..i1) */
-static void
-add_block(const struct weights *w, int64_t i0, int64_t i1, int64_t j0, int64_t j1, float *c)
+/* Columns of dy in a block of pairs. */
+static int64_t
+wide_n(const struct weights *w)
 {
-    w->kernels->product(&(struct voco_product){
-        .a = w->dy + i0 * w->n + j0, .row = 1, .step = (size_t)w->n,
-        .b = w->x + i0 * w->k, .ldb = (size_t)w->k, .c = c, .ldc = (size_t)w->k,
-        .m = (size_t)(j1 - j0), .n = (size_t)w->k, .depth = (size_t)(i1 - i0),
-        .add = true });
+    const int64_t lanes = (int64_t)w->kernels->lanes;
+
+    return voco_is_bf16(w->x) ? (w->n + lanes - 1) / lanes * lanes : w->n;
 }
 
-/* What a thread sums up: dw, and columns with a line to sum them in. */
+/* Floats of a block in pairs: x, then dy. */
+static int64_t
+room_floats(const struct weights *w)
+{
+    return voco_is_bf16(w->x) ? (w->k + wide_n(w)) * DEPTH / 2 : 0;
+}
+
+/* Some rows of x and dy as the kernels take them. */
+struct block {
+    const float *x, *dy;
+    size_t depth, step;                 /* from one row, or pair, of dy to the next */
+    int64_t next;                       /* row that follows */
+};
+
+/* Rows [i0,i1); in bfloat16 their pairs, which are brought into room. */
+static struct block
+block_of(const struct weights *w, int64_t i0, int64_t i1, float *room)
+{
+    const void *x = voco_element(w->x, i0 * w->k), *dy = voco_element(w->dy, i0 * w->n);
+    const size_t rows = (size_t)(i1 - i0), k = (size_t)w->k, n = (size_t)w->n;
+
+    if (!voco_is_bf16(w->x))
+        return (struct block){ x, dy, rows, n, i1 };
+    w->kernels->pair_rows(x, k, rows, k, room);
+    w->kernels->pair_rows(dy, n, rows, n, room + DEPTH / 2 * k);
+    return (struct block){ room, room + DEPTH / 2 * k, (rows + 1) / 2, (size_t)wide_n(w),
+                           i1 };
+}
+
+/* c[j1 - j0,k] += dy[.., j0..j1)' x of a block */
+static void
+add_block(const struct weights *w, const struct block *b, int64_t j0, int64_t j1, float *c)
+{
+    const int64_t rows = w->m - b->next < DEPTH ? w->m - b->next : DEPTH;
+
+    (voco_is_bf16(w->x) ? w->kernels->product_pairs : w->kernels->product)(
+        &(struct voco_product){
+            .a = b->dy + j0, .row = 1, .step = b->step, .b = b->x, .ldb = (size_t)w->k,
+            .c = c, .ldc = (size_t)w->k, .m = (size_t)(j1 - j0), .n = (size_t)w->k,
+            .depth = b->depth, .add = true,
+            .next = { voco_element(w->x, b->next * w->k),
+                      voco_element(w->dy, b->next * w->n) },
+            .next_floats = { (size_t)(rows * w->k) / 2, (size_t)(rows * w->n) / 2 } });
+}
+
+/* What a thread sums up: dw, and columns with a line to sum them in; a block of pairs. */
 struct part {
     double *sum;
-    float *dw, *line;
+    float *dw, *line, *room;
 };
+
+static size_t
+part_bytes(const struct weights *w)
+{
+    return voco_aligned((size_t)wide_n(w) * (sizeof(double) + sizeof(float))
+                        + (size_t)(w->n * w->k + room_floats(w)) * sizeof(float));
+}
 
 static struct part
 part_at(const struct weights *w, char *scratch, int thread)
 {
-    const size_t n = (size_t)w->n, size = n * sizeof(double)
-                                         + (n * (size_t)w->k + n) * sizeof(float);
-    char *base = scratch + (size_t)thread * voco_aligned(size);
+    struct part p = { .sum = (double *)(void *)(scratch + (size_t)thread * part_bytes(w)) };
 
-    return (struct part){ .sum = (double *)(void *)base,
-                          .dw = (float *)(void *)(base + n * sizeof(double)),
-                          .line = (float *)(void *)(base + n * sizeof(double)) + n
-                                  * (size_t)w->k };
+    p.dw = (float *)(p.sum + wide_n(w));
+    p.line = p.dw + w->n * w->k;
+    p.room = p.line + wide_n(w);
+    return p;
+}
+
+/* sum[n] += column sums of dy in a block of rows [i0,i1); 64 rows at a time in f32 */
+static void
+add_columns(const struct weights *w, const struct block *b, int64_t i0, int64_t i1,
+            float *line, double *sum)
+{
+    const uint16_t ones[2] = { 0x3f80, 0x3f80 };
+    const size_t n = b->step;
+    float one;
+
+    if (!voco_is_bf16(w->dy)) {
+        voco_gemm_add_columns(w->kernels, w->dy->data, i0, i1, w->n, line, sum);
+        return;
+    }
+    memcpy(&one, ones, sizeof one);
+    for (size_t i = 0; i < b->depth; i += 32) {
+        w->kernels->product_pairs(&(struct voco_product){
+            .a = &one, .b = b->dy + i * n, .ldb = n, .c = line, .ldc = n, .m = 1, .n = n,
+            .depth = b->depth - i < 32 ? b->depth - i : 32 });
+        for (size_t j = 0; j < n; j++)
+            sum[j] += (double)line[j];
+    }
 }
 
 static void
 sum_part(const struct weights *w, int64_t i0, int64_t i1, const struct part *own, bool db)
 {
     memset(own->dw, 0, (size_t)(w->n * w->k) * sizeof *own->dw);
-    memset(own->sum, 0, (size_t)w->n * sizeof *own->sum);
+    memset(own->sum, 0, (size_t)wide_n(w) * sizeof *own->sum);
     for (int64_t i = i0; i < i1; i += DEPTH) {
         const int64_t end = i1 - i < DEPTH ? i1 : i + DEPTH;
+        const struct block b = block_of(w, i, end, own->room);
 
-        add_block(w, i, end, 0, w->n, own->dw);
+        add_block(w, &b, 0, w->n, own->dw);
         if (db)
-            voco_gemm_add_columns(w->kernels, w->dy, i, end, w->n, own->line, own->sum);
+            add_columns(w, &b, i, end, own->line, own->sum);
     }
 }
 
@@ -150,9 +225,7 @@ static void
 by_rows(struct voco_ctx *ctx, const struct weights *w, float *dw, float *db)
 {
     const int threads = ctx->threads;
-    const size_t each = (size_t)w->n * (sizeof(double) + sizeof(float))
-                        + (size_t)(w->n * w->k) * sizeof(float) + VOCO_ALIGN;
-    char *scratch = voco_cpu_scratch(ctx, (size_t)threads * each);
+    char *scratch = voco_cpu_scratch(ctx, (size_t)threads * part_bytes(w));
 
     if (!scratch)
         return;
@@ -179,13 +252,20 @@ by_rows(struct voco_ctx *ctx, const struct weights *w, float *dw, float *db)
     }
 }
 
-void
-voco_gemm_tiles_weights(struct voco_ctx *ctx, const float *x, const float *dy, int64_t m,
-                        int64_t n, int64_t k, float *dw, float *db)
+bool
+voco_gemm_pairs_can(const struct voco_ctx *ctx, X x, X dy)
 {
-    const struct weights w = { kernels(ctx), x, dy, m, n, k };
+    return voco_is_bf16(x) && voco_is_bf16(dy) && kernels(ctx)->product_pairs
+           && voco_rows(x) >= MANY_ROWS && voco_cols(x) % (int64_t)kernels(ctx)->lanes == 0;
+}
 
-    if (m >= MANY_ROWS) {
+void
+voco_gemm_tiles_weights(struct voco_ctx *ctx, X x, X dy, float *dw, float *db)
+{
+    const struct weights w = { kernels(ctx), x, dy, voco_rows(x), voco_cols(dy),
+                               voco_cols(x) };
+
+    if (w.m >= MANY_ROWS) {
         by_rows(ctx, &w, dw, db);
         return;
     }
@@ -193,13 +273,13 @@ voco_gemm_tiles_weights(struct voco_ctx *ctx, const float *x, const float *dy, i
     {
         int64_t j0, j1;
 
-        voco_cpu_share(n, 8, omp_get_thread_num(), omp_get_num_threads(), &j0, &j1);
-        for (int64_t i = 0; j0 < j1 && i < m; i += DEPTH)
-            add_block(&w, i, m - i < DEPTH ? m : i + DEPTH, j0, j1, dw + j0 * k);
-    }
-    if (db) {
-        const struct voco_tensor rows = voco_view((void *)dy, VOCO_F32, 2, m, n);
+        voco_cpu_share(w.n, 8, omp_get_thread_num(), omp_get_num_threads(), &j0, &j1);
+        for (int64_t i = 0; j0 < j1 && i < w.m; i += DEPTH) {
+            const struct block b = block_of(&w, i, w.m - i < DEPTH ? w.m : i + DEPTH, NULL);
 
-        voco_cpu_columns_add(ctx, &rows, db);
+            add_block(&w, &b, j0, j1, dw + j0 * w.k);
+        }
     }
+    if (db)
+        voco_cpu_columns_add(ctx, dy, db);
 }

@@ -32,7 +32,6 @@ enum {
     PIECE = 1 << 16,        /* elements that are worth a thread's while */
     PIECES_MAX = 64,        /* of one item */
     BLOCK = 1 << 14,        /* elements read twice by the two sweeps of moments: 64 KiB */
-    NARROW_BLOCK = 1 << 12, /* elements widened at a time, of each of up to four tensors */
     SCRATCH_MAX = 1 << 17   /* doubles: 1 MiB */
 };
 
@@ -87,58 +86,23 @@ join_moments(double na, double *mean, double *m2, double nb, const double *mean_
     }
 }
 
-/* Rows that are widened at a time, and floats of the spares of a thread for n tensors;
- * f32 needs neither. */
-static int64_t
-narrow_rows(int64_t c)
-{
-    return clamp(NARROW_BLOCK / c, 1, NARROW_BLOCK);
-}
-
-static int64_t
-spare_floats(const struct voco_tensor *x, int64_t c, int64_t n)
-{
-    return voco_is_bf16(x) ? n * narrow_rows(c) * c : 0;
-}
-
-/* mean and m2 [c] of rows [from, to) of x; more has 2c, spare a block. */
+/* mean and m2 [c] of rows [from, to) of x; more has 2c. */
 static void
 moments_of_rows(const struct voco_kernels *k, X x, int64_t from, int64_t to, double *mean,
-                double *m2, double *more, float *spare)
+                double *m2, double *more)
 {
-    const int64_t c = voco_cols(x);
-    const int64_t step = voco_is_bf16(x) ? narrow_rows(c) : clamp(BLOCK / c, 8, to - from);
+    const int64_t c = voco_cols(x), step = clamp(BLOCK / c, 8, to - from);
 
     for (int64_t i = from; i < to; i += step) {
         const int64_t m = clamp(to - i, 0, step);
-        const float *rows = voco_block_read(k, x, i * c, m * c, spare);
+        const void *rows = voco_element(x, i * c);
 
         if (i == from) {
-            k->moments(rows, (size_t)m, (size_t)c, mean, m2);
+            k->moments(rows, voco_is_bf16(x), (size_t)m, (size_t)c, mean, m2);
             continue;
         }
-        k->moments(rows, (size_t)m, (size_t)c, more, more + c);
+        k->moments(rows, voco_is_bf16(x), (size_t)m, (size_t)c, more, more + c);
         join_moments((double)(i - from), mean, m2, (double)m, more, more + c, c);
-    }
-}
-
-/* norm_rows of rows [from, to): a has what all rows share; spare for three blocks. */
-static void
-norm_piece(const struct voco_kernels *k, struct voco_norm_rows a, X x, X r, Y y,
-           int64_t from, int64_t to, float *spare)
-{
-    const int64_t c = (int64_t)a.c;
-    const int64_t step = voco_is_bf16(y) ? narrow_rows(c) : to - from;
-
-    for (int64_t i = from; i < to; i += step) {
-        const int64_t n = clamp(to - i, 0, step) * c;
-
-        a.rows = (size_t)(n / c);
-        a.x = voco_block_read(k, x, i * c, n, spare);
-        a.r = voco_block_read(k, r, i * c, n, spare + step * c);
-        a.y = voco_block_room(y, i * c, spare + 2 * step * c);
-        k->norm_rows(&a);
-        voco_block_done(k, y, i * c, n, a.y);
     }
 }
 
@@ -178,7 +142,7 @@ voco_cpu_join_tiles(struct voco_ctx *ctx, const float *parts, int64_t tiles,
         const struct voco_tensor rows = voco_view((float *)parts + i * tiles * columns,
                                                   VOCO_F32, 2, tiles, columns);
 
-        moments_of_rows(k, &rows, 0, tiles, mean, m2, m2 + columns, NULL);
+        moments_of_rows(k, &rows, 0, tiles, mean, m2, m2 + columns);
         for (int64_t j = 0; j < c; j++) {       /* within tiles, and between their means */
             to[j] = (float)(mean[j] + (bias ? bias[j] : 0));
             to[c + j] = (float)(mean[stride + j] / (double)voxels + m2[j] / (double)tiles);
@@ -193,16 +157,14 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slop
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(x);
     const int64_t tasks = p.batch * p.pieces, c = p.c;
-    const int64_t floats = spare_floats(y, c, 3);
-    const bool stream = !voco_is_bf16(y) && y->data != x->data && (!r || y->data != r->data)
+    const bool stream = y->data != x->data && (!r || y->data != r->data)
                       && voco_cpu_stream(voco_count(y));
-    float *own;             /* moments of a batch, then spares */
-    double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c,
-                           p.batch * 2 * c + ctx->threads * floats, &own);
+    float *own;             /* moments of a batch */
+    double *part = scratch(ctx, (tasks + ctx->threads) * 2 * c, p.batch * 2 * c, &own);
 
     if (!part)
         return;
-    VOCO_ASSERT(voco_is_bf16(y) || !(voco_is_bf16(x) || (r && voco_is_bf16(r))));
+    VOCO_ASSERT((voco_is_bf16(y) || !voco_is_bf16(x)) && (!r || r->type == y->type));
 #pragma omp parallel num_threads(ctx->threads)
     for (int64_t first = 0; first < p.n; first += p.batch) {
         const int64_t items = clamp(p.n - first, 0, p.batch);
@@ -210,13 +172,13 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slop
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < (moments ? 0 : items * p.pieces); i++) {
-            const int64_t item = (first + i / p.pieces) * p.s, t = omp_get_thread_num();
+            const int64_t item = (first + i / p.pieces) * p.s;
             double *sums = part + i * 2 * c;
             int64_t from, to;
 
             piece_rows(&p, i % p.pieces, &from, &to);
             moments_of_rows(k, x, item + from, item + to, sums, sums + c,
-                            part + (tasks + t) * 2 * c, own + p.batch * 2 * c + t * floats);
+                            part + (tasks + omp_get_thread_num()) * 2 * c);
         }
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < items; i++) {
@@ -232,12 +194,13 @@ voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slop
             int64_t from, to;
 
             piece_rows(&p, i % p.pieces, &from, &to);
-            norm_piece(k, (struct voco_norm_rows){
-                .c = (size_t)c, .mean = known + i / p.pieces * 2 * c,
-                .rstd = voco_f32(rstd) + item * c, .slope = (float)slope,
-                .stream = stream },
-                x, r, y, item * p.s + from, item * p.s + to,
-                own + p.batch * 2 * c + omp_get_thread_num() * floats);
+            k->norm_rows(&(struct voco_norm_rows){
+                .rows = (size_t)(to - from), .c = (size_t)c, .x_bf16 = voco_is_bf16(x),
+                .bf16 = voco_is_bf16(y), .x = voco_element(x, (item * p.s + from) * c),
+                .r = voco_element(r, (item * p.s + from) * c),
+                .mean = known + i / p.pieces * 2 * c, .rstd = voco_f32(rstd) + item * c,
+                .slope = (float)slope, .y = voco_element(y, (item * p.s + from) * c),
+                .stream = stream });
         }
     }
 }
@@ -258,56 +221,22 @@ finish_sums(const struct plan *p, const double *sums, float *mean_g, float *mean
     }
 }
 
-/* The tensors of a backward. */
-struct norm_grad {
-    const struct voco_tensor *y, *r, *dy, *dx, *dr;
-};
-
-/* The sums of rows [from, to), or with their means the gradient; spare for five blocks. */
-static void
-norm_grad_piece(const struct voco_kernels *k, struct voco_norm_rows_grad a,
-                const struct norm_grad *g, bool sums, int64_t from, int64_t to, float *spare)
-{
-    const int64_t c = (int64_t)a.c;
-    const int64_t step = voco_is_bf16(g->y) ? narrow_rows(c) : to - from, b = step * c;
-
-    for (int64_t i = from; i < to; i += step) {
-        const int64_t n = clamp(to - i, 0, step) * c;
-
-        a.rows = (size_t)(n / c);
-        a.y = voco_block_read(k, g->y, i * c, n, spare);
-        a.r = voco_block_read(k, g->r, i * c, n, spare + b);
-        a.dy = voco_block_read(k, g->dy, i * c, n, spare + 2 * b);
-        if (sums) {
-            k->norm_rows_sums(&a);
-            continue;
-        }
-        a.dx = voco_block_room(g->dx, i * c, spare + 3 * b);
-        a.dr = voco_block_room(g->dr, i * c, spare + 4 * b);
-        k->norm_rows_grad(&a);
-        voco_block_done(k, g->dx, i * c, n, a.dx);
-        voco_block_done(k, g->dr, i * c, n, a.dr);
-    }
-}
-
 void
 voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                            Y dx, Y dr)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
     const struct plan p = plan_of(y);
-    const struct norm_grad g = { y, r, dy, dx, dr };
-    const int64_t tasks = p.batch * p.pieces, c = p.c, floats = spare_floats(y, c, 5);
-    const bool stream = !voco_is_bf16(y) && dx->data != dy->data
-                      && voco_cpu_stream(voco_count(y));
+    const int64_t tasks = p.batch * p.pieces, c = p.c;
+    const bool stream = dx->data != dy->data && voco_cpu_stream(voco_count(y));
     float *means;
-    double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c + ctx->threads * floats,
-                           &means);
+    double *sums = scratch(ctx, tasks * 2 * c, p.batch * 2 * c, &means);
 
     if (!sums)
         return;
-    VOCO_ASSERT(voco_is_bf16(y) || !(voco_is_bf16(dy) || voco_is_bf16(dx)
-                                     || (r && voco_is_bf16(r)) || (dr && voco_is_bf16(dr))));
+    VOCO_ASSERT((!r || r->type == y->type) && (!dr || dr->type == y->type)
+                && (voco_is_bf16(y) || !voco_is_bf16(dy))
+                && (voco_is_bf16(dy) || !voco_is_bf16(dx)));
 #pragma omp parallel num_threads(ctx->threads)
     for (int64_t first = 0; first < p.n; first += p.batch) {
         const int64_t items = clamp(p.n - first, 0, p.batch);
@@ -318,17 +247,26 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
                 const int64_t item = first + i / p.pieces;
                 double *own = sums + i * 2 * c;
                 const float *mean = means + i / p.pieces * 2 * c;
+                struct voco_norm_rows_grad a = {
+                    .c = (size_t)c, .bf16 = voco_is_bf16(y), .dy_bf16 = voco_is_bf16(dy),
+                    .dx_bf16 = voco_is_bf16(dx), .slope = (float)slope, .sum_g = own,
+                    .sum_gx = own + c, .rstd = voco_f32(rstd) + item * c, .mean_g = mean,
+                    .mean_gx = mean + c, .stream = stream };
                 int64_t from, to;
 
                 piece_rows(&p, i % p.pieces, &from, &to);
-                if (pass == 0)
+                a.rows = (size_t)(to - from);
+                from = (item * p.s + from) * c;
+                a.y = voco_element(y, from);
+                a.r = voco_element(r, from);
+                a.dy = voco_element(dy, from);
+                a.dx = voco_element(dx, from);
+                a.dr = voco_element(dr, from);
+                if (pass == 0) {
                     memset(own, 0, (size_t)(2 * c) * sizeof *own);
-                norm_grad_piece(k, (struct voco_norm_rows_grad){
-                    .c = (size_t)c, .slope = (float)slope, .sum_g = own, .sum_gx = own + c,
-                    .rstd = voco_f32(rstd) + item * c, .mean_g = mean,
-                    .mean_gx = mean + c, .stream = stream },
-                    &g, pass == 0, item * p.s + from, item * p.s + to,
-                    means + p.batch * 2 * c + omp_get_thread_num() * floats);
+                    k->norm_rows_sums(&a);
+                } else
+                    k->norm_rows_grad(&a);
             }
             if (pass == 0)
 #pragma omp for schedule(static)
@@ -343,56 +281,39 @@ voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope,
 
 enum { ROWS = 64 };         /* at a time; f32 sums of dw, db over so many */
 
-/* Rows at a time, which are all widened. */
-static int64_t
-rows_at_once(X x, int64_t c)
-{
-    return voco_is_bf16(x) ? clamp(BLOCK / c, 1, ROWS) : ROWS;
-}
-
 void
 voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y, Y mean,
                            Y rstd)
 {
     const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
-    const int64_t m = voco_rows(x), c = voco_cols(x), step = rows_at_once(y, c);
-    const int64_t block = voco_is_bf16(y) ? step * c : 0;
-    float *spare;
+    const int64_t m = voco_rows(x), c = voco_cols(x);
 
-    if (!scratch(ctx, 0, ctx->threads * 2 * block, &spare))
+    if (ctx->err)
         return;
+    VOCO_ASSERT(x->type == y->type);
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t i = 0; i < m; i += step) {
-        const int64_t rows = clamp(m - i, 0, step);
-        float *own = spare + omp_get_thread_num() * 2 * block;
-        float *to = voco_block_room(y, i * c, own + block);
-
+    for (int64_t i = 0; i < m; i += ROWS)
         k->layernorm(&(struct voco_layernorm_rows){
-            .rows = (size_t)rows, .c = (size_t)c,
-            .x = voco_block_read(k, x, i * c, rows * c, own), .w = voco_f32(w),
-            .b = voco_f32(b), .eps = (float)eps, .y = to, .mean = voco_f32(mean) + i,
+            .rows = (size_t)clamp(m - i, 0, ROWS), .c = (size_t)c, .bf16 = voco_is_bf16(x),
+            .x = voco_element(x, i * c), .w = voco_f32(w), .b = voco_f32(b),
+            .eps = (float)eps, .y = voco_element(y, i * c), .mean = voco_f32(mean) + i,
             .rstd = voco_f32(rstd) + i });
-        voco_block_done(k, y, i * c, rows * c, to);
-    }
 }
 
 /* Rows [from, to) of a backward; a has what all rows share.  Adds to sums [2,c] through
- * spare [2c], behind which are three blocks. */
+ * spare [2c]. */
 static void
 layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, X x, X dy,
                     Y dx, int64_t from, int64_t to, double *sums, float *spare)
 {
-    const int64_t c = (int64_t)a.c, step = rows_at_once(dx, c);
+    const int64_t c = (int64_t)a.c;
     const struct voco_layernorm_grad all = a;
-    float *const block = spare + 2 * c;
 
-    for (int64_t i = from; i < to; i += step) {
-        const int64_t n = clamp(to - i, 0, step) * c;
-
-        a.rows = (size_t)(n / c);
-        a.x = voco_block_read(k, x, i * c, n, block);
-        a.dy = voco_block_read(k, dy, i * c, n, block + step * c);
-        a.dx = voco_block_room(dx, i * c, block + 2 * step * c);
+    for (int64_t i = from; i < to; i += ROWS) {
+        a.rows = (size_t)clamp(to - i, 0, ROWS);
+        a.x = voco_element(x, i * c);
+        a.dy = voco_element(dy, i * c);
+        a.dx = voco_element(dx, i * c);
         a.mean = all.mean + i;
         a.rstd = all.rstd + i;
         if (a.w) {
@@ -401,7 +322,6 @@ layernorm_grad_rows(const struct voco_kernels *k, struct voco_layernorm_grad a, 
             a.db = spare + c;
         }
         k->layernorm_grad(&a);
-        voco_block_done(k, dx, i * c, n, a.dx);
         for (int64_t j = 0; a.w && j < 2 * c; j++)
             sums[j] += spare[j];
     }
@@ -415,21 +335,22 @@ voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X mean, X rstd, X dy
     const int64_t m = voco_rows(x), c = voco_cols(x);
     const int64_t most = clamp(SCRATCH_MAX / (2 * c), 1, PIECES_MAX);
     const int64_t pieces = clamp(m / ROWS, 1, most);
-    const int64_t floats = 2 * c + (voco_is_bf16(dx) ? 3 * rows_at_once(dx, c) * c : 0);
     float *spare;
-    double *sums = scratch(ctx, pieces * 2 * c, ctx->threads * floats, &spare);
+    double *sums = scratch(ctx, pieces * 2 * c, ctx->threads * 2 * c, &spare);
 
     if (!sums)
         return;
+    VOCO_ASSERT(x->type == dy->type && x->type == dx->type);
 #pragma omp parallel num_threads(ctx->threads)
     {
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < pieces; i++) {
             memset(sums + i * 2 * c, 0, (size_t)(2 * c) * sizeof *sums);
             layernorm_grad_rows(k, (struct voco_layernorm_grad){
-                .c = (size_t)c, .w = voco_f32(w), .mean = voco_f32(mean),
-                .rstd = voco_f32(rstd) }, x, dy, dx, m * i / pieces, m * (i + 1) / pieces,
-                sums + i * 2 * c, spare + omp_get_thread_num() * floats);
+                .c = (size_t)c, .bf16 = voco_is_bf16(x), .w = voco_f32(w),
+                .mean = voco_f32(mean), .rstd = voco_f32(rstd) },
+                x, dy, dx, m * i / pieces, m * (i + 1) / pieces,
+                sums + i * 2 * c, spare + omp_get_thread_num() * 2 * c);
         }
 #pragma omp for schedule(static)
         for (int64_t j = 0; j < (w ? c : 0); j++)
