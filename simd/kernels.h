@@ -167,16 +167,16 @@ struct voco_attn_bf16_grad {
 };
 
 static inline size_t
-voco_attn_bf16_work(size_t cols, size_t head_row)
+voco_attn_bf16_work(size_t rows, size_t cols, size_t head_row)
 {
-    return cols * head_row + VOCO_ATTN_ROWS * cols;
+    return (cols + (rows + 15) / 2) * head_row + VOCO_ATTN_ROWS * cols;
 }
 
 static inline size_t
 voco_attn_bf16_grad_work(size_t rows, size_t cols, size_t head_row)
 {
-    return (3 * cols / 2 + rows + 1) * head_row
-           + 5 * VOCO_ATTN_GRAD_ROWS * VOCO_ATTN_GRAD_COLS / 2;
+    return (3 * cols / 2 + 2 * rows + 16) * head_row
+           + 3 * VOCO_ATTN_GRAD_ROWS * VOCO_ATTN_GRAD_COLS / 2;
 }
 
 /*

@@ -919,7 +919,7 @@ START_TEST(attention_of_bfloat16_agrees)
         g.vt = transposed(v, cols, hd, hr);
         f.y = out[0][0], f.lse = out[0][1], a.y = out[1][0], a.lse = out[1][1];
         f.work = guarded(VOCO_ATTN_ROWS * cols * sizeof(float));
-        a.work = guarded(voco_attn_bf16_work(cols, hr) * sizeof(float));
+        a.work = guarded(voco_attn_bf16_work(rows, cols, hr) * sizeof(float));
         ref.attn(&f);
         k.attn_bf16(&a);
         g.lse = b.lse = f.lse;

@@ -31,8 +31,8 @@ voco_attn_bf16_lay(const struct voco_attn *a, char *base, size_t *at,
     ret->half_v = voco_attn_cut(base, at, cols * row * h);
     if (!a->backward) {
         ret->y = voco_attn_cut(base, at, real * row * f);
-        ret->work = voco_attn_cut(base, at, larger(voco_attn_bf16_work(cols, row), spare)
-                                            * f);
+        ret->work = voco_attn_cut(base, at, larger(voco_attn_bf16_work(real, cols, row),
+                                                   spare) * f);
         return;
     }
     ret->half_y = voco_attn_cut(base, at, even * row * h);
