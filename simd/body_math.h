@@ -7,22 +7,55 @@
  *
  * x = n ln 2 + r.  Adding 1.5 * 2^23 rounds x / ln 2 to n in the low bits of the sum.
  * exp(r) = 1 + r + r^2 P(r), P minimax for |r| <= ln(2)/2 in relative error, 3.1e-9.
+ *
+ * exp_each does n vectors step by step: the chain of one is 50 cycles long, and a core
+ * looks ahead over some 60 operations that wait.
  */
+enum { EXP_MOST = 4 };
+
+static ALWAYS_INLINE void
+exp_each(vf *x, const int n)
+{
+    const vf magic = v_set(12582912.0f);
+    vf t[EXP_MOST], r[EXP_MOST], p[EXP_MOST];
+
+    UNROLL
+    for (int i = 0; i < n; i++)
+        t[i] = v_fma(x[i], v_set(1.44269504f), magic);
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_sub(t[i], magic);
+    UNROLL
+    for (int i = 0; i < n; i++)
+        r[i] = v_fnma(p[i], v_set(0.693147182f), x[i]);
+    UNROLL
+    for (int i = 0; i < n; i++)
+        r[i] = v_fnma(p[i], v_set(-1.90465429e-9f), r[i]);
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_fma(v_set(1.38145394e-3f), r[i], v_set(8.36874481e-3f));
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_fma(p[i], r[i], v_set(4.16683909e-2f));
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_fma(p[i], r[i], v_set(1.66665204e-1f));
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_fma(p[i], r[i], v_set(4.99999934e-1f));
+    UNROLL
+    for (int i = 0; i < n; i++)
+        p[i] = v_add(v_fma(p[i], v_mul(r[i], r[i]), r[i]), v_set(1.0f));
+    UNROLL
+    for (int i = 0; i < n; i++)
+        x[i] = v_zero_below(x[i], -87.33f, v_scale_2(p[i], t[i]));
+}
+
 static inline vf
 v_exp(vf x)
 {
-    const vf magic = v_set(12582912.0f);
-    const vf t = v_fma(x, v_set(1.44269504f), magic);
-    const vf n = v_sub(t, magic);
-    const vf r = v_fnma(n, v_set(-1.90465429e-9f), v_fnma(n, v_set(0.693147182f), x));
-    vf p = v_set(1.38145394e-3f);
-
-    p = v_fma(p, r, v_set(8.36874481e-3f));
-    p = v_fma(p, r, v_set(4.16683909e-2f));
-    p = v_fma(p, r, v_set(1.66665204e-1f));
-    p = v_fma(p, r, v_set(4.99999934e-1f));
-    p = v_add(v_fma(p, v_mul(r, r), r), v_set(1.0f));
-    return v_zero_below(x, -87.33f, v_scale_2(p, t));
+    exp_each(&x, 1);
+    return x;
 }
 
 /*
