@@ -34,6 +34,27 @@ store_bf16_at(uint16_t *p, size_t i, size_t n, vf x)
         v_store_bf16_n(p + i, x, n - i);
 }
 
+/* Column j of row i of x [..,c], which holds bfloat16 or float. */
+static ALWAYS_INLINE vf
+row_load(const void *x, size_t i, size_t j, size_t c, const bool bf16)
+{
+    return bf16 ? load_bf16_at((const uint16_t *)x + i * c, j, c)
+                : load_at((const float *)x + i * c, j, c);
+}
+
+/* stream: around the caches, then only whole, aligned vectors (see can_stream). */
+static ALWAYS_INLINE void
+row_store(void *y, size_t i, size_t j, size_t c, vf t, const bool bf16, const bool stream)
+{
+    float *const f = (float *)y + i * c;
+    uint16_t *const h = (uint16_t *)y + i * c;
+
+    if (stream)
+        bf16 ? v_stream_bf16(h + j, t) : v_stream(f + j, t);
+    else
+        bf16 ? store_bf16_at(h, j, c, t) : store_at(f, j, c, t);
+}
+
 static void
 widen(const uint16_t *x, float *y, size_t n)
 {
@@ -142,31 +163,49 @@ log_sum_exp(const float *x, size_t n)
     return most + logf(v_sum(sum));
 }
 
-static void
-gelu(const float *x, float *y, size_t n)
+static ALWAYS_INLINE void
+gelu_of(const void *x, void *y, size_t n, const bool bf16)
 {
     for (size_t i = 0; i < n; i += VW) {
-        const vf t = load_at(x, i, n);
+        const vf t = row_load(x, 0, i, n, bf16);
         vf density;
 
-        store_at(y, i, n, v_mul(t, v_normal(t, &density)));
+        row_store(y, 0, i, n, v_mul(t, v_normal(t, &density)), bf16, false);
     }
 }
 
-/* (x Phi(x))' = Phi(x) + x phi(x) */
 static void
-gelu_grad(const float *x, const float *dy, float *dx, float *y, size_t n)
+gelu(const void *x, bool bf16, void *y, size_t n)
+{
+    if (bf16)
+        gelu_of(x, y, n, true);
+    else
+        gelu_of(x, y, n, false);
+}
+
+/* (x Phi(x))' = Phi(x) + x phi(x) */
+static ALWAYS_INLINE void
+gelu_grad_of(const void *x, const void *dy, void *dx, void *y, size_t n, const bool bf16)
 {
     for (size_t i = 0; i < n; i += VW) {
-        const vf t = load_at(x, i, n);
+        const vf t = row_load(x, 0, i, n, bf16), g = row_load(dy, 0, i, n, bf16);
         vf density;
         const vf phi = v_normal(t, &density);
         const vf slope = v_fma(v_mul(t, v_set(0.398942280f)), density, phi);
 
-        store_at(dx, i, n, v_mul(load_at(dy, i, n), slope));
+        row_store(dx, 0, i, n, v_mul(g, slope), bf16, false);
         if (y)
-            store_at(y, i, n, v_mul(t, phi));
+            row_store(y, 0, i, n, v_mul(t, phi), bf16, false);
     }
+}
+
+static void
+gelu_grad(const void *x, const void *dy, bool bf16, void *dx, void *y, size_t n)
+{
+    if (bf16)
+        gelu_grad_of(x, dy, dx, y, n, true);
+    else
+        gelu_grad_of(x, dy, dx, y, n, false);
 }
 
 static void

@@ -91,7 +91,7 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
     vf acc[TILE_MOST][TILE_WIDE];
 
     UNROLL
-    for (int r = 0; r < rows; r++, sum = hidden(sum + p->ldc))
+    for (int r = 0; r < rows; r++, sum = p->add ? hidden(sum + p->ldc) : sum)
         UNROLL
         for (int v = 0; v < wide; v++)
             acc[r][v] = p->add ? v_load(sum + v * VW)

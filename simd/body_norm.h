@@ -8,27 +8,6 @@
  */
 enum { SWEEP = 4 };
 
-/* Column j of row i of x [..,c], which holds bfloat16 or float. */
-static ALWAYS_INLINE vf
-row_load(const void *x, size_t i, size_t j, size_t c, const bool bf16)
-{
-    return bf16 ? load_bf16_at((const uint16_t *)x + i * c, j, c)
-                : load_at((const float *)x + i * c, j, c);
-}
-
-/* stream: around the caches, then only whole, aligned vectors (see can_stream). */
-static ALWAYS_INLINE void
-row_store(void *y, size_t i, size_t j, size_t c, vf t, const bool bf16, const bool stream)
-{
-    float *const f = (float *)y + i * c;
-    uint16_t *const h = (uint16_t *)y + i * c;
-
-    if (stream)
-        bf16 ? v_stream_bf16(h + j, t) : v_stream(f + j, t);
-    else
-        bf16 ? store_bf16_at(h, j, c, t) : store_at(f, j, c, t);
-}
-
 #define EACH_VECTOR UNROLL for (size_t v = 0; v < wide; v++)
 
 /*

@@ -216,10 +216,11 @@ struct voco_kernels {
                        size_t n);                                       /* dx may be dy */
     void (*exp)(const float *x, float *y, size_t n);                    /* y may be x */
     float (*log_sum_exp)(const float *x, size_t n);                     /* n >= 1 */
-    /* exact GELU: x Phi(x) with the normal distribution function Phi */
-    void (*gelu)(const float *x, float *y, size_t n);                   /* y may be x */
+    /* exact GELU: x Phi(x) with the normal distribution function Phi; all of float, or of
+     * bfloat16 */
+    void (*gelu)(const void *x, bool bf16, void *y, size_t n);          /* y may be x */
     /* dx may be dy; y = gelu(x) again unless NULL, may be x */
-    void (*gelu_grad)(const float *x, const float *dy, float *dx, float *y, size_t n);
+    void (*gelu_grad)(const void *x, const void *dy, bool bf16, void *dx, void *y, size_t n);
     /* AdamW with decoupled decay first; vmax NULL: no amsgrad */
     void (*adamw)(const struct voco_adamw_step *step, const float *g, float *w, float *m,
                   float *v, float *vmax, size_t n);

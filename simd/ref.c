@@ -72,36 +72,6 @@ log_sum_exp(const float *x, size_t n)
     return (float)(top + log(sum));
 }
 
-/* Phi(x), the normal distribution function; erfc keeps the lower tail exact. */
-static double
-normal_cdf(double x)
-{
-    return 0.5 * erfc(-x * 0.70710678118654752440);
-}
-
-static double
-normal_density(double x)
-{
-    return 0.39894228040143267794 * exp(-0.5 * x * x);
-}
-
-static void
-gelu(const float *x, float *y, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = (float)(x[i] * normal_cdf(x[i]));
-}
-
-/* (x Phi(x))' = Phi(x) + x phi(x) */
-static void
-gelu_grad(const float *x, const float *dy, float *dx, float *y, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        dx[i] = (float)(dy[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i])));
-    if (y)
-        gelu(x, y, n);
-}
-
 static void
 adamw(const struct voco_adamw_step *a, const float *g, float *w, float *m, float *v,
       float *vmax, size_t n)
@@ -192,6 +162,42 @@ put(void *y, bool bf16, size_t i, float value)
         ((uint16_t *)y)[i] = to_bf16(value);
     else
         ((float *)y)[i] = value;
+}
+
+/* Phi(x), the normal distribution function; erfc keeps the lower tail exact. */
+static double
+normal_cdf(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+static double
+normal_density(double x)
+{
+    return 0.39894228040143267794 * exp(-0.5 * x * x);
+}
+
+static void
+gelu(const void *x, bool bf16, void *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float t = get(x, bf16, i);
+
+        put(y, bf16, i, (float)(t * normal_cdf(t)));
+    }
+}
+
+/* (x Phi(x))' = Phi(x) + x phi(x) */
+static void
+gelu_grad(const void *x, const void *dy, bool bf16, void *dx, void *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float t = get(x, bf16, i);
+
+        put(dx, bf16, i, (float)(get(dy, bf16, i) * (normal_cdf(t) + t * normal_density(t))));
+    }
+    if (y)
+        gelu(x, bf16, y, n);
 }
 
 static void

@@ -230,16 +230,16 @@ START_TEST(gelu_is_right_in_both_tails)
 
         if (n > 2)
             x[0] = x[1] = 0;
-        ref.gelu(x, want, n);
-        k.gelu(x, got, n);
+        ref.gelu(x, false, want, n);
+        k.gelu(x, false, got, n);
         for (size_t i = 0; i < n; i++)
             limit[i] = (5 + 0.5 * x[i] * x[i]) * ulp * fabs((double)want[i]) + 1e-36;
         check_each("gelu", &k, n, want, got, n, limit, 0);
-        k.gelu(x, x, n);
+        k.gelu(x, false, x, n);
         check("gelu in place", &k, n, got, x, n, 0);
-        k.gelu(got, x, n);
-        ref.gelu_grad(want, dy, want, NULL, n);
-        k.gelu_grad(got, dy, dy, got, n);
+        k.gelu(got, false, x, n);
+        ref.gelu_grad(want, dy, false, want, NULL, n);
+        k.gelu_grad(got, dy, false, dy, got, n);
         check_each("gelu_grad", &k, n, want, dy, n, NULL, 8 * ulp);
         check("gelu of gelu_grad", &k, n, x, got, n, 0);
         release();
@@ -466,6 +466,29 @@ check_rows(const char *what, const struct voco_kernels *k, const struct rows *r)
     ck_assert_msg(memcmp(r->own, r->bf16 ? (void *)narrow : r->wide, bytes) == 0,
                   "%s, %s, %zu elements", what, voco_isa_name(k->isa), r->n);
 }
+
+START_TEST(gelu_of_bfloat16_is_that_of_wide_numbers)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k))
+        return;
+    for (int s = 0; s < N_SIZE; s++) {
+        const size_t n = sizes[s];
+        const struct rows x = make_rows(&k, 1, n, true), dy = make_rows(&k, 2, n, true);
+        const struct rows y = make_rows(&k, 3, n, true), again = make_rows(&k, 4, n, true);
+
+        k.gelu(x.wide, false, y.wide, n);
+        k.gelu(x.own, true, y.own, n);
+        check_rows("gelu", &k, &y);
+        k.gelu_grad(x.wide, dy.wide, false, dy.wide, again.wide, n);
+        k.gelu_grad(x.own, dy.own, true, dy.own, again.own, n);
+        check_rows("gelu_grad dx", &k, &dy);
+        check_rows("gelu_grad y", &k, &again);
+        release();
+    }
+}
+END_TEST
 
 /* x in bfloat16 or not, with a residual or not, around the caches or not */
 START_TEST(norm_of_bfloat16_rows_is_that_of_wide_ones)
@@ -966,8 +989,8 @@ START_TEST(bfloat16_changes_no_float)
         ck_assert_int_eq((int)k.isa, at);
         memset(y, 0, 6 * N * sizeof *y);
         k.exp(x, y, N);
-        k.gelu(x, y + N, N);
-        k.gelu_grad(x, y, y + 2 * N, NULL, N);
+        k.gelu(x, false, y + N, N);
+        k.gelu_grad(x, y, false, y + 2 * N, NULL, N);
         k.layernorm(&(struct voco_layernorm_rows){
             .rows = ROWS, .c = C, .x = x, .w = w, .b = w + C, .eps = 1e-5f, .y = y + 3 * N,
             .mean = y + 4 * N, .rstd = y + 4 * N + ROWS });
@@ -1066,6 +1089,7 @@ main(void)
     tcase_add_loop_test(all, sums_and_products_are_the_same_numbers, 1, LEVELS);
     tcase_add_loop_test(all, exp_is_right_to_two_ulp, 0, LEVELS);
     tcase_add_loop_test(all, gelu_is_right_in_both_tails, 1, LEVELS);
+    tcase_add_loop_test(all, gelu_of_bfloat16_is_that_of_wide_numbers, 0, LEVELS);
     tcase_add_loop_test(all, adamw_and_ema_agree, 1, LEVELS);
     tcase_add_loop_test(all, moments_survive_a_large_mean, 1, LEVELS);
     tcase_add_loop_test(all, norm_of_rows_agrees, 1, LEVELS);

@@ -61,13 +61,12 @@ voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y)
 
     if (ctx->err)
         return;
+    VOCO_ASSERT(x->type == y->type);
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
-        const int64_t m = voco_block_size(n, i);
-        float spare_x[VOCO_BLOCK], spare_y[VOCO_BLOCK], *to = voco_block_room(y, i, spare_y);
+        const size_t m = (size_t)voco_block_size(n, i);
 
-        k->gelu(voco_block_read(k, x, i, m, spare_x), to, (size_t)m);
-        voco_block_done(k, y, i, m, to);
+        k->gelu(voco_element(x, i), voco_is_bf16(x), voco_element(y, i), m);
     }
 }
 
@@ -79,16 +78,13 @@ voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
 
     if (ctx->err)
         return;
+    VOCO_ASSERT(x->type == dy->type && x->type == dx->type && (!y || x->type == y->type));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
     for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
-        const int64_t m = voco_block_size(n, i);
-        float spare[4][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
-        float *again = voco_block_room(y, i, spare[3]);
+        const size_t m = (size_t)voco_block_size(n, i);
 
-        k->gelu_grad(voco_block_read(k, x, i, m, spare[0]),
-                     voco_block_read(k, dy, i, m, spare[1]), to, again, (size_t)m);
-        voco_block_done(k, dx, i, m, to);
-        voco_block_done(k, y, i, m, again);
+        k->gelu_grad(voco_element(x, i), voco_element(dy, i), voco_is_bf16(x),
+                     voco_element(dx, i), voco_element(y, i), m);
     }
 }
 
