@@ -198,6 +198,14 @@ combine(const struct voco_winograd_row *row, const void *const *x, bool bf16, si
         combine_of(row, x, false, n, y);
 }
 
+/* p, of which the compiler knows nothing: see body_gemm.h. */
+ALWAYS float *
+hidden(float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 /* m[nr, nv vectors] = v[nr, c] u[c, nv vectors], or += for what is not the first sum */
 ALWAYS void
 product_sum(const float *v, const float *u, float *m, size_t ldv, size_t c, size_t ldm,
@@ -227,13 +235,10 @@ product_sum(const float *v, const float *u, float *m, size_t ldv, size_t c, size
         }
     }
     UNROLL
-    for (int i = 0; i < nr; i++)
+    for (int i = 0; i < nr; i++, m = hidden(m + ldm))
         UNROLL
-        for (int j = 0; j < nv; j++) {
-            float *const p = m + (size_t)i * ldm + j * VW;
-
-            v_store(p, first ? s[i][j] : v_add(v_load(p), s[i][j]));
-        }
+        for (int j = 0; j < nv; j++)
+            v_store(m + j * VW, first ? s[i][j] : v_add(v_load(m + j * VW), s[i][j]));
 }
 
 ALWAYS void
@@ -308,13 +313,10 @@ add_tile(const float *v, size_t ldv, const float *n, size_t ldn, float *du, size
         }
     }
     UNROLL
-    for (int i = 0; i < nr; i++)
+    for (int i = 0; i < nr; i++, du = hidden(du + ldu))
         UNROLL
-        for (int j = 0; j < nv; j++) {
-            float *const p = du + (size_t)i * ldu + j * VW;
-
-            v_store(p, v_add(v_load(p), s[i][j]));
-        }
+        for (int j = 0; j < nv; j++)
+            v_store(du + j * VW, v_add(v_load(du + j * VW), s[i][j]));
 }
 
 ALWAYS void

@@ -7,7 +7,8 @@
 
 enum {
     FORWARD_VOXELS = 1 << 18,   /* of maps whose forward pass may be coarse in f32 */
-    DATA_SUM = 48,              /* channels that d-data sums at a time, at least */
+    LONG_SUM = 48,              /* channels summed at a time, at least, where no gradient
+                                 * follows: by d-data and in inference */
     PAD = 16,                   /* floats between points: spreads them over cache sets */
     STRIP = 64 << 10            /* floats of a strip's planes, which stay in L2 beside V */
 };
@@ -76,7 +77,7 @@ plan_of(const struct voco_ctx *ctx, const struct voco_conv_problem *q, int m)
 
     p.t = &p.w->tile[m == 4];
     p.kp = voco_winograd_round(p.w, p.k);
-    p.sum = swap && p.t->sum < DATA_SUM ? DATA_SUM : p.t->sum;
+    p.sum = (swap || ctx->inference) && p.t->sum < LONG_SUM ? LONG_SUM : p.t->sum;
     for (int i = 0; i < 3; i++) {
         p.size[i] = q->in[i];
         p.tiles[i] = (q->in[i] + m - 1) / m;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
+
 static const float least_weight = 1e-3f;
 
 int64_t
@@ -158,16 +160,18 @@ slab_init(struct slab *b, const struct voco_sliding *s)
         return err;
     b->s = s;
     b->weight = malloc((size_t)b->l.window * sizeof *b->weight);
-    b->sum = calloc(rows * (size_t)s->classes, sizeof *b->sum);
-    b->total = calloc(rows, sizeof *b->total);
-    b->windows = malloc(window * (size_t)s->channels * sizeof *b->windows);
-    b->flipped = malloc(window * (size_t)s->channels * sizeof *b->flipped);
-    b->logits = malloc(window * (size_t)s->classes * sizeof *b->logits);
+    b->sum = voco_pages_alloc(rows * (size_t)s->classes * sizeof *b->sum);
+    b->total = voco_pages_alloc(rows * sizeof *b->total);
+    b->windows = voco_pages_alloc(window * (size_t)s->channels * sizeof *b->windows);
+    b->flipped = voco_pages_alloc(window * (size_t)s->channels * sizeof *b->flipped);
+    b->logits = voco_pages_alloc(window * (size_t)s->classes * sizeof *b->logits);
     b->at = malloc((size_t)s->batch * sizeof *b->at);
     if (!b->weight || !b->sum || !b->total || !b->windows || !b->flipped || !b->logits
         || !b->at)
         return voco_fail(VOCO_EMEMORY, "no memory for the sums of windows (%.0f MiB)",
                          voco_sliding_bytes(s) / 1048576);
+    memset(b->sum, 0, rows * (size_t)s->classes * sizeof *b->sum);
+    memset(b->total, 0, rows * sizeof *b->total);
     voco_sliding_weights(s->roi, s->blend, b->weight);
     return VOCO_OK;
 }
