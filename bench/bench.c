@@ -1,8 +1,8 @@
 /*
  * Times of single primitives of the cpu device.
  *
- *   bench [--impl NAME] [--reps N] [--threads N] [--against NAME] [--against-threads N]
- *         [PROBLEM... | < bench/shapes.txt]
+ *   bench [--precision f32|bf16] [--impl NAME] [--reps N] [--threads N]
+ *         [--against NAME] [--against-threads N] [PROBLEM... | < bench/shapes.txt]
  *
  * A problem is a name and letters with numbers, as conv:n4c48d64k3 or
  * attn:n4s32c48h3: bench_matrix.c and bench_rows.c say which there are.  Without --impl
@@ -93,6 +93,24 @@ struct side {
     double us[MAX_REPS], cpu_us[MAX_REPS];
 };
 
+static void
+fill(struct voco_ctx *ctx, const struct voco_tensor *t)
+{
+    struct voco_tensor host = *t;
+
+    if (t->type != VOCO_BF16) {
+        voco_noise(t->data, voco_count(t));
+        return;
+    }
+    host.type = VOCO_F32;
+    host.data = malloc(voco_tensor_bytes(&host));
+    if (!host.data)
+        abort();
+    voco_noise(host.data, voco_count(t));
+    ctx->dev->upload(ctx, &host, t);
+    free(host.data);
+}
+
 /* One run on the clock; oneDNN takes the number of threads from OpenMP. */
 static void
 run_once(struct side *s, const struct kind *kind, const struct problem *p, int i)
@@ -120,7 +138,7 @@ run_turns(struct side *side, int sides, const struct kind *kind, const struct pr
         kind->setup(&s->ctx, p, s->t);
         for (int i = 0; i < BENCH_TENSORS && !s->ctx.err; i++)
             if (s->t[i].data)
-                voco_noise(s->t[i].data, voco_count(&s->t[i]));
+                fill(&s->ctx, &s->t[i]);
         s->ctx.weights_version++;
         if (!s->ctx.err)
             run_once(s, kind, p, 0);    /* makes primitives, packs weights */
@@ -204,8 +222,9 @@ bench(struct side *side, int sides, const char *text, int reps)
 static int
 usage(void)
 {
-    fprintf(stderr, "usage: bench [--impl NAME] [--reps N] [--threads N] [--against NAME] "
-                    "[--against-threads N] [PROBLEM... | < shapes.txt]\n");
+    fprintf(stderr, "usage: bench [--precision f32|bf16] [--impl NAME] [--reps N] "
+                    "[--threads N] [--against NAME] [--against-threads N] "
+                    "[PROBLEM... | < shapes.txt]\n");
     return 2;
 }
 
@@ -220,6 +239,7 @@ int
 main(int argc, char **argv)
 {
     static struct side side[2];
+    const struct voco_device *dev = &voco_cpu;
     char line[MAX_LINE];
     int reps = 20, sides = 1, i = 1;
     bool ok = true;
@@ -232,6 +252,10 @@ main(int argc, char **argv)
         else if (strcmp(argv[i], "--threads") == 0
                  || strcmp(argv[i], "--against-threads") == 0)
             side[against].threads = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--precision") == 0 && strcmp(argv[i + 1], "bf16") == 0)
+            dev = &voco_cpu_bf16;
+        else if (strcmp(argv[i], "--precision") == 0 && strcmp(argv[i + 1], "f32") == 0)
+            dev = &voco_cpu;
         else if (strcmp(argv[i], "--reps") == 0)
             reps = atoi(argv[i + 1]);
         else
@@ -245,7 +269,7 @@ main(int argc, char **argv)
     if (side[1].threads == 0)
         side[1].threads = side[0].threads;
     for (int k = 0; k < sides; k++) {
-        if (voco_ctx_open(&side[k].ctx, &voco_cpu, (size_t)64 << 30, false, side[k].threads)
+        if (voco_ctx_open(&side[k].ctx, dev, (size_t)64 << 30, false, side[k].threads)
             != VOCO_OK) {
             fprintf(stderr, "bench: %s\n", voco_fail_text());
             return 1;

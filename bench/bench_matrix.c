@@ -53,8 +53,8 @@ conv_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
 
     conv_size(p, in, out);
     t[TX] = voco_push(ctx, &ctx->keep, 5, n, in[0], in[1], in[2], c.cin);
-    t[TW] = voco_push(ctx, &ctx->keep, 5, c.cout, c.cin, (int64_t)c.kernel[0],
-                      (int64_t)c.kernel[1], (int64_t)c.kernel[2]);
+    t[TW] = voco_push_real(ctx, &ctx->keep, 5, c.cout, c.cin, (int64_t)c.kernel[0],
+                           (int64_t)c.kernel[1], (int64_t)c.kernel[2]);
     t[TY] = voco_push(ctx, &ctx->keep, 5, n, out[0], out[1], out[2], c.cout);
 }
 
@@ -129,8 +129,8 @@ deconv_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *
     const int64_t o = arg(p, 'o', c), k = arg(p, 'k', 2);
 
     t[UX] = voco_push(ctx, &ctx->keep, 5, n, d, d, d, c);
-    t[UW] = voco_push(ctx, &ctx->keep, 5, c, o, k, k, k);
-    t[UB] = voco_push(ctx, &ctx->keep, 1, o);
+    t[UW] = voco_push_real(ctx, &ctx->keep, 5, c, o, k, k, k);
+    t[UB] = voco_push_real(ctx, &ctx->keep, 1, o);
     t[UY] = voco_push(ctx, &ctx->keep, 5, n, k * d, k * d, k * d, o);
     t[UDX] = voco_push_like(ctx, &ctx->keep, &t[UX]);
     t[UDW] = voco_push_like(ctx, &ctx->keep, &t[UW]);
@@ -175,8 +175,8 @@ linear_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *
     const int64_t m = arg(p, 'm', 64), k = arg(p, 'k', 48), n = arg(p, 'n', k);
 
     t[TX] = voco_push(ctx, &ctx->keep, 2, m, k);
-    t[TW] = voco_push(ctx, &ctx->keep, 2, n, k);
-    t[TB] = voco_push(ctx, &ctx->keep, 1, n);
+    t[TW] = voco_push_real(ctx, &ctx->keep, 2, n, k);
+    t[TB] = voco_push_real(ctx, &ctx->keep, 1, n);
     t[TY] = voco_push(ctx, &ctx->keep, 2, m, n);
 }
 

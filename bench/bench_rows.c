@@ -37,10 +37,10 @@ attn_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t)
     const int64_t span = 2 * win.full_window - 1;
 
     t[QKV] = voco_push(ctx, &ctx->keep, 5, n, s, s, s, 3 * c);
-    t[BIAS] = voco_push(ctx, &ctx->keep, 1, 3 * c);
-    t[TABLE] = voco_push(ctx, &ctx->keep, 2, span * span * span, h);
+    t[BIAS] = voco_push_real(ctx, &ctx->keep, 1, 3 * c);
+    t[TABLE] = voco_push_real(ctx, &ctx->keep, 2, span * span * span, h);
     t[Y] = voco_push(ctx, &ctx->keep, 5, n, s, s, s, c);
-    t[LSE] = voco_push(ctx, &ctx->keep, 4, n, count * count * count, h, w * w * w);
+    t[LSE] = voco_push_real(ctx, &ctx->keep, 4, n, count * count * count, h, w * w * w);
     t[DY] = voco_push_like(ctx, &ctx->keep, &t[Y]);
     t[DQKV] = voco_push_like(ctx, &ctx->keep, &t[QKV]);
     t[DBIAS] = voco_push_like(ctx, &ctx->keep, &t[BIAS]);
@@ -107,7 +107,7 @@ instnorm_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor
     if (arg(p, 'r', 0))
         t[IR] = voco_push_like(ctx, &ctx->keep, &t[IX]);
     t[IY] = voco_push_like(ctx, &ctx->keep, &t[IX]);
-    t[IRSTD] = voco_push(ctx, &ctx->keep, 2, n, c);
+    t[IRSTD] = voco_push_real(ctx, &ctx->keep, 2, n, c);
     t[IDY] = voco_push_like(ctx, &ctx->keep, &t[IX]);
     t[IDX] = voco_push_like(ctx, &ctx->keep, &t[IX]);
 }
@@ -164,12 +164,12 @@ layernorm_setup(struct voco_ctx *ctx, const struct problem *p, struct voco_tenso
     t[LY] = voco_push_like(ctx, &ctx->keep, &t[LX]);
     t[LDY] = voco_push_like(ctx, &ctx->keep, &t[LX]);
     t[LDX] = voco_push_like(ctx, &ctx->keep, &t[LX]);
-    t[LW] = voco_push(ctx, &ctx->keep, 1, c);
+    t[LW] = voco_push_real(ctx, &ctx->keep, 1, c);
     t[LB] = voco_push_like(ctx, &ctx->keep, &t[LW]);
     t[LDW] = voco_push_like(ctx, &ctx->keep, &t[LW]);
     t[LDB] = voco_push_like(ctx, &ctx->keep, &t[LW]);
-    t[LMEAN] = voco_push(ctx, &ctx->keep, 1, m);
-    t[LRSTD] = voco_push(ctx, &ctx->keep, 1, m);
+    t[LMEAN] = voco_push_real(ctx, &ctx->keep, 1, m);
+    t[LRSTD] = voco_push_real(ctx, &ctx->keep, 1, m);
 }
 
 static void

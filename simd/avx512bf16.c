@@ -1,4 +1,4 @@
-/* The kernels for AVX-512 with bfloat16 (Cooper Lake, Zen 4, Sapphire Rapids and later). */
+/* The kernels for AVX-512 with bfloat16 (Cooper Lake, Zen 4, Sapphire Rapids). */
 #define VEC_BF16
 #include "simd/vec_avx512.h"
 

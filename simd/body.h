@@ -35,6 +35,9 @@ can_stream(const void *p, bool bf16)
 #include "simd/body_norm.h"
 #include "simd/body_gemm.h"
 #include "simd/body_attn.h"
+#ifdef VEC_BF16
+#include "simd/body_attn_bf16.h"
+#endif
 
 void
 BODY_EXPORT(struct voco_kernels *ret)
@@ -53,6 +56,8 @@ BODY_EXPORT(struct voco_kernels *ret)
         .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
 #ifdef VEC_BF16
         .product_pairs = product_pairs, .pair_rows = pair_rows,
+        .gather_bf16 = gather_bf16, .attn_bf16 = attn_bf16,
+        .attn_bf16_grad = attn_bf16_grad,
 #endif
     };
 }

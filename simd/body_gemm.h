@@ -38,30 +38,92 @@ ahead_of(const struct voco_product *p, size_t i, size_t j, const int rows, const
                            p->step == 1 && p->row == p->depth ? (size_t)rows : 0 };
 }
 
-/* pairs: of pairs of bfloat16 in the lanes of x and b. */
-static ALWAYS_INLINE vf
-multiply_add(vf x, vf b, vf sum, const bool pairs)
+/* sum[v] += x b[v]; pairs: of pairs of bfloat16 in x and in the lanes of b. */
+static ALWAYS_INLINE void
+multiply_add(const float *x, const vf *b, vf *sum, const int wide, const bool pairs)
 {
+    const vf all = v_set(*x);
+
+    UNROLL
+    for (int v = 0; v < wide; v++)
 #ifdef VEC_BF16
-    if (pairs)
-        return v_fma_pairs(x, b, sum);
+        if (pairs)
+            sum[v] = wide == 1 ? v_fma_pairs_at(x, b[v], sum[v])
+                               : v_fma_pairs(all, b[v], sum[v]);
+        else
 #endif
+            sum[v] = v_fma(all, b[v], sum[v]);
     (void)pairs;
-    return v_fma(x, b, sum);
+}
+
+/* p, of which the compiler knows nothing.  It would else keep a pointer to each vector of c
+ * in memory and move all of them from tile to tile: a fifth of the time of short sums. */
+static ALWAYS_INLINE void *
+hidden(void *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+/* Of the tile at (i,j): what is added to, */
+static ALWAYS_INLINE void
+start(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
+      const int rows, const int wide)
+{
+    float *c = p->add ? p->c + i * p->ldc + j : NULL;
+
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            acc[r][v] = p->add ? v_load(c + v * VW)
+                        : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
+        if (p->add)
+            c = hidden(c + p->ldc);
+    }
+}
+
+/* and where it goes. */
+static ALWAYS_INLINE void
+finish(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
+       const int rows, const int wide)
+{
+    float *c = p->c + i * p->ldc + j;
+
+    if (p->stream) {
+        UNROLL
+        for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                v_stream(c + v * VW, acc[r][v]);
+        return;
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            v_store(c + v * VW, acc[r][v]);
 }
 
 static ALWAYS_INLINE void
-store_narrow(const struct voco_product *p, uint16_t *c, vf acc[TILE_MOST][TILE_WIDE],
-             const int rows, const int wide)
+finish_bf16(const struct voco_product *p, size_t i, size_t j,
+            vf acc[TILE_MOST][TILE_WIDE], const int rows, const int wide)
 {
+    uint16_t *c = p->c_bf16 + i * p->ldc + j;
+
+    if (p->stream) {
+        UNROLL
+        for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                v_stream_bf16(c + v * VW, acc[r][v]);
+        return;
+    }
     UNROLL
-    for (int r = 0; r < rows; r++, c += p->ldc)
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
         UNROLL
         for (int v = 0; v < wide; v++)
-            if (p->stream)
-                v_stream_bf16(c + v * VW, acc[r][v]);
-            else
-                v_store_bf16(c + v * VW, acc[r][v]);
+            v_store_bf16(c + v * VW, acc[r][v]);
 }
 
 /* A tile of rows x wide vectors, both compile-time constants. */
@@ -72,15 +134,9 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
     const float *a = p->a + i * p->row, *b = p->b + j;
     const size_t row = p->row, step = p->step, ldb = p->ldb;
     const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
-    float *c = pairs && p->c_bf16 ? NULL : p->c + i * p->ldc + j;
     vf acc[TILE_MOST][TILE_WIDE];
 
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            acc[r][v] = p->add ? v_load(c + (size_t)r * p->ldc + v * VW)
-                        : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
+    start(p, i, j, acc, rows, wide);
     UNROLL_4
     for (size_t k = 0; k < p->depth; k++, a += step, b += ldb) {
         vf bk[TILE_WIDE];
@@ -91,31 +147,13 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
         if (wide == TILE_WIDE)
             __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
         UNROLL
-        for (int r = 0; r < rows; r++) {
-            const vf x = v_set(a[(size_t)r * row]);
-
-            UNROLL
-            for (int v = 0; v < wide; v++)
-                acc[r][v] = multiply_add(x, bk[v], acc[r][v], pairs);
-        }
-    }
-    if (pairs && p->c_bf16) {
-        store_narrow(p, p->c_bf16 + i * p->ldc + j, acc, rows, wide);
-        return;
-    }
-    if (p->stream) {
-        UNROLL
         for (int r = 0; r < rows; r++)
-            UNROLL
-            for (int v = 0; v < wide; v++)
-                v_stream(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
-        return;
+            multiply_add(a + (size_t)r * row, bk, acc[r], wide, pairs);
     }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            v_store(c + (size_t)r * p->ldc + v * VW, acc[r][v]);
+    if (pairs && p->c_bf16)
+        finish_bf16(p, i, j, acc, rows, wide);
+    else
+        finish(p, i, j, acc, rows, wide);
 }
 
 static ALWAYS_INLINE void

@@ -136,6 +136,50 @@ struct voco_attn_grad {
 };
 
 /*
+ * The same with bfloat16 operands where the instruction set multiplies them: products have
+ * f32 sums, and P and dS are rounded to bfloat16 to be multiplied.  Scores, softmax, lse,
+ * delta and dbias are f32.  Rows of q and dy are padded with zeros to an even number.
+ */
+struct voco_attn_bf16 {
+    size_t rows, cols;              /* queries, padded keys */
+    size_t head_dim, head_row;
+    float scale;                    /* of q k': head_dim^-1/2 */
+    const uint16_t *q;              /* [even rows,head_row] */
+    const uint16_t *k, *v;          /* [cols,head_row] */
+    const float *bias;              /* [rows,cols] */
+    float *y;                       /* [rows,head_row] */
+    float *lse;                     /* [rows] log sum exp of scale q k' + bias */
+    float *work;                    /* [voco_attn_bf16_work] */
+};
+
+struct voco_attn_bf16_grad {
+    size_t rows, cols;
+    size_t head_dim, head_row;
+    float scale;
+    const uint16_t *q, *y, *dy;     /* [even rows,head_row] */
+    const uint16_t *k, *v;          /* [cols,head_row] */
+    const float *bias;              /* [rows,cols] */
+    const float *lse;               /* [rows] */
+    float *dq;                      /* [rows,head_row], overwritten: of the scaled q */
+    float *dkt, *dvt;               /* [head_dim,cols], overwritten */
+    float *dbias;                   /* [rows,cols], added to */
+    float *work;                    /* [voco_attn_bf16_grad_work] */
+};
+
+static inline size_t
+voco_attn_bf16_work(size_t cols, size_t head_row)
+{
+    return cols * head_row + VOCO_ATTN_ROWS * cols;
+}
+
+static inline size_t
+voco_attn_bf16_grad_work(size_t rows, size_t cols, size_t head_row)
+{
+    return (3 * cols / 2 + rows + 1) * head_row
+           + 5 * VOCO_ATTN_GRAD_ROWS * VOCO_ATTN_GRAD_COLS / 2;
+}
+
+/*
  * c [m,n] = a b, = bias + a b, or += a b.  Element (i,k) of a is at a[i row + k step], so
  * a may be a transposed matrix.  Rows of b and c hold n floats, n a multiple of lanes.
  */
@@ -218,6 +262,10 @@ struct voco_kernels {
     /* y [(rows + 1) / 2, n rounded up to lanes]: pairs of rows 2i and 2i + 1 of x [rows,n],
      * ldx apart; zeros beyond rows and n */
     void (*pair_rows)(const uint16_t *x, size_t ldx, size_t rows, size_t n, float *y);
+    /* as gather, of a bfloat16 matrix, without scale */
+    void (*gather_bf16)(const struct voco_rows *a, const uint16_t *x, uint16_t *panel);
+    void (*attn_bf16)(const struct voco_attn_bf16 *a);
+    void (*attn_bf16_grad)(const struct voco_attn_bf16_grad *a);
 };
 
 /* What was asked for, what the CPU and the build have, what came of it. */

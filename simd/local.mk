@@ -10,6 +10,7 @@ libvoco_la_SOURCES += \
 simd_body = \
 	simd/body.h \
 	simd/body_attn.h \
+	simd/body_attn_bf16.h \
 	simd/body_flat.h \
 	simd/body_gemm.h \
 	simd/body_math.h \

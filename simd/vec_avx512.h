@@ -85,21 +85,12 @@ v_store_2_bf16(uint16_t *p, vf x, vf y)     /* x first */
 }
 
 /*
- * Pairs of bfloat16 in the lanes of a vf.  v_pair is of two vectors that have been loaded
- * from bfloat16, v_round_pair of any; v_fma_pairs: c + the products of first and of second
- * elements.  Denormal numbers are zero to it.
+ * Pairs of bfloat16 in the lanes of a vf.  v_fma_pairs: c + the products of first and of
+ * second elements.  Denormal numbers are zero to it.
  */
 static const uint16_t pair_order[2 * VW] = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
                                              7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
                                              29, 14, 30, 15, 31 };
-
-static inline vf
-v_pair(vf first, vf second)
-{
-    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first), 16);
-
-    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(second)));
-}
 
 static inline vf
 v_round_pair(vf first, vf second)
@@ -127,6 +118,19 @@ v_fma_pairs(vf a, vf b, vf c)
 {
     return _mm512_dpbf16_ps(c, (__m512bh)_mm512_castps_si512(a),
                             (__m512bh)_mm512_castps_si512(b));
+}
+
+/* The same with the pair *a in all lanes, as an operand in memory: a broadcast of its own
+ * costs a third of a product, and compilers do not join the two. */
+static inline vf
+v_fma_pairs_at(const float *a, vf b, vf c)
+{
+#ifdef VOCO_EMULATE_AVX512
+    return v_fma_pairs(v_set(*a), b, c);
+#else
+    __asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
+    return c;
+#endif
 }
 #else
 static inline __m256i

@@ -58,6 +58,8 @@ libvoco_la_SOURCES += \
 	src/dev/cpu.h \
 	src/dev/cpu_affine.c \
 	src/dev/cpu_attn.c \
+	src/dev/cpu_attn.h \
+	src/dev/cpu_attn_bf16.c \
 	src/dev/cpu_block.c \
 	src/dev/cpu_block.h \
 	src/dev/cpu_contrast.c \

@@ -791,6 +791,155 @@ START_TEST(products_agree)
 }
 END_TEST
 
+/* ---- products of bfloat16 ---- */
+
+/* A panel of bfloat16, and *ret_wide [rows,n]: its numbers times scale. */
+static uint16_t *
+panel_bf16(unsigned seed, size_t rows, size_t n, size_t real, size_t wide, float scale,
+           float **ret_wide)
+{
+    const float *x = panel(seed, rows, n, real, wide);
+    uint16_t *half = guarded(rows * n * sizeof *half);
+
+    *ret_wide = guarded(rows * n * sizeof **ret_wide);
+    ref.narrow(x, half, rows * n);
+    ref.widen(half, *ret_wide, rows * n);
+    ref.scale(*ret_wide, scale, *ret_wide, rows * n);
+    return half;
+}
+
+/* x [rows,n], n <= rows, without what is beyond column n and transposed */
+static float *
+transposed(const float *x, size_t rows, size_t n, size_t row)
+{
+    float *y = guarded(rows * n * sizeof *y);
+
+    for (size_t i = 0; i < rows * n; i++)
+        y[i] = x[i % rows * row + i / rows];
+    return y;
+}
+
+START_TEST(products_of_pairs_agree)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k) || !k.product_pairs)
+        return;
+    for (int s = 0; s < N_PRODUCT; s++)
+        for (int how = 0; how < 4; how++) {
+            const size_t m = products[s].m, depth = products[s].depth;
+            const size_t n = products[s].vectors * k.lanes, ldc = n + 3;
+            const bool flipped = how & 1, add = how & 2;
+            float *a, *b, *want = uniform(4, m * ldc, -1, 1), *got = copy(want, m * ldc);
+            const uint16_t *left = panel_bf16(1, m * depth, 2, m * depth, 2, 1, &a);
+            const uint16_t *right = panel_bf16(2, depth * n, 2, depth * n, 2, 1, &b);
+            const struct voco_product p = {
+                .a = (const float *)(const void *)left, .row = flipped ? 1 : depth,
+                .step = flipped ? m : 1, .b = (const float *)(const void *)right, .ldb = n,
+                .c = got, .ldc = ldc, .m = m, .n = n, .depth = depth, .add = add };
+
+            for (size_t i = 0; i < m * n; i++) {
+                float *c = &want[i / n * ldc + i % n];
+                double sum = add ? (double)*c : 0;
+
+                for (size_t d = 0; d < 2 * depth; d++)
+                    sum += (double)a[2 * (i / n * p.row + d / 2 * p.step) + d % 2]
+                           * b[2 * (d / 2 * n + i % n) + d % 2];
+                *c = (float)sum;
+            }
+            k.product_pairs(&p);
+            check("product_pairs", &k, depth, want, got, m * ldc, 4e-6);
+            release();
+        }
+}
+END_TEST
+
+START_TEST(gather_moves_rows_of_bfloat16)
+{
+    const int64_t row[] = { 4, 0, 6, 1 };
+    struct voco_kernels k;
+
+    if (!level(_i, &k) || !k.gather_bf16)
+        return;
+    for (size_t hd = 1; hd <= 40; hd++) {
+        const size_t hr = round_up(hd, k.lanes), stride = hd + 3, n = 6 * stride + hd;
+        const struct voco_rows a = { row, 4, stride, hd, hr, 1, true };
+        float *wide, *want = guarded(4 * hr * sizeof *want);
+        float *got = guarded(4 * hr * sizeof *got);
+        const uint16_t *x = panel_bf16(1, n, 1, n, 1, 1, &wide);
+        uint16_t *y = guarded(4 * hr * sizeof *y);
+
+        ref.gather(&a, x, want);
+        k.gather_bf16(&a, x, y);
+        ref.widen(y, got, 4 * hr);
+        check("gather_bf16", &k, hd, want, got, 4 * hr, 0);
+        release();
+    }
+}
+END_TEST
+
+/* Weights and their gradients are rounded by 2^-9 at most, and so are sums of products with
+ * them: of the largest, where not all cancels.  What is not multiplied is as in f32. */
+START_TEST(attention_of_bfloat16_agrees)
+{
+    struct voco_kernels k;
+
+    if (!level(_i, &k) || !k.attn_bf16)
+        return;
+    for (int s = 0; s < N_TILE; s++) {
+        const size_t rows = tiles[s].rows, keys = tiles[s].keys, hd = tiles[s].head_dim;
+        const size_t cols = round_up(keys, k.lanes), hr = round_up(hd, k.lanes);
+        const size_t even = round_up(rows, 2);
+        const float scale = 0.3f;
+        float *bias = panel(1, rows, cols, rows, keys), *q, *kk, *v, *y, *dy, *out[2][6];
+        struct voco_attn_tile f = { rows, cols, hd, hr };
+        struct voco_attn_grad g = { rows, cols, hd, hr };
+        struct voco_attn_bf16 a = { rows, cols, hd, hr, scale };
+        struct voco_attn_bf16_grad b = { rows, cols, hd, hr, scale };
+
+        for (size_t i = 0; i < rows * cols; i++)
+            if (i % cols >= keys)
+                bias[i] = VOCO_ATTN_NONE;
+        for (int i = 0; i < 2; i++) {
+            out[i][0] = guarded(rows * hr * sizeof(float));
+            out[i][1] = guarded(rows * sizeof(float));
+            out[i][2] = guarded(rows * hr * sizeof(float));
+            out[i][3] = guarded(cols * hd * sizeof(float));
+            out[i][4] = guarded(cols * hd * sizeof(float));
+            out[i][5] = uniform(9, rows * cols, -1, 1);
+        }
+        f.bias = g.bias = a.bias = b.bias = bias;
+        a.q = b.q = panel_bf16(2, even, hr, rows, hd, scale, &q);
+        a.k = b.k = panel_bf16(3, cols, hr, keys, hd, 1, &kk);
+        a.v = b.v = panel_bf16(4, cols, hr, keys, hd, 1, &v);
+        b.y = panel_bf16(5, even, hr, rows, hd, 1, &y);
+        b.dy = panel_bf16(6, even, hr, rows, hd, 1, &dy);
+        f.q = g.q = q, f.v = v, g.k = kk, g.y = y, g.dy = dy;
+        f.kt = g.kt = transposed(kk, cols, hd, hr);
+        g.vt = transposed(v, cols, hd, hr);
+        f.y = out[0][0], f.lse = out[0][1], a.y = out[1][0], a.lse = out[1][1];
+        f.work = guarded(VOCO_ATTN_ROWS * cols * sizeof(float));
+        a.work = guarded(voco_attn_bf16_work(cols, hr) * sizeof(float));
+        ref.attn(&f);
+        k.attn_bf16(&a);
+        g.lse = b.lse = f.lse;
+        g.dq = out[0][2], g.dkt = out[0][3], g.dvt = out[0][4], g.dbias = out[0][5];
+        b.dq = out[1][2], b.dkt = out[1][3], b.dvt = out[1][4], b.dbias = out[1][5];
+        g.work = guarded(2 * VOCO_ATTN_GRAD_ROWS * cols * sizeof(float));
+        b.work = guarded(voco_attn_bf16_grad_work(rows, cols, hr) * sizeof(float));
+        ref.attn_grad(&g);
+        k.attn_bf16_grad(&b);
+        check("attn_bf16 y", &k, keys, out[0][0], out[1][0], rows * hr, 0x1p-8);
+        check("attn_bf16 lse", &k, keys, out[0][1], out[1][1], rows, 2e-6);
+        check("attn_bf16_grad dq", &k, keys, out[0][2], out[1][2], rows * hr, 0x1p-8);
+        check("attn_bf16_grad dk", &k, keys, out[0][3], out[1][3], cols * hd, 0x1p-8);
+        check("attn_bf16_grad dv", &k, keys, out[0][4], out[1][4], cols * hd, 0x1p-8);
+        check("attn_bf16_grad dbias", &k, keys, out[0][5], out[1][5], rows * cols, 4e-6);
+        release();
+    }
+}
+END_TEST
+
 /* Instructions for bfloat16 leave f32 alone: what kernels of avx512 and of avx512bf16 make
  * of it is the same to the bit. */
 START_TEST(bfloat16_changes_no_float)
@@ -925,6 +1074,9 @@ main(void)
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
     tcase_add_loop_test(all, pairs_of_rows_multiply_as_rows_do, 1, LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, products_of_pairs_agree, VOCO_ISA_AVX512BF16, LEVELS);
+    tcase_add_loop_test(all, gather_moves_rows_of_bfloat16, VOCO_ISA_AVX512BF16, LEVELS);
+    tcase_add_loop_test(all, attention_of_bfloat16_agrees, VOCO_ISA_AVX512BF16, LEVELS);
     tcase_add_loop_test(all, bfloat16_changes_no_float, 0, 2);
     tcase_add_test(choice, an_unknown_level_is_refused_and_a_missing_one_noted);
     suite_add_tcase(s, all);

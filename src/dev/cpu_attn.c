@@ -11,60 +11,27 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
-#include "dev/cpu_windows.h"
+#include "dev/cpu_attn.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
-
-/* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
- * kt, vt, dkt, dvt [head_dim,cols]. */
-struct panels {
-    float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dkt, *dvt, *lse, *dbias, *work;
-    int64_t *rows;              /* [real_max] */
-};
 
 /* Windows of a task, so many that there are about TASKS: fewer tasks would starve threads,
  * and each costs a gradient table. */
 enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 128 };
 
-struct attn {
-    struct voco_window_plan p;
-    const struct voco_kernels *k;
-    int64_t c;                      /* channels of y; qkv has 3c */
-    int64_t windows;                /* of a task */
-    int64_t tasks;
-    bool backward;
-    const struct voco_tensor *qkv, *y, *dy, *ret_y, *dqkv;
-    const float *qkv_bias;
-    float *lse;
-    /* per task: gradient of the bias table, of padding keys and values, and the sums of
-     * dS over windows for the key that stands for the padding */
-    float *dtable;                  /* [tasks,table_rows] */
-    float *dpad;                    /* [tasks,2 head_dim] */
-    float *dscore;                  /* [tasks,real_max] */
-    char *scratch;                  /* panels of each thread */
-    size_t panels_bytes;
-};
-
-struct task {
-    const struct voco_window_class *z;
-    int head;
-    int64_t from, to;               /* of the items x count windows of the class */
-};
-
 static int64_t
-tasks_of_class(const struct attn *a, const struct voco_window_class *z)
+tasks_of_class(const struct voco_attn *a, const struct voco_window_class *z)
 {
     return (a->p.items * z->count + a->windows - 1) / a->windows;
 }
 
 /* Task i: by class, then head, then windows. */
-static struct task
-task_at(const struct attn *a, int64_t i)
+static struct voco_attn_task
+task_at(const struct voco_attn *a, int64_t i)
 {
     const struct voco_window_class *z = a->p.class;
-    struct task t;
+    struct voco_attn_task t;
 
     for (; i >= tasks_of_class(a, z) * a->p.heads; z++)
         i -= tasks_of_class(a, z) * a->p.heads;
@@ -79,19 +46,9 @@ task_at(const struct attn *a, int64_t i)
 
 /* ---- memory ---- */
 
-/* Cut n bytes from *at; only counts while base is NULL. */
-static void *
-cut(char *base, size_t *at, size_t bytes)
-{
-    void *p = base ? base + *at : NULL;
-
-    *at += voco_aligned(bytes);
-    return p;
-}
-
 /* Panels in base, or their size alone when it is NULL. */
 static size_t
-lay_panels(const struct attn *a, char *base, struct panels *ret)
+lay_panels(const struct voco_attn *a, char *base, struct voco_attn_panels *ret)
 {
     const size_t real = (size_t)a->p.real_max, cols = (size_t)a->p.cols_max;
     const size_t row = a->p.head_row, f = sizeof(float);
@@ -101,30 +58,35 @@ lay_panels(const struct attn *a, char *base, struct panels *ret)
     const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
     size_t at = 0;
 
-    ret->rows = cut(base, &at, real * sizeof *ret->rows);
-    ret->q = cut(base, &at, real * row * f);
-    ret->y = cut(base, &at, real * row * f);
-    ret->kt = cut(base, &at, transposed * f);
-    ret->lse = cut(base, &at, real * f);
-    ret->work = cut(base, &at, (work > spare ? work : spare) * f);
-    if (!a->backward) {
-        ret->v = cut(base, &at, cols * row * f);
+    ret->rows = voco_attn_cut(base, &at, real * sizeof *ret->rows);
+    ret->lse = voco_attn_cut(base, &at, real * f);
+    if (a->half) {
+        voco_attn_bf16_lay(a, base, &at, ret);
         return at;
     }
-    ret->k = cut(base, &at, cols * row * f);
-    ret->vt = cut(base, &at, transposed * f);
-    ret->dy = cut(base, &at, real * row * f);
-    ret->dq = cut(base, &at, real * row * f);
-    ret->dkt = cut(base, &at, transposed * f);
-    ret->dvt = cut(base, &at, transposed * f);
-    ret->dbias = cut(base, &at, real * cols * f > table ? real * cols * f : table);
+    ret->q = voco_attn_cut(base, &at, real * row * f);
+    ret->y = voco_attn_cut(base, &at, real * row * f);
+    ret->kt = voco_attn_cut(base, &at, transposed * f);
+    ret->work = voco_attn_cut(base, &at, (work > spare ? work : spare) * f);
+    if (!a->backward) {
+        ret->v = voco_attn_cut(base, &at, cols * row * f);
+        return at;
+    }
+    ret->k = voco_attn_cut(base, &at, cols * row * f);
+    ret->vt = voco_attn_cut(base, &at, transposed * f);
+    ret->dy = voco_attn_cut(base, &at, real * row * f);
+    ret->dq = voco_attn_cut(base, &at, real * row * f);
+    ret->dkt = voco_attn_cut(base, &at, transposed * f);
+    ret->dvt = voco_attn_cut(base, &at, transposed * f);
+    ret->dbias = voco_attn_cut(base, &at, real * cols * f > table ? real * cols * f
+                                                                  : table);
     return at;
 }
 
-static struct panels
-own_panels(const struct attn *a)
+static struct voco_attn_panels
+own_panels(const struct voco_attn *a)
 {
-    struct panels own;
+    struct voco_attn_panels own;
 
     lay_panels(a, a->scratch + a->panels_bytes * (size_t)omp_get_thread_num(), &own);
     return own;
@@ -132,34 +94,35 @@ own_panels(const struct attn *a)
 
 /* Everything in base, or its size alone when it is NULL. */
 static size_t
-lay_out(struct attn *a, int threads, char *base, const float *table)
+lay_out(struct voco_attn *a, int threads, char *base, const float *table)
 {
-    struct panels unused;
+    struct voco_attn_panels unused;
     size_t at = 0;
-    void *plan = cut(base, &at, voco_windows_bytes(&a->p));
+    void *plan = voco_attn_cut(base, &at, voco_windows_bytes(&a->p));
 
     if (base)
         voco_windows_place(&a->p, table, plan);
     a->panels_bytes = lay_panels(a, NULL, &unused);
-    a->scratch = cut(base, &at, (size_t)threads * a->panels_bytes);
+    a->scratch = voco_attn_cut(base, &at, (size_t)threads * a->panels_bytes);
     if (a->backward) {
-        const size_t tasks = (size_t)a->tasks;
+        const size_t f = (size_t)a->tasks * sizeof(float);
 
-        a->dtable = cut(base, &at, tasks * (size_t)a->p.table_rows * sizeof(float));
-        a->dpad = cut(base, &at, tasks * 2 * (size_t)a->p.head_dim * sizeof(float));
-        a->dscore = cut(base, &at, tasks * (size_t)a->p.real_max * sizeof(float));
+        a->dtable = voco_attn_cut(base, &at, (size_t)a->p.table_rows * f);
+        a->dpad = voco_attn_cut(base, &at, 2 * (size_t)a->p.head_dim * f);
+        a->dscore = voco_attn_cut(base, &at, (size_t)a->p.real_max * f);
     }
     return at;
 }
 
-static struct attn
+static struct voco_attn
 plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
           bool backward)
 {
-    struct attn a = { .k = voco_cpu_state(ctx)->kernels, .backward = backward };
+    struct voco_attn a = { .k = voco_cpu_state(ctx)->kernels, .backward = backward };
     int64_t share;
 
     voco_windows_plan(win, qkv, a.k->lanes, &a.p);
+    a.half = voco_attn_bf16_can(a.k, qkv);
     a.c = voco_cols(qkv) / 3;
     share = a.p.items * a.p.windows * a.p.heads / TASKS;
     a.windows = share < TASK_MIN ? TASK_MIN : share > TASK_MAX ? TASK_MAX : share;
@@ -172,14 +135,14 @@ size_t
 voco_cpu_attn_workspace(struct voco_ctx *ctx, enum voco_workspace what,
                         const struct voco_windows *win, X qkv)
 {
-    struct attn a = plan_attn(ctx, win, qkv, what == VOCO_WS_ATTN_BACKWARD);
+    struct voco_attn a = plan_attn(ctx, win, qkv, what == VOCO_WS_ATTN_BACKWARD);
 
     return lay_out(&a, ctx->threads, NULL, NULL);
 }
 
 /* Lay everything out on temp and expand the bias.  False, and ctx->err, without room. */
 static bool
-start(struct voco_ctx *ctx, struct attn *a, X table)
+start(struct voco_ctx *ctx, struct voco_attn *a, X table)
 {
     const size_t bytes = lay_out(a, ctx->threads, NULL, NULL);
     char *base = voco_arena_push(&ctx->temp, bytes);
@@ -192,7 +155,7 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
     lay_out(a, ctx->threads, base, table->data);
 #pragma omp parallel num_threads(ctx->threads)
     {
-        const struct panels own = own_panels(a);
+        const struct voco_attn_panels own = own_panels(a);
 
         for (int i = 0; i < a->p.classes; i++)
 #pragma omp for collapse(2) schedule(static) nowait
@@ -205,18 +168,6 @@ start(struct voco_ctx *ctx, struct attn *a, X table)
 
 /* ---- rows of the volume to panels and back ---- */
 
-/* Rows of the first column of x, counted in elements. */
-static struct voco_rows
-rows_of(const struct attn *a, const struct voco_tensor *x, const int64_t *rows, int n,
-        float scale)
-{
-    return (struct voco_rows){ .row = rows, .rows = (size_t)n,
-                               .stride = (size_t)voco_cols(x),
-                               .head_dim = (size_t)a->p.head_dim,
-                               .head_row = a->p.head_row, .scale = scale,
-                               .bf16 = voco_is_bf16(x) };
-}
-
 /* The column at which rows begin. */
 static void *
 column(const struct voco_tensor *x, int64_t first)
@@ -225,32 +176,32 @@ column(const struct voco_tensor *x, int64_t first)
 }
 
 static void
-gather(const struct attn *a, const struct voco_tensor *x, int64_t first,
-       const struct panels *own, int n, float scale, float *panel)
+gather(const struct voco_attn *a, const struct voco_tensor *x, int64_t first,
+       const struct voco_attn_panels *own, int n, float scale, float *panel)
 {
-    const struct voco_rows r = rows_of(a, x, own->rows, n, scale);
+    const struct voco_rows r = voco_attn_rows(a, x, own->rows, n, scale);
 
     a->k->gather(&r, column(x, first), panel);
 }
 
 static void
-scatter(const struct attn *a, const float *panel, const struct panels *own, int n,
-        float scale, const struct voco_tensor *x, int64_t first)
+scatter(const struct voco_attn *a, const float *panel, const struct voco_attn_panels *own,
+        int n, float scale, const struct voco_tensor *x, int64_t first)
 {
-    const struct voco_rows r = rows_of(a, x, own->rows, n, scale);
+    const struct voco_rows r = voco_attn_rows(a, x, own->rows, n, scale);
 
     a->k->scatter(&r, panel, column(x, first));
 }
 
 /* Rows of keys or values (part 1 or 2 of qkv), the one for the padding, zeros. */
 static void
-gather_keys(const struct attn *a, const struct task *t, int part,
-            const struct panels *own, float *panel)
+gather_keys(const struct voco_attn *a, const struct voco_attn_task *t, int part,
+            const struct voco_attn_panels *own, float *panel)
 {
     const struct voco_window_class *z = t->z;
     const int64_t first = part * a->c + t->head * a->p.head_dim;
     const int64_t only = 0;
-    struct voco_rows bias = rows_of(a, a->qkv, &only, z->keys - z->real, 1);
+    struct voco_rows bias = voco_attn_rows(a, a->qkv, &only, z->keys - z->real, 1);
 
     bias.bf16 = false;
     gather(a, a->qkv, first, own, z->real, 1, panel);
@@ -261,7 +212,7 @@ gather_keys(const struct attn *a, const struct task *t, int part,
 
 /* out[head_dim,cols] = in[cols,head_row]', in pieces that whole cache lines are made of */
 static void
-transpose(const struct attn *a, int cols, const float *in, float *out)
+transpose(const struct voco_attn *a, int cols, const float *in, float *out)
 {
     enum { PIECE = 16 };
 
@@ -275,8 +226,8 @@ transpose(const struct attn *a, int cols, const float *in, float *out)
     }
 }
 
-static float
-score_scale(const struct attn *a)
+float
+voco_attn_scale(const struct voco_attn *a)
 {
     return (float)(1 / sqrt((double)a->p.head_dim));
 }
@@ -285,7 +236,7 @@ score_scale(const struct attn *a)
 
 /* Window i of a task: the number of its item and its own number. */
 static void
-window_at(const struct task *t, int64_t i, int64_t *ret_item, int *ret_window)
+window_at(const struct voco_attn_task *t, int64_t i, int64_t *ret_item, int *ret_window)
 {
     *ret_item = i / t->z->count;
     *ret_window = t->z->window[i % t->z->count];
@@ -293,21 +244,18 @@ window_at(const struct task *t, int64_t i, int64_t *ret_item, int *ret_window)
 
 /* lse [item,window,head,tokens] */
 static float *
-lse_of(const struct attn *a, const struct task *t, int64_t item, int window)
+lse_of(const struct voco_attn *a, const struct voco_attn_task *t, int64_t item, int window)
 {
     return a->lse + ((item * a->p.windows + window) * a->p.heads + t->head) * a->p.tokens;
 }
 
 static void
-forward_window(const struct attn *a, const struct task *t, const struct panels *own,
-               int64_t item, int window)
+forward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
+            const struct voco_attn_panels *own)
 {
     const struct voco_window_class *z = t->z;
-    const int64_t first = t->head * a->p.head_dim;
-    float *lse = lse_of(a, t, item, window);
 
-    voco_windows_rows(&a->p, item, window, own->rows);
-    gather(a, a->qkv, first, own, z->real, score_scale(a), own->q);
+    gather(a, a->qkv, t->head * a->p.head_dim, own, z->real, voco_attn_scale(a), own->q);
     gather_keys(a, t, 1, own, own->v);
     transpose(a, z->cols, own->v, own->kt);
     gather_keys(a, t, 2, own, own->v);
@@ -316,7 +264,18 @@ forward_window(const struct attn *a, const struct task *t, const struct panels *
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
         .lse = own->lse, .work = own->work });
-    scatter(a, own->y, own, z->real, 1, a->ret_y, first);
+}
+
+static void
+forward_window(const struct voco_attn *a, const struct voco_attn_task *t,
+               const struct voco_attn_panels *own, int64_t item, int window)
+{
+    const struct voco_window_class *z = t->z;
+    float *lse = lse_of(a, t, item, window);
+
+    voco_windows_rows(&a->p, item, window, own->rows);
+    (a->half ? voco_attn_bf16_forward : forward_f32)(a, t, own);
+    scatter(a, own->y, own, z->real, 1, a->ret_y, t->head * a->p.head_dim);
     for (int i = 0; i < z->real; i++)
         lse[z->token[i]] = own->lse[i];
     for (int i = z->real; i < a->p.tokens; i++)
@@ -328,7 +287,7 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
                       X qkv_bias, X table, Y y, Y lse)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    struct attn a;
+    struct voco_attn a;
 
     if (ctx->err)
         return;
@@ -341,8 +300,8 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
     a.lse = voco_f32(lse);
 #pragma omp parallel for schedule(dynamic) num_threads(ctx->threads)
     for (int64_t i = 0; i < a.tasks; i++) {
-        const struct panels own = own_panels(&a);
-        const struct task t = task_at(&a, i);
+        const struct voco_attn_panels own = own_panels(&a);
+        const struct voco_attn_task t = task_at(&a, i);
 
         for (int64_t w = t.from; w < t.to; w++) {
             int64_t item;
@@ -359,8 +318,8 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
 
 /* Rows of dk or dv from their transpose, which is cols apart; k is free by now. */
 static void
-scatter_transposed(const struct attn *a, const struct voco_window_class *z,
-                   const float *panel, const struct panels *own,
+scatter_transposed(const struct voco_attn *a, const struct voco_window_class *z,
+                   const float *panel, const struct voco_attn_panels *own,
                    const struct voco_tensor *x, int64_t first)
 {
     for (int from = 0; from < z->real; from += 16)
@@ -372,19 +331,15 @@ scatter_transposed(const struct attn *a, const struct voco_window_class *z,
 }
 
 static void
-backward_window(const struct attn *a, const struct task *t, const struct panels *own,
-                int64_t item, int window)
+backward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
+             const struct voco_attn_panels *own)
 {
     const struct voco_window_class *z = t->z;
     const int64_t first = t->head * a->p.head_dim;
-    const float *lse = lse_of(a, t, item, window), scale = score_scale(a);
 
-    voco_windows_rows(&a->p, item, window, own->rows);
     gather(a, a->y, first, own, z->real, 1, own->y);
     gather(a, a->dy, first, own, z->real, 1, own->dy);
-    for (int i = 0; i < z->real; i++)
-        own->lse[i] = lse[z->token[i]];
-    gather(a, a->qkv, first, own, z->real, scale, own->q);
+    gather(a, a->qkv, first, own, z->real, voco_attn_scale(a), own->q);
     gather_keys(a, t, 2, own, own->k);
     transpose(a, z->cols, own->k, own->vt);
     gather_keys(a, t, 1, own, own->k);
@@ -395,6 +350,20 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
         .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
         .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dkt = own->dkt,
         .dvt = own->dvt, .dbias = own->dbias, .work = own->work });
+}
+
+static void
+backward_window(const struct voco_attn *a, const struct voco_attn_task *t,
+                const struct voco_attn_panels *own, int64_t item, int window)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = t->head * a->p.head_dim;
+    const float *lse = lse_of(a, t, item, window), scale = voco_attn_scale(a);
+
+    voco_windows_rows(&a->p, item, window, own->rows);
+    for (int i = 0; i < z->real; i++)
+        own->lse[i] = lse[z->token[i]];
+    (a->half ? voco_attn_bf16_backward : backward_f32)(a, t, own);
     scatter(a, own->dq, own, z->real, scale, a->dqkv, first);
     scatter_transposed(a, z, own->dkt, own, a->dqkv, first + a->c);
     scatter_transposed(a, z, own->dvt, own, a->dqkv, first + 2 * a->c);
@@ -402,8 +371,8 @@ backward_window(const struct attn *a, const struct task *t, const struct panels 
 
 /* dpad += what the key that stands for the padding has got */
 static void
-add_padding(const struct attn *a, const struct task *t, const struct panels *own,
-            float *dpad)
+add_padding(const struct voco_attn *a, const struct voco_attn_task *t,
+            const struct voco_attn_panels *own, float *dpad)
 {
     const size_t at = (size_t)t->z->real, cols = (size_t)t->z->cols;
 
@@ -431,10 +400,10 @@ add_runs(const struct voco_window_plan *p, const struct voco_window_class *z, in
 }
 
 static void
-backward_task(const struct attn *a, int64_t i)
+backward_task(const struct voco_attn *a, int64_t i)
 {
-    const struct panels own = own_panels(a);
-    const struct task t = task_at(a, i);
+    const struct voco_attn_panels own = own_panels(a);
+    const struct voco_attn_task t = task_at(a, i);
     const struct voco_window_class *z = t.z;
     float *dtable = a->dtable + i * a->p.table_rows;
     float *dpad = a->dpad + i * 2 * a->p.head_dim;
@@ -462,7 +431,7 @@ backward_task(const struct attn *a, int64_t i)
 /* What flows into the score of the key that stands for the padding falls on the padding
  * tokens as the softmax over them does: sum[table_rows] += for tasks [from,to). */
 static void
-share_padding(const struct attn *a, const struct voco_window_class *z, int head,
+share_padding(const struct voco_attn *a, const struct voco_window_class *z, int head,
               int64_t from, int64_t to, double *sum, float *spare)
 {
     for (int r = 0; r < z->real; r++) {
@@ -483,9 +452,9 @@ share_padding(const struct attn *a, const struct voco_window_class *z, int head,
 /* Add up what the tasks of a head have left, in their order; a head has its own columns
  * of dtable and its own part of dqkv_bias. */
 static void
-finish(const struct attn *a, int head, float *dqkv_bias, float *dtable)
+finish(const struct voco_attn *a, int head, float *dqkv_bias, float *dtable)
 {
-    const struct panels own = own_panels(a);
+    const struct voco_attn_panels own = own_panels(a);
     double *sum = (double *)(void *)own.dbias;
     float *dk = dqkv_bias + a->c + head * a->p.head_dim, *dv = dk + a->c;
     int64_t task = 0;
@@ -519,7 +488,7 @@ voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X q
                        Y dtable)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    struct attn a;
+    struct voco_attn a;
 
     if (ctx->err)
         return;
