@@ -70,17 +70,22 @@ static ALWAYS_INLINE void
 start(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
       const int rows, const int wide)
 {
-    float *c = p->add ? p->c + i * p->ldc + j : NULL;
+    float *c;
 
+    if (!p->add) {
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                acc[r][v] = p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
+        return;
+    }
+    c = p->c + i * p->ldc + j;
     UNROLL
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
         UNROLL
         for (int v = 0; v < wide; v++)
-            acc[r][v] = p->add ? v_load(c + v * VW)
-                        : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
-        if (p->add)
-            c = hidden(c + p->ldc);
-    }
+            acc[r][v] = v_load(c + v * VW);
 }
 
 /* and where it goes. */
