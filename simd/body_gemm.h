@@ -58,61 +58,43 @@ multiply_add(const float *x, const vf *b, vf *sum, const int wide, const bool pa
 
 /* p, of which the compiler knows nothing.  It would else keep a pointer to each vector of c
  * in memory and move all of them from tile to tile: a fifth of the time of short sums. */
-static ALWAYS_INLINE float *
-hidden(float *p)
+static ALWAYS_INLINE void *
+hidden(void *p)
 {
     __asm__("" : "+r"(p));
     return p;
 }
 
+/* Of the tile at (i,j): what is added to, */
 static ALWAYS_INLINE void
-store_narrow(const struct voco_product *p, uint16_t *c, vf acc[TILE_MOST][TILE_WIDE],
-             const int rows, const int wide)
+start(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
+      const int rows, const int wide)
 {
-    UNROLL
-    for (int r = 0; r < rows; r++, c += p->ldc)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            if (p->stream)
-                v_stream_bf16(c + v * VW, acc[r][v]);
-            else
-                v_store_bf16(c + v * VW, acc[r][v]);
-}
+    float *c;
 
-/* A tile of rows x wide vectors, both compile-time constants. */
-static ALWAYS_INLINE void
-tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
-     const bool pairs)
-{
-    const float *a = p->a + i * p->row, *b = p->b + j;
-    const size_t row = p->row, step = p->step, ldb = p->ldb;
-    const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
-    float *c = pairs && p->c_bf16 ? NULL : p->c + i * p->ldc + j, *sum = c;
-    vf acc[TILE_MOST][TILE_WIDE];
-
-    UNROLL
-    for (int r = 0; r < rows; r++, sum = p->add ? hidden(sum + p->ldc) : sum)
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            acc[r][v] = p->add ? v_load(sum + v * VW)
-                        : p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
-    UNROLL_4
-    for (size_t k = 0; k < p->depth; k++, a += step, b += ldb) {
-        vf bk[TILE_WIDE];
-
-        UNROLL
-        for (int v = 0; v < wide; v++)
-            bk[v] = v_load(b + v * VW);
-        if (wide == TILE_WIDE)
-            __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
+    if (!p->add) {
         UNROLL
         for (int r = 0; r < rows; r++)
-            multiply_add(a + (size_t)r * row, bk, acc[r], wide, pairs);
-    }
-    if (pairs && p->c_bf16) {
-        store_narrow(p, p->c_bf16 + i * p->ldc + j, acc, rows, wide);
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                acc[r][v] = p->bias ? v_load(p->bias + j + (size_t)v * VW) : v_zero();
         return;
     }
+    c = p->c + i * p->ldc + j;
+    UNROLL
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            acc[r][v] = v_load(c + v * VW);
+}
+
+/* and where it goes. */
+static ALWAYS_INLINE void
+finish(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
+       const int rows, const int wide)
+{
+    float *c = p->c + i * p->ldc + j;
+
     if (p->stream) {
         UNROLL
         for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
@@ -126,6 +108,57 @@ tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int
         UNROLL
         for (int v = 0; v < wide; v++)
             v_store(c + v * VW, acc[r][v]);
+}
+
+static ALWAYS_INLINE void
+finish_bf16(const struct voco_product *p, size_t i, size_t j,
+            vf acc[TILE_MOST][TILE_WIDE], const int rows, const int wide)
+{
+    uint16_t *c = p->c_bf16 + i * p->ldc + j;
+
+    if (p->stream) {
+        UNROLL
+        for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+            UNROLL
+            for (int v = 0; v < wide; v++)
+                v_stream_bf16(c + v * VW, acc[r][v]);
+        return;
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++, c = hidden(c + p->ldc))
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            v_store_bf16(c + v * VW, acc[r][v]);
+}
+
+/* A tile of rows x wide vectors, both compile-time constants. */
+static ALWAYS_INLINE void
+tile(const struct voco_product *p, size_t i, size_t j, const int rows, const int wide,
+     const bool pairs)
+{
+    const float *a = p->a + i * p->row, *b = p->b + j;
+    const size_t row = p->row, step = p->step, ldb = p->ldb;
+    const struct ahead ahead = ahead_of(p, i, j, rows, wide, pairs);
+    vf acc[TILE_MOST][TILE_WIDE];
+
+    start(p, i, j, acc, rows, wide);
+    UNROLL_4
+    for (size_t k = 0; k < p->depth; k++, a += step, b += ldb) {
+        vf bk[TILE_WIDE];
+
+        UNROLL
+        for (int v = 0; v < wide; v++)
+            bk[v] = v_load(b + v * VW);
+        if (wide == TILE_WIDE)
+            __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            multiply_add(a + (size_t)r * row, bk, acc[r], wide, pairs);
+    }
+    if (pairs && p->c_bf16)
+        finish_bf16(p, i, j, acc, rows, wide);
+    else
+        finish(p, i, j, acc, rows, wide);
 }
 
 static ALWAYS_INLINE void
