@@ -203,7 +203,7 @@ struct grad_bf16 {
     float *q, *dy;              /* [rows/2,head_row] pairs along queries */
     float *p, *ds;              /* [m/2,n] P and dS in pairs along queries */
     uint16_t *ds_keys;          /* [m,n] dS in pairs along keys */
-    float delta[VOCO_ATTN_GRAD_ROWS];
+    float delta[VOCO_ATTN_BF16_ROWS];
 };
 
 /* P = exp(scale s + bias - lse) and dS = P (dp - delta) of rows [r, r + rows) of a block and
@@ -312,8 +312,8 @@ attn_bf16_grad(const struct voco_attn_bf16_grad *args)
 {
     const struct voco_attn_bf16_grad copy = *args, *a = &copy;
     const size_t cols = a->cols, hr = a->head_row, pairs = (a->head_dim + 1) / 2;
-    const size_t even = a->rows + a->rows % 2, block = VOCO_ATTN_GRAD_ROWS
-                                                       * (size_t)VOCO_ATTN_GRAD_COLS;
+    const size_t even = a->rows + a->rows % 2, block = VOCO_ATTN_BF16_ROWS
+                                                       * (size_t)VOCO_ATTN_BF16_COLS;
     struct grad_bf16 w = { .rows = (a->rows + VW - 1) / VW * VW };
 
     w.kt = a->work;
@@ -336,9 +336,9 @@ attn_bf16_grad(const struct voco_attn_bf16_grad *args)
     if (a->rows == 0)
         for (size_t j = 0; j < a->head_dim * cols; j++)
             a->dkt[j] = a->dvt[j] = 0;
-    for (size_t i = 0; i < a->rows; i += VOCO_ATTN_GRAD_ROWS) {
-        const size_t m = a->rows - i < VOCO_ATTN_GRAD_ROWS ? a->rows - i
-                                                           : VOCO_ATTN_GRAD_ROWS;
+    for (size_t i = 0; i < a->rows; i += VOCO_ATTN_BF16_ROWS) {
+        const size_t m = a->rows - i < VOCO_ATTN_BF16_ROWS ? a->rows - i
+                                                           : VOCO_ATTN_BF16_ROWS;
 
         for (size_t r = 0; r < m; r++) {
             const uint16_t *y = a->y + (i + r) * hr, *dy = a->dy + (i + r) * hr;
@@ -348,9 +348,9 @@ attn_bf16_grad(const struct voco_attn_bf16_grad *args)
                 sum = v_fma(v_load_bf16(dy + d), v_load_bf16(y + d), sum);
             w.delta[r] = v_sum(sum);
         }
-        for (size_t j = 0; j < cols; j += VOCO_ATTN_GRAD_COLS)
-            attn_bf16_grad_block(a, &w, i, m, j, cols - j < VOCO_ATTN_GRAD_COLS
-                                                 ? cols - j : VOCO_ATTN_GRAD_COLS);
+        for (size_t j = 0; j < cols; j += VOCO_ATTN_BF16_COLS)
+            attn_bf16_grad_block(a, &w, i, m, j, cols - j < VOCO_ATTN_BF16_COLS
+                                                 ? cols - j : VOCO_ATTN_BF16_COLS);
     }
     scale(a->dkt, a->scale, a->dkt, a->head_dim * cols);
 }

@@ -107,7 +107,8 @@ struct voco_rows {
  * beyond keys and head_dim, bias is VOCO_ATTN_NONE beyond keys.
  */
 enum { VOCO_ATTN_ROWS = 16,         /* queries in flight */
-       VOCO_ATTN_GRAD_ROWS = 32, VOCO_ATTN_GRAD_COLS = 96 };    /* and keys */
+       VOCO_ATTN_GRAD_ROWS = 32, VOCO_ATTN_GRAD_COLS = 96,      /* and keys */
+       VOCO_ATTN_BF16_ROWS = 64, VOCO_ATTN_BF16_COLS = 96 };
 #define VOCO_ATTN_NONE (-1e30f)
 
 struct voco_attn_tile {
@@ -178,7 +179,7 @@ static inline size_t
 voco_attn_bf16_grad_work(size_t rows, size_t cols, size_t head_row)
 {
     return (3 * cols / 2 + 2 * rows + 16) * head_row
-           + 3 * VOCO_ATTN_GRAD_ROWS * VOCO_ATTN_GRAD_COLS / 2;
+           + 3 * VOCO_ATTN_BF16_ROWS * VOCO_ATTN_BF16_COLS / 2;
 }
 
 /*

@@ -293,6 +293,10 @@ run_pointwise(struct harness *h, const int64_t *p)
 /*
  * Scores are sums of head_dim terms, probabilities carry their error as a factor, outputs
  * sum over the window.  The table sums over all windows, dqkv_bias over padding tokens.
+ *
+ * Of bfloat16 weights are rounded to be multiplied, where the CPU multiplies it: by 2^-9 at
+ * most, each another way, so sums over the window have less of it than of being stored.
+ * lse is as in f32.
  */
 static void
 run_attn(struct harness *h, const int64_t *p)
