@@ -7,6 +7,7 @@
 #   PYTHON   of an environment with torch, monai and einops (bench/peer/README.md)
 #   FEATURE BATCH ROUNDS     48 4 2
 #   PEER-OPTION              --crops 4 --channels-last ...
+# PRECISION=bf16 in the environment is voco's; the peer's is --dtype bf16.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 test $# -ge 2 || { sed -n '2,/^set /p' "$0" | sed 's/^# \{0,1\}//; /^set /d'; exit 2; }
@@ -20,6 +21,7 @@ ours()
 {
     rm -rf "$work/run"
     /usr/bin/env time -f '%M' -o "$work/rss" "$voco" -q pretrain --init hash:1 \
+        --precision "${PRECISION-f32}" \
         --replay "hash:1:$batch:2" --feature-size "$feature" --steps 2 \
         --schedule constant --merging fixed --out "$work/run" 2> "$work/log" ||
         { cat "$work/log" >&2; exit 1; }

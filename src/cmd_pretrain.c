@@ -57,8 +57,8 @@ static const struct voco_opt options[] = {
     { "drop", 0, VOCO_OPT_REAL, &c.drop, "P",
       "share of embeddings that the student does not see", 0, 0.95 },
     { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
-      "in which activations are stored; auto: f32", 0, 0,
-      voco_precision_names },
+      "in which activations are stored; auto: bf16 where the CPU multiplies it, else f32",
+      0, 0, voco_precision_names },
     { "seed", 0, VOCO_OPT_INT, &c.seed, "N", "of everything that is random", 0, 9e15 },
 
     { "steps", 'n', VOCO_OPT_INT, &c.loop.steps, "N", "length of the run", 1, 1e12,

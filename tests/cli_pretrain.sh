@@ -37,7 +37,7 @@ for wrong in "" nan label shape keep missing; do
     "$make_replay" "batch$wrong.h5" $wrong || exit 99
 done
 tiny="--feature-size 12 --threads 2 --group 4 --lr 1e-3 --schedule constant"
-tiny="$tiny --checkpoint-minutes 0"
+tiny="$tiny --checkpoint-minutes 0 --precision f32"
 train() { "$voco" pretrain --replay batch.h5 $tiny "$@"; }
 
 expect 0 "4 steps; weights in whole/model.safetensors" "four steps in one go" \
@@ -85,6 +85,12 @@ expect 8 "feature-size 12, now it is 24" "another model than the checkpoint's" \
 grep -q '"feature-size": 12' cut/config.json; ok $? "its config.json stays"
 expect 8 'precision "f32", now it is "bf16"' "another precision than the checkpoint's" \
     train --out cut --steps 4 --precision bf16
+for type in f32 bf16; do
+    rm -rf auto
+    train --out auto --precision $type --steps 2 --stop-after 1 > out 2> err
+    expect 0 "activations in $type" "auto goes on in $type, on any CPU" \
+        train --out auto --precision auto --steps 2
+done
 
 # ---- a store ----
 "$voco" -q phantom -o ct -n 2 --size 192,192,64 --spacing 2 > out 2> err \
@@ -149,7 +155,7 @@ expect 75 "parameters loaded (100.0 %" "weights to start from" \
 # ---- the reference's first step ----
 expect 0 "1 steps" "a step of the reference numbers" \
     "$voco" pretrain --replay hash:2:2:1 --init hash:2 --feature-size 12 --merging legacy \
-    --steps 1 --out golden --threads 2
+    --steps 1 --out golden --threads 2 --precision f32
 loss=$(sed -n 's/.*"loss":\([^,]*\),.*/\1/p' golden/metrics.jsonl)
 awk -v a="$loss" 'BEGIN { d = a - 0.5785575144203554; exit !(d < 1e-5 && d > -1e-5) }'
 ok $? "its loss, $loss, is the reference's"

@@ -405,5 +405,9 @@ const char *const voco_precision_names[] = { "auto", "f32", "bf16", NULL };
 const struct voco_device *
 voco_cpu_device(enum voco_precision precision)
 {
-    return precision == VOCO_PRECISION_BF16 ? &voco_cpu_bf16 : &voco_cpu;
+    const char *note;
+    const bool native = strcmp(voco_cpu_isa(&note), "avx512bf16") == 0;
+
+    return precision == VOCO_PRECISION_BF16 || (precision == VOCO_PRECISION_AUTO && native)
+           ? &voco_cpu_bf16 : &voco_cpu;
 }

@@ -30,7 +30,7 @@ enum voco_precision { VOCO_PRECISION_AUTO, VOCO_PRECISION_F32, VOCO_PRECISION_BF
 
 extern const char *const voco_precision_names[];        /* for an option, NULL at the end */
 
-/* auto: f32, until bfloat16 is known to end as well (doc/numerics.md). */
+/* auto: bf16 where the kernels in use multiply it, else f32. */
 const struct voco_device *voco_cpu_device(enum voco_precision precision);
 
 /* ---- state ---- */

@@ -111,12 +111,23 @@ planned_group(const struct voco_pretrain_config *c)
     return (int)(c->group ? c->group : before > 0 && before <= 1024 ? before : 0);
 }
 
+/* The same of the precision: a run goes on with what auto gave it on another CPU. */
+static enum voco_precision
+planned_precision(const struct voco_pretrain_config *c)
+{
+    if (c->precision != VOCO_PRECISION_AUTO)
+        return (enum voco_precision)c->precision;
+    return voco_runconfig_is(c->loop.out, "precision", "f32") ? VOCO_PRECISION_F32
+           : voco_runconfig_is(c->loop.out, "precision", "bf16") ? VOCO_PRECISION_BF16
+           : VOCO_PRECISION_AUTO;
+}
+
 static enum voco_err
 plan(struct run *r)
 {
     const struct voco_pretrain_config *c = r->c;
     const struct voco_device *dev = c->device == VOCO_DEVICE_ORACLE
-        ? &voco_oracle : voco_cpu_device((enum voco_precision)c->precision);
+        ? &voco_oracle : voco_cpu_device(planned_precision(c));
     const struct voco_plan_request request = {
         .model = { .feature = c->feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = (enum voco_merging)c->merging },

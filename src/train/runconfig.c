@@ -73,18 +73,37 @@ voco_runconfig_write(const char *run, const char *options, json_t *more)
     return err;
 }
 
-int64_t
-voco_runconfig_integer(const char *run, const char *key)
+/* An option of a run's config.json; NULL if there is none.  json_decref *ret_root. */
+static const json_t *
+option_of(const char *run, const char *key, json_t **ret_root)
 {
     char *path = voco_format("%s/config.json", run);
     json_error_t where;
-    json_t *root = json_load_file(path, 0, &where);
-    const int64_t value = json_integer_value(json_object_get(json_object_get(root, "options"),
-                                                             key));
+
+    *ret_root = json_load_file(path, 0, &where);
+    free(path);
+    return json_object_get(json_object_get(*ret_root, "options"), key);
+}
+
+int64_t
+voco_runconfig_integer(const char *run, const char *key)
+{
+    json_t *root;
+    const int64_t value = json_integer_value(option_of(run, key, &root));
 
     json_decref(root);
-    free(path);
     return value;
+}
+
+bool
+voco_runconfig_is(const char *run, const char *key, const char *word)
+{
+    json_t *root;
+    const char *value = json_string_value(option_of(run, key, &root));
+    const bool is = value && strcmp(value, word) == 0;
+
+    json_decref(root);
+    return is;
 }
 
 /* Options that decide whether a checkpoint fits at all, or belongs to another experiment. */
