@@ -56,7 +56,8 @@ expect 4 'the network expects 2' "a volume with too few channels" \
 
 "$voco" -q convert --preset abdomen --spacing 6 --pad none --pad-first none -o store \
     --store-type f32 $one || exit 99
-expect 0 '1 label map\>' "a store" "$voco" predict -w w.safetensors -o stored store
+expect 0 '^attn_forward .*%$' "a store, and where the time went" \
+    "$voco" predict -w w.safetensors --trace -o stored store
 test "$(sum stored/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
 ok $? "gives the labels of the file it was made of"
 expect 2 'would both become' "a store and its file" \
