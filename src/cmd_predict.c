@@ -28,8 +28,7 @@ static struct {
     int preset, blend, resample, merging;
     double spacing_mm[3], window[2], roi[3], overlap;
     int64_t batch, threads, memory;
-    bool merging_given, probabilities, skip_background, skip_existing, dry_run,
-         trace;
+    bool merging_given, probabilities, skip_background, skip_existing, dry_run, trace;
 } c = {
     .preset = -1, .blend = VOCO_BLEND_GAUSSIAN, .spacing_mm = { NAN }, .window = { NAN },
     .roi = { NAN }, .overlap = 0.5, .batch = 4,

@@ -406,8 +406,9 @@ const struct voco_device *
 voco_cpu_device(enum voco_precision precision)
 {
     const char *note;
-    const bool native = strcmp(voco_cpu_isa(&note), "avx512bf16") == 0;
 
-    return precision == VOCO_PRECISION_BF16 || (precision == VOCO_PRECISION_AUTO && native)
-           ? &voco_cpu_bf16 : &voco_cpu;
+    if (precision == VOCO_PRECISION_AUTO
+        && strcmp(voco_cpu_isa(&note), voco_isa_name(VOCO_ISA_AVX512BF16)) == 0)
+        precision = VOCO_PRECISION_BF16;
+    return precision == VOCO_PRECISION_BF16 ? &voco_cpu_bf16 : &voco_cpu;
 }

@@ -39,7 +39,7 @@ voco_stage_halve(const int64_t size[3], int64_t half[3])
         half[i] = (size[i] + 1) / 2;
 }
 
-/* LayerNorm and reduction of merged; normed is scratch of merged's size. */
+/* y = reduction of LayerNorm of merged; normed is scratch of merged's size. */
 static void
 reduce(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_stage *s,
        const struct voco_stage_saved *saved, const struct voco_tensor *normed,
@@ -49,14 +49,11 @@ reduce(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_sta
     const struct voco_tensor rw = voco_weight(w, s->reduction);
     const struct voco_tensor merged = voco_reshape(&saved->merged, 2, voco_rows(normed),
                                                    8 * s->dim);
+    const struct voco_tensor rows = voco_reshape(y, 2, voco_rows(y), voco_cols(y));
 
     ctx->dev->layernorm_forward(ctx, &merged, &nw, &nb, eps, normed, &saved->mean,
                                 &saved->rstd);
-    if (y) {
-        const struct voco_tensor rows = voco_reshape(y, 2, voco_rows(y), voco_cols(y));
-
-        ctx->dev->linear_forward(ctx, normed, &rw, NULL, &rows);
-    }
+    ctx->dev->linear_forward(ctx, normed, &rw, NULL, &rows);
 }
 
 void

@@ -115,11 +115,13 @@ planned_group(const struct voco_pretrain_config *c)
 static enum voco_precision
 planned_precision(const struct voco_pretrain_config *c)
 {
-    if (c->precision != VOCO_PRECISION_AUTO)
-        return (enum voco_precision)c->precision;
-    return voco_runconfig_is(c->loop.out, "precision", "f32") ? VOCO_PRECISION_F32
-           : voco_runconfig_is(c->loop.out, "precision", "bf16") ? VOCO_PRECISION_BF16
-           : VOCO_PRECISION_AUTO;
+    int precision = c->precision;
+
+    for (int i = VOCO_PRECISION_F32; i <= VOCO_PRECISION_BF16; i++)
+        if (precision == VOCO_PRECISION_AUTO
+            && voco_runconfig_is(c->loop.out, "precision", voco_precision_names[i]))
+            precision = i;
+    return (enum voco_precision)precision;
 }
 
 static enum voco_err
