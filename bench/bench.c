@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "bench/bench.h"
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 enum { MAX_REPS = 1000, MAX_LINE = 256 };
 

@@ -17,10 +17,10 @@
 
 #include "base/log.h"
 #include "base/rng.h"
-#include "data/chunk.h"
-#include "data/loader.h"
-#include "data/segloader.h"
-#include "data/store.h"
+#include "data/store/chunk.h"
+#include "objective/voco/batch.h"
+#include "objective/segment/batch.h"
+#include "data/store/store.h"
 
 static int
 stop(void)

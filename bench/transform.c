@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/chunk.h"
+#include "data/store/chunk.h"
 #include "data/convert.h"
-#include "data/encode.h"
-#include "data/preset.h"
+#include "data/store/encode.h"
+#include "data/transform/preset.h"
 
 enum { ROUNDS = 7 };
 

@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/case.h"
-#include "data/datalist.h"
-#include "data/labels.h"
-#include "data/store.h"
-#include "data/transform.h"
+#include "data/dataset/case.h"
+#include "data/dataset/datalist.h"
+#include "data/volume/labels.h"
+#include "data/store/store.h"
+#include "data/transform/transform.h"
 
 struct voco_convert_options {
     const char *store;                  /* folder */

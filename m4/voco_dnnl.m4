@@ -1,5 +1,5 @@
 # VOCO_CHECK_DNNL: oneDNN 2 or 3.  Debian ships no .pc file, so a link probe finds it.
-# The major version only chooses between two C APIs (src/dev/dnnl_shim.c).
+# The major version only chooses between two C APIs (src/dev/cpu/dnnl_shim.c).
 AC_DEFUN([VOCO_CHECK_DNNL],
 [VOCO_LIB([DNNL], [dnnl], [dnnl], [dnnl.h], [dnnl_engine_create], [-ldnnl], [libdnnl-dev])
 voco_save_CFLAGS=$CFLAGS

@@ -1,34 +1,34 @@
 bin_PROGRAMS += voco
 voco_SOURCES = \
-	src/cmd.c \
-	src/cmd.h \
-	src/cmd_completion.c \
-	src/cmd_convert.c \
-	src/cmd_doctor.c \
-	src/cmd_embed.c \
-	src/cmd_eval.c \
-	src/cmd_info.c \
-	src/cmd_finetune.c \
-	src/cmd_model.c \
-	src/cmd_model.h \
-	src/cmd_model_export.c \
-	src/cmd_model_import.c \
-	src/cmd_phantom.c \
-	src/cmd_plan.c \
-	src/cmd_plot.c \
-	src/cmd_predict.c \
-	src/cmd_pretrain.c \
-	src/cmd_tasks.c \
-	src/cmd_tune.c \
-	src/cmd_verify.c \
-	src/info.c \
-	src/info.h \
-	src/info_data.c \
-	src/info_run.c \
-	src/info_weights.c \
-	src/loop_options.c \
-	src/loop_options.h \
-	src/main.c
+	src/cmd/cmd.c \
+	src/cmd/cmd.h \
+	src/cmd/completion.c \
+	src/cmd/convert.c \
+	src/cmd/doctor.c \
+	src/cmd/embed.c \
+	src/cmd/eval.c \
+	src/cmd/finetune.c \
+	src/cmd/info.c \
+	src/cmd/info.h \
+	src/cmd/info_data.c \
+	src/cmd/info_rows.c \
+	src/cmd/info_run.c \
+	src/cmd/info_weights.c \
+	src/cmd/loop_options.c \
+	src/cmd/loop_options.h \
+	src/cmd/main.c \
+	src/cmd/model.c \
+	src/cmd/model.h \
+	src/cmd/model_export.c \
+	src/cmd/model_import.c \
+	src/cmd/phantom.c \
+	src/cmd/plan.c \
+	src/cmd/plot.c \
+	src/cmd/predict.c \
+	src/cmd/pretrain.c \
+	src/cmd/tasks.c \
+	src/cmd/tune.c \
+	src/cmd/verify.c
 voco_LDADD = libvoco.la
 
 libvoco_la_SOURCES += \
@@ -50,64 +50,70 @@ libvoco_la_SOURCES += \
 	src/base/parallel.h \
 	src/base/rng.c \
 	src/base/rng.h \
+	src/base/stop.c \
+	src/base/stop.h \
 	src/base/tensor.c \
 	src/base/tensor.h \
 	src/base/verb.c \
 	src/dev/conv.h \
-	src/dev/cpu.c \
-	src/dev/cpu.h \
-	src/dev/cpu_affine.c \
-	src/dev/cpu_attn.c \
-	src/dev/cpu_attn.h \
-	src/dev/cpu_attn_bf16.c \
-	src/dev/cpu_block.c \
-	src/dev/cpu_block.h \
-	src/dev/cpu_contrast.c \
-	src/dev/cpu_conv.c \
-	src/dev/cpu_conv.h \
-	src/dev/cpu_conv_dnnl.c \
-	src/dev/cpu_conv_1x1x1.c \
-	src/dev/cpu_conv_stem.c \
-	src/dev/cpu_conv_taps.c \
-	src/dev/cpu_conv_winograd.c \
-	src/dev/cpu_conv_winograd.h \
-	src/dev/cpu_conv_winograd_tiles.c \
-	src/dev/cpu_conv_winograd_weights.c \
-	src/dev/cpu_deconv.c \
-	src/dev/cpu_dicece.c \
-	src/dev/cpu_eltwise.c \
-	src/dev/cpu_gemm.c \
-	src/dev/cpu_gemm.h \
-	src/dev/cpu_gemm_tiles.c \
-	src/dev/cpu_kernels.c \
-	src/dev/cpu_peak.c \
-	src/dev/cpu_tune.c \
-	src/dev/cpu_norm.c \
-	src/dev/cpu_windows.c \
-	src/dev/cpu_windows.h \
+	src/dev/cpu/affine.c \
+	src/dev/cpu/attn.c \
+	src/dev/cpu/attn.h \
+	src/dev/cpu/attn_bf16.c \
+	src/dev/cpu/block.c \
+	src/dev/cpu/block.h \
+	src/dev/cpu/contrast.c \
+	src/dev/cpu/conv.c \
+	src/dev/cpu/conv.h \
+	src/dev/cpu/conv_1x1x1.c \
+	src/dev/cpu/conv_dnnl.c \
+	src/dev/cpu/conv_stem.c \
+	src/dev/cpu/conv_taps.c \
+	src/dev/cpu/conv_winograd.c \
+	src/dev/cpu/conv_winograd.h \
+	src/dev/cpu/conv_winograd_tiles.c \
+	src/dev/cpu/conv_winograd_weights.c \
+	src/dev/cpu/cpu.c \
+	src/dev/cpu/cpu.h \
+	src/dev/cpu/deconv.c \
+	src/dev/cpu/dicece.c \
+	src/dev/cpu/dnnl_shim.c \
+	src/dev/cpu/dnnl_shim.h \
+	src/dev/cpu/dnnl_shim_api.h \
+	src/dev/cpu/eltwise.c \
+	src/dev/cpu/gemm.c \
+	src/dev/cpu/gemm.h \
+	src/dev/cpu/gemm_tiles.c \
+	src/dev/cpu/kernels.c \
+	src/dev/cpu/norm.c \
+	src/dev/cpu/peak.c \
+	src/dev/cpu/tune.c \
+	src/dev/cpu/tuning.c \
+	src/dev/cpu/tuning.h \
+	src/dev/cpu/windows.c \
+	src/dev/cpu/windows.h \
 	src/dev/ctx.c \
 	src/dev/device.h \
-	src/dev/dnnl_shim.c \
-	src/dev/dnnl_shim.h \
-	src/dev/dnnl_shim_api.h \
-	src/dev/dry.c \
-	src/dev/dry.h \
 	src/dev/entries.h \
 	src/dev/flops.c \
 	src/dev/flops.h \
-	src/dev/oracle.c \
-	src/dev/oracle.h \
-	src/dev/oracle_attn.c \
-	src/dev/oracle_contrast.c \
-	src/dev/oracle_conv.c \
-	src/dev/oracle_dicece.c \
-	src/dev/oracle_norm.c \
+	src/dev/oracle/attn.c \
+	src/dev/oracle/contrast.c \
+	src/dev/oracle/conv.c \
+	src/dev/oracle/dicece.c \
+	src/dev/oracle/norm.c \
+	src/dev/oracle/oracle.c \
+	src/dev/oracle/oracle.h \
 	src/dev/selftest.c \
 	src/dev/selftest.h \
 	src/dev/shape.c \
 	src/dev/shape.h \
-	src/dev/trace.c \
-	src/dev/trace.h \
+	src/dev/wrap/dry.c \
+	src/dev/wrap/dry.h \
+	src/dev/wrap/trace.c \
+	src/dev/wrap/trace.h \
+	src/eval/distance.c \
+	src/eval/distance.h \
 	src/eval/evaluate.c \
 	src/eval/evaluate.h \
 	src/eval/html.c \
@@ -121,7 +127,20 @@ libvoco_la_SOURCES += \
 	src/eval/stats.h \
 	src/eval/write.c \
 	src/eval/write.h \
-	src/net/contrast.c \
+	src/model/coverage.c \
+	src/model/coverage.h \
+	src/model/model.c \
+	src/model/model.h \
+	src/model/nnunet.c \
+	src/model/nnunet.h \
+	src/model/recognise.c \
+	src/model/recognise.h \
+	src/model/rewrite.c \
+	src/model/rewrite.h \
+	src/model/seginfo.c \
+	src/model/seginfo.h \
+	src/model/weights.c \
+	src/model/weights.h \
 	src/net/encoder.c \
 	src/net/encoder.h \
 	src/net/head.c \
@@ -142,23 +161,52 @@ libvoco_la_SOURCES += \
 	src/net/unetr.h \
 	src/net/upblock.c \
 	src/net/upblock.h \
+	src/objective/segment/batch.c \
+	src/objective/segment/batch.h \
+	src/objective/segment/segment.c \
+	src/objective/segment/segment.h \
+	src/objective/voco/batch.c \
+	src/objective/voco/batch.h \
+	src/objective/voco/batch_mosaic.c \
+	src/objective/voco/batch_mosaic.h \
+	src/objective/voco/block.c \
+	src/objective/voco/block.h \
+	src/objective/voco/contrast.c \
+	src/objective/voco/mosaic.c \
+	src/objective/voco/mosaic.h \
+	src/objective/voco/plan.c \
+	src/objective/voco/plan.h \
+	src/objective/voco/pretrain.c \
+	src/objective/voco/pretrain.h \
+	src/objective/voco/replay.c \
+	src/objective/voco/replay.h \
+	src/objective/voco/signals.c \
+	src/objective/voco/signals.h \
+	src/objective/voco/step.c \
+	src/objective/voco/step.h \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
 	src/report/metrics.c \
 	src/report/metrics.h \
-	src/report/mosaic.c \
-	src/report/mosaic.h \
 	src/report/plot.c \
 	src/report/plot.h \
 	src/report/plot_run.c \
 	src/report/png.c \
 	src/report/png.h \
-	src/report/signals.c \
-	src/report/signals.h \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
+	src/task/segment/best.c \
+	src/task/segment/best.h \
+	src/task/segment/finetune.c \
+	src/task/segment/finetune.h \
+	src/task/segment/predict.c \
+	src/task/segment/predict.h \
+	src/task/segment/validate.c \
+	src/task/segment/validate.h \
+	src/task/sliding.c \
+	src/task/sliding.h \
 	src/tensorfile/filetensor.c \
 	src/tensorfile/names.c \
 	src/tensorfile/names.h \
@@ -176,53 +224,15 @@ libvoco_la_SOURCES += \
 	src/tensorfile/zip.c \
 	src/tensorfile/zip.h \
 	src/tensorfile/zipwrite.c \
-	src/train/batch_mosaic.c \
-	src/train/batch_mosaic.h \
-	src/train/best.c \
-	src/train/best.h \
 	src/train/checkpoint.c \
 	src/train/checkpoint.h \
-	src/train/coverage.c \
-	src/train/coverage.h \
-	src/train/finetune.c \
-	src/train/finetune.h \
 	src/train/loop.c \
 	src/train/loop.h \
-	src/train/model.c \
-	src/train/model.h \
-	src/train/nnunet.c \
-	src/train/nnunet.h \
-	src/train/plan.c \
-	src/train/plan.h \
-	src/train/pretrain.c \
-	src/train/pretrain.h \
 	src/train/rates.c \
 	src/train/rates.h \
-	src/train/recognise.c \
-	src/train/recognise.h \
-	src/train/rewrite.c \
-	src/train/rewrite.h \
 	src/train/runconfig.c \
 	src/train/runconfig.h \
 	src/train/runlog.c \
 	src/train/runlog.h \
 	src/train/schedule.c \
-	src/train/schedule.h \
-	src/train/predict.c \
-	src/train/predict.h \
-	src/train/seginfo.c \
-	src/train/seginfo.h \
-	src/train/segment.c \
-	src/train/segment.h \
-	src/train/sliding.c \
-	src/train/sliding.h \
-	src/train/step.c \
-	src/train/step.h \
-	src/train/stop.c \
-	src/train/stop.h \
-	src/train/tuning.c \
-	src/train/tuning.h \
-	src/train/validate.c \
-	src/train/validate.h \
-	src/train/weights.c \
-	src/train/weights.h
+	src/train/schedule.h

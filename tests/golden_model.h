@@ -6,7 +6,7 @@
 #define VOCO_TESTS_GOLDEN_MODEL_H
 
 #include "tests/golden_read.h"
-#include "train/model.h"
+#include "model/model.h"
 
 enum { GOLDEN_ROW = 10, GOLDEN_PICKED = 8 };    /* numbers in a row; the last ones picked */
 

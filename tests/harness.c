@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 #include "tests/compare.h"
 
 enum { GUARD = 32 };                    /* elements on either side */

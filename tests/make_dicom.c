@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 #define ROOT "1.2.826.0.1.3680043.10.1234"      /* of UIDs; these go nowhere */
 #define CT_IMAGE "1.2.840.10008.5.1.4.1.1.2"

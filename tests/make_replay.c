@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/hdf5.h"
+#include "data/store/hdf5.h"
 
 enum { ROI = 32, SW = 2, BASES = 9, VOXELS = ROI * ROI * ROI };
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/preset.h"
-#include "train/weights.h"
+#include "data/transform/preset.h"
+#include "model/weights.h"
 
 static const struct voco_transform *
 preset_of(const char *name)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/store.h"
+#include "data/store/store.h"
 
 #define ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 #define fails(want, call) do {                                                     \

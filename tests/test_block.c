@@ -6,8 +6,8 @@
 
 #include <check.h>
 
-#include "data/augment.h"
-#include "data/block.h"
+#include "data/batch/augment.h"
+#include "objective/voco/block.h"
 
 enum { SEED = 5 };
 

@@ -1,7 +1,7 @@
 /* Window attention of the cpu device against the oracle, with every set of kernels. */
 #include <stdio.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "simd/kernels.h"
 #include "tests/twin.h"
 

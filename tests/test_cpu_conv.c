@@ -1,7 +1,7 @@
 /* Convolutions of the cpu device, every implementation, against the oracle. */
 #include <stdio.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "simd/kernels.h"
 #include "tests/twin.h"
 

@@ -1,7 +1,7 @@
 /* Linear layers and the small entries of the cpu device against the oracle. */
 #include <stdio.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "tests/twin.h"
 
 static const double forward_limit = 1e-5, gradient_limit = 1e-4;

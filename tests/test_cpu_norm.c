@@ -2,8 +2,8 @@
  * f32 would drift, and the same bits for any number of threads.  _i is the level. */
 #include <stdio.h>
 
-#include "dev/cpu.h"
-#include "dev/oracle.h"
+#include "dev/cpu/cpu.h"
+#include "dev/oracle/oracle.h"
 #include "simd/kernels.h"
 #include "tests/twin.h"
 

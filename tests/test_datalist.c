@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/datalist.h"
+#include "data/dataset/datalist.h"
 #include "scratch.h"
 
 static const struct voco_datalist_options PLAIN;

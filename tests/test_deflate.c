@@ -5,7 +5,7 @@
 #include <zlib.h>
 
 #include "base/rng.h"
-#include "data/deflate.h"
+#include "data/codec/deflate.h"
 
 static uint32_t
 draw(uint32_t i, uint32_t below)

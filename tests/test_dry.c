@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 #include "dev/flops.h"
 
 static struct voco_dry dry;

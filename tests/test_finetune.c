@@ -2,11 +2,11 @@
  * rates by depth, the best of a run. */
 #include <math.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "tests/scratch.h"
-#include "train/best.h"
+#include "task/segment/best.h"
 #include "train/rates.h"
-#include "train/weights.h"
+#include "model/weights.h"
 
 struct rig {
     struct voco_ctx ctx;

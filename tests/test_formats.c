@@ -5,7 +5,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 #include "scratch.h"
 #include "volfile.h"
 

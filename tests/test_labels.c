@@ -4,9 +4,9 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "data/case.h"
-#include "data/hdf5.h"
-#include "data/transform.h"
+#include "data/dataset/case.h"
+#include "data/store/hdf5.h"
+#include "data/transform/transform.h"
 #include "store_util.h"
 
 static struct voco_label_map map;

@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "data/augment.h"
-#include "data/block.h"
-#include "data/sampler.h"
+#include "data/batch/augment.h"
+#include "objective/voco/block.h"
+#include "data/batch/sampler.h"
 #include "store_util.h"
 
 enum { ROI = 8, VOLUMES = 5 };

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/parallel.h"
-#include "data/phantom.h"
+#include "data/phantom/phantom.h"
 
 #define ck_ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 

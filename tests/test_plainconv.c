@@ -10,14 +10,14 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 #include "net/plainconv.h"
 #include "tests/compare.h"
 #include "tests/devices.h"
 #include "tests/golden_read.h"
 #include "tests/gradcheck.h"
 #include "tests/tensors.h"
-#include "train/segment.h"
+#include "objective/segment/segment.h"
 
 #define K1 { 1, 3, 3 }
 #define K3 { 3, 3, 3 }

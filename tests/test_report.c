@@ -10,10 +10,10 @@
 #include "base/rng.h"
 #include "report/canvas.h"
 #include "report/metrics.h"
-#include "report/mosaic.h"
+#include "objective/voco/mosaic.h"
 #include "report/plot.h"
 #include "report/png.h"
-#include "report/signals.h"
+#include "objective/voco/signals.h"
 #include "report/tensorboard.h"
 
 static char *folder;

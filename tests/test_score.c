@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "data/distance.h"
-#include "data/hdf5.h"
+#include "eval/distance.h"
+#include "data/store/hdf5.h"
 #include "eval/score.h"
 #include "eval/stats.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/log.h"
-#include "data/segloader.h"
+#include "objective/segment/batch.h"
 #include "store_util.h"
 
 enum { CLASSES = 5 };

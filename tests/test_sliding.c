@@ -13,7 +13,7 @@
 #include "tests/compare.h"
 #include "tests/golden_read.h"
 #include "tests/tensors.h"
-#include "train/sliding.h"
+#include "task/sliding.h"
 
 enum { CLASSES = 3, PICKED = 2048 };
 

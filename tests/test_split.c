@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "data/split.h"
+#include "data/dataset/split.h"
 
 enum { N = 53 };
 

@@ -12,14 +12,14 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/replay.h"
-#include "dev/dry.h"
+#include "objective/voco/replay.h"
+#include "dev/wrap/dry.h"
 #include "tests/compare.h"
 #include "tests/golden_model.h"
 #include "tests/golden_read.h"
 #include "tests/gradcheck.h"
-#include "train/plan.h"
-#include "train/step.h"
+#include "objective/voco/plan.h"
+#include "objective/voco/step.h"
 
 static const double lr = 1e-4;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "dev/flops.h"
-#include "dev/trace.h"
+#include "dev/wrap/trace.h"
 
 /* The text that a trace of the calls below writes: lines, then the table. */
 static char *

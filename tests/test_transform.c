@@ -12,11 +12,11 @@
 #include <zlib.h>
 
 #include "base/file.h"
-#include "data/affine.h"
-#include "data/geometry.h"
-#include "data/preset.h"
-#include "data/transform.h"
-#include "data/window.h"
+#include "data/volume/affine.h"
+#include "data/transform/geometry.h"
+#include "data/transform/preset.h"
+#include "data/transform/transform.h"
+#include "data/transform/window.h"
 
 #define ck_ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 

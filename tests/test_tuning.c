@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "train/tuning.h"
+#include "dev/cpu/tuning.h"
 
 static char *folder, *path;
 static struct voco_tuning_key key;

@@ -13,13 +13,13 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 #include "tests/compare.h"
 #include "tests/devices.h"
 #include "tests/golden_model.h"
 #include "tests/gradcheck.h"
 #include "tests/tensors.h"
-#include "train/segment.h"
+#include "objective/segment/segment.h"
 
 /* MONAI's DiceCELoss(include_background=False, to_onehot_y=True, softmax=True). */
 static const struct voco_dicece dicece = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/transform.h"
-#include "data/unmap.h"
+#include "data/transform/transform.h"
+#include "data/transform/unmap.h"
 #include "tests/tensors.h"
 
 struct geometry {

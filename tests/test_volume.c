@@ -4,7 +4,7 @@
 #include <check.h>
 #include <math.h>
 
-#include "data/volume.h"
+#include "data/volume/volume.h"
 #include "scratch.h"
 #include "volfile.h"
 

@@ -6,31 +6,82 @@ set -eu
 cd "${1:-${srcdir:-.}}"
 
 find src data simd -name '*.[ch]' -exec awk '
-# The folders that a folder may include from, besides config.h; includes go down only.
-function layer(file)
+# rule(room, list): files of room may include from the rooms of the list, and from their
+# own.  "dev/" is all of a room with the rooms inside it, "dev" only its own files.  A file
+# follows the rule of the innermost room that has one.
+function rule(room, list)
 {
-    if (file ~ /^src\/dev\/cpu_/) return "base dev simd"
-    if (file ~ /^src\/base\//)    return "base"
-    if (file ~ /^src\/dev\//)     return "base dev"
-    if (file ~ /^src\/op\//)      return "base dev op"
-    if (file ~ /^src\/net\//)     return "base dev op net"
-    if (file ~ /^src\/report\//)  return "base report"
-    if (file ~ /^src\/tensorfile\//) return "base tensorfile"
-    if (file ~ /^src\/eval\//)    return "base report data eval"
-    if (file ~ /^src\/train\//)   return "base dev op net report data tensorfile train"
-    if (file ~ /^data\//)         return "base data"
-    if (file ~ /^simd\//)         return "simd"
-    return ""                     # main.c and cmd*.c may include anything
+    may[room] = list
+}
+BEGIN {
+    rule("src/base",              "base")
+    rule("src/dev",               "base")
+    rule("src/dev/cpu",           "base dev simd")
+    rule("src/dev/oracle",        "base dev")
+    rule("src/dev/wrap",          "base dev")
+    rule("src/net",               "base dev")
+    rule("src/tensorfile",        "base")
+    rule("src/report",            "base")
+    rule("src/model",             "base dev net tensorfile data/transform")
+    rule("src/train",             "base dev/ net report tensorfile model")
+    rule("src/objective",         "base dev/ net report model train data/")
+    rule("src/eval",              "base report data/")
+    rule("src/task",              "base dev/ net report tensorfile model train objective/ eval data/")
+    rule("src/cmd",               "")
+    rule("data/codec",            "base")
+    rule("data/volume",           "base data/codec")
+    rule("data/transform",        "base data/volume")
+    rule("data/phantom",          "base data/volume")
+    rule("data/store",            "base data/codec data/volume")
+    rule("data/dataset",          "base data/volume data/store")
+    rule("data/batch",            "base data/store")
+    rule("data",                  "base data/")
+    rule("simd",                  "")
+}
+# The innermost room above a file that has a rule.
+function room_of(file)
+{
+    do
+        sub(/\/[^\/]*$/, "", file)
+    while (!(file in may) && file ~ /\//)
+    return file
+}
+function allowed(file, header,    room, folder, list, n, i)
+{
+    room = room_of(file)
+    if (room == "src/cmd" || header == "config.h")
+        return 1
+    folder = header
+    if (!sub(/\/[^\/]*$/, "", folder))
+        return 0
+    if (folder == substr(file, 1, length(file) - length(base_name(file)) - 1) ||
+        "src/" folder == substr(file, 1, length(file) - length(base_name(file)) - 1))
+        return 1
+    if ("src/" folder == room || folder == room)
+        return 1
+    n = split(may[room], list, " ")
+    for (i = 1; i <= n; i++) {
+        if (folder == list[i])
+            return 1
+        if (list[i] ~ /\/$/ && index(folder "/", list[i]) == 1)
+            return 1
+    }
+    return 0
+}
+function base_name(file)
+{
+    sub(/.*\//, "", file)
+    return file
 }
 # The one place where a foreign header may appear.
 function owner(header)
 {
-    if (header == "cblas.h")         return "^src/dev/"
-    if (header == "hdf5.h")          return "^data/"
+    if (header == "cblas.h")         return "^src/dev/cpu/"
+    if (header == "hdf5.h")          return "^data/store/"
     if (header == "mpi.h")           return "^src/train/comm_mpi[.]c$"
     if (header == "zip.h")           return "^src/tensorfile/zip"
     if (header == "png.h")           return "^src/report/"
-    if (header ~ /^(oneapi.)?dnnl/)  return "^src/dev/dnnl_shim(_api)?[.][ch]$"
+    if (header ~ /^(oneapi.)?dnnl/)  return "^src/dev/cpu/dnnl_shim(_api)?[.][ch]$"
     if (header ~ /intrin[.]h$/)      return "^simd/[a-z0-9_]*avx[a-z0-9_]*[.][ch]$"
     return ""
 }
@@ -41,12 +92,8 @@ function complain(why)
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     split($0, part, "\"")
-    header = part[2]
-    top = header
-    sub(/\/.*/, "", top)
-    may = layer(FILENAME)
-    if (may != "" && header != "config.h" && index(" " may " ", " " top " ") == 0)
-        complain("may include from: " may)
+    if (!allowed(FILENAME, part[2]))
+        complain("may include from: " may[room_of(FILENAME)])
 }
 /^[ \t]*#[ \t]*include[ \t]*</ {
     split($0, part, /[<>]/)

@@ -1,6 +1,6 @@
 /* Augmentation while a crop is copied out of its block; directions as numpy's flip and
  * rot90(k, axes=(0, 1)). */
-#include "data/augment.h"
+#include "data/batch/augment.h"
 
 #include "base/rng.h"
 

@@ -5,8 +5,8 @@
  * or 270 degrees in the plane of x and y, from x towards y; with probability 0.5 a number
  * uniform in (-0.1, 0.1) is added to all voxels, without clipping.
  */
-#ifndef VOCO_DATA_AUGMENT_H
-#define VOCO_DATA_AUGMENT_H
+#ifndef VOCO_DATA_BATCH_AUGMENT_H
+#define VOCO_DATA_BATCH_AUGMENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* A ring of batches, filled by threads one unit at a time. */
-#include "data/ring.h"
+#include "data/batch/ring.h"
 
 #include <pthread.h>
 #include <signal.h>

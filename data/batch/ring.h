@@ -6,8 +6,8 @@
  * ring only sees to it that every unit is begun in order, filled once, and given out when
  * its whole step is there.
  */
-#ifndef VOCO_DATA_RING_H
-#define VOCO_DATA_RING_H
+#ifndef VOCO_DATA_BATCH_RING_H
+#define VOCO_DATA_BATCH_RING_H
 
 #include <stdint.h>
 

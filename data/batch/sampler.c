@@ -1,5 +1,5 @@
 /* The order of volumes: a keyed permutation per epoch, datasets weighted by repetition. */
-#include "data/sampler.h"
+#include "data/batch/sampler.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

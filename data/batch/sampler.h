@@ -5,13 +5,13 @@
  * a permutation keyed by (seed, epoch).  Position p lies in epoch p / length: nothing
  * has to be remembered to resume.
  */
-#ifndef VOCO_DATA_SAMPLER_H
-#define VOCO_DATA_SAMPLER_H
+#ifndef VOCO_DATA_BATCH_SAMPLER_H
+#define VOCO_DATA_BATCH_SAMPLER_H
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/store.h"
+#include "data/store/store.h"
 
 struct voco_sampler {
     uint64_t seed;

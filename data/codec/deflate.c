@@ -2,13 +2,13 @@
  * format. */
 #include "config.h"
 
-#include "data/deflate.h"
+#include "data/codec/deflate.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/runs.h"
+#include "data/codec/runs.h"
 
 #ifdef HAVE_LIBDEFLATE
 #include <libdeflate.h>

@@ -1,8 +1,8 @@
 /*
  * zlib streams, whole buffers at a time.
  */
-#ifndef VOCO_DATA_DEFLATE_H
-#define VOCO_DATA_DEFLATE_H
+#ifndef VOCO_DATA_CODEC_DEFLATE_H
+#define VOCO_DATA_CODEC_DEFLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ size_t voco_deflate_bound(size_t n_raw);
 struct voco_deflater;
 struct voco_inflater;
 
-/* Level 1: only runs of one byte are looked for (data/runs.h). */
+/* Level 1: only runs of one byte are looked for (data/codec/runs.h). */
 enum { VOCO_DEFLATE_RUNS = 1 };
 
 enum voco_err voco_deflater_new(int level, struct voco_deflater **ret);     /* 1..9 */

@@ -1,5 +1,5 @@
 /* Deflate blocks (RFC 1951) of literals and of runs: copies from one byte back. */
-#include "data/runs.h"
+#include "data/codec/runs.h"
 
 #include <string.h>
 

@@ -5,8 +5,8 @@
  * earlier copies of three bytes and more takes most of a compressor's time and finds
  * chance hits.  Huffman codes do the rest, one for each block.
  */
-#ifndef VOCO_DATA_RUNS_H
-#define VOCO_DATA_RUNS_H
+#ifndef VOCO_DATA_CODEC_RUNS_H
+#define VOCO_DATA_CODEC_RUNS_H
 
 #include <stdbool.h>
 #include <stdint.h>

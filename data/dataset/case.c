@@ -1,5 +1,5 @@
 /* Channels and labels of an item, and whether they lie on one grid. */
-#include "data/case.h"
+#include "data/dataset/case.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "data/affine.h"
-#include "data/store.h"
+#include "data/volume/affine.h"
+#include "data/store/store.h"
 
 /* Corners of the same voxel grid may differ by this many voxels: headers are rounded. */
 static const double SAME_PLACE = 0.05;

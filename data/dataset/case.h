@@ -1,13 +1,13 @@
 /*
  * Reading a case: the channels of an item's image and its label map, on one grid.
  */
-#ifndef VOCO_DATA_CASE_H
-#define VOCO_DATA_CASE_H
+#ifndef VOCO_DATA_DATASET_CASE_H
+#define VOCO_DATA_DATASET_CASE_H
 
 #include "base/err.h"
-#include "data/datalist.h"
-#include "data/labels.h"
-#include "data/volume.h"
+#include "data/dataset/datalist.h"
+#include "data/volume/labels.h"
+#include "data/volume/volume.h"
 
 /* Which channels of an item that has several images, or one file with several volumes. */
 enum {

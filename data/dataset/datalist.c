@@ -1,5 +1,5 @@
 /* Inputs of convert as a list of items: what kind an input is.  Ids: datalist_id.c. */
-#include "data/datalist.h"
+#include "data/dataset/datalist.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/headtext.h"
-#include "data/listing.h"
-#include "data/volume.h"
+#include "data/volume/headtext.h"
+#include "data/dataset/listing.h"
+#include "data/volume/volume.h"
 
 static void
 free_item(struct voco_item *item)

@@ -9,8 +9,8 @@
  *
  * Order: that of the inputs; folders by byte order of the names; lists as written.
  */
-#ifndef VOCO_DATA_DATALIST_H
-#define VOCO_DATA_DATALIST_H
+#ifndef VOCO_DATA_DATASET_DATALIST_H
+#define VOCO_DATA_DATASET_DATALIST_H
 
 #include <stdbool.h>
 

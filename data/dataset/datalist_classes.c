@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "data/labels.h"
-#include "data/listing.h"
+#include "data/volume/labels.h"
+#include "data/dataset/listing.h"
 
 void
 voco_classes_free(struct voco_classes *c)

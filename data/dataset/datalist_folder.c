@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/listing.h"
-#include "data/volume.h"
+#include "data/dataset/listing.h"
+#include "data/volume/volume.h"
 
 enum { DEPTH_MAX = 64 };
 

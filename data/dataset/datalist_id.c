@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/listing.h"
+#include "data/dataset/listing.h"
 
 enum { ID_MAX = 200 };              /* bytes: leaves room for an ending in a file name */
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "data/headtext.h"
-#include "data/listing.h"
-#include "data/volume.h"
+#include "data/volume/headtext.h"
+#include "data/dataset/listing.h"
+#include "data/volume/volume.h"
 
 enum { LIST_MAX = 1 << 30, CHANNELS_MAX = 64 };
 

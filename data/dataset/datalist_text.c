@@ -4,8 +4,8 @@
 #include <strings.h>
 
 #include "base/file.h"
-#include "data/headtext.h"
-#include "data/listing.h"
+#include "data/volume/headtext.h"
+#include "data/dataset/listing.h"
 
 enum { LIST_MAX = 1 << 30, COLUMNS_MAX = 256 };
 

@@ -1,12 +1,12 @@
 /*
  * Between datalist.c and the readers of each kind of list.
  */
-#ifndef VOCO_DATA_LISTING_H
-#define VOCO_DATA_LISTING_H
+#ifndef VOCO_DATA_DATASET_LISTING_H
+#define VOCO_DATA_DATASET_LISTING_H
 
 #include <jansson.h>
 
-#include "data/datalist.h"
+#include "data/dataset/datalist.h"
 
 /* One list being read. */
 struct voco_listing {

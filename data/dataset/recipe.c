@@ -1,5 +1,5 @@
 /* Recipes of tasks, and where they are. */
-#include "data/task.h"
+#include "data/dataset/recipe.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/opt.h"
-#include "data/listing.h"
+#include "data/dataset/listing.h"
 
 enum { TASK_MAX = 1 << 20, PATH_LONGEST = 4096 };
 

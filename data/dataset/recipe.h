@@ -8,8 +8,8 @@
  * A value is text, a number, a list of either (which is joined by commas), or true for an
  * option that takes none.
  */
-#ifndef VOCO_DATA_TASK_H
-#define VOCO_DATA_TASK_H
+#ifndef VOCO_DATA_DATASET_RECIPE_H
+#define VOCO_DATA_DATASET_RECIPE_H
 
 #include "base/err.h"
 

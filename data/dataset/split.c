@@ -1,5 +1,5 @@
 /* Folds and fractions of a set of cases, by hashes of their ids. */
-#include "data/split.h"
+#include "data/dataset/split.h"
 
 #include <math.h>
 #include <stdlib.h>

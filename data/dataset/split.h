@@ -6,8 +6,8 @@
  * nor the machine matters.  Of the training cases a fraction stays: those that come first
  * in another shuffled order, so that a smaller fraction is part of a larger one.
  */
-#ifndef VOCO_DATA_SPLIT_H
-#define VOCO_DATA_SPLIT_H
+#ifndef VOCO_DATA_DATASET_SPLIT_H
+#define VOCO_DATA_DATASET_SPLIT_H
 
 #include <stdint.h>
 

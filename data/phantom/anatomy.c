@@ -1,5 +1,5 @@
 /* Shapes of a torso: ellipsoids, tubes, sheets and the layers of the body wall. */
-#include "data/anatomy.h"
+#include "data/phantom/anatomy.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,16 +1,16 @@
 /*
- * The anatomy of a phantom: what is at a point.  Internal to data/phantom.c.
+ * The anatomy of a phantom: what is at a point.  Internal to data/phantom/phantom.c.
  *
  * Canonical frame in millimetres: x to the patient's right, y to the front, z up; the
  * origin lies in the middle of the body at the level of the diaphragm.
  */
-#ifndef VOCO_DATA_ANATOMY_H
-#define VOCO_DATA_ANATOMY_H
+#ifndef VOCO_DATA_PHANTOM_ANATOMY_H
+#define VOCO_DATA_PHANTOM_ANATOMY_H
 
 #include <stdint.h>
 
 #include "base/rng.h"
-#include "data/phantom.h"
+#include "data/phantom/phantom.h"
 
 enum { VOCO_ORGANS = 12, VOCO_LATTICE = 32 };
 

@@ -1,13 +1,13 @@
 /* Voxels of a phantom: the anatomy sampled on the grid, the scanner's blur, noise and
  * field of view. */
-#include "data/phantom.h"
+#include "data/phantom/phantom.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/anatomy.h"
+#include "data/phantom/anatomy.h"
 
 const char *const voco_phantom_label_name[] = {
     "none", "lung right", "lung left", "heart", "liver", "spleen", "kidney right",

@@ -6,13 +6,13 @@
  * scales and enhances them by its own numbers, all drawn from (seed, index), so that the
  * same pair gives the same voxels on any machine and with any number of threads.
  */
-#ifndef VOCO_DATA_PHANTOM_H
-#define VOCO_DATA_PHANTOM_H
+#ifndef VOCO_DATA_PHANTOM_PHANTOM_H
+#define VOCO_DATA_PHANTOM_PHANTOM_H
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 enum voco_phantom_label {
     VOCO_PHANTOM_NONE,

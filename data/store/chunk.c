@@ -1,10 +1,10 @@
 /* Chunks: element types, boxes, and byte planes (the shuffle filter). */
-#include "data/chunk.h"
+#include "data/store/chunk.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "data/clip.h"
+#include "data/volume/clip.h"
 
 struct voco_chunk_grid
 voco_chunk_grid(const int64_t dim[3], int chunk)

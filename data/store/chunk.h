@@ -6,15 +6,15 @@
  * (a zlib stream).  A chunk always has its full size in the file; what lies outside the
  * volume is zero.
  */
-#ifndef VOCO_DATA_CHUNK_H
-#define VOCO_DATA_CHUNK_H
+#ifndef VOCO_DATA_STORE_CHUNK_H
+#define VOCO_DATA_STORE_CHUNK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/deflate.h"
-#include "data/store.h"
+#include "data/codec/deflate.h"
+#include "data/store/store.h"
 
 enum { VOCO_CHUNK_DEFAULT = 32, VOCO_CHUNK_MIN = 8, VOCO_CHUNK_MAX = 128 };
 

@@ -1,5 +1,5 @@
 /* Prepared crops in, embeddings out. */
-#include "data/cropfile.h"
+#include "data/store/cropfile.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/hdf5.h"
+#include "data/store/hdf5.h"
 
 static const int64_t crops_max = 65536;
 

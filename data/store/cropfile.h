@@ -1,8 +1,8 @@
 /*
  * HDF5 files of prepared crops in, of embeddings out.
  */
-#ifndef VOCO_DATA_CROPFILE_H
-#define VOCO_DATA_CROPFILE_H
+#ifndef VOCO_DATA_STORE_CROPFILE_H
+#define VOCO_DATA_STORE_CROPFILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Encoding the volumes of a case into chunks, and counting their labels. */
-#include "data/encode.h"
+#include "data/store/encode.h"
 
 #include <stdlib.h>
 #include <string.h>

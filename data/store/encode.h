@@ -2,16 +2,16 @@
  * A case as a store holds it: the compressed chunks of its volumes, with checksums and
  * counts.  All of it happens in the calling thread and in memory.
  */
-#ifndef VOCO_DATA_ENCODE_H
-#define VOCO_DATA_ENCODE_H
+#ifndef VOCO_DATA_STORE_ENCODE_H
+#define VOCO_DATA_STORE_ENCODE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/chunk.h"
-#include "data/shard.h"
-#include "data/store.h"
+#include "data/store/chunk.h"
+#include "data/store/shard.h"
+#include "data/store/store.h"
 
 /* One volume. */
 struct voco_encoded {

@@ -1,5 +1,5 @@
 /* HDF5 files behind one mutex: datasets, attributes and directly written chunks. */
-#include "data/hdf5.h"
+#include "data/store/hdf5.h"
 
 #include <hdf5.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
  * becomes our sentence.  Files are written with the earliest format (libver earliest) and
  * opened without file locks, which fail on many parallel file systems.
  */
-#ifndef VOCO_DATA_HDF5_H
-#define VOCO_DATA_HDF5_H
+#ifndef VOCO_DATA_STORE_HDF5_H
+#define VOCO_DATA_STORE_HDF5_H
 
 #include <stdbool.h>
 #include <stddef.h>

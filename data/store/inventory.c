@@ -1,5 +1,5 @@
 /* Inventory: which lines of a manifest have their volume in a whole shard. */
-#include "data/inventory.h"
+#include "data/store/inventory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /*
  * Inventory: the lines of a manifest held against the shards that are there.
  */
-#ifndef VOCO_DATA_INVENTORY_H
-#define VOCO_DATA_INVENTORY_H
+#ifndef VOCO_DATA_STORE_INVENTORY_H
+#define VOCO_DATA_STORE_INVENTORY_H
 
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "data/manifest.h"
-#include "data/shard.h"
+#include "data/store/manifest.h"
+#include "data/store/shard.h"
 
 struct voco_inventory {
     struct voco_shard *shard;   /* those that the manifest names, by number */

@@ -1,5 +1,5 @@
 /* manifest.jsonl: the lines of a store by id, read and written whole. */
-#include "data/manifest.h"
+#include "data/store/manifest.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -6,14 +6,14 @@
  * cut off by a crash and does not count.  The lines of a shard's volumes are appended
  * together after the shard has got its name: a shard without its lines is not published.
  */
-#ifndef VOCO_DATA_MANIFEST_H
-#define VOCO_DATA_MANIFEST_H
+#ifndef VOCO_DATA_STORE_MANIFEST_H
+#define VOCO_DATA_STORE_MANIFEST_H
 
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "data/manifest_line.h"
-#include "data/store.h"
+#include "data/store/manifest_line.h"
+#include "data/store/store.h"
 
 struct voco_manifest {
     char *path;

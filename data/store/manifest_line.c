@@ -1,5 +1,5 @@
 /* A line of manifest.jsonl: a JSON object with a checksum, by jansson. */
-#include "data/manifest_line.h"
+#include "data/store/manifest_line.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "data/chunk.h"
+#include "data/store/chunk.h"
 
 enum { CHECK_BYTES = 20 };      /* ,"check":"01234567"} */
 

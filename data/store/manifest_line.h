@@ -1,13 +1,13 @@
 /*
  * Lines of manifest.jsonl: what they say, as a struct and as checked JSON.
  */
-#ifndef VOCO_DATA_MANIFEST_LINE_H
-#define VOCO_DATA_MANIFEST_LINE_H
+#ifndef VOCO_DATA_STORE_MANIFEST_LINE_H
+#define VOCO_DATA_STORE_MANIFEST_LINE_H
 
 #include <stddef.h>
 
 #include "base/err.h"
-#include "data/store.h"
+#include "data/store/store.h"
 
 struct voco_line {
     struct voco_store_entry entry;  /* strings are owned; reason NULL: stored */

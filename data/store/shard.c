@@ -1,6 +1,6 @@
 /* The index behind the HDF5 part of a shard: written once, checked before it is used.
  * Layout in voco-store(5). */
-#include "data/shard.h"
+#include "data/store/shard.h"
 
 #include <errno.h>
 #include <fcntl.h>

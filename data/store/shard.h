@@ -9,16 +9,16 @@
  * structure checksum covers what is left of the HDF5 part, and the footer ends with its
  * own.  All numbers are little-endian.
  */
-#ifndef VOCO_DATA_SHARD_H
-#define VOCO_DATA_SHARD_H
+#ifndef VOCO_DATA_STORE_SHARD_H
+#define VOCO_DATA_STORE_SHARD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/chunk.h"
-#include "data/store.h"
+#include "data/store/chunk.h"
+#include "data/store/store.h"
 
 struct voco_chunk_entry {
     uint64_t address;

@@ -7,16 +7,16 @@
  * Reading: any number of threads; pread, inflate and unshuffle happen outside the HDF5
  * library, and only for the chunks that a box touches.
  */
-#ifndef VOCO_DATA_STORE_H
-#define VOCO_DATA_STORE_H
+#ifndef VOCO_DATA_STORE_STORE_H
+#define VOCO_DATA_STORE_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/labels.h"
-#include "data/volume.h"
+#include "data/volume/labels.h"
+#include "data/volume/volume.h"
 
 enum { VOCO_CHANNELS_MAX = 64 };
 

@@ -1,6 +1,6 @@
 /* Opening a store for writing, after whatever happened to it before. */
 #define _GNU_SOURCE
-#include "data/store_write.h"
+#include "data/store/store_write.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/chunk.h"
-#include "data/deflate.h"
-#include "data/inventory.h"
+#include "data/store/chunk.h"
+#include "data/codec/deflate.h"
+#include "data/store/inventory.h"
 
 static const int64_t shard_bytes_default = (int64_t)2 << 30;
 

@@ -1,13 +1,13 @@
 /* Opening a store for reading: its entries, in the order of their ids, and its hash. */
-#include "data/store_read.h"
+#include "data/store/store_read.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/chunk.h"
-#include "data/shard.h"
+#include "data/store/chunk.h"
+#include "data/store/shard.h"
 
 static int
 by_id(const void *a, const void *b)

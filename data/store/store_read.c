@@ -1,6 +1,6 @@
 /* Reading a store: pread, inflate and unshuffle of the chunks that a box touches, in the
  * calling thread and without the HDF5 library. */
-#include "data/store_read.h"
+#include "data/store/store_read.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/chunk.h"
-#include "data/shard.h"
+#include "data/store/chunk.h"
+#include "data/store/shard.h"
 
 /* Neighbouring chunks are fetched by one pread of at most this many bytes. */
 enum { RUN_BYTES = 4 << 20 };

@@ -1,13 +1,13 @@
 /* What reading and verifying a store share. */
-#ifndef VOCO_DATA_STORE_READ_H
-#define VOCO_DATA_STORE_READ_H
+#ifndef VOCO_DATA_STORE_STORE_READ_H
+#define VOCO_DATA_STORE_STORE_READ_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "data/inventory.h"
-#include "data/manifest.h"
-#include "data/store.h"
+#include "data/store/inventory.h"
+#include "data/store/manifest.h"
+#include "data/store/store.h"
 
 struct voco_store {
     char *folder;

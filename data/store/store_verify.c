@@ -1,6 +1,6 @@
 /* Verifying a store: every byte of every shard is under a checksum, and every volume's
  * decoded elements are under one more. */
-#include "data/store_read.h"
+#include "data/store/store_read.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data/chunk.h"
-#include "data/shard.h"
+#include "data/store/chunk.h"
+#include "data/store/shard.h"
 
 /* The work of all threads. */
 struct verification {

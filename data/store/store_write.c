@@ -1,6 +1,6 @@
 /* Writing a store: volumes are encoded by the threads that bring them and put into the
  * open shard one at a time.  voco-store(5) says what a kill may leave behind. */
-#include "data/store_write.h"
+#include "data/store/store_write.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/chunk.h"
-#include "data/encode.h"
+#include "data/store/chunk.h"
+#include "data/store/encode.h"
 
 enum { ATTRIBUTE_MAX = 60000 };
 

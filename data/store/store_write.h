@@ -1,13 +1,13 @@
 /* The writer of a store, as opening and writing share it. */
-#ifndef VOCO_DATA_STORE_WRITE_H
-#define VOCO_DATA_STORE_WRITE_H
+#ifndef VOCO_DATA_STORE_STORE_WRITE_H
+#define VOCO_DATA_STORE_STORE_WRITE_H
 
 #include <pthread.h>
 
-#include "data/hdf5.h"
-#include "data/manifest.h"
-#include "data/shard.h"
-#include "data/store.h"
+#include "data/store/hdf5.h"
+#include "data/store/manifest.h"
+#include "data/store/shard.h"
+#include "data/store/store.h"
 
 struct voco_store_writer {
     char *folder;

@@ -1,10 +1,10 @@
 /* Foreground box, crop and symmetric padding. */
-#include "data/geometry.h"
+#include "data/transform/geometry.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/clip.h"
+#include "data/volume/clip.h"
 
 enum { SCAN = 32 };             /* voxels that are looked at at once */
 

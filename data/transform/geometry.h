@@ -6,14 +6,14 @@
  * A function that replaces the voxels needs the old and the new ones at once and no more
  * than a few rows besides; on failure the volume is as it was.
  */
-#ifndef VOCO_DATA_GEOMETRY_H
-#define VOCO_DATA_GEOMETRY_H
+#ifndef VOCO_DATA_TRANSFORM_GEOMETRY_H
+#define VOCO_DATA_TRANSFORM_GEOMETRY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 /* Axis i of the result is axis from[i] of the source, reversed where flip[i]. */
 struct voco_orientation {

@@ -1,5 +1,5 @@
 /* Separable trilinear sampling: planes along x, rows along y, points along z. */
-#include "data/lerp.h"
+#include "data/transform/lerp.h"
 
 #include <stdlib.h>
 

@@ -2,13 +2,13 @@
  * Trilinear sampling on a grid that is parallel to the source's: one table per axis.
  * Internal to data/: shared by spacing and resize.
  */
-#ifndef VOCO_DATA_LERP_H
-#define VOCO_DATA_LERP_H
+#ifndef VOCO_DATA_TRANSFORM_LERP_H
+#define VOCO_DATA_TRANSFORM_LERP_H
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 /* Output i lies between source samples lo[i] and hi[i], w[i] of the way to hi. */
 struct voco_lerp_axis {

@@ -1,10 +1,10 @@
 /* Axes to R, A, S.  The choice of axes follows nibabel.orientations.io_orientation. */
-#include "data/geometry.h"
+#include "data/transform/geometry.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "data/affine.h"
+#include "data/volume/affine.h"
 
 /* The rotation (or reflection) nearest to the columns of a scaled to length 1: Newton's
  * iteration for the polar decomposition, R <- (R + R^-T) / 2. */

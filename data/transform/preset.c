@@ -1,5 +1,5 @@
 /* Spacings, windows and sizes per region: the pre-training settings of VoCo. */
-#include "data/preset.h"
+#include "data/transform/preset.h"
 
 #include <stddef.h>
 

@@ -1,10 +1,10 @@
 /*
  * Presets of the transform chain by body region, as the method was published.
  */
-#ifndef VOCO_DATA_PRESET_H
-#define VOCO_DATA_PRESET_H
+#ifndef VOCO_DATA_TRANSFORM_PRESET_H
+#define VOCO_DATA_TRANSFORM_PRESET_H
 
-#include "data/transform.h"
+#include "data/transform/transform.h"
 
 struct voco_preset {
     const char *name;

@@ -1,14 +1,14 @@
 /* Resampling to a spacing.  Grid and voxels follow MONAI's Spacing: zoom_affine,
  * compute_shape_offset, grid_sample with border padding, all in double. */
-#include "data/geometry.h"
+#include "data/transform/geometry.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/affine.h"
-#include "data/lerp.h"
+#include "data/volume/affine.h"
+#include "data/transform/lerp.h"
 
 static const double SAME_GRID = 1e-3;   /* affines this close are not worth resampling */
 static const int64_t DIM_MAX = 1 << 20;

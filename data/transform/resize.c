@@ -1,11 +1,11 @@
 /* Resize with corners on corners, as torch.nn.functional.interpolate does it for a float
  * volume (mode trilinear, align_corners). */
-#include "data/geometry.h"
+#include "data/transform/geometry.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "data/lerp.h"
+#include "data/transform/lerp.h"
 
 /* torch rounds the step to float, and where its compiler fused multiply and subtract, as
  * it did for the reference, nothing else before the weight.  A step in double would move

@@ -1,5 +1,5 @@
 /* The chain of transforms, its record, and its plan from a header. */
-#include "data/transform.h"
+#include "data/transform/transform.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/affine.h"
-#include "data/geometry.h"
-#include "data/transform_json.h"
-#include "data/window.h"
+#include "data/volume/affine.h"
+#include "data/transform/geometry.h"
+#include "data/transform/transform_json.h"
+#include "data/transform/window.h"
 
 const char *const voco_scaling_name[] = {
     "none", "range", "percentile", "zscore", "normalize", "standardize", NULL

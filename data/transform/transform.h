@@ -6,15 +6,15 @@
  * with MONAI's meaning of each step.  The window is found before the crop and applied
  * after it, which gives the same voxels for less work.
  */
-#ifndef VOCO_DATA_TRANSFORM_H
-#define VOCO_DATA_TRANSFORM_H
+#ifndef VOCO_DATA_TRANSFORM_TRANSFORM_H
+#define VOCO_DATA_TRANSFORM_TRANSFORM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 enum voco_scaling {
     VOCO_SCALING_NONE,          /* intensities are in [0,1] already, or may stay raw */
@@ -48,7 +48,7 @@ struct voco_transform {
     bool replace_nonfinite;     /* NaN and Inf become nonfinite_value, else an error */
     double nonfinite_value;
     bool all_channels;          /* of images that have several; else one */
-    const char *labels;         /* the label map as text (data/labels.h); NULL: none */
+    const char *labels;         /* the label map as text (data/volume/labels.h); NULL: none */
 };
 
 /* Do intensities end outside of [0,1]? */

@@ -1,5 +1,5 @@
 /* Transform options as JSON, and back from it. */
-#include "data/transform_json.h"
+#include "data/transform/transform_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

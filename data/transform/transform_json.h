@@ -3,12 +3,12 @@
  *
  * NULL where there is no memory, which jansson passes on to the whole.
  */
-#ifndef VOCO_DATA_TRANSFORM_JSON_H
-#define VOCO_DATA_TRANSFORM_JSON_H
+#ifndef VOCO_DATA_TRANSFORM_TRANSFORM_JSON_H
+#define VOCO_DATA_TRANSFORM_TRANSFORM_JSON_H
 
 #include <jansson.h>
 
-#include "data/transform.h"
+#include "data/transform/transform.h"
 
 json_t *voco_json_reals(const double *x, int n);
 json_t *voco_json_integers(const int64_t x[3]);

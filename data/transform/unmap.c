@@ -1,11 +1,11 @@
 /* Transforms undone: the record in JSON as an index map, and sampling along it. */
-#include "data/unmap.h"
+#include "data/transform/unmap.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
 
-#include "data/affine.h"
+#include "data/volume/affine.h"
 
 enum { DIM_MAX = 1 << 20 };     /* far beyond any grid; keeps products in range */
 

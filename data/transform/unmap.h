@@ -6,13 +6,13 @@
  * holds every step.  All of them map indices by an affine: orientation and spacing
  * together, then crop, padding and resizing along the axes.
  */
-#ifndef VOCO_DATA_UNMAP_H
-#define VOCO_DATA_UNMAP_H
+#ifndef VOCO_DATA_TRANSFORM_UNMAP_H
+#define VOCO_DATA_TRANSFORM_UNMAP_H
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 struct voco_unmap {
     int64_t source_dim[3];

@@ -1,11 +1,11 @@
 /* Window, percentiles by histograms of keys, moments. */
-#include "data/window.h"
+#include "data/transform/window.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/clip.h"
+#include "data/volume/clip.h"
 
 enum { COUNTED = 1 << 20 };      /* voxels that are counted in 32 bits */
 

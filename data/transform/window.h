@@ -1,12 +1,12 @@
 /*
  * Intensities: finding the window, mapping it to [0,1], and what is wrong with voxels.
  */
-#ifndef VOCO_DATA_WINDOW_H
-#define VOCO_DATA_WINDOW_H
+#ifndef VOCO_DATA_TRANSFORM_WINDOW_H
+#define VOCO_DATA_TRANSFORM_WINDOW_H
 
 #include <stdint.h>
 
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 /* NaN and infinite voxels become value. */
 void voco_window_replace_nonfinite(struct voco_volume *v, float value);

@@ -1,5 +1,5 @@
 /* Small dense algebra on voxel-to-millimetre maps; the inverse is by cofactors. */
-#include "data/affine.h"
+#include "data/volume/affine.h"
 
 #include <math.h>
 #include <string.h>

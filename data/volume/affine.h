@@ -1,8 +1,8 @@
 /*
  * Affine maps from voxel index to millimetres: 4x4, last row 0 0 0 1.
  */
-#ifndef VOCO_DATA_AFFINE_H
-#define VOCO_DATA_AFFINE_H
+#ifndef VOCO_DATA_VOLUME_AFFINE_H
+#define VOCO_DATA_VOLUME_AFFINE_H
 
 #include <stdbool.h>
 

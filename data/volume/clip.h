@@ -3,8 +3,8 @@
  * sign is seen to: what comparisons of floats do not become, since they might trap,
  * gcc makes vectors of.
  */
-#ifndef VOCO_DATA_CLIP_H
-#define VOCO_DATA_CLIP_H
+#ifndef VOCO_DATA_VOLUME_CLIP_H
+#define VOCO_DATA_VOLUME_CLIP_H
 
 #include <stdint.h>
 #include <string.h>

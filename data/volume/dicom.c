@@ -15,8 +15,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/source.h"
-#include "data/volume.h"
+#include "data/volume/source.h"
+#include "data/volume/volume.h"
 
 extern char **environ;
 

@@ -1,5 +1,5 @@
 /* Lines and numbers of text headers. */
-#include "data/headtext.h"
+#include "data/volume/headtext.h"
 
 #include <errno.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "data/stream.h"
+#include "data/volume/stream.h"
 
 enum { HEAD_MAX = 1 << 20 };
 

@@ -1,8 +1,8 @@
 /*
  * Text headers: the lines of MetaImage and NRRD and the numbers in them.
  */
-#ifndef VOCO_DATA_HEADTEXT_H
-#define VOCO_DATA_HEADTEXT_H
+#ifndef VOCO_DATA_VOLUME_HEADTEXT_H
+#define VOCO_DATA_VOLUME_HEADTEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Label maps: rules as text, applied to volumes. */
-#include "data/labels.h"
+#include "data/volume/labels.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -12,13 +12,13 @@
  *
  * What no rule names is unknown, and a volume with unknown values is refused.
  */
-#ifndef VOCO_DATA_LABELS_H
-#define VOCO_DATA_LABELS_H
+#ifndef VOCO_DATA_VOLUME_LABELS_H
+#define VOCO_DATA_VOLUME_LABELS_H
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 enum {
     VOCO_LABEL_MAX = 65535,     /* largest value and class: what the store can hold */

@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/headtext.h"
-#include "data/source.h"
+#include "data/volume/headtext.h"
+#include "data/volume/source.h"
 
 enum { DIMS_MAX = 10 };
 

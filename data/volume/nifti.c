@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/source.h"
+#include "data/volume/source.h"
 
 enum { NIFTI1_BYTES = 348, NIFTI2_BYTES = 540, FLAG_BYTES = 4 };
 

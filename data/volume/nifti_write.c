@@ -7,8 +7,8 @@
 #include <zlib.h>
 
 #include "base/file.h"
-#include "data/affine.h"
-#include "data/volume.h"
+#include "data/volume/affine.h"
+#include "data/volume/volume.h"
 
 enum { HEADER_BYTES = 352, GZIP_WINDOW = 15 + 16, BUFFER = 1 << 16 };
 enum { NIFTI_U8 = 2, NIFTI_F32 = 16 };

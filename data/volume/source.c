@@ -1,6 +1,6 @@
 /* Elements of any type and byte order to floats with z contiguous.
  * Scaling is done in double and rounded once, as nibabel does. */
-#include "data/source.h"
+#include "data/volume/source.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/pages.h"
-#include "data/affine.h"
+#include "data/volume/affine.h"
 
 enum {
     SLAB = 16,                  /* z-slices at a time: 16 floats fill a cache line */

@@ -5,14 +5,14 @@
  * Each format parses its own header into a struct voco_source; turning the elements
  * into floats with z contiguous is the same for all of them.
  */
-#ifndef VOCO_DATA_SOURCE_H
-#define VOCO_DATA_SOURCE_H
+#ifndef VOCO_DATA_VOLUME_SOURCE_H
+#define VOCO_DATA_VOLUME_SOURCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/stream.h"
+#include "data/volume/stream.h"
 
 enum voco_element {
     VOCO_EL_U8, VOCO_EL_I8, VOCO_EL_U16, VOCO_EL_I16, VOCO_EL_U32, VOCO_EL_I32,

@@ -1,6 +1,6 @@
 /* Plain and deflated files as one stream of bytes.
  * Formats: RFC 1950 (zlib), RFC 1952 (gzip). */
-#include "data/stream.h"
+#include "data/volume/stream.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include <zlib.h>
 
 #include "base/pages.h"
-#include "data/deflate.h"
+#include "data/codec/deflate.h"
 
 enum {
     BUFFER = 1 << 16,

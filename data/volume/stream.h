@@ -5,8 +5,8 @@
  * voco_stream_finish goes on to the very end of compressed data, where the checksum and
  * the length are: a truncated copy is found although all voxels came out.
  */
-#ifndef VOCO_DATA_STREAM_H
-#define VOCO_DATA_STREAM_H
+#ifndef VOCO_DATA_VOLUME_STREAM_H
+#define VOCO_DATA_VOLUME_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Volumes in memory; which reader a file needs.  Formats: nifti.c, metaimage.c, nrrd.c,
  * dicom.c; elements: source.c; writing: nifti_write.c. */
-#include "data/volume.h"
+#include "data/volume/volume.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -13,9 +13,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/pages.h"
-#include "data/affine.h"
-#include "data/clip.h"
-#include "data/source.h"
+#include "data/volume/affine.h"
+#include "data/volume/clip.h"
+#include "data/volume/source.h"
 
 enum { HEAD = 512 };
 

@@ -5,8 +5,8 @@
  * (NIfTI files have x contiguous: the readers transpose).  affine maps the voxel index
  * (x,y,z,1) to millimetres in RAS+, NIfTI's convention, whatever the file's own is.
  */
-#ifndef VOCO_DATA_VOLUME_H
-#define VOCO_DATA_VOLUME_H
+#ifndef VOCO_DATA_VOLUME_VOLUME_H
+#define VOCO_DATA_VOLUME_VOLUME_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  *
  * A function that can fail because of the user or a file returns enum voco_err and
  * leaves one sentence, kept per thread, that names the culprit, the value and what
- * was expected.  Our own mistakes abort through VOCO_ASSERT.  Only main.c exits.
+ * was expected.  Our own mistakes abort through VOCO_ASSERT.  Only cmd/main.c exits.
  */
 #ifndef VOCO_BASE_ERR_H
 #define VOCO_BASE_ERR_H

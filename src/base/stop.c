@@ -1,6 +1,6 @@
 /* Signals that schedulers and people send. */
 #define _GNU_SOURCE
-#include "train/stop.h"
+#include "base/stop.h"
 
 #include <unistd.h>
 

@@ -2,8 +2,8 @@
  * Requests to stop: SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGXCPU set a flag, a second SIGINT
  * ends the process at once.
  */
-#ifndef VOCO_TRAIN_STOP_H
-#define VOCO_TRAIN_STOP_H
+#ifndef VOCO_BASE_STOP_H
+#define VOCO_BASE_STOP_H
 
 #include <signal.h>
 

@@ -1,5 +1,5 @@
 /* The list of verbs, in the order of `voco --help`. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_convert,

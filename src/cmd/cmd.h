@@ -1,6 +1,6 @@
-/* The verbs of the program: one file cmd_<verb>.c each, listed in cmd.c. */
-#ifndef VOCO_CMD_H
-#define VOCO_CMD_H
+/* The verbs of the program: one file cmd_<verb>.c each, listed in cmd/cmd.c. */
+#ifndef VOCO_CMD_CMD_H
+#define VOCO_CMD_CMD_H
 
 #include "base/opt.h"
 

@@ -1,5 +1,5 @@
 /* voco completion: scripts for bash and zsh, written from the tables of all verbs. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* voco convert: volumes of any format become a store to train from. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "data/convert.h"
-#include "data/preset.h"
-#include "train/stop.h"
+#include "data/transform/preset.h"
+#include "base/stop.h"
 
 static const char *const type_names[] = { "u16", "f32", "i16", NULL };
 

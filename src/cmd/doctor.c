@@ -1,7 +1,7 @@
 /* voco doctor: is this machine, and this folder, fit for a long run?  Each check is one
  * function that says OK, WARN or FAIL, what it saw, and what to do about it. */
 #define _GNU_SOURCE
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,12 +17,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "data/deflate.h"
-#include "data/hdf5.h"
-#include "dev/cpu.h"
+#include "data/codec/deflate.h"
+#include "data/store/hdf5.h"
+#include "dev/cpu/cpu.h"
 #include "dev/selftest.h"
 #include "simd/kernels.h"
-#include "train/tuning.h"
+#include "dev/cpu/tuning.h"
 
 enum verdict { FINE, WARN, BAD };
 

@@ -5,14 +5,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "cmd.h"
-#include "data/cropfile.h"
-#include "data/datalist.h"
-#include "data/preset.h"
-#include "data/store.h"
+#include "cmd/cmd.h"
+#include "data/store/cropfile.h"
+#include "data/dataset/datalist.h"
+#include "data/transform/preset.h"
+#include "data/store/store.h"
 #include "train/checkpoint.h"
-#include "train/step.h"
-#include "train/tuning.h"
+#include "objective/voco/step.h"
+#include "dev/cpu/tuning.h"
 
 enum { ROI = 64 };
 

@@ -1,5 +1,5 @@
 /* voco eval: predicted label maps against the truth. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "data/labels.h"
+#include "data/volume/labels.h"
 #include "eval/evaluate.h"
 #include "eval/write.h"
 

@@ -1,8 +1,8 @@
 /* voco finetune seg: the whole network on labelled volumes. */
 #include "base/log.h"
-#include "cmd.h"
-#include "loop_options.h"
-#include "train/finetune.h"
+#include "cmd/cmd.h"
+#include "cmd/loop_options.h"
+#include "task/segment/finetune.h"
 
 static double roi[3] = { 96, 96, 96 };
 

@@ -1,5 +1,5 @@
 /* voco info: what a volume, list, store, checkpoint or run is, for people or as JSON. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/volume.h"
-#include "info.h"
+#include "data/volume/volume.h"
+#include "cmd/info.h"
 #include "tensorfile/tensorfile.h"
 
 static struct voco_info_options what;

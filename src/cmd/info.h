@@ -4,8 +4,8 @@
  * Each row is given once, as a value and as words, so that the text and the JSON cannot
  * disagree.
  */
-#ifndef VOCO_INFO_H
-#define VOCO_INFO_H
+#ifndef VOCO_CMD_INFO_H
+#define VOCO_CMD_INFO_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* voco info about volumes, lists of volumes and stores. */
-#include "info.h"
+#include "cmd/info.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,11 +10,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/datalist.h"
-#include "data/geometry.h"
-#include "data/listing.h"
-#include "data/store.h"
-#include "data/volume.h"
+#include "data/dataset/datalist.h"
+#include "data/transform/geometry.h"
+#include "data/dataset/listing.h"
+#include "data/store/store.h"
+#include "data/volume/volume.h"
 
 enum { SAMPLE = 1 << 20, SHOWN = 10 };
 

@@ -1,5 +1,5 @@
 /* Rows that describe something, as text for people and as JSON for programs. */
-#include "info.h"
+#include "cmd/info.h"
 
 #include <stdarg.h>
 #include <stdio.h>

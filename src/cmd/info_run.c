@@ -1,5 +1,5 @@
 /* voco info about checkpoints and run folders. */
-#include "info.h"
+#include "cmd/info.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/listing.h"
+#include "data/dataset/listing.h"
 #include "report/metrics.h"
 
 enum { JSON_MAX = 1 << 24, RECENT = 100 };

@@ -5,10 +5,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "info.h"
+#include "cmd/info.h"
 #include "tensorfile/names.h"
 #include "tensorfile/tensorfile.h"
-#include "train/recognise.h"
+#include "model/recognise.h"
 
 /* Numbers of parameters by the first part of the name: backbone, student, teacher.
  * Integers are index tables, no parameters. */

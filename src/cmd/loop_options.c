@@ -1,4 +1,4 @@
 /* What the options of training runs share. */
-#include "loop_options.h"
+#include "cmd/loop_options.h"
 
 const char *const voco_resume_names[] = { "auto", "no", NULL };

@@ -1,8 +1,8 @@
 /*
  * The options of every training run, for the tables of their verbs.
  */
-#ifndef VOCO_LOOP_OPTIONS_H
-#define VOCO_LOOP_OPTIONS_H
+#ifndef VOCO_CMD_LOOP_OPTIONS_H
+#define VOCO_CMD_LOOP_OPTIONS_H
 
 #include "base/opt.h"
 #include "train/loop.h"

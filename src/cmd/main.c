@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 static void
 print_help(void)

@@ -1,10 +1,10 @@
 /* voco model: weights in files of other programs. This file: inspect, and what
  * import and export share. */
-#include "cmd.h"
-#include "cmd_model.h"
+#include "cmd/cmd.h"
+#include "cmd/model.h"
 
 #include "base/log.h"
-#include "info.h"
+#include "cmd/info.h"
 
 const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
 

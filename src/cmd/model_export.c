@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "cmd_model.h"
-#include "train/rewrite.h"
-#include "train/weights.h"
+#include "cmd/model.h"
+#include "model/rewrite.h"
+#include "model/weights.h"
 
 enum part { PART_ALL, PART_BACKBONE, PART_ENCODER };
 

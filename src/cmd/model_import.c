@@ -5,10 +5,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "cmd_model.h"
-#include "train/nnunet.h"
-#include "train/rewrite.h"
-#include "train/weights.h"
+#include "cmd/model.h"
+#include "model/nnunet.h"
+#include "model/rewrite.h"
+#include "model/weights.h"
 
 static struct {
     const char *output, *plans, *configuration;

@@ -1,5 +1,5 @@
 /* voco phantom: a folder of synthetic CT volumes to try everything with. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/parallel.h"
-#include "data/phantom.h"
+#include "data/phantom/phantom.h"
 
 static const char *folder, *label_folder;
 static int64_t count = 1, seed = 1, threads = INT64_MIN;

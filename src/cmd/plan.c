@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "cmd.h"
-#include "dev/cpu.h"
-#include "train/plan.h"
-#include "train/tuning.h"
+#include "cmd/cmd.h"
+#include "dev/cpu/cpu.h"
+#include "objective/voco/plan.h"
+#include "dev/cpu/tuning.h"
 
 static struct {
     int64_t feature, batch, sw, memory, threads, group;

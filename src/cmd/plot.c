@@ -1,5 +1,5 @@
 /* voco plot: redraw what a run has logged, and print it for the terminal. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <ctype.h>
 #include <math.h>

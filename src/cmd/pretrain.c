@@ -2,10 +2,10 @@
 #include <math.h>
 
 #include "base/log.h"
-#include "cmd.h"
-#include "dev/cpu.h"
-#include "loop_options.h"
-#include "train/pretrain.h"
+#include "cmd/cmd.h"
+#include "dev/cpu/cpu.h"
+#include "cmd/loop_options.h"
+#include "objective/voco/pretrain.h"
 
 static struct voco_pretrain_config c = {
     .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_AUTO, .seed = 0,

@@ -1,13 +1,13 @@
 /* voco tasks: the recipes of published tasks, and their options for the other verbs. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "data/listing.h"
-#include "data/task.h"
+#include "data/dataset/listing.h"
+#include "data/dataset/recipe.h"
 
 static bool raw;
 

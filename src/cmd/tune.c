@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cmd.h"
-#include "train/plan.h"
-#include "train/recognise.h"
-#include "train/segment.h"
-#include "train/stop.h"
-#include "train/tuning.h"
-#include "train/weights.h"
+#include "cmd/cmd.h"
+#include "objective/voco/plan.h"
+#include "model/recognise.h"
+#include "objective/segment/segment.h"
+#include "base/stop.h"
+#include "dev/cpu/tuning.h"
+#include "model/weights.h"
 
 enum job { PRETRAIN, FINETUNE, PREDICT };
 

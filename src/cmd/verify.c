@@ -1,5 +1,5 @@
 /* voco verify: are stores, checkpoints and runs what was written, to the last byte? */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "data/store.h"
+#include "data/store/store.h"
 #include "tensorfile/tensorfile.h"
 #include "train/checkpoint.h"
 

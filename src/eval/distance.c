@@ -1,6 +1,6 @@
 /* Distance transform by lower envelopes of parabolas, one axis after the other
  * (Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, 2012). */
-#include "data/distance.h"
+#include "eval/distance.h"
 
 #include <math.h>
 #include <stdlib.h>

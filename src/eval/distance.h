@@ -1,8 +1,8 @@
 /*
  * The exact Euclidean distance transform on an anisotropic grid.
  */
-#ifndef VOCO_DATA_DISTANCE_H
-#define VOCO_DATA_DISTANCE_H
+#ifndef VOCO_EVAL_DISTANCE_H
+#define VOCO_EVAL_DISTANCE_H
 
 #include <stdint.h>
 

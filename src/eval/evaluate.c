@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parallel.h"
-#include "data/affine.h"
-#include "data/case.h"
-#include "data/geometry.h"
+#include "data/volume/affine.h"
+#include "data/dataset/case.h"
+#include "data/transform/geometry.h"
 #include "eval/pairs.h"
 
 enum { SIGN_DRAWS = 20000 };

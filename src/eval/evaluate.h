@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/datalist.h"
-#include "data/labels.h"
+#include "data/dataset/datalist.h"
+#include "data/volume/labels.h"
 #include "eval/score.h"
 #include "eval/stats.h"
 

@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "data/case.h"
-#include "data/geometry.h"
+#include "data/dataset/case.h"
+#include "data/transform/geometry.h"
 #include "eval/overlay.h"
 #include "eval/write.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/distance.h"
+#include "eval/distance.h"
 
 /* A class: its voxels in both maps, and the box around them. */
 struct extent {

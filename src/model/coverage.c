@@ -1,5 +1,5 @@
 /* Tensors of a file against parameters of a model. */
-#include "train/coverage.h"
+#include "model/coverage.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * What a file of weights covers of a model: which parameter gets which tensor, and the
  * report that every loading of weights prints.  Nothing is skipped in silence.
  */
-#ifndef VOCO_TRAIN_COVERAGE_H
-#define VOCO_TRAIN_COVERAGE_H
+#ifndef VOCO_MODEL_COVERAGE_H
+#define VOCO_MODEL_COVERAGE_H
 
 #include "net/param.h"
 #include "tensorfile/names.h"

@@ -1,12 +1,12 @@
 /* Networks and slabs. */
-#include "train/model.h"
+#include "model/model.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/recognise.h"
+#include "model/recognise.h"
 
 const char *const voco_axes_name[] = { "xyz", "xzy", "yxz", "yzx", "zxy", "zyx", NULL };
 

@@ -4,8 +4,8 @@
  *
  * The teacher's rows come last, so that what the optimizer sees is the front of the slab.
  */
-#ifndef VOCO_TRAIN_MODEL_H
-#define VOCO_TRAIN_MODEL_H
+#ifndef VOCO_MODEL_MODEL_H
+#define VOCO_MODEL_MODEL_H
 
 #include "net/head.h"
 #include "net/segnet.h"

@@ -1,5 +1,5 @@
 /* nnU-Net's plans (version 2), as its documentation and files have them. */
-#include "train/nnunet.h"
+#include "model/nnunet.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "train/model.h"
+#include "model/model.h"
 
 enum { INHERITED = 8 };
 

@@ -7,10 +7,10 @@
  * name.  Not the same: volumes are resampled linearly, nnU-Net has cubic splines; and by
  * voco's order of steps, spacing before intensities.
  */
-#ifndef VOCO_TRAIN_NNUNET_H
-#define VOCO_TRAIN_NNUNET_H
+#ifndef VOCO_MODEL_NNUNET_H
+#define VOCO_MODEL_NNUNET_H
 
-#include "train/seginfo.h"
+#include "model/seginfo.h"
 
 struct voco_nnunet_source {
     const char *plans;          /* file; NULL: of the checkpoint */

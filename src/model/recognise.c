@@ -1,5 +1,5 @@
 /* Networks by the names and shapes of their parameters. */
-#include "train/recognise.h"
+#include "model/recognise.h"
 
 #include <stdarg.h>
 #include <stdio.h>

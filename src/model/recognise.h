@@ -1,11 +1,11 @@
 /*
  * What network a file of weights belongs to, by names and shapes alone.
  */
-#ifndef VOCO_TRAIN_RECOGNISE_H
-#define VOCO_TRAIN_RECOGNISE_H
+#ifndef VOCO_MODEL_RECOGNISE_H
+#define VOCO_MODEL_RECOGNISE_H
 
 #include "tensorfile/tensorfile.h"
-#include "train/model.h"
+#include "model/model.h"
 
 enum voco_network_kind { VOCO_NETWORK_UNKNOWN, VOCO_NETWORK_SWINUNETR,
                          VOCO_NETWORK_PLAINCONV };

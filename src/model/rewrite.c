@@ -1,12 +1,12 @@
 /* Chosen tensors of a file, renamed and converted, into a new one. */
-#include "train/rewrite.h"
+#include "model/rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "tensorfile/torchfile.h"
-#include "train/weights.h"
+#include "model/weights.h"
 
 enum { TABLE_ROWS = (2 * VOCO_WINDOW - 1) * (2 * VOCO_WINDOW - 1) * (2 * VOCO_WINDOW - 1) };
 

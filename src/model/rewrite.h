@@ -2,8 +2,8 @@
  * Weights from one file into another: chosen tensors under other names and types, one at
  * a time, so that no model has to fit into memory.
  */
-#ifndef VOCO_TRAIN_REWRITE_H
-#define VOCO_TRAIN_REWRITE_H
+#ifndef VOCO_MODEL_REWRITE_H
+#define VOCO_MODEL_REWRITE_H
 
 #include "tensorfile/names.h"
 #include "tensorfile/safetensors.h"

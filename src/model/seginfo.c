@@ -1,5 +1,5 @@
 /* Metadata of weights for segmentation. */
-#include "train/seginfo.h"
+#include "model/seginfo.h"
 
 #include <inttypes.h>
 #include <jansson.h>

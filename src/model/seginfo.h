@@ -3,10 +3,10 @@
  * to the form that the network was trained on, and what its classes are called.
  * doc/formats.md has the keys.
  */
-#ifndef VOCO_TRAIN_SEGINFO_H
-#define VOCO_TRAIN_SEGINFO_H
+#ifndef VOCO_MODEL_SEGINFO_H
+#define VOCO_MODEL_SEGINFO_H
 
-#include "data/transform.h"
+#include "data/transform/transform.h"
 #include "tensorfile/safetensors.h"
 
 enum { VOCO_SEGINFO_KEYS = 4 };

@@ -1,5 +1,5 @@
 /* Weights of a model in and out, under the names of the PyTorch state_dict. */
-#include "train/weights.h"
+#include "model/weights.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

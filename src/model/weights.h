@@ -1,13 +1,13 @@
 /*
  * Weights of a model in files: safetensors of our own, and whatever can be read.
  */
-#ifndef VOCO_TRAIN_WEIGHTS_H
-#define VOCO_TRAIN_WEIGHTS_H
+#ifndef VOCO_MODEL_WEIGHTS_H
+#define VOCO_MODEL_WEIGHTS_H
 
-#include "train/coverage.h"
-#include "train/model.h"
-#include "train/recognise.h"
-#include "train/seginfo.h"
+#include "model/coverage.h"
+#include "model/model.h"
+#include "model/recognise.h"
+#include "model/seginfo.h"
 
 /* All parameters and buffers as one safetensors file; info may be NULL. */
 enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,

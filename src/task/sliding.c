@@ -1,5 +1,5 @@
 /* Sliding windows; positions and weights follow monai.inferers.sliding_window_inference. */
-#include "train/sliding.h"
+#include "task/sliding.h"
 
 #include <math.h>
 #include <stdlib.h>

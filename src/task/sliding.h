@@ -9,8 +9,8 @@
  * both sides.  Windows go by their place on the longest axis: what no further window
  * reaches is handed out, plane after plane, and its sums are used again.
  */
-#ifndef VOCO_TRAIN_SLIDING_H
-#define VOCO_TRAIN_SLIDING_H
+#ifndef VOCO_TASK_SLIDING_H
+#define VOCO_TASK_SLIDING_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -13,7 +13,7 @@
 #ifndef VOCO_TRAIN_CHECKPOINT_H
 #define VOCO_TRAIN_CHECKPOINT_H
 
-#include "train/weights.h"
+#include "model/weights.h"
 
 /* Where a run stands, besides its numbers. */
 struct voco_state {

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "train/runconfig.h"
-#include "train/stop.h"
+#include "base/stop.h"
 
 /* ---- the beginning ---- */
 

@@ -8,7 +8,7 @@
 #ifndef VOCO_TRAIN_RATES_H
 #define VOCO_TRAIN_RATES_H
 
-#include "train/model.h"
+#include "model/model.h"
 
 struct voco_rates {
     struct voco_rate {

@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "dev/cpu.h"
-#include "train/tuning.h"
+#include "dev/cpu/cpu.h"
+#include "dev/cpu/tuning.h"
 
 void
 voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx)

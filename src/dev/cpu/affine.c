@@ -7,7 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
+#include "dev/cpu/block.h"
 
 enum {
     ROWS = 64,              /* at a time; f32 sums of dw, db over so many */

@@ -11,7 +11,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_attn.h"
+#include "dev/cpu/attn.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *

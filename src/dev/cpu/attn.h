@@ -6,8 +6,8 @@
 #ifndef VOCO_DEV_CPU_ATTN_H
 #define VOCO_DEV_CPU_ATTN_H
 
-#include "dev/cpu_block.h"
-#include "dev/cpu_windows.h"
+#include "dev/cpu/block.h"
+#include "dev/cpu/windows.h"
 
 /* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
  * kt, vt, dkt, dvt [head_dim,cols]. */

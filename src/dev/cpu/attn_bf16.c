@@ -1,6 +1,6 @@
 /* Window attention of the cpu device with products of bfloat16: what it reads is stored so
  * and need not be widened. */
-#include "dev/cpu_attn.h"
+#include "dev/cpu/attn.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Whole tensors in f32 for primitives that work on nothing else. */
-#include "dev/cpu_block.h"
+#include "dev/cpu/block.h"
 
 struct voco_tensor
 voco_cpu_widened(struct voco_ctx *ctx, const struct voco_tensor *x)

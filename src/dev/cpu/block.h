@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "simd/kernels.h"
 
 /* Elements of a block: a few of them fit into the nearest cache. */

@@ -2,7 +2,7 @@
  * sums in double. */
 #include <math.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *

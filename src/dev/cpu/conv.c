@@ -1,11 +1,11 @@
 /* The convolution entries of the cpu device: choice of implementation, packed weights. */
-#include "dev/cpu_conv.h"
+#include "dev/cpu/conv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/pages.h"
-#include "dev/cpu_block.h"
+#include "dev/cpu/block.h"
 
 /* ---- packed weights ---- */
 

@@ -8,7 +8,7 @@
 #ifndef VOCO_DEV_CPU_CONV_H
 #define VOCO_DEV_CPU_CONV_H
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 struct voco_conv_problem {
     enum voco_workspace what;           /* one of VOCO_WS_CONV_x */

@@ -2,7 +2,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_conv.h"
+#include "dev/cpu/conv.h"
 
 static int64_t
 volume(const int64_t size[3])

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/cpu_conv.h"
-#include "dev/dnnl_shim.h"
+#include "dev/cpu/conv.h"
+#include "dev/cpu/dnnl_shim.h"
 
 static const struct voco_dnnl_op *
 op_of(struct voco_ctx *ctx, const struct voco_conv_problem *p, bool blocked)

@@ -10,7 +10,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_conv.h"
+#include "dev/cpu/conv.h"
 #include "simd/kernels.h"
 
 enum { MOST = 128 };            /* cin taps */

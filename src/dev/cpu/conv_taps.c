@@ -13,7 +13,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_conv.h"
+#include "dev/cpu/conv.h"
 #include "simd/kernels.h"
 #include "simd/winograd.h"
 

@@ -2,7 +2,7 @@
  * forward of dy, and the implementations; see cpu_conv_winograd.h. */
 #include <omp.h>
 
-#include "dev/cpu_conv_winograd.h"
+#include "dev/cpu/conv_winograd.h"
 #include "simd/kernels.h"
 
 enum {

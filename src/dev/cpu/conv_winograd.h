@@ -7,7 +7,7 @@
 #ifndef VOCO_DEV_CPU_CONV_WINOGRAD_H
 #define VOCO_DEV_CPU_CONV_WINOGRAD_H
 
-#include "dev/cpu_conv.h"
+#include "dev/cpu/conv.h"
 #include "simd/winograd.h"
 
 /* c channels in, k out, of the product: swapped for d-data. */

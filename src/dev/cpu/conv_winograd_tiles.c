@@ -1,7 +1,7 @@
 /* Winograd: where the tiles of a volume lie in memory; see cpu_conv_winograd.h. */
 #include <string.h>
 
-#include "dev/cpu_conv_winograd.h"
+#include "dev/cpu/conv_winograd.h"
 
 /* Corner of tile t (its first output), and its item. */
 static int64_t

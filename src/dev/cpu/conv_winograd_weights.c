@@ -2,7 +2,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_conv_winograd.h"
+#include "dev/cpu/conv_winograd.h"
 
 enum {
     PAD = 16,                   /* floats between points: spreads them over cache sets */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/machine.h"
-#include "dev/cpu_block.h"
-#include "dev/dnnl_shim.h"
+#include "dev/cpu/block.h"
+#include "dev/cpu/dnnl_shim.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *

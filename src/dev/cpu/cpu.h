@@ -20,8 +20,8 @@
  * norms, attention and slabs do not even depend on that.  Entries return at once when
  * ctx->err is set.
  */
-#ifndef VOCO_DEV_CPU_H
-#define VOCO_DEV_CPU_H
+#ifndef VOCO_DEV_CPU_CPU_H
+#define VOCO_DEV_CPU_CPU_H
 
 #include "dev/shape.h"
 

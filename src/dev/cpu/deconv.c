@@ -11,8 +11,8 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
-#include "dev/cpu_conv.h"
+#include "dev/cpu/block.h"
+#include "dev/cpu/conv.h"
 
 enum { CELLS = 96 };            /* voxels that are worked on together, where copied */
 enum { LONG_ROW = 12,           /* voxels of a row that is used where it is */

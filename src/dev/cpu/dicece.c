@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 #include "simd/kernels.h"
 
 #define X const struct voco_tensor *

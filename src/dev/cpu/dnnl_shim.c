@@ -1,12 +1,12 @@
 /* oneDNN's primitives by shape, made once. */
-#include "dev/dnnl_shim.h"
+#include "dev/cpu/dnnl_shim.h"
 
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/dnnl_shim_api.h"
+#include "dev/cpu/dnnl_shim_api.h"
 
 enum { SRC, WEIGHTS, BIAS, DST, N_SLOT };
 enum { KEY = 20, MAX_LAYOUT = 256 };

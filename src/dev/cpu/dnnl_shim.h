@@ -6,8 +6,8 @@
  * memory is the caller's.  One thread at a time may use a struct voco_dnnl; the library
  * splits the work over OpenMP threads by itself.
  */
-#ifndef VOCO_DEV_DNNL_SHIM_H
-#define VOCO_DEV_DNNL_SHIM_H
+#ifndef VOCO_DEV_CPU_DNNL_SHIM_H
+#define VOCO_DEV_CPU_DNNL_SHIM_H
 
 #include <stdbool.h>
 #include <stddef.h>

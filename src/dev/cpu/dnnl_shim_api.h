@@ -5,12 +5,12 @@
  * operation descriptor; in 3.x a memory descriptor is a handle, the operation descriptor
  * is gone, and backward passes want the forward's primitive descriptor.
  */
-#ifndef VOCO_DEV_DNNL_SHIM_API_H
-#define VOCO_DEV_DNNL_SHIM_API_H
+#ifndef VOCO_DEV_CPU_DNNL_SHIM_API_H
+#define VOCO_DEV_CPU_DNNL_SHIM_API_H
 
 #include <dnnl.h>
 
-#include "dev/dnnl_shim.h"
+#include "dev/cpu/dnnl_shim.h"
 
 #if DNNL_VERSION_MAJOR >= 3
 

@@ -1,7 +1,7 @@
 /* Pointwise functions and slab operations of the cpu device. */
 #include <math.h>
 
-#include "dev/cpu_block.h"
+#include "dev/cpu/block.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *

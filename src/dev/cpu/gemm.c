@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
-#include "dev/cpu_gemm.h"
-#include "dev/dnnl_shim.h"
+#include "dev/cpu/block.h"
+#include "dev/cpu/gemm.h"
+#include "dev/cpu/dnnl_shim.h"
 #include "simd/kernels.h"
 
 /* Only OpenBLAS has these; another BLAS leaves them NULL. */

@@ -2,7 +2,7 @@
 #ifndef VOCO_DEV_CPU_GEMM_H
 #define VOCO_DEV_CPU_GEMM_H
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 /* c[m,n] = op(a) op(b) (+ bias[n]) (+ c), all row-major */
 struct voco_gemm {

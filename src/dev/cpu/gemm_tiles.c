@@ -9,8 +9,8 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
-#include "dev/cpu_gemm.h"
+#include "dev/cpu/block.h"
+#include "dev/cpu/gemm.h"
 #include "simd/kernels.h"
 
 #define X const struct voco_tensor *

@@ -1,5 +1,5 @@
 /* Which of the kernels of simd/ the cpu device uses. */
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 #include <stdlib.h>
 

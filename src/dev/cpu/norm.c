@@ -8,7 +8,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "dev/cpu_block.h"
+#include "dev/cpu/block.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *

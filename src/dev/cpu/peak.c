@@ -1,5 +1,5 @@
 /* The roof: multiply-adds on registers, all threads at once. */
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 #include "base/log.h"
 #include "simd/kernels.h"

@@ -1,5 +1,5 @@
 /* The choice among implementations of the cpu device: forced ones, tables, timing. */
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 #include <math.h>
 #include <stdlib.h>

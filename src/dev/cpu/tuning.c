@@ -2,7 +2,7 @@
 #define _XOPEN_SOURCE 700       /* access, dirent */
 #include "config.h"
 
-#include "train/tuning.h"
+#include "dev/cpu/tuning.h"
 
 #include <dirent.h>
 #include <jansson.h>

@@ -6,10 +6,10 @@
  * with the choices that it began with, and everything else looks into the user's cache,
  * where each machine has a file of its own.
  */
-#ifndef VOCO_TRAIN_TUNING_H
-#define VOCO_TRAIN_TUNING_H
+#ifndef VOCO_DEV_CPU_TUNING_H
+#define VOCO_DEV_CPU_TUNING_H
 
-#include "dev/cpu.h"
+#include "dev/cpu/cpu.h"
 
 /* What a table is good for. */
 struct voco_tuning_key {

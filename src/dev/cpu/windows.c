@@ -1,5 +1,5 @@
 /* Geometry of window attention on the cpu device: classes of windows, expanded bias. */
-#include "dev/cpu_windows.h"
+#include "dev/cpu/windows.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * padding, cyclic shift and masking in place of the copies made there. */
 #include <math.h>
 
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 /*
  * One window and one head of it.  Everything [tokens] or [head_dim,tokens], so that inner

@@ -2,7 +2,7 @@
  * position labels, and the decorrelation of bases (doc/model.md has the formulas). */
 #include <math.h>
 
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 static const double NORM_MIN = 1e-8;    /* torch.nn.functional.cosine_similarity */
 static const double LOG_EPS = 1e-6;     /* inside the logarithms and the denominators */

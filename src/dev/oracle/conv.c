@@ -1,6 +1,6 @@
 /* The oracle's convolutions and matrix products: direct sums as torch.nn.Conv3d,
  * ConvTranspose3d and Linear define them, on volumes whose channels are contiguous. */
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 /* The channels of one voxel; NULL outside of the volume, where the padding is zero. */
 static double *

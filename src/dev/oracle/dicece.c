@@ -1,7 +1,7 @@
 /* The oracle's loss of segmentation: MONAI's DiceCELoss with softmax and one-hot labels. */
 #include <math.h>
 
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 /* p = softmax(x[c]) */
 static void

@@ -2,7 +2,7 @@
  * residual add and leaky ReLU that follow it, and torch.nn.LayerNorm. */
 #include <math.h>
 
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 /*
  * Channels of one item handled together: their sums stand in local arrays, so that rows

@@ -1,6 +1,6 @@
 /* The oracle device: life, memory, pointwise entries, pooling, merging, slabs, and the
  * table.  Sources of the formulas: torch.nn.GELU (exact), torch.optim.AdamW. */
-#include "dev/oracle.h"
+#include "dev/oracle/oracle.h"
 
 #include <math.h>
 

@@ -5,8 +5,8 @@
  * to be read.  Loops run over contiguous channels inside and over items or rows outside,
  * where threads may share them; no result depends on the number of threads.
  */
-#ifndef VOCO_DEV_ORACLE_H
-#define VOCO_DEV_ORACLE_H
+#ifndef VOCO_DEV_ORACLE_ORACLE_H
+#define VOCO_DEV_ORACLE_ORACLE_H
 
 #include <string.h>
 #ifdef _OPENMP

@@ -1,5 +1,5 @@
 /* The planning device: arguments are looked at, elements never. */
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 
 #include <stdlib.h>
 #include <string.h>

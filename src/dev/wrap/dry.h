@@ -5,8 +5,8 @@
  * code runs once, and what the arenas reached is the memory plan.  Scratch that the inner
  * device would take is asked from its workspace entries; operations are counted.
  */
-#ifndef VOCO_DEV_DRY_H
-#define VOCO_DEV_DRY_H
+#ifndef VOCO_DEV_WRAP_DRY_H
+#define VOCO_DEV_WRAP_DRY_H
 
 #include "dev/shape.h"
 

@@ -1,5 +1,5 @@
 /* The tracing device: every entry of entries.h between two looks at the clock. */
-#include "dev/trace.h"
+#include "dev/wrap/trace.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

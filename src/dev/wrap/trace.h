@@ -6,8 +6,8 @@
  * method (flops.h); bytes are the call's tensors, each counted once, so GB/s is what the
  * call would need at the least from a memory without caches.
  */
-#ifndef VOCO_DEV_TRACE_H
-#define VOCO_DEV_TRACE_H
+#ifndef VOCO_DEV_WRAP_TRACE_H
+#define VOCO_DEV_WRAP_TRACE_H
 
 #include <stdio.h>
 

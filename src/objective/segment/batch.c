@@ -1,12 +1,12 @@
 /* Random crops of labelled volumes (MONAI: RandCropByPosNegLabel, RandFlip, RandRotate90,
  * RandScaleIntensity, RandShiftIntensity, in this order), and whole volumes. */
-#include "data/segloader.h"
+#include "objective/segment/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/ring.h"
+#include "data/batch/ring.h"
 
 enum { ROI_MAX = 1024, BATCH_MAX = 4096, SAMPLES_MAX = 1024, CLASSES_MAX = 256 };
 

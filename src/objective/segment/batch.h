@@ -10,14 +10,14 @@
  * (MONAI's RandCropByPosNegLabel, image_threshold 0).  Volumes smaller than a crop are
  * padded symmetrically with 0.
  */
-#ifndef VOCO_DATA_SEGLOADER_H
-#define VOCO_DATA_SEGLOADER_H
+#ifndef VOCO_OBJECTIVE_SEGMENT_BATCH_H
+#define VOCO_OBJECTIVE_SEGMENT_BATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/store.h"
+#include "data/store/store.h"
 
 /* Probabilities are of each crop by itself; all 0: crops are left as they are. */
 struct voco_seg_augment {

@@ -1,11 +1,11 @@
 /* Segmentation: the network between host arrays, and its plan. */
-#include "train/segment.h"
+#include "objective/segment/segment.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dev/dry.h"
+#include "dev/wrap/dry.h"
 
 static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
 

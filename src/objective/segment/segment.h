@@ -5,13 +5,13 @@
  * Host arrays are [n][x][y][z][channels] on the volume's axes, whatever the network's are,
  * with sizes that are multiples of voco_model_multiple.
  */
-#ifndef VOCO_TRAIN_SEGMENT_H
-#define VOCO_TRAIN_SEGMENT_H
+#ifndef VOCO_OBJECTIVE_SEGMENT_SEGMENT_H
+#define VOCO_OBJECTIVE_SEGMENT_SEGMENT_H
 
 #include <signal.h>
 
 #include "dev/shape.h"
-#include "train/model.h"
+#include "model/model.h"
 
 /* out[n][x][y][z][classes]: the logits of n windows, all at once. */
 enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,

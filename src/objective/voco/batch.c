@@ -1,14 +1,14 @@
 /* Batches for pre-training: the block of a volume, and the crops in it.  The ring's
- * threads make them (data/ring.h). */
-#include "data/loader.h"
+ * threads make them (data/batch/ring.h). */
+#include "objective/voco/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/augment.h"
-#include "data/block.h"
-#include "data/ring.h"
-#include "data/sampler.h"
+#include "data/batch/augment.h"
+#include "objective/voco/block.h"
+#include "data/batch/ring.h"
+#include "data/batch/sampler.h"
 
 enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024 };
 

@@ -5,14 +5,14 @@
  * and the crops lie, how each crop is augmented.  Neither the number of threads nor a
  * resume changes a bit of it.
  */
-#ifndef VOCO_DATA_LOADER_H
-#define VOCO_DATA_LOADER_H
+#ifndef VOCO_OBJECTIVE_VOCO_BATCH_H
+#define VOCO_OBJECTIVE_VOCO_BATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/store.h"
+#include "data/store/store.h"
 
 enum { VOCO_GRID = 3, VOCO_BASES = VOCO_GRID * VOCO_GRID };
 

@@ -1,9 +1,9 @@
 /* What the model says of a batch, drawn. */
-#include "train/batch_mosaic.h"
+#include "objective/voco/batch_mosaic.h"
 
 #include <stdlib.h>
 
-#include "report/mosaic.h"
+#include "objective/voco/mosaic.h"
 
 enum { BASES = 9, SHOWN = 2 };
 

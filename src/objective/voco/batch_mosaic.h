@@ -2,11 +2,11 @@
  * A picture of what the model says of a batch: base crops, random crops, where they are
  * and where it takes them to be.
  */
-#ifndef VOCO_TRAIN_BATCH_MOSAIC_H
-#define VOCO_TRAIN_BATCH_MOSAIC_H
+#ifndef VOCO_OBJECTIVE_VOCO_BATCH_MOSAIC_H
+#define VOCO_OBJECTIVE_VOCO_BATCH_MOSAIC_H
 
-#include "data/loader.h"
-#include "train/step.h"
+#include "objective/voco/batch.h"
+#include "objective/voco/step.h"
 
 /* The first batch of the loader that o describes, without augmentation if o says so; its
  * first two volumes at the most.  Runs the model on all of it. */

@@ -1,5 +1,5 @@
 /* Where blocks, base crops and random crops lie, and the labels that follow from it. */
-#include "data/block.h"
+#include "objective/voco/block.h"
 
 #include "base/rng.h"
 

@@ -5,12 +5,12 @@
  * number 3i+j, begins at (i roi, j roi, 0): i runs along x, j along y.  Random crops
  * lie anywhere in x and y, with the full height in z.
  */
-#ifndef VOCO_DATA_BLOCK_H
-#define VOCO_DATA_BLOCK_H
+#ifndef VOCO_OBJECTIVE_VOCO_BLOCK_H
+#define VOCO_OBJECTIVE_VOCO_BLOCK_H
 
 #include <stdint.h>
 
-#include "data/loader.h"
+#include "objective/voco/batch.h"
 
 /* size[] = {3roi, 3roi, roi}. */
 void voco_block_size(int roi, int64_t size[3]);

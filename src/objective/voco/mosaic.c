@@ -1,5 +1,5 @@
 /* The mosaic: a volume's block and crops to the left, position weights to the right. */
-#include "report/mosaic.h"
+#include "objective/voco/mosaic.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  * Drawn as radiologists look at it: patient's right on the left, anterior at the top; the
  * data are RAS+, so x runs to the left and y upwards in the picture.
  */
-#ifndef VOCO_REPORT_MOSAIC_H
-#define VOCO_REPORT_MOSAIC_H
+#ifndef VOCO_OBJECTIVE_VOCO_MOSAIC_H
+#define VOCO_OBJECTIVE_VOCO_MOSAIC_H
 
 #include <stdbool.h>
 

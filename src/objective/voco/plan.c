@@ -1,12 +1,12 @@
 /* The memory planner: dry runs of the step. */
-#include "train/plan.h"
+#include "objective/voco/plan.h"
 
 #include <stdlib.h>
 
 #include "base/machine.h"
 #include "base/rng.h"
-#include "dev/cpu.h"
-#include "dev/dry.h"
+#include "dev/cpu/cpu.h"
+#include "dev/wrap/dry.h"
 
 static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
 static const uint64_t program_bytes = (uint64_t)96 << 20;   /* code, libraries, threads */

@@ -2,11 +2,11 @@
  * What a step will need, found by running it dry: the real composition code over arenas
  * that nobody may touch, on a device that computes nothing.
  */
-#ifndef VOCO_TRAIN_PLAN_H
-#define VOCO_TRAIN_PLAN_H
+#ifndef VOCO_OBJECTIVE_VOCO_PLAN_H
+#define VOCO_OBJECTIVE_VOCO_PLAN_H
 
 #include "dev/shape.h"
-#include "train/step.h"
+#include "objective/voco/step.h"
 
 struct voco_plan {
     int crops;                  /* of a step */

@@ -1,5 +1,5 @@
 /* Pre-training: batches of a store through the step. */
-#include "train/pretrain.h"
+#include "objective/voco/pretrain.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,19 +12,19 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/rng.h"
-#include "data/loader.h"
-#include "data/replay.h"
-#include "dev/cpu.h"
-#include "dev/trace.h"
+#include "objective/voco/batch.h"
+#include "objective/voco/replay.h"
+#include "dev/cpu/cpu.h"
+#include "dev/wrap/trace.h"
 #include "report/plot.h"
-#include "report/signals.h"
-#include "train/batch_mosaic.h"
+#include "objective/voco/signals.h"
+#include "objective/voco/batch_mosaic.h"
 #include "train/checkpoint.h"
-#include "train/plan.h"
+#include "objective/voco/plan.h"
 #include "train/runconfig.h"
 #include "train/runlog.h"
-#include "train/stop.h"
-#include "train/tuning.h"
+#include "base/stop.h"
+#include "dev/cpu/tuning.h"
 
 enum { ROI = 64, AHEAD = 2 };
 

@@ -9,8 +9,8 @@
  *   RUN/model.safetensors   at the end: backbone, student, teacher
  *   RUN/loss.png mosaic.png
  */
-#ifndef VOCO_TRAIN_PRETRAIN_H
-#define VOCO_TRAIN_PRETRAIN_H
+#ifndef VOCO_OBJECTIVE_VOCO_PRETRAIN_H
+#define VOCO_OBJECTIVE_VOCO_PRETRAIN_H
 
 #include "train/loop.h"
 #include "train/schedule.h"

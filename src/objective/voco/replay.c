@@ -1,5 +1,5 @@
 /* Replayed batches: from an HDF5 file, or by the hash formula of the reference numbers. */
-#include "data/replay.h"
+#include "objective/voco/replay.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 #include "base/rng.h"
-#include "data/cropfile.h"
-#include "data/hdf5.h"
+#include "data/store/cropfile.h"
+#include "data/store/hdf5.h"
 
 enum { BASES = 9, HASH_ROI = 64 };
 

@@ -1,8 +1,8 @@
 /*
  * A batch that is given rather than drawn: for reproducing a step elsewhere computed.
  */
-#ifndef VOCO_DATA_REPLAY_H
-#define VOCO_DATA_REPLAY_H
+#ifndef VOCO_OBJECTIVE_VOCO_REPLAY_H
+#define VOCO_OBJECTIVE_VOCO_REPLAY_H
 
 #include <stdint.h>
 

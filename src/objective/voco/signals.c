@@ -1,6 +1,6 @@
 /* Collapse and position signals of a step.  Sources: Roy and Vetterli, EUSIPCO 2007
  * (effective rank); Golub and Van Loan, Matrix Computations, 8.5 (cyclic Jacobi). */
-#include "report/signals.h"
+#include "objective/voco/signals.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * Is it learning, or collapsing?  Small sums on the host over one step's embeddings and
  * position weights.
  */
-#ifndef VOCO_REPORT_SIGNALS_H
-#define VOCO_REPORT_SIGNALS_H
+#ifndef VOCO_OBJECTIVE_VOCO_SIGNALS_H
+#define VOCO_OBJECTIVE_VOCO_SIGNALS_H
 
 #include "base/err.h"
 

@@ -1,5 +1,5 @@
 /* The step of VoCo in two phases: embed, then back-propagate by groups of crops. */
-#include "train/step.h"
+#include "objective/voco/step.h"
 
 #include <math.h>
 #include <stdlib.h>

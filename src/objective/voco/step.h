@@ -10,12 +10,12 @@
  * No operation of the backbone couples two crops, so the gradient is that of the joint
  * batch up to the order of summation.
  */
-#ifndef VOCO_TRAIN_STEP_H
-#define VOCO_TRAIN_STEP_H
+#ifndef VOCO_OBJECTIVE_VOCO_STEP_H
+#define VOCO_OBJECTIVE_VOCO_STEP_H
 
 #include <signal.h>
 
-#include "train/model.h"
+#include "model/model.h"
 
 /* How the crops of a batch are cut into groups. */
 struct voco_grouping {

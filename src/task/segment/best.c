@@ -1,12 +1,12 @@
 /* The best weights of a run. */
-#include "train/best.h"
+#include "task/segment/best.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/file.h"
-#include "train/weights.h"
+#include "model/weights.h"
 
 struct voco_best
 voco_best_read(const char *run, int64_t step)

@@ -2,11 +2,11 @@
  * The best weights of a run, by Dice in validation: best.safetensors, and best.json that
  * tells how good they are.
  */
-#ifndef VOCO_TRAIN_BEST_H
-#define VOCO_TRAIN_BEST_H
+#ifndef VOCO_TASK_SEGMENT_BEST_H
+#define VOCO_TASK_SEGMENT_BEST_H
 
-#include "train/seginfo.h"
-#include "train/validate.h"
+#include "model/seginfo.h"
+#include "task/segment/validate.h"
 
 struct voco_best {
     double dice;                /* NaN: none yet */

@@ -1,5 +1,5 @@
 /* Fine-tuning for segmentation: crops of a labelled store through the whole network. */
-#include "train/finetune.h"
+#include "task/segment/finetune.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -9,17 +9,17 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "dev/cpu.h"
-#include "dev/trace.h"
+#include "dev/cpu/cpu.h"
+#include "dev/wrap/trace.h"
 #include "report/plot.h"
-#include "train/best.h"
-#include "train/plan.h"
+#include "task/segment/best.h"
+#include "objective/voco/plan.h"
 #include "train/rates.h"
 #include "train/runconfig.h"
 #include "train/schedule.h"
-#include "train/segment.h"
-#include "train/stop.h"
-#include "train/tuning.h"
+#include "objective/segment/segment.h"
+#include "base/stop.h"
+#include "dev/cpu/tuning.h"
 
 enum { AHEAD = 2 };
 

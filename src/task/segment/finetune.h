@@ -9,13 +9,13 @@
  * A step is the crops of one volume; an epoch sees every training volume once.  Validation
  * stands before the first step of an epoch, and at the end.
  */
-#ifndef VOCO_TRAIN_FINETUNE_H
-#define VOCO_TRAIN_FINETUNE_H
+#ifndef VOCO_TASK_SEGMENT_FINETUNE_H
+#define VOCO_TASK_SEGMENT_FINETUNE_H
 
-#include "data/segloader.h"
-#include "data/split.h"
+#include "objective/segment/batch.h"
+#include "data/dataset/split.h"
 #include "train/loop.h"
-#include "train/weights.h"
+#include "model/weights.h"
 
 struct voco_finetune_config {
     struct voco_loop_config loop;   /* steps are computed: epochs * training volumes */

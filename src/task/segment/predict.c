@@ -1,6 +1,6 @@
 /* Prediction of whole volumes. */
 #define _XOPEN_SOURCE 700       /* mkstemp, pread, pwrite */
-#include "train/predict.h"
+#include "task/segment/predict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "train/segment.h"
+#include "objective/segment/segment.h"
 
 static int64_t
 product(const int64_t dim[3])

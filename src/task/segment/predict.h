@@ -7,15 +7,15 @@
  * Probabilities wait in a file without a name beside the results, so that memory holds
  * one class at a time.
  */
-#ifndef VOCO_TRAIN_PREDICT_H
-#define VOCO_TRAIN_PREDICT_H
+#ifndef VOCO_TASK_SEGMENT_PREDICT_H
+#define VOCO_TASK_SEGMENT_PREDICT_H
 
-#include "data/case.h"
-#include "data/store.h"
-#include "data/transform.h"
-#include "data/unmap.h"
-#include "train/model.h"
-#include "train/sliding.h"
+#include "data/dataset/case.h"
+#include "data/store/store.h"
+#include "data/transform/transform.h"
+#include "data/transform/unmap.h"
+#include "model/model.h"
+#include "task/sliding.h"
 
 struct voco_predict_options {
     int64_t roi[3];

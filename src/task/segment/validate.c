@@ -1,13 +1,13 @@
 /* Validation: windows over whole volumes, and the Dice of what comes out. */
-#include "train/validate.h"
+#include "task/segment/validate.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "train/segment.h"
-#include "train/sliding.h"
+#include "objective/segment/segment.h"
+#include "task/sliding.h"
 
 /* Voxels of a class: predicted, true, both. */
 struct count {

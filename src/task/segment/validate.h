@@ -5,13 +5,13 @@
  * not contain is left out of that volume's mean; background never counts.  voco eval
  * measures in the space of the images.
  */
-#ifndef VOCO_TRAIN_VALIDATE_H
-#define VOCO_TRAIN_VALIDATE_H
+#ifndef VOCO_TASK_SEGMENT_VALIDATE_H
+#define VOCO_TASK_SEGMENT_VALIDATE_H
 
 #include <signal.h>
 
-#include "data/segloader.h"
-#include "train/model.h"
+#include "objective/segment/batch.h"
+#include "model/model.h"
 
 struct voco_validation {
     struct voco_ctx *ctx;
