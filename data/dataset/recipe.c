@@ -32,7 +32,7 @@ program_folder(void)
 }
 
 enum voco_err
-voco_task_folder(char **ret)
+voco_recipe_folder(char **ret)
 {
     const char *share = getenv("VOCO_SHARE");
     char *beside = program_folder(), *place[3] = { NULL, NULL, NULL };
@@ -63,12 +63,12 @@ voco_task_folder(char **ret)
 /* ---- a task ---- */
 
 void
-voco_task_free(struct voco_task *t)
+voco_recipe_free(struct voco_recipe *t)
 {
     free(t->name);
     free(t->path);
     json_decref(t->json);
-    *t = (struct voco_task){ .name = NULL };
+    *t = (struct voco_recipe){ .name = NULL };
 }
 
 static bool
@@ -80,7 +80,7 @@ ends_in_json(const char *name)
 }
 
 static enum voco_err
-wrong(const struct voco_task *t, const char *member, const char *expected)
+wrong(const struct voco_recipe *t, const char *member, const char *expected)
 {
     return voco_fail(VOCO_EFORMAT, "%s: \"%s\" is missing or wrong: expected %s", t->path,
                      member, expected);
@@ -99,7 +99,7 @@ is_value(const json_t *v)
 
 /* Every member that is an object gives options to a verb. */
 static enum voco_err
-check_options(const struct voco_task *t)
+check_options(const struct voco_recipe *t)
 {
     const char *verb, *option;
     json_t *options, *value;
@@ -113,7 +113,7 @@ check_options(const struct voco_task *t)
 }
 
 static enum voco_err
-take(struct voco_task *t)
+take(struct voco_recipe *t)
 {
     const json_t *channels = json_object_get(t->json, "channels");
     const json_t *classes = json_object_get(t->json, "classes");
@@ -142,7 +142,7 @@ no_such_task(const char *name)
     char **names;
     const char *near = NULL;
     int n = 0;
-    enum voco_err err = voco_task_names(&names, &n);
+    enum voco_err err = voco_recipe_names(&names, &n);
 
     if (err)
         return err;
@@ -158,7 +158,7 @@ no_such_task(const char *name)
 }
 
 enum voco_err
-voco_task_open(const char *name, struct voco_task *ret)
+voco_recipe_open(const char *name, struct voco_recipe *ret)
 {
     const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
     json_error_t where;
@@ -166,11 +166,11 @@ voco_task_open(const char *name, struct voco_task *ret)
     size_t n;
     enum voco_err err = VOCO_OK;
 
-    *ret = (struct voco_task){ .name = voco_format("%s", last) };
+    *ret = (struct voco_recipe){ .name = voco_format("%s", last) };
     if (ends_in_json(name)) {
         ret->name[strlen(last) - 5] = '\0';
         ret->path = voco_format("%s", name);
-    } else if (!(err = voco_task_folder(&folder))) {
+    } else if (!(err = voco_recipe_folder(&folder))) {
         ret->path = voco_format("%s/%s.json", folder, name);
         if (slash || *name == '.' || !voco_file_exists(ret->path))
             err = no_such_task(name);
@@ -185,16 +185,16 @@ voco_task_open(const char *name, struct voco_task *ret)
         err = take(ret);
     free(text);
     if (err)
-        voco_task_free(ret);
+        voco_recipe_free(ret);
     return err;
 }
 
 enum voco_err
-voco_task_names(char ***ret, int *ret_n)
+voco_recipe_names(char ***ret, int *ret_n)
 {
     char *folder, **names;
     int n = 0, kept = 0;
-    enum voco_err err = voco_task_folder(&folder);
+    enum voco_err err = voco_recipe_folder(&folder);
 
     *ret = NULL;
     *ret_n = 0;
@@ -249,7 +249,7 @@ word(const char *option, const json_t *value)
 }
 
 enum voco_err
-voco_task_words(const struct voco_task *t, const char *verb, char ***ret, int *ret_n)
+voco_recipe_words(const struct voco_recipe *t, const char *verb, char ***ret, int *ret_n)
 {
     char *first = voco_format("%.*s", (int)strcspn(verb, " "), verb);
     json_t *options = json_object_get(t->json, first), *value;

@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 
-struct voco_task {
+struct voco_recipe {
     char *name;             /* "btcv" */
     char *path;
     const char *title, *modality, *layout;      /* owned by json */
@@ -23,15 +23,15 @@ struct voco_task {
 
 /* name is that of a task that comes with voco, or a path to a .json file.  VOCO_EUSAGE
  * with the nearest name when there is none; VOCO_EFORMAT names file and member. */
-enum voco_err voco_task_open(const char *name, struct voco_task *ret);
-void voco_task_free(struct voco_task *t);       /* accepts {0} */
+enum voco_err voco_recipe_open(const char *name, struct voco_recipe *ret);
+void voco_recipe_free(struct voco_recipe *t);       /* accepts {0} */
 
 /* The names of all tasks that come with voco, sorted; free each and the array. */
-enum voco_err voco_task_names(char ***ret, int *ret_n);
+enum voco_err voco_recipe_names(char ***ret, int *ret_n);
 
 /* The options of a verb as words of a command line, "--roi=96,96,96"; "finetune seg" has
  * those of "finetune".  Free each and the array. */
-enum voco_err voco_task_words(const struct voco_task *t, const char *verb, char ***ret,
+enum voco_err voco_recipe_words(const struct voco_recipe *t, const char *verb, char ***ret,
                               int *ret_n);
 
 /*
@@ -39,6 +39,6 @@ enum voco_err voco_task_words(const struct voco_task *t, const char *verb, char 
  * (where it was built), else ../share/voco/tasks (where it is installed, moved or not),
  * else where make install puts them.  Free *ret.
  */
-enum voco_err voco_task_folder(char **ret);
+enum voco_err voco_recipe_folder(char **ret);
 
 #endif

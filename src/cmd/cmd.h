@@ -24,6 +24,6 @@ extern const struct voco_verb voco_cmd_tune;
 extern const struct voco_verb voco_cmd_verify;
 
 /* The options of the recipe that a verb's --task names, before those of the command line. */
-enum voco_err voco_cmd_take_task(const struct voco_verb *verb);
+enum voco_err voco_cmd_take_recipe(const struct voco_verb *verb);
 
 #endif

@@ -51,7 +51,7 @@ run_verb(const struct voco_verb *const *verbs, const char *above, int argc, char
                          verb->name, verb->name);
     if ((err = voco_opt_parse(verb, argc, argv, &n, &rest, &done)) || done)
         return err;
-    if (verb->task && *verb->task && ((err = voco_cmd_take_task(verb))
+    if (verb->task && *verb->task && ((err = voco_cmd_take_recipe(verb))
                                       || (err = voco_opt_parse(verb, argc, argv, &n, &rest,
                                                                &done))))
         return err;                     /* again: the command line has the last word */

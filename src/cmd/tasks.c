@@ -17,19 +17,19 @@ static const struct voco_opt options[] = {
 };
 
 enum voco_err
-voco_cmd_take_task(const struct voco_verb *verb)
+voco_cmd_take_recipe(const struct voco_verb *verb)
 {
     static char **words;                /* stay: options point into them */
-    struct voco_task task;
+    struct voco_recipe task;
     int n = 0;
-    enum voco_err err = voco_task_open(*verb->task, &task);
+    enum voco_err err = voco_recipe_open(*verb->task, &task);
 
     if (err)
         return err;
-    err = voco_task_words(&task, verb->name, &words, &n);
+    err = voco_recipe_words(&task, verb->name, &words, &n);
     if (!err && (err = voco_opt_apply(verb, n, words)))
         err = voco_fail_in(err, "%s", task.path);
-    voco_task_free(&task);
+    voco_recipe_free(&task);
     return err;
 }
 
@@ -38,15 +38,15 @@ voco_cmd_take_task(const struct voco_verb *verb)
 static enum voco_err
 print_row(const char *name)
 {
-    struct voco_task task;
+    struct voco_recipe task;
     char **words = NULL;
     const char *roi = "";
     int n = 0;
-    enum voco_err err = voco_task_open(name, &task);
+    enum voco_err err = voco_recipe_open(name, &task);
 
     if (err)
         return err;
-    err = voco_task_words(&task, "finetune", &words, &n);
+    err = voco_recipe_words(&task, "finetune", &words, &n);
     for (int i = 0; i < n; i++)
         if (strncmp(words[i], "--roi=", 6) == 0)
             roi = words[i] + 6;
@@ -54,7 +54,7 @@ print_row(const char *name)
         printf("%-18s %-3s %8d %8d  %-11s  %s\n", name, task.modality, task.channels,
                task.classes, roi, task.title);
     voco_names_free(words, n);
-    voco_task_free(&task);
+    voco_recipe_free(&task);
     return err;
 }
 
@@ -63,7 +63,7 @@ print_table(void)
 {
     char **names;
     int n;
-    enum voco_err err = voco_task_names(&names, &n);
+    enum voco_err err = voco_recipe_names(&names, &n);
 
     if (err)
         return err;
@@ -87,12 +87,12 @@ put_word(const char *word)
 }
 
 static enum voco_err
-print_command(const struct voco_task *task, const char *verb, const char *rest)
+print_command(const struct voco_recipe *task, const char *verb, const char *rest)
 {
     char **words;
     int n;
     size_t column = 0;
-    const enum voco_err err = voco_task_words(task, verb, &words, &n);
+    const enum voco_err err = voco_recipe_words(task, verb, &words, &n);
 
     if (err)
         return err;
@@ -110,7 +110,7 @@ print_command(const struct voco_task *task, const char *verb, const char *rest)
 }
 
 static enum voco_err
-print_raw(const struct voco_task *task)
+print_raw(const struct voco_recipe *task)
 {
     char *text;
     size_t n;
@@ -125,14 +125,14 @@ print_raw(const struct voco_task *task)
 static enum voco_err
 print_task(const char *name)
 {
-    struct voco_task task;
-    enum voco_err err = voco_task_open(name, &task);
+    struct voco_recipe task;
+    enum voco_err err = voco_recipe_open(name, &task);
 
     if (err)
         return err;
     if (raw) {
         err = print_raw(&task);
-        voco_task_free(&task);
+        voco_recipe_free(&task);
         return err;
     }
     printf("%s\n%s, %d channel%s, %d classes with background\ndata: %s\nrecipe: %s\n\n",
@@ -149,7 +149,7 @@ print_task(const char *name)
                             "--weights RUN/best.safetensors -o LABELS IMAGES");
     if (!err)
         printf("    voco eval -o REPORT LABELS TRUTH\n");
-    voco_task_free(&task);
+    voco_recipe_free(&task);
     return err;
 }
 
