@@ -1,6 +1,7 @@
 libvoco_la_SOURCES += \
-	data/batch/augment.c \
 	data/batch/augment.h \
+	data/batch/batches.c \
+	data/batch/batches.h \
 	data/batch/ring.c \
 	data/batch/ring.h \
 	data/batch/sampler.c \

@@ -14,8 +14,6 @@ voco_SOURCES = \
 	src/cmd/info_rows.c \
 	src/cmd/info_run.c \
 	src/cmd/info_weights.c \
-	src/cmd/loop_options.c \
-	src/cmd/loop_options.h \
 	src/cmd/main.c \
 	src/cmd/model.c \
 	src/cmd/model.h \
@@ -163,8 +161,12 @@ libvoco_la_SOURCES += \
 	src/net/upblock.h \
 	src/objective/segment/batch.c \
 	src/objective/segment/batch.h \
+	src/objective/segment/finetune.c \
+	src/objective/segment/finetune.h \
+	src/objective/segment/options.c \
 	src/objective/segment/segment.c \
 	src/objective/segment/segment.h \
+	src/objective/voco/augment.c \
 	src/objective/voco/batch.c \
 	src/objective/voco/batch.h \
 	src/objective/voco/batch_mosaic.c \
@@ -172,18 +174,19 @@ libvoco_la_SOURCES += \
 	src/objective/voco/block.c \
 	src/objective/voco/block.h \
 	src/objective/voco/contrast.c \
+	src/objective/voco/contrast.h \
 	src/objective/voco/mosaic.c \
 	src/objective/voco/mosaic.h \
-	src/objective/voco/plan.c \
-	src/objective/voco/plan.h \
-	src/objective/voco/pretrain.c \
-	src/objective/voco/pretrain.h \
+	src/objective/voco/options.c \
+	src/objective/voco/probe.c \
 	src/objective/voco/replay.c \
 	src/objective/voco/replay.h \
 	src/objective/voco/signals.c \
 	src/objective/voco/signals.h \
 	src/objective/voco/step.c \
 	src/objective/voco/step.h \
+	src/objective/voco/voco.c \
+	src/objective/voco/voco.h \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
@@ -197,12 +200,10 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
-	src/task/segment/best.c \
-	src/task/segment/best.h \
-	src/task/segment/finetune.c \
-	src/task/segment/finetune.h \
 	src/task/segment/predict.c \
 	src/task/segment/predict.h \
+	src/task/segment/segment.c \
+	src/task/segment/segment.h \
 	src/task/segment/validate.c \
 	src/task/segment/validate.h \
 	src/task/sliding.c \
@@ -224,15 +225,31 @@ libvoco_la_SOURCES += \
 	src/tensorfile/zip.c \
 	src/tensorfile/zip.h \
 	src/tensorfile/zipwrite.c \
+	src/train/best.c \
+	src/train/best.h \
 	src/train/checkpoint.c \
 	src/train/checkpoint.h \
+	src/train/comm.h \
+	src/train/comm_self.c \
+	src/train/gradient.c \
+	src/train/gradient.h \
 	src/train/loop.c \
 	src/train/loop.h \
+	src/train/objective.h \
+	src/train/plan.c \
+	src/train/plan.h \
 	src/train/rates.c \
 	src/train/rates.h \
+	src/train/record.c \
+	src/train/record.h \
+	src/train/run.c \
+	src/train/run.h \
 	src/train/runconfig.c \
 	src/train/runconfig.h \
 	src/train/runlog.c \
 	src/train/runlog.h \
 	src/train/schedule.c \
-	src/train/schedule.h
+	src/train/schedule.h \
+	src/train/settings.c \
+	src/train/settings.h \
+	src/train/task.h

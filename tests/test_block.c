@@ -130,7 +130,7 @@ apply(const struct voco_augment *a, const struct cube *in)
     const int64_t dim[3] = {N, N, N}, zero[3] = {0, 0, 0};
     struct cube out;
 
-    voco_augment_crop(a, &in->v[0][0][0], dim, zero, N, &out.v[0][0][0]);
+    voco_crop_copy(a, &in->v[0][0][0], dim, zero, N, &out.v[0][0][0]);
     return out;
 }
 
@@ -195,7 +195,7 @@ START_TEST(a_crop_comes_from_its_place_in_the_block)
 
     for (int i = 0; i < 9 * 8 * 7; i++)
         block[i] = (float)i;
-    voco_augment_crop(&none, block, dim, start, N, out);
+    voco_crop_copy(&none, block, dim, start, N, out);
     ck_assert_float_eq(out[0], (3 * 8 + 2) * 7 + 1);
     ck_assert_float_eq(out[N * N * N - 1], (8 * 8 + 7) * 7 + 6);
 }
@@ -208,7 +208,7 @@ START_TEST(augmentation_is_drawn_with_the_stated_probabilities)
     double sum = 0, most = 0;
 
     for (int i = 0; i < DRAWS; i++) {
-        const struct voco_augment a = voco_augment_draw(SEED, i / 44, i / 11 % 4, i % 11);
+        const struct voco_augment a = voco_crop_augment(SEED, i / 44, i / 11 % 4, i % 11);
 
         for (int k = 0; k < 3; k++)
             flip[k] += a.flip[k];

@@ -11,7 +11,11 @@
 #include "train/checkpoint.h"
 
 static const struct voco_model_config config = {
-    .feature = 12, .in_channels = 1, .hidden = 16, .out = 8, .merging = VOCO_MERGING_FIXED,
+    .feature = 12, .in_channels = 1, .merging = VOCO_MERGING_FIXED,
+    .head = { { .prefix = "student.", .hidden = 16, .out = 8 },
+              { .prefix = "teacher.", .hidden = 16, .out = 8, .follower = true,
+                .momentum = 0.9 } },
+    .n_heads = VOCO_CONTRAST_HEADS,
 };
 static struct voco_ctx ctx;
 
@@ -215,7 +219,7 @@ START_TEST(checkpoint_of_another_model_is_refused)
     struct voco_model a, b;
     struct voco_state state;
 
-    wider.hidden = 32;
+    wider.head[VOCO_STUDENT].hidden = wider.head[VOCO_TEACHER].hidden = 32;
     open_model(&a, &config, 1);
     open_model(&b, &wider, 1);
     write_at(&a, 1, 1);
@@ -286,8 +290,8 @@ START_TEST(saved_weights_load_and_tell_what_they_are)
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
     ck_assert_int_eq(found.feature, 12);
     ck_assert_int_eq(found.in_channels, 1);
-    ck_assert_int_eq(found.hidden, 16);
-    ck_assert_int_eq(found.out, 8);
+    ck_assert_int_eq(found.head[VOCO_STUDENT].hidden, 16);
+    ck_assert_int_eq(found.head[VOCO_STUDENT].out, 8);
     ck_assert_int_eq(found.merging, VOCO_MERGING_FIXED);
     ck_assert_int_eq(voco_model_load(path, &ctx, &b, &all, &cover), VOCO_OK);
     ck_assert_int_eq(cover.loaded, a.params.n);
@@ -323,7 +327,7 @@ START_TEST(names_with_and_without_prefixes_load)
         ck_assert_int_eq(voco_model_load(path, &ctx, &b, &backbone, &cover),
                          VOCO_OK);
         ck_assert_int_eq(cover.missing + cover.mismatched, 0);
-        ck_assert(memcmp(a.weight.data, b.weight.data, (size_t)a.student_at * 4) == 0);
+        ck_assert(memcmp(a.weight.data, b.weight.data, (size_t)a.follower[0].from * 4) == 0);
         if (form[i].cut || !*form[i].front)
             ck_assert_int_eq(voco_model_load(path, &ctx, &b, &all, &cover),
                              VOCO_ECHECKPOINT);         /* it has no heads */

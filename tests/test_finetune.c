@@ -4,7 +4,7 @@
 
 #include "dev/cpu/cpu.h"
 #include "tests/scratch.h"
-#include "task/segment/best.h"
+#include "train/best.h"
 #include "train/rates.h"
 #include "model/weights.h"
 
@@ -145,7 +145,7 @@ START_TEST(rates_fall_with_depth_and_a_frozen_encoder_stays)
     ck_assert_ptr_nonnull(before);
     memcpy(before, r.model.weight.data, voco_tensor_bytes(&r.model.weight));
     r.ctx.dev->fill(&r.ctx, &r.model.grad, 1.0);
-    ck_assert_int_eq(voco_rates_make(&rates, &r.model.params, 0.5, frozen), VOCO_OK);
+    ck_assert_int_eq(voco_rates_make(&rates, &r.model, 0.5, frozen), VOCO_OK);
     ck_assert_int_eq(voco_rates_update(&rates, &r.model, &r.ctx, &o), VOCO_OK);
     for (size_t i = 0; i < sizeof param / sizeof *param; i++)
         ck_assert_double_eq_tol(moved(&r, before, param[i].name),
@@ -157,23 +157,40 @@ START_TEST(rates_fall_with_depth_and_a_frozen_encoder_stays)
 }
 END_TEST
 
+static const struct voco_score_name dice = { .name = "dice", .word = "Dice" };
+static const struct voco_score_name error = { .name = "error", .word = "error",
+                                              .less_is_better = true };
+
 START_TEST(best_is_that_of_the_part_of_the_run_that_is_done)
 {
-    struct voco_validation_result v = { .dice = 0.5, .class_dice = { 0, 0.25, NAN } };
-    struct voco_best best = voco_best_read(scratch_folder, 100);
+    struct voco_best best = voco_best_read(&dice, scratch_folder, 100);
     struct rig r;
 
-    ck_assert(isnan(best.dice));
+    ck_assert(isnan(best.score));
     ck_assert(voco_best_beaten(&best, 0.0));
     rig_open(&r, 1, false, 4);
-    ck_assert_int_eq(voco_best_keep(&best, scratch_folder, 10, &r.ctx, &r.model,
-                                    &(struct voco_seginfo){ .n_classes = 0 }, &v), VOCO_OK);
+    ck_assert_int_eq(voco_best_keep(&best, scratch_folder, 0.5, 10, &r.ctx, &r.model,
+                                    &(struct voco_seginfo){ .n_classes = 0 },
+                                    json_pack("{s:[f,n]}", "class_dice", 0.25)), VOCO_OK);
     ck_assert(!voco_best_beaten(&best, 0.5));
-    best = voco_best_read(scratch_folder, 10);
-    ck_assert(best.dice == 0.5 && best.step == 10);
-    best = voco_best_read(scratch_folder, 9);
-    ck_assert(isnan(best.dice));
+    ck_assert(voco_best_beaten(&best, 0.6));
+    best = voco_best_read(&dice, scratch_folder, 10);
+    ck_assert(best.score == 0.5 && best.step == 10);
+    best = voco_best_read(&dice, scratch_folder, 9);
+    ck_assert(isnan(best.score));
+    best = voco_best_read(&error, scratch_folder, 10);
+    ck_assert(isnan(best.score));
     rig_close(&r);
+}
+END_TEST
+
+START_TEST(the_best_of_an_error_is_the_least)
+{
+    const struct voco_best best = { .name = &error, .score = 0.5, .step = 1 };
+
+    ck_assert(voco_best_beaten(&best, 0.4));
+    ck_assert(!voco_best_beaten(&best, 0.5));
+    ck_assert(!voco_best_beaten(&best, 0.6));
 }
 END_TEST
 
@@ -192,6 +209,7 @@ main(void)
     tcase_add_test(all, other_channels_are_refused_or_begin_anew);
     tcase_add_loop_test(all, rates_fall_with_depth_and_a_frozen_encoder_stays, 0, 2);
     tcase_add_test(all, best_is_that_of_the_part_of_the_run_that_is_done);
+    tcase_add_test(all, the_best_of_an_error_is_the_least);
     suite_add_tcase(suite, all);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

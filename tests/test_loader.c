@@ -44,18 +44,18 @@ sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t fi
     ok(voco_loader_open(s, o, first, &l));
     for (int i = 0; i < n; i++) {
         ok(voco_loader_next(l, &b, NULL));
-        const size_t crops = (size_t)b->n_volumes * (size_t)b->sw;
+        const size_t crops = (size_t)b->head.n_volumes * (size_t)b->sw;
         const size_t voxels = (size_t)(b->roi * b->roi * b->roi);
 
-        ck_assert_int_eq(b->step, first + i);
+        ck_assert_int_eq(b->head.step, first + i);
         crc[i] = voco_crc32c(0, b->img, crops * voxels * sizeof *b->img);
-        crc[i] = voco_crc32c(crc[i], b->crops, (size_t)b->n_volumes * VOCO_BASES * voxels
+        crc[i] = voco_crc32c(crc[i], b->crops, (size_t)b->head.n_volumes * VOCO_BASES * voxels
                              * sizeof *b->crops);
         crc[i] = voco_crc32c(crc[i], b->labels, crops * VOCO_BASES * sizeof *b->labels);
-        crc[i] = voco_crc32c(crc[i], b->volume, (size_t)b->n_volumes * sizeof *b->volume);
+        crc[i] = voco_crc32c(crc[i], b->head.volume, (size_t)b->head.n_volumes * sizeof *b->head.volume);
         crc[i] = voco_crc32c(crc[i], b->center, crops * 2 * sizeof *b->center);
         crc[i] = voco_crc32c(crc[i], b->block,
-                             (size_t)b->n_volumes * 3 * sizeof *b->block);
+                             (size_t)b->head.n_volumes * 3 * sizeof *b->block);
     }
     voco_loader_close(l);
 }
@@ -92,7 +92,7 @@ formula(const struct voco_batch *b, int i, int64_t x, int64_t y, int64_t z)
 {
     const int64_t *start = b->block + 3 * i;
 
-    return voxel_of(b->volume[i], start[0] + x, start[1] + y, start[2] + z);
+    return voxel_of(b->head.volume[i], start[0] + x, start[1] + y, start[2] + z);
 }
 
 START_TEST(crops_hold_the_voxels_of_their_places)
@@ -109,7 +109,7 @@ START_TEST(crops_hold_the_voxels_of_their_places)
     for (int step = 0; step < 4; step++) {
         ok(voco_loader_next(l, &b, &waited));
         ck_assert_double_ge(waited, 0);
-        for (int n = 0; n < b->n_volumes * (VOCO_BASES + b->sw) * ROI * ROI * ROI; n++) {
+        for (int n = 0; n < b->head.n_volumes * (VOCO_BASES + b->sw) * ROI * ROI * ROI; n++) {
             const int z = n % ROI, y = n / ROI % ROI, x = n / ROI / ROI % ROI;
             const int k = n / ROI / ROI / ROI % (VOCO_BASES + b->sw);
             const int i = n / ROI / ROI / ROI / (VOCO_BASES + b->sw);
@@ -128,7 +128,7 @@ START_TEST(crops_hold_the_voxels_of_their_places)
             }
             ck_assert_double_eq_tol(got, want, 8e-6);
         }
-        for (int r = 0; r < b->n_volumes * b->sw; r++) {
+        for (int r = 0; r < b->head.n_volumes * b->sw; r++) {
             float label[VOCO_BASES];
 
             voco_crop_labels(b->center + 2 * r, ROI, label);
@@ -158,12 +158,12 @@ START_TEST(augmentation_changes_voxels_but_not_labels)
     ok(voco_loader_next(l, &a, NULL));
     ok(voco_loader_next(m, &b, NULL));
     ck_assert_mem_eq(a->labels, b->labels,
-                     (size_t)(a->n_volumes * a->sw * VOCO_BASES) * sizeof *a->labels);
-    for (int i = 0; i < a->n_volumes; i++)
+                     (size_t)(a->head.n_volumes * a->sw * VOCO_BASES) * sizeof *a->labels);
+    for (int i = 0; i < a->head.n_volumes; i++)
         for (int k = 0; k < VOCO_BASES; k++) {
-            const struct voco_augment g = voco_augment_draw(o.seed, 3, i, k);
+            const struct voco_augment g = voco_crop_augment(o.seed, 3, i, k);
 
-            voco_augment_crop(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero,
+            voco_crop_copy(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero,
                               ROI, want);
             ck_assert_mem_eq(a->crops + (i * VOCO_BASES + k) * VOXELS, want, sizeof want);
         }

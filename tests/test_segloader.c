@@ -92,7 +92,7 @@ crc_of(const struct voco_seg_batch *b)
 
     crc = voco_crc32c(crc, b->label, n);
     crc = voco_crc32c(crc, b->start, (size_t)b->n * 3 * sizeof *b->start);
-    return voco_crc32c(crc, b->volume, (size_t)b->n * sizeof *b->volume);
+    return voco_crc32c(crc, b->head.volume, (size_t)b->n * sizeof *b->head.volume);
 }
 
 static void
@@ -105,7 +105,7 @@ sums(const struct voco_store *s, const struct voco_seg_options *o, int64_t first
     ok(voco_seg_open(s, o, first, &l));
     for (int i = 0; i < n; i++) {
         ok(voco_seg_next(l, &b, NULL));
-        ck_assert_int_eq(b->step, first + i);
+        ck_assert_int_eq(b->head.step, first + i);
         crc[i] = crc_of(b);
     }
     voco_seg_close(l);
@@ -152,8 +152,8 @@ START_TEST(every_volume_comes_once_an_epoch)
     for (int step = 0; step < 30; step++) {
         ok(voco_seg_next(l, &b, NULL));
         ck_assert_int_eq(b->n, 2);
-        ck_assert_int_eq(b->volume[0], b->volume[1]);
-        met[b->volume[0]]++;
+        ck_assert_int_eq(b->head.volume[0], b->head.volume[1]);
+        met[b->head.volume[0]]++;
         if (step % 3 == 2) {
             ck_assert_int_eq(met[0], step / 3 + 1);
             ck_assert_int_eq(met[1], step / 3 + 1);
@@ -182,7 +182,7 @@ START_TEST(crops_hold_the_voxels_of_their_places)
     for (int step = 0; step < 12; step++) {
         ok(voco_seg_next(l, &b, NULL));
         for (int crop = 0, i = 0; crop < b->n; crop++) {
-            const int k = b->volume[crop];
+            const int k = b->head.volume[crop];
             const int64_t *at = b->start + 3 * crop;
 
             for (int64_t x = at[0]; x < at[0] + 12; x++)
@@ -347,7 +347,7 @@ START_TEST(images_and_labels_are_changed_together)
             const int64_t *at = b->start + 3 * crop, n = 1440;
             const float *image = b->image + crop * n;
             const uint8_t *label = b->label + crop * n;
-            const int k = b->volume[crop];
+            const int k = b->head.volume[crop];
             int found = -1;
 
             for (int64_t i = 0; i < n; i++) {

@@ -12,14 +12,17 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "dev/cpu/cpu.h"
 #include "objective/voco/replay.h"
 #include "dev/wrap/dry.h"
 #include "tests/compare.h"
 #include "tests/golden_model.h"
 #include "tests/golden_read.h"
 #include "tests/gradcheck.h"
-#include "objective/voco/plan.h"
+#include "objective/voco/contrast.h"
 #include "objective/voco/step.h"
+#include "objective/voco/voco.h"
+#include "train/schedule.h"
 
 static const double lr = 1e-4;
 
@@ -52,10 +55,66 @@ rig_close(struct rig *r)
 }
 
 static struct voco_model_config
+model_of(int64_t feature, enum voco_merging merging, int64_t width)
+{
+    struct voco_model_config config = { .feature = feature, .in_channels = 1,
+                                        .merging = merging };
+
+    voco_model_contrast_heads(&config, width, width, 0.9);
+    return config;
+}
+
+static struct voco_model_config
 tiny(enum voco_merging merging)
 {
-    return (struct voco_model_config){ .feature = 12, .in_channels = 1, .hidden = 64,
-                                       .out = 64, .merging = merging };
+    return model_of(12, merging, 64);
+}
+
+/* The gradient of a step as a run takes it, with the batch at hand. */
+struct taken {
+    double loss, intra, inter, reg, grad_norm;
+    bool finite;
+};
+
+static const struct voco_step_input *input_at_hand;
+
+static enum voco_err
+gradient_of_input(void *step, const struct voco_batch_head *const batch[],
+                  const volatile sig_atomic_t *stop, double *ret_term)
+{
+    (void)batch;
+    return voco_step_gradient(step, input_at_hand, stop, ret_term);
+}
+
+static const struct voco_objective of_input = { .n_terms = VOCO_CONTRAST_TERMS,
+                                                .gradient = gradient_of_input };
+
+static enum voco_err
+take(struct rig *r, const struct voco_step_input *in, const volatile sig_atomic_t *stop,
+     struct taken *ret)
+{
+    struct voco_gradient g;
+    enum voco_err err;
+
+    input_at_hand = in;
+    err = voco_take_gradient(&of_input, &r->step, &r->ctx, &r->model, &voco_comm_self, NULL,
+                             stop, &g);
+    *ret = (struct taken){ .loss = g.loss, .intra = g.term[VOCO_TERM_INTRA],
+                           .inter = g.term[VOCO_TERM_INTER], .reg = g.term[VOCO_TERM_REG],
+                           .grad_norm = g.norm, .finite = g.finite };
+    return err;
+}
+
+static enum voco_err
+adamw(struct rig *r, const struct voco_adamw *o)
+{
+    struct voco_rates rates;
+    enum voco_err err = voco_rates_make(&rates, &r->model, 1.0, false);
+
+    if (err == VOCO_OK)
+        err = voco_rates_update(&rates, &r->model, &r->ctx, o);
+    voco_rates_free(&rates);
+    return err;
 }
 
 /* ---- against the reference ---- */
@@ -67,7 +126,7 @@ static const struct tolerance f32 = { 1e-5, 1e-4, 1e-3, 2e-5 };
 static const struct tolerance f64 = { 1e-9, 1e-6, 1e-6, 1e-9 };
 
 static void
-check_losses(const struct golden *g, const char *step, const struct voco_step_result *got,
+check_losses(const struct golden *g, const char *step, const struct taken *got,
              const struct tolerance *t)
 {
     const struct { const char *name; double value; } term[] = {
@@ -155,11 +214,10 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
                  const struct tolerance *t)
 {
     struct golden g = golden_open(file);
-    struct voco_model_config config = tiny(merging);
+    const struct voco_model_config config = model_of(12, merging, VOCO_HEAD_WIDTH);
     struct voco_replay batch;
     struct rig r;
 
-    config.hidden = config.out = 1024;
     ck_assert_int_eq(voco_replay_open(spec, steps, &batch), VOCO_OK);
     check_batch(&g, &batch, steps);
     rig_open(&r, dev, &config, g.seed, batch.volumes, batch.sw, batch.roi, grouping);
@@ -169,11 +227,11 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
                                             batch.keep + s * crops };
         const struct voco_adamw o = { .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
                                       .weight_decay = 0.01, .amsgrad = true, .step = s + 1 };
-        struct voco_step_result got;
+        struct taken got;
         char step[16];
 
         snprintf(step, sizeof step, "step%d", s);
-        ck_assert_int_eq(voco_step_gradient(&r.step, &in, &got), VOCO_OK);
+        ck_assert_int_eq(take(&r, &in, NULL, &got), VOCO_OK);
         /* an element whose gradient drowns in rounding may have moved the other way: the
          * losses of the second step are off by 1.5e-5 with these kernels */
         check_losses(&g, step, &got, s == 0 ? t : &(struct tolerance){ .loss = 5e-5 });
@@ -183,7 +241,7 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
                                 10 * t->embedding);
             golden_check_gradients(&g, "step0/", &r.ctx, &r.model, t->norm);
         }
-        ck_assert_int_eq(voco_model_update(&r.model, &r.ctx, &o), VOCO_OK);
+        ck_assert_int_eq(adamw(&r, &o), VOCO_OK);
         check_values(&r, &g, step, s + 1, t);
     }
     rig_close(&r);
@@ -232,17 +290,17 @@ START_TEST(bf16_step_has_the_losses_of_the_reference)
 {
     static const struct tolerance bf16 = { .loss = 1e-2 };
     struct golden g = golden_open("step_fs12");
-    struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
-    struct voco_step_result result;
+    const struct voco_model_config config = model_of(12, VOCO_MERGING_FIXED,
+                                                     VOCO_HEAD_WIDTH);
+    struct taken result;
     struct voco_replay batch;
     struct rig r;
 
-    config.hidden = config.out = 1024;
     ck_assert_int_eq(voco_replay_open("hash:1:2:2", 1, &batch), VOCO_OK);
     rig_open(&r, &voco_cpu_bf16, &config, g.seed, batch.volumes, batch.sw, batch.roi,
              (struct voco_grouping){ 4, 6 });
-    ck_assert_int_eq(voco_step_gradient(&r.step, &(struct voco_step_input){
-        batch.img, batch.crops, batch.labels, batch.keep }, &result), VOCO_OK);
+    ck_assert_int_eq(take(&r, &(struct voco_step_input){
+        batch.img, batch.crops, batch.labels, batch.keep }, NULL, &result), VOCO_OK);
     check_losses(&g, "step0", &result, &bf16);
     rig_close(&r);
     voco_replay_free(&batch);
@@ -285,14 +343,14 @@ small_open(struct rig *r, const struct voco_device *dev, struct voco_grouping gr
 
 /* Runs the small step; a copy of its gradient. Free it. */
 static double *
-small_gradient(struct voco_grouping grouping, struct voco_step_result *result, int64_t *n)
+small_gradient(struct voco_grouping grouping, struct taken *result, int64_t *n)
 {
     const struct voco_step_input in = small_input();
     struct rig r;
     double *got;
 
     small_open(&r, &voco_cpu, grouping);
-    ck_assert_int_eq(voco_step_gradient(&r.step, &in, result), VOCO_OK);
+    ck_assert_int_eq(take(&r, &in, NULL, result), VOCO_OK);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.keep), 0);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.grad), 0);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.temp), 0);
@@ -334,7 +392,7 @@ encoder_gradient(const struct voco_device *dev, double noise, int64_t *n)
     r.ctx.dev->upload(&r.ctx, &host, &y);
     voco_encoder_backward(&r.ctx, &w, &r.model.encoder, &saved, &y);
     ck_assert_int_eq(r.ctx.err, VOCO_OK);
-    *n = r.model.student_at;
+    *n = r.model.follower[0].from;
     got = golden_host_copy(&r.ctx, &r.model.grad);
     rig_close(&r);
     free(crops);
@@ -379,7 +437,7 @@ START_TEST(step_two_phase_equals_joint)
 {
     static const struct voco_grouping other[] = { { 1, SMALL_CROPS, 0 }, { 4, 1, 0 },
                                                    { 4, 1, 1 }, { 4, 3, 2 } };
-    struct voco_step_result joint, result;
+    struct taken joint, result;
     int64_t n, same;
     double *want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
     double norm = 0;
@@ -462,7 +520,7 @@ check_same_slabs(const struct voco_model *model, void *const before[4], const ch
 static void
 abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], size_t k)
 {
-    struct voco_step_result result;
+    struct taken result;
     struct voco_device dev = voco_cpu;
 
     dev.pool_forward = stops[k].entry == FORWARD ? stopping_pool_forward
@@ -473,7 +531,7 @@ abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], 
     r->ctx.dev = &dev;
     stop_flag = 0;
     calls_left = stops[k].calls;
-    ck_assert_int_eq(voco_step_gradient(&r->step, in, &result), VOCO_ESTOPPED);
+    ck_assert_int_eq(take(r, in, &stop_flag, &result), VOCO_ESTOPPED);
     ck_assert_int_lt(calls_left, 0);
     check_same_slabs(&r->model, before, stops[k].where);
     ck_assert_uint_eq(voco_arena_mark(&r->ctx.keep), 0);
@@ -484,7 +542,7 @@ abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], 
 START_TEST(abandoned_step_leaves_the_model_as_it_was)
 {
     const struct voco_step_input in = small_input();
-    struct voco_step_result want, got;
+    struct taken want, got;
     void *before[4];
     struct rig r;
 
@@ -498,11 +556,10 @@ START_TEST(abandoned_step_leaves_the_model_as_it_was)
         ck_assert_ptr_nonnull(before[i]);
         memcpy(before[i], slab[i]->data, voco_tensor_bytes(slab[i]));
     }
-    r.step.stop = &stop_flag;
     for (size_t k = 0; k < sizeof stops / sizeof *stops; k++)
         abandon(&r, &in, before, k);
     /* and the step can be taken again, with the bits of one that nothing disturbed */
-    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &got), VOCO_OK);
+    ck_assert_int_eq(take(&r, &in, NULL, &got), VOCO_OK);
     ck_assert(got.loss == want.loss && got.grad_norm == want.grad_norm);
     for (int i = 0; i < 4; i++)
         free(before[i]);
@@ -517,7 +574,7 @@ START_TEST(nan_in_a_crop_is_reported_and_leaves_the_trained_weights)
     struct voco_step_input in = small_input();
     const size_t voxels = (size_t)SMALL_CROPS * SMALL_ROI * SMALL_ROI * SMALL_ROI;
     float *copy = malloc(voxels * sizeof *copy);
-    struct voco_step_result result;
+    struct taken result;
     struct rig r;
 
     ck_assert_ptr_nonnull(copy);
@@ -525,10 +582,10 @@ START_TEST(nan_in_a_crop_is_reported_and_leaves_the_trained_weights)
     copy[12345] = NAN;
     in.img = copy;
     small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 3 });
-    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &result), VOCO_OK);
+    ck_assert_int_eq(take(&r, &in, NULL, &result), VOCO_OK);
     ck_assert(!result.finite);
     in.img = small_crops;               /* the next batch is sound */
-    ck_assert_int_eq(voco_step_gradient(&r.step, &in, &result), VOCO_OK);
+    ck_assert_int_eq(take(&r, &in, NULL, &result), VOCO_OK);
     ck_assert(result.finite);
     rig_close(&r);
     free(copy);
@@ -543,7 +600,7 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
                                                       { 4, 3, 2 } };
     const struct voco_model_config config = tiny(VOCO_MERGING_FIXED);
     struct voco_step_input in = small_input(), nothing;
-    struct voco_step_result result;
+    struct taken result;
     struct voco_dry dry;
     struct rig planned = { 0 }, real;
 
@@ -556,11 +613,11 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
                                     SMALL_ROI, grouping[_i]), VOCO_OK);
     nothing.img = nothing.crops = nothing.labels = planned.model.weight.data;
     nothing.keep = NULL;
-    ck_assert_int_eq(voco_step_gradient(&planned.step, &nothing, &result), VOCO_OK);
+    ck_assert_int_eq(take(&planned, &nothing, NULL, &result), VOCO_OK);
     ck_assert_int_eq(voco_step_predict(&planned.step, &nothing), VOCO_OK);
 
     rig_open(&real, &voco_cpu, &config, 1, 1, SMALL_SW, SMALL_ROI, grouping[_i]);
-    ck_assert_int_eq(voco_step_gradient(&real.step, &in, &result), VOCO_OK);
+    ck_assert_int_eq(take(&real, &in, NULL, &result), VOCO_OK);
     ck_assert_uint_eq(real.ctx.keep.peak, planned.ctx.keep.peak);
     ck_assert_uint_eq(real.ctx.grad.peak, planned.ctx.grad.peak);
     ck_assert_uint_le(real.ctx.temp.peak, planned.ctx.temp.peak);
@@ -574,38 +631,44 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
 }
 END_TEST
 
+/* The plan of the Base model with so much memory. */
+static enum voco_err
+base_plan(uint64_t memory, struct voco_plan *ret)
+{
+    const struct voco_pretrain_config config = VOCO_PRETRAIN_DEFAULTS;
+    const struct voco_model_config model = voco_pretrain_model(&config);
+    struct voco_plan_job job;
+
+    voco_pretrain_plan(&config, &model, &job);
+    return voco_plan_make(&voco_cpu, &job, 2, memory, NULL, ret);
+}
+
 START_TEST(plan_takes_the_fastest_grouping_that_fits)
 {
-    struct voco_plan_request request = {
-        .model = { .feature = 48, .in_channels = 1, .hidden = 1024, .out = 1024 },
-        .volumes = 4, .sw = 2, .roi = 64, .threads = 2, .ahead = 2,
-    };
     struct voco_plan most, less, least;
 
-    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &most), VOCO_OK);
-    ck_assert_int_eq(most.crops, 44);
+    ck_assert_int_eq(base_plan(0, &most), VOCO_OK);
+    ck_assert_int_eq(most.items, 44);
     ck_assert_int_eq(most.grouping.kept, most.groups);
     ck_assert_double_eq_tol(most.flops_again, 0, 1);
     ck_assert_int_eq(most.parameters, 59723890);        /* doc: VoCoHead of the Base model */
+    ck_assert_int_lt(most.trained, most.parameters);
 
-    request.memory = most.total - 1;
-    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &less), VOCO_OK);
-    ck_assert_uint_le(less.total, request.memory);
+    ck_assert_int_eq(base_plan(most.total - 1, &less), VOCO_OK);
+    ck_assert_uint_lt(less.total, most.total);
     ck_assert_int_eq(less.grouping.group, most.grouping.group);
     ck_assert_int_eq(less.grouping.kept, less.groups);
     ck_assert_int_eq(less.grouping.lean, 1);
     ck_assert_double_gt(less.flops_again, 0);
     ck_assert_double_eq_tol(less.flops, most.flops, 1e-9 * most.flops);
 
-    request.memory = (uint64_t)3 << 30;
-    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_OK);
-    ck_assert_uint_le(least.total, request.memory);
+    ck_assert_int_eq(base_plan((uint64_t)3 << 30, &least), VOCO_OK);
+    ck_assert_uint_le(least.total, (uint64_t)3 << 30);
     ck_assert_int_lt(least.grouping.kept, least.groups);
     ck_assert_int_eq(least.grouping.lean, least.grouping.kept);
     ck_assert_double_gt(least.flops_again, less.flops_again);
 
-    request.memory = 100 << 20;
-    ck_assert_int_eq(voco_plan_step(&voco_cpu, &request, &least), VOCO_EMEMORY);
+    ck_assert_int_eq(base_plan((uint64_t)100 << 20, &least), VOCO_EMEMORY);
     ck_assert_ptr_nonnull(strstr(voco_fail_text(), "100 MiB"));
 }
 END_TEST
@@ -637,7 +700,7 @@ loss_through(void *arg)
 
     ctx->weights_version++;
     voco_encoder_forward(ctx, &w, &model->encoder, &t->x, &t->embedding, NULL);
-    voco_head_forward(ctx, &w, &model->student, &t->embedding, &t->student, NULL);
+    voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &t->embedding, &t->student, NULL);
     voco_contrast(ctx, 1, FD_SW, &t->student, &t->teacher, &t->labels, &t->terms,
                   &t->predicted, &t->dstudent);
     s = voco_push(ctx, &ctx->temp, 2, (int64_t)FD_BASES, (int64_t)FD_BASES);
@@ -660,13 +723,13 @@ open_through(struct through *t)
              (struct voco_grouping){ 1, 1 });
     t->x = voco_push(ctx, &ctx->keep, 5, (int64_t)FD_CROPS, roi, roi, roi, (int64_t)1);
     t->embedding = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_CROPS, (int64_t)(24 * 12));
-    t->student = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_CROPS, config.out);
+    t->student = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_CROPS, config.head[VOCO_STUDENT].out);
     t->teacher = voco_push_like(ctx, &ctx->keep, &t->student);
     t->dstudent = voco_push_like(ctx, &ctx->keep, &t->student);
     t->labels = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_SW, (int64_t)FD_BASES);
     t->predicted = voco_push_like(ctx, &ctx->keep, &t->labels);
     t->terms = voco_push(ctx, &ctx->keep, 1, (int64_t)3);
-    t->base = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_BASES, config.out);
+    t->base = voco_push(ctx, &ctx->keep, 2, (int64_t)FD_BASES, config.head[VOCO_STUDENT].out);
     gradcheck_fill(&t->x, 1, "x", 0, 1);
     gradcheck_fill(&t->teacher, 1, "teacher", -1, 1);
     ((double *)t->labels.data)[0] = 0.3;
@@ -690,13 +753,13 @@ START_TEST(gradient_through_encoder_head_and_losses_is_that_of_finite_difference
     w = voco_model_weights(model);
     dembedding = voco_push_like(ctx, &ctx->keep, &t.embedding);
     voco_encoder_forward(ctx, &w, &model->encoder, &t.x, &t.embedding, &encoder);
-    voco_head_forward(ctx, &w, &model->student, &t.embedding, &t.student, &head);
+    voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &t.embedding, &t.student, &head);
     voco_contrast(ctx, 1, FD_SW, &t.student, &t.teacher, &t.labels, &t.terms, &t.predicted,
                   &t.dstudent);
     base = voco_slice(&t.student, FD_SW, FD_BASES);
     ctx->dev->copy(ctx, &base, &t.base);
     ctx->dev->fill(ctx, &model->grad, 0);
-    voco_head_backward(ctx, &w, &model->student, &head, &t.dstudent, &dembedding);
+    voco_head_backward(ctx, &w, &model->head[VOCO_STUDENT], &head, &t.dstudent, &dembedding);
     voco_encoder_backward(ctx, &w, &model->encoder, &encoder, &dembedding);
     ck_assert_int_eq(ctx->err, VOCO_OK);
     ck_assert(gradcheck_run(&check, &(struct gradcheck_input){

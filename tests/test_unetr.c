@@ -20,6 +20,7 @@
 #include "tests/gradcheck.h"
 #include "tests/tensors.h"
 #include "objective/segment/segment.h"
+#include "train/rates.h"
 
 /* MONAI's DiceCELoss(include_background=False, to_onehot_y=True, softmax=True). */
 static const struct voco_dicece dicece = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
@@ -188,7 +189,7 @@ follow_reference(const struct voco_device *dev, double loss_tolerance, double to
     ck_assert_int_eq(voco_segment_logits(&ctx, &model, b.image, 1, b.size, logits), VOCO_OK);
     check_logits(&g, logits, (int64_t)(roi * roi * roi), (int)classes, tolerance);
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, 1, &result), VOCO_OK);
-    ck_assert(result.finite);
+    ck_assert(isfinite(result.loss));
     ck_assert_msg(fabs(result.loss - loss) <= loss_tolerance, "loss %.12g, want %.12g",
                   result.loss, loss);
     golden_check_gradients(&g, "", &ctx, &model, gradient_tolerance);
@@ -345,7 +346,7 @@ gradient_of(const struct voco_device *dev, const struct voco_segment_batch *b, i
     model.net.unetr.frozen = frozen;
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, b, group, &result),
                      VOCO_OK);
-    ck_assert(result.finite);
+    ck_assert(isfinite(result.loss));
     grad = golden_host_copy(&ctx, &model.grad);
     *ret_loss = result.loss;
     close_model();
@@ -419,20 +420,24 @@ START_TEST(updates_lower_the_loss)
                                   .weight_decay = 1e-5, .step = 1 };
     struct voco_segment_batch b = make_batch(2, 1, 32, 32, 64, 1, 3);
     struct voco_segment_result first, last;
+    struct voco_rates rates;
 
     open_model(&voco_cpu, &tiny, 4);
+    ck_assert_int_eq(voco_rates_make(&rates, &model, 1.0, false), VOCO_OK);
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, 1, &first), VOCO_OK);
     for (int step = 1; step <= 3; step++) {
         struct voco_adamw now = o;
 
         now.step = step;
-        ck_assert_int_eq(voco_model_update(&model, &ctx, &now), VOCO_OK);
+        ck_assert_int_eq(voco_rates_update(&rates, &model, &ctx, &now), VOCO_OK);
+        ctx.dev->fill(&ctx, &model.grad, 0.0);
         ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, 1, &last),
                          VOCO_OK);
     }
     ck_assert_double_lt(last.loss, first.loss - 0.02);
     ck_assert_int_eq(voco_segment_loss(&ctx, &model, &dicece, &b, 1, &first), VOCO_OK);
     ck_assert_double_eq(first.loss, last.loss);
+    voco_rates_free(&rates);
     close_model();
     free_batch(&b);
 }
@@ -470,19 +475,19 @@ START_TEST(plan_bounds_what_a_batch_takes)
     struct voco_segment_request request = { .model = tiny, .training = training, .n = 2,
                                             .size = { 32, 64, 32 }, .threads = 2 };
     struct voco_segment_batch b = make_batch(1, 2, 32, 64, 32, 1, 3);
-    struct voco_segment_plan all, plan;
+    struct voco_plan all, plan;
     struct voco_segment_result result;
 
     ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
-    ck_assert_int_eq(plan.group, 2);
-    ck_assert(!plan.again);
+    ck_assert_int_eq(plan.grouping.group, 2);
+    ck_assert(!plan.grouping.again);
     if (again) {
         all = plan;
         request.n = 1;
         ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
         request.memory = plan.total - 1;
         ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
-        ck_assert(plan.again);
+        ck_assert(plan.grouping.again);
         ck_assert_uint_lt(plan.total, all.total);
         ck_assert_double_gt(plan.flops, all.flops / 2);
         request.memory = 1 << 20;
@@ -498,13 +503,13 @@ START_TEST(plan_bounds_what_a_batch_takes)
         ck_assert_double_lt(plan.flops, all.flops);
     }
     open_model(&voco_cpu, &tiny, 1);
-    model.net.unetr.again = plan.again;
+    model.net.unetr.again = plan.grouping.again;
     model.net.unetr.frozen = frozen;
     if (training)
-        ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, plan.group,
+        ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, plan.grouping.group,
                                                &result), VOCO_OK);
     else
-        ck_assert_int_eq(voco_segment_loss(&ctx, &model, &dicece, &b, plan.group, &result),
+        ck_assert_int_eq(voco_segment_loss(&ctx, &model, &dicece, &b, plan.grouping.group, &result),
                          VOCO_OK);
     ck_assert_uint_eq(ctx.keep.peak, plan.kept);
     ck_assert_uint_eq(ctx.grad.peak, plan.gradients);

@@ -23,7 +23,7 @@ BEGIN {
     rule("src/tensorfile",        "base")
     rule("src/report",            "base")
     rule("src/model",             "base dev net tensorfile data/transform")
-    rule("src/train",             "base dev/ net report tensorfile model")
+    rule("src/train",             "base dev/ net report tensorfile model data/batch data/store")
     rule("src/objective",         "base dev/ net report model train data/")
     rule("src/eval",              "base report data/")
     rule("src/task",              "base dev/ net report tensorfile model train objective/ eval data/")

@@ -1,9 +1,8 @@
 /*
- * Augmentation of one crop: flips, a quarter turn, an intensity shift, in this order.
+ * How a crop is changed while it is copied: flips, quarter turns, a scale and a shift of
+ * intensities, in this order.  Directions are numpy's: flip, and rot90(k, axes=(0, 1)).
  *
- * A flip along each axis with probability 0.2; with probability 0.2 a rotation by 90, 180
- * or 270 degrees in the plane of x and y, from x towards y; with probability 0.5 a number
- * uniform in (-0.1, 0.1) is added to all voxels, without clipping.
+ * Which changes are drawn, and how often, is the objective's.
  */
 #ifndef VOCO_DATA_BATCH_AUGMENT_H
 #define VOCO_DATA_BATCH_AUGMENT_H
@@ -13,17 +12,27 @@
 
 struct voco_augment {
     bool flip[3];
-    int turns;              /* quarter turns, 0..3 */
-    float shift;
+    int turns;              /* quarter turns from x towards y, 0..3 */
+    float scale, shift;     /* v -> v * scale + shift */
 };
 
-/* crop: 0..8 are the base crops, then the random ones. {0} leaves a crop as it is. */
-struct voco_augment voco_augment_draw(uint64_t seed, int64_t step, int sample, int crop);
-
-/* out[roi][roi][roi] = the crop that begins at start in the block of block_dim voxels,
- * augmented; one pass. */
-void voco_augment_crop(const struct voco_augment *a, const float *block,
-                       const int64_t block_dim[3], const int64_t start[3], int roi,
-                       float *out);
+/* Row (x,y) of the result comes from row (*sx,*sy) of a crop of n[0] rows by n[1]: undoes
+ * the turns, then the flips.  n[0] == n[1] unless turns is even.
+ * One turn: out[x][y] = in[y][n-1-x]. */
+static inline void
+voco_augment_source(const struct voco_augment *a, const int64_t n[2], int64_t x, int64_t y,
+                    int64_t *sx, int64_t *sy)
+{
+    switch (a->turns) {
+    case 0: *sx = x;            *sy = y;            break;
+    case 1: *sx = y;            *sy = n[0] - 1 - x; break;
+    case 2: *sx = n[0] - 1 - x; *sy = n[1] - 1 - y; break;
+    default: *sx = n[0] - 1 - y; *sy = x;           break;
+    }
+    if (a->flip[0])
+        *sx = n[0] - 1 - *sx;
+    if (a->flip[1])
+        *sy = n[1] - 1 - *sy;
+}
 
 #endif

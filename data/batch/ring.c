@@ -124,12 +124,16 @@ voco_ring_slots(const struct voco_ring_work *w)
     return w->ahead + 1;
 }
 
-static enum voco_err
-check_number(const char *what, int value, int high)
+enum voco_err
+voco_ring_check(const struct voco_ring_work *w)
 {
-    if (value >= 1 && value <= high)
-        return VOCO_OK;
-    return voco_fail(VOCO_EUSAGE, "%s is %d, expected 1 to %d", what, value, high);
+    if (w->threads < 1 || w->threads > VOCO_RING_THREADS_MAX)
+        return voco_fail(VOCO_EUSAGE, "number of loader threads is %d, expected 1 to %d",
+                         w->threads, VOCO_RING_THREADS_MAX);
+    if (w->ahead < 1 || w->ahead > VOCO_RING_AHEAD_MAX)
+        return voco_fail(VOCO_EUSAGE, "number of batches ahead is %d, expected 1 to %d",
+                         w->ahead, VOCO_RING_AHEAD_MAX);
+    return VOCO_OK;
 }
 
 enum voco_err
@@ -140,9 +144,7 @@ voco_ring_open(const struct voco_ring_work *w, int64_t first_step, struct voco_r
 
     *ret = NULL;
     VOCO_ASSERT(w->units >= 1);
-    if ((err = check_number("number of loader threads", w->threads,
-                            VOCO_RING_THREADS_MAX))
-        || (err = check_number("number of batches ahead", w->ahead, VOCO_RING_AHEAD_MAX)))
+    if ((err = voco_ring_check(w)))
         return err;
     if (first_step < 0 || first_step > STEP_MAX)
         return voco_fail(VOCO_EUSAGE, "first step is %lld, expected 0 to %lld",

@@ -35,7 +35,10 @@ struct voco_ring;
 /* Slots that the work needs: its steps ahead, and the one in the caller's hand. */
 int voco_ring_slots(const struct voco_ring_work *w);
 
-/* Numbers that are out of range are VOCO_EUSAGE.  Begins with first_step. */
+/* VOCO_EUSAGE for numbers of threads or steps ahead that are out of range. */
+enum voco_err voco_ring_check(const struct voco_ring_work *w);
+
+/* Checks the same.  Begins with first_step. */
 enum voco_err voco_ring_open(const struct voco_ring_work *w, int64_t first_step,
                              struct voco_ring **ret);
 

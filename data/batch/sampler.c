@@ -65,6 +65,28 @@ apply(const struct voco_store *store, const char *text, int *weight)
     return VOCO_OK;
 }
 
+/* Room for an epoch of s->length. */
+static enum voco_err
+allocate(struct voco_sampler *s)
+{
+    s->volume = malloc((size_t)s->length * sizeof *s->volume);
+    s->order = malloc((size_t)s->length * sizeof *s->order);
+    return s->volume && s->order ? VOCO_OK
+        : voco_fail(VOCO_EMEMORY, "no memory for the order of %lld volumes",
+                    (long long)s->length);
+}
+
+enum voco_err
+voco_sampler_list(struct voco_sampler *s, const int *volume, int n, uint64_t seed)
+{
+    enum voco_err err;
+
+    *s = (struct voco_sampler){.seed = seed, .length = n, .epoch = -1};
+    if ((err = allocate(s)) == VOCO_OK)
+        memcpy(s->volume, volume, (size_t)n * sizeof *volume);
+    return err;
+}
+
 enum voco_err
 voco_sampler_init(struct voco_sampler *s, const struct voco_store *store, uint64_t seed,
                   const char *const *repeat, int n_repeat)
@@ -88,12 +110,8 @@ voco_sampler_init(struct voco_sampler *s, const struct voco_store *store, uint64
     if (!err && s->length > UINT32_MAX)
         err = voco_fail(VOCO_EUSAGE, "an epoch of %lld volumes is too long",
                         (long long)s->length);
-    if (!err) {
-        s->volume = malloc((size_t)s->length * sizeof *s->volume);
-        s->order = malloc((size_t)s->length * sizeof *s->order);
-        if (!s->volume || !s->order)
-            err = voco_fail(VOCO_EMEMORY, "no memory for the order of %d volumes", n);
-    }
+    if (!err)
+        err = allocate(s);
     for (int i = 0, at = 0; i < n && !err; i++)
         for (int k = 0; k < weight[i]; k++)
             s->volume[at++] = i;

@@ -25,6 +25,9 @@ struct voco_sampler {
  * Free with voco_sampler_free, also after a failure. */
 enum voco_err voco_sampler_init(struct voco_sampler *s, const struct voco_store *store,
                                 uint64_t seed, const char *const *repeat, int n_repeat);
+/* The same of n given volumes, at least one, each once. */
+enum voco_err voco_sampler_list(struct voco_sampler *s, const int *volume, int n,
+                                uint64_t seed);
 void voco_sampler_free(struct voco_sampler *s);     /* accepts {0} */
 
 /* The volume at a position >= 0.  Fast as long as positions stay in one epoch. */

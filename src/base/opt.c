@@ -24,9 +24,9 @@ const struct voco_opt voco_common_options[] = {
     { NULL }
 };
 
-/* All options of a verb: its own, then the common ones. */
+/* All options of a verb: its own, then the common ones; values are addresses. */
 struct table {
-    const struct voco_opt *row[OPTIONS_MAX];
+    struct voco_opt row[OPTIONS_MAX];
     const char *name[OPTIONS_MAX + 1];
     int n;
 };
@@ -35,24 +35,34 @@ static const struct voco_opt *
 by_letter(const struct table *t, int letter)
 {
     for (int i = 0; i < t->n; i++)
-        if (t->row[i]->letter == letter)
-            return t->row[i];
+        if (t->row[i].letter == letter)
+            return &t->row[i];
     return NULL;
+}
+
+void *
+voco_opt_value(const struct voco_opt *o, const void *config)
+{
+    return config ? (char *)config + (uintptr_t)o->value : o->value;
+}
+
+static void
+add_rows(struct table *t, const struct voco_opt *o, const void *config)
+{
+    for (; o && o->name; o++) {
+        VOCO_ASSERT(t->n < OPTIONS_MAX);
+        t->name[t->n] = o->name;
+        t->row[t->n] = *o;
+        t->row[t->n++].value = voco_opt_value(o, config);
+    }
 }
 
 static void
 gather(struct table *t, const struct voco_verb *verb)
 {
-    const struct voco_opt *const part[2] = { verb->options, voco_common_options };
-
     t->n = 0;
-    for (int p = 0; p < 2; p++) {
-        for (const struct voco_opt *o = part[p]; o && o->name; o++) {
-            VOCO_ASSERT(t->n < OPTIONS_MAX);
-            t->name[t->n] = o->name;
-            t->row[t->n++] = o;
-        }
-    }
+    add_rows(t, verb->options, verb->config);
+    add_rows(t, voco_common_options, NULL);
     t->name[t->n] = NULL;
 }
 
@@ -219,6 +229,9 @@ parse_value(const struct voco_opt *o, const char *text)
     case VOCO_OPT_FLAG:
         *(bool *)o->value = true;
         return VOCO_OK;
+    case VOCO_OPT_OFF:
+        *(bool *)o->value = false;
+        return VOCO_OK;
     case VOCO_OPT_INT:
         return parse_int(o, text);
     case VOCO_OPT_REAL:
@@ -313,8 +326,8 @@ getopt_tables(const struct table *t, struct option *longs, char *letters)
 {
     *letters++ = ':';
     for (int i = 0; i < t->n; i++) {
-        const struct voco_opt *o = t->row[i];
-        const bool value = o->kind != VOCO_OPT_FLAG;
+        const struct voco_opt *o = &t->row[i];
+        const bool value = o->kind != VOCO_OPT_FLAG && o->kind != VOCO_OPT_OFF;
 
         longs[i] = (struct option){ o->name, value ? required_argument : no_argument, NULL,
                                     LONG_BASE + i };
@@ -343,7 +356,7 @@ parse_options(const struct voco_verb *verb, const struct table *t, int argc, cha
         enum voco_err err;
 
         if (c == '?' || c == ':') {
-            o = optopt >= LONG_BASE ? t->row[optopt - LONG_BASE] : by_letter(t, optopt);
+            o = optopt >= LONG_BASE ? &t->row[optopt - LONG_BASE] : by_letter(t, optopt);
             if (o && c == ':')
                 return voco_fail(VOCO_EUSAGE, "--%s needs a value: %s", o->name, o->arg);
             if (o && optopt >= LONG_BASE)
@@ -355,7 +368,7 @@ parse_options(const struct voco_verb *verb, const struct table *t, int argc, cha
             }
             return unknown_option(verb, t, argv[optind - 1]);
         }
-        o = c >= LONG_BASE ? t->row[c - LONG_BASE] : by_letter(t, c);
+        o = c >= LONG_BASE ? &t->row[c - LONG_BASE] : by_letter(t, c);
         if ((err = parse_value(o, optarg)))
             return err;
     }
@@ -480,6 +493,7 @@ describe_default(const struct voco_opt *o, char *text, size_t size)
             snprintf(text, size, "%s", *(const char *const *)o->value);
         break;
     case VOCO_OPT_FLAG:
+    case VOCO_OPT_OFF:
     case VOCO_OPT_LIST:
         break;
     }
@@ -547,11 +561,11 @@ voco_opt_help(const struct voco_verb *verb, FILE *out)
         voco_verbs_print(verb->subs, out);
     }
     for (int i = 0; i < t.n; i++) {
-        if (t.row[i]->section)
-            fprintf(out, "\n%s:\n", t.row[i]->section);
+        if (t.row[i].section)
+            fprintf(out, "\n%s:\n", t.row[i].section);
         else if (i == 0)
             fprintf(out, "\nOptions:\n");
-        print_option(&t, t.row[i], out);
+        print_option(&t, &t.row[i], out);
     }
     if (verb->details) {
         fputc('\n', out);

@@ -15,6 +15,7 @@
 #define VOCO_BASE_OPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@
 
 enum voco_opt_kind {
     VOCO_OPT_FLAG,      /* bool *: present or not */
+    VOCO_OPT_OFF,       /* bool *: a flag "no-NAME" that sets NAME, true by default, to false */
     VOCO_OPT_INT,       /* int64_t *: within [min,max] */
     VOCO_OPT_REAL,      /* double *: within [min,max], finite */
     VOCO_OPT_SIZE,      /* int64_t *: bytes, with K M G T (1024) after the number */
@@ -39,18 +41,32 @@ struct voco_opt_list {
     int n;
 };
 
+/* What a setting means for a training run, whose config.json and checkpoints record all but
+ * the free ones.  A run is not resumed with another identity; with other numbers it is, and
+ * a warning says that the bits will differ. */
+enum voco_role {
+    VOCO_FREE,                  /* decides no number: paths, threads, how often to save */
+    VOCO_NUMERIC,               /* decides numbers: rates, seeds, sizes of batches */
+    VOCO_IDENTITY               /* decides whether a checkpoint fits at all */
+};
+
 struct voco_opt {
     const char *name;           /* "feature-size"; NULL ends the table */
     char letter;                /* 0 for none */
     enum voco_opt_kind kind;
-    void *value;                /* holds the default before, the value after */
+    void *value;                /* holds the default before, the value after: an address, or
+                                 * VOCO_AT in the struct that verb->config points to */
     const char *arg;            /* "N", "FILE"; NULL for a flag */
     const char *help;           /* one line, without the default, which is added */
     double min, max;            /* of each number; both 0: unbounded, max 1e18: no max */
     const char *const *choices; /* CHOICE: NULL-terminated */
     bool *given;                /* set to true when it was on the line; may be NULL */
     const char *section;        /* not NULL: a heading in --help before this one */
+    enum voco_role role;
 };
+
+/* The place of a member, for tables that describe a struct instead of one variable. */
+#define VOCO_AT(type, member) ((void *)offsetof(type, member))
 
 struct voco_verb {
     const char *name;           /* "convert" */
@@ -58,6 +74,7 @@ struct voco_verb {
     const char *args;           /* "INPUT..." or "" */
     const char *details;        /* paragraphs after the options in --help; may be NULL */
     const struct voco_opt *options;     /* NULL: none but --help */
+    void *config;               /* the struct whose members options are at; NULL: addresses */
     int min_args, max_args;     /* positional arguments; max -1: any number */
     enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
     const char **task;          /* the value of its option --task; NULL: it has none */
@@ -78,6 +95,9 @@ enum voco_err voco_opt_parse(const struct voco_verb *verb, int argc, char **argv
 /* Options that come from elsewhere, as words "--name=value": errors are those of a command
  * line.  What TEXT, FILE and FOLDER options point to must stay. */
 enum voco_err voco_opt_apply(const struct voco_verb *verb, int n, char *const *words);
+
+/* The address of an option's value, for tables with VOCO_AT. */
+void *voco_opt_value(const struct voco_opt *o, const void *config);
 
 void voco_opt_help(const struct voco_verb *verb, FILE *out);
 

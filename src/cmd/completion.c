@@ -26,7 +26,7 @@ bash_name(const struct voco_opt *o, FILE *out)
 static void
 bash_value(const struct voco_opt *o, FILE *out)
 {
-    if (o->kind == VOCO_OPT_FLAG)
+    if (o->kind == VOCO_OPT_FLAG || o->kind == VOCO_OPT_OFF)
         return;
     fprintf(out, "        --%s", o->name);
     if (o->letter)
@@ -135,7 +135,7 @@ zsh_text(const char *text, FILE *out)
 static void
 zsh_option(const struct voco_opt *o, FILE *out)
 {
-    const bool flag = o->kind == VOCO_OPT_FLAG;
+    const bool flag = o->kind == VOCO_OPT_FLAG || o->kind == VOCO_OPT_OFF;
 
     for (int letter = o->letter ? 1 : 0; letter >= 0; letter--) {
         fprintf(out, "            '%s", o->kind == VOCO_OPT_LIST ? "*" : "");

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "cmd/info.h"
 
-const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
 
 enum voco_err
 voco_cmd_model_rewrite(const char *path, const char *output,

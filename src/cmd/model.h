@@ -15,7 +15,4 @@ enum voco_err voco_cmd_model_rewrite(const char *path, const char *output,
                                          const struct voco_tensorfile *file,
                                          const char *path));
 
-/* What --merging takes. */
-extern const char *const voco_merging_names[];
-
 #endif

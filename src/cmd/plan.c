@@ -4,14 +4,12 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "dev/cpu/cpu.h"
-#include "objective/voco/plan.h"
+#include "objective/voco/voco.h"
 #include "dev/cpu/tuning.h"
+#include "train/schedule.h"
 
-static struct {
-    int64_t feature, batch, sw, memory, threads, group;
-    int precision;
-    bool no_probe;
-} c = { .feature = 48, .batch = 4, .sw = 2, .precision = VOCO_PRECISION_AUTO };
+static struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
+static bool no_probe;
 
 static const struct voco_opt options[] = {
     { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
@@ -19,16 +17,16 @@ static const struct voco_opt options[] = {
     { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 1024 },
     { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
       1, 64 },
-    { "precision", 0, VOCO_OPT_CHOICE, &c.precision, "TYPE",
+    { "precision", 0, VOCO_OPT_CHOICE, &c.run.precision, "TYPE",
       "in which activations are stored; auto: bf16 where the CPU multiplies it, else f32",
       0, 0, voco_precision_names },
-    { "memory", 'm', VOCO_OPT_SIZE, &c.memory, "SIZE",
+    { "memory", 'm', VOCO_OPT_SIZE, &c.run.memory, "SIZE",
       "what the step may use; 0: half of what is available", 0, 1e15 },
-    { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
+    { "threads", 't', VOCO_OPT_INT, &c.run.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
     { "group", 0, VOCO_OPT_INT, &c.group, "N",
       "crops that go through the network together; 0: up to 4, by memory", 0, 1024 },
-    { "no-probe", 0, VOCO_OPT_FLAG, &c.no_probe, NULL,
+    { "no-probe", 0, VOCO_OPT_FLAG, &no_probe, NULL,
       "do not run a group of crops to estimate the time" },
     { 0 }
 };
@@ -36,7 +34,7 @@ static const struct voco_opt options[] = {
 static const struct voco_device *
 device(void)
 {
-    return voco_cpu_device((enum voco_precision)c.precision);
+    return voco_cpu_device((enum voco_precision)c.run.precision);
 }
 
 static void
@@ -55,7 +53,7 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
     printf("model       feature size %lld, %.2f M parameters (%.2f M trained)\n",
            (long long)c.feature, (double)p->parameters * 1e-6, (double)p->trained * 1e-6);
     printf("step        %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
-           (long long)c.batch, voco_plural(c.batch), (long long)c.sw, p->crops);
+           (long long)c.batch, voco_plural(c.batch), (long long)c.sw, p->items);
     printf("arithmetic  %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
     printf("groups      %d of %d crops; activations of %d kept, of %d in part, "
@@ -77,7 +75,7 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config)
 {
     struct voco_probe probe;
     char step[16];
-    const enum voco_err err = voco_plan_probe(device(), p, config, (int)c.threads, &probe);
+    const enum voco_err err = voco_pretrain_probe(device(), p, config, (int)c.run.threads, &probe);
 
     if (err == VOCO_OK)
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
@@ -92,24 +90,25 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config)
 static enum voco_err
 run(int argc, char **argv)
 {
-    const struct voco_plan_request request = {
-        .model = { .feature = c.feature, .in_channels = 1, .hidden = 1024, .out = 1024,
-                   .merging = VOCO_MERGING_LEGACY },
-        .volumes = (int)c.batch, .sw = (int)c.sw, .roi = 64, .threads = (int)c.threads,
-        .group = (int)c.group, .ahead = 2,
-        .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
-    };
+    const uint64_t allowed = c.run.memory ? (uint64_t)c.run.memory
+                                          : voco_plan_default_memory();
+    const struct voco_model_config model = voco_pretrain_model(&c);
+    struct voco_plan_job job;
     struct voco_plan plan;
     enum voco_err err;
 
     (void)argc;
     (void)argv;
-    voco_tuning_use((int)c.threads, NULL);
-    if ((err = voco_plan_step(device(), &request, &plan)) != VOCO_OK)
+    c.size.volumes = (int)c.batch;
+    c.size.sw = (int)c.sw;
+    voco_tuning_use((int)c.run.threads, NULL);
+    voco_pretrain_plan(&c, &model, &job);
+    if ((err = voco_plan_make(device(), &job, (int)c.run.threads, allowed, NULL, &plan))
+        != VOCO_OK)
         return err;
-    print_plan(&plan, request.memory);
+    print_plan(&plan, allowed);
     fflush(stdout);
-    return c.no_probe ? VOCO_OK : print_time(&plan, &request.model);
+    return no_probe ? VOCO_OK : print_time(&plan, &model);
 }
 
 const struct voco_verb voco_cmd_plan = {

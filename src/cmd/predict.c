@@ -11,7 +11,6 @@
 #include "dev/cpu/cpu.h"
 #include "dev/wrap/trace.h"
 #include "model/nnunet.h"
-#include "objective/voco/plan.h"
 #include "task/segment/predict.h"
 #include "model/seginfo.h"
 #include "objective/segment/segment.h"
@@ -391,7 +390,7 @@ plan(struct job *j)
         .model = j->config, .n = (int)c.batch, .threads = (int)c.threads,
         .size = { o->roi[0], o->roi[1], o->roi[2] },
     };
-    struct voco_segment_plan network;
+    struct voco_plan network;
     const struct input *worst = NULL;
     double bytes = 0;
     enum voco_err err;
@@ -414,7 +413,7 @@ plan(struct job *j)
                          (double)network.total / 1048576, (double)j->memory / 1048576);
     if (err != VOCO_OK)
         return err;
-    o->batch = network.group;
+    o->batch = network.grouping.group;
     voco_note("memory: %.0f MiB for the network (%d windows at once), up to %.0f MiB for a "
               "volume; %.0f MiB allowed", (double)network.total / 1048576, o->batch,
               bytes / 1048576, (double)j->memory / 1048576);

@@ -6,12 +6,13 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "objective/voco/plan.h"
+#include "objective/voco/voco.h"
 #include "model/recognise.h"
 #include "objective/segment/segment.h"
 #include "base/stop.h"
 #include "dev/cpu/tuning.h"
 #include "model/weights.h"
+#include "train/schedule.h"
 
 enum job { PRETRAIN, FINETUNE, PREDICT };
 
@@ -82,7 +83,7 @@ list_segment(struct tune *t)
         .n = (int)(c.job == FINETUNE ? batch(1) * c.samples : batch(4)),
         .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
     };
-    struct voco_segment_plan plan;
+    struct voco_plan plan;
     int64_t multiple[3];
     enum voco_err err;
 
@@ -104,13 +105,18 @@ list_segment(struct tune *t)
 static enum voco_err
 list_pretrain(struct tune *t)
 {
-    const struct voco_plan_request request = {
-        .model = t->model, .volumes = (int)batch(4), .sw = (int)c.sw, .roi = 64,
-        .threads = (int)c.threads, .group = (int)c.group, .ahead = 2, .uses = &t->uses,
-        .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
-    };
+    struct voco_pretrain_config p = VOCO_PRETRAIN_DEFAULTS;
+    struct voco_plan_job job;
 
-    return voco_plan_step(&voco_cpu, &request, &t->plan);
+    p.feature = c.feature;
+    p.group = c.group;
+    p.size.volumes = (int)batch(4);
+    p.size.sw = (int)c.sw;
+    t->model = voco_pretrain_model(&p);
+    voco_pretrain_plan(&p, &t->model, &job);
+    return voco_plan_make(&voco_cpu, &job, (int)c.threads,
+                          c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
+                          &t->uses, &t->plan);
 }
 
 /* Convolutions of one voxel may be done as linear layers: these are measured, too, and
@@ -272,7 +278,7 @@ probe(const struct tune *t, double ret_s[2], double *ret_step_s)
 
         voco_note("running a group of crops %s", i % 2 ? "with the table" : "by the rules");
         voco_cpu_choices = i % 2 ? &t->choices : NULL;
-        err = voco_plan_probe(&voco_cpu, &t->plan, &t->model, (int)c.threads, &p);
+        err = voco_pretrain_probe(&voco_cpu, &t->plan, &t->model, (int)c.threads, &p);
         if (i % 2 == 0 && p.group_s < ret_s[0])
             *ret_step_s = p.step_s;
         ret_s[i % 2] = fmin(ret_s[i % 2], p.group_s);
@@ -349,8 +355,7 @@ run(int argc, char **argv)
 {
     const struct voco_tuning_key key = voco_tuning_key((int)c.threads);
     char *path = c.out ? voco_format("%s", c.out) : voco_tuning_path(&key);
-    struct tune t = { .model = { .feature = c.feature, .hidden = 1024, .out = 1024,
-                                 .in_channels = c.job == PRETRAIN ? 1 : c.channels,
+    struct tune t = { .model = { .feature = c.feature, .in_channels = c.channels,
                                  .merging = VOCO_MERGING_LEGACY } };
     enum voco_err err;
 

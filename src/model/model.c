@@ -38,25 +38,53 @@ check_config(const struct voco_model_config *c)
     if (c->classes && (c->classes < 2 || c->classes > VOCO_CLASSES_MAX))
         return voco_fail(VOCO_EUSAGE, "%lld classes, background among them: expected 2 to %d",
                          (long long)c->classes, VOCO_CLASSES_MAX);
-    if (!c->classes && (c->hidden < 1 || c->hidden > 65536 || c->out < 1 || c->out > 65536))
-        return voco_fail(VOCO_EUSAGE, "heads of %lld and %lld: expected up to 65536",
-                         (long long)c->hidden, (long long)c->out);
+    VOCO_ASSERT(c->n_heads <= VOCO_HEADS_MAX && (!c->classes || !c->n_heads));
+    for (int i = 0; i < c->n_heads; i++) {
+        const struct voco_head_config *h = &c->head[i];
+
+        if (h->hidden < 1 || h->hidden > 65536 || h->out < 1 || h->out > 65536)
+            return voco_fail(VOCO_EUSAGE, "a head of widths %lld and %lld: expected 1 to "
+                             "65536", (long long)h->hidden, (long long)h->out);
+    }
     return VOCO_OK;
 }
 
+void
+voco_model_contrast_heads(struct voco_model_config *config, int64_t hidden, int64_t out,
+                          double momentum)
+{
+    config->head[VOCO_STUDENT] = (struct voco_head_config){
+        .prefix = "student.", .hidden = hidden, .out = out };
+    config->head[VOCO_TEACHER] = (struct voco_head_config){
+        .prefix = "teacher.", .hidden = hidden, .out = out, .follower = true,
+        .momentum = momentum };
+    config->n_heads = VOCO_CONTRAST_HEADS;
+}
+
 static void
-describe_heads(struct voco_model *model, const struct voco_encoder_config *encoder)
+add_heads(struct voco_model *model)
 {
     const struct voco_model_config *c = &model->config;
-    int64_t width;
+    const int64_t width = voco_encoder_width(&model->encoder);
+    int64_t before = 0;
 
-    voco_encoder_init(&model->encoder, &model->params, encoder, "backbone.");
-    width = voco_encoder_width(&model->encoder);
-    model->student_at = model->params.count;
-    voco_head_init(&model->student, &model->params, width, c->hidden, c->out, "student.");
-    model->trained = model->params.count;
-    voco_head_init(&model->teacher, &model->params, width, c->hidden, c->out, "teacher.");
-    VOCO_ASSERT(model->params.count - model->trained == model->trained - model->student_at);
+    for (int i = 0; i < c->n_heads; i++) {
+        const struct voco_head_config *h = &c->head[i];
+        const int64_t at = model->params.count;
+
+        voco_head_init(&model->head[i], &model->params, width, h->hidden, h->out, h->prefix);
+        if (h->follower) {
+            const int64_t count = model->params.count - at;
+
+            VOCO_ASSERT(i > 0 && !c->head[i - 1].follower && count == at - before);
+            model->follower[model->n_followers++] = (struct voco_follower){
+                .from = before, .at = at, .count = count, .momentum = h->momentum };
+        } else {
+            VOCO_ASSERT(model->n_followers == 0);
+            model->trained = model->params.count;
+        }
+        before = at;
+    }
 }
 
 enum voco_err
@@ -80,7 +108,9 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
         voco_unetr_init(&model->net.unetr, &model->params, &encoder, config->classes, "");
         model->trained = model->params.count;
     } else {
-        describe_heads(model, &encoder);
+        voco_encoder_init(&model->encoder, &model->params, &encoder, "backbone.");
+        model->trained = model->params.count;
+        add_heads(model);
     }
     return VOCO_OK;
 }
@@ -119,20 +149,22 @@ enum voco_err
 voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx, bool training)
 {
     const size_t size = voco_type_bytes(ctx->dev->real);
-    const int slabs = training ? 5 : 1;
-    struct voco_tensor *slab[] = { &model->weight, &model->grad, &model->m, &model->v,
-                                   &model->vmax };
-    enum voco_err err = voco_arena_init(&model->memory,
-                                        (size_t)slabs * ((size_t)model->params.count * size
-                                                         + VOCO_ALIGN),
-                                        ctx->keep.planning);
+    const int64_t followers = model->params.count - model->trained;
+    struct voco_tensor *const buffer[] = { &model->weight, &model->grad, &model->m, &model->v,
+                                           &model->vmax, &model->before };
+    const int64_t count[] = { model->params.count, model->trained, model->trained,
+                              model->trained, model->trained, followers };
+    const int n = !training ? 1 : followers ? 6 : 5;
+    size_t bytes = 0;
+    enum voco_err err;
 
-    if (err != VOCO_OK)
+    for (int i = 0; i < n; i++)
+        bytes += (size_t)count[i] * size + VOCO_ALIGN;
+    if ((err = voco_arena_init(&model->memory, bytes, ctx->keep.planning)) != VOCO_OK)
         return err;
-    for (int i = 0; i < slabs; i++) {
-        *slab[i] = voco_push_real(ctx, &model->memory, 1,
-                             i ? model->trained : model->params.count);
-        ctx->dev->fill(ctx, slab[i], 0.0);
+    for (int i = 0; i < n; i++) {
+        *buffer[i] = voco_push_real(ctx, &model->memory, 1, count[i]);
+        ctx->dev->fill(ctx, buffer[i], 0.0);
     }
     return ctx->err;
 }
@@ -162,16 +194,51 @@ voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init i
     ctx->weights_version++;
 }
 
-enum voco_err
-voco_model_update(struct voco_model *model, struct voco_ctx *ctx,
-                  const struct voco_adamw *o)
+static struct voco_tensor
+followers_of(const struct voco_model *model)
 {
-    const struct voco_tensor trained = voco_slice(&model->weight, 0, model->trained);
+    return voco_slice(&model->weight, model->trained, model->params.count - model->trained);
+}
 
-    ctx->dev->adamw(ctx, o, &model->grad, &trained, &model->m, &model->v,
-                    o->amsgrad ? &model->vmax : NULL);
-    ctx->weights_version++;
-    return ctx->err;
+void
+voco_model_follow(struct voco_model *model, struct voco_ctx *ctx)
+{
+    const struct voco_tensor all = followers_of(model);
+
+    if (model->n_followers)
+        ctx->dev->copy(ctx, &all, &model->before);
+    for (int i = 0; i < model->n_followers; i++) {
+        const struct voco_follower *f = &model->follower[i];
+        const struct voco_tensor from = voco_slice(&model->weight, f->from, f->count);
+        const struct voco_tensor at = voco_slice(&model->weight, f->at, f->count);
+
+        ctx->dev->ema(ctx, f->momentum, &from, &at);
+    }
+}
+
+void
+voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx)
+{
+    const struct voco_tensor all = followers_of(model);
+
+    if (model->n_followers)
+        ctx->dev->copy(ctx, &model->before, &all);
+}
+
+double
+voco_model_grad_squared(const struct voco_model *model, struct voco_ctx *ctx)
+{
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor sum = voco_push_real(ctx, &ctx->keep, 1, INT64_C(1));
+    double host = 0.0;
+    const struct voco_tensor view = voco_view(&host, VOCO_F64, 1, INT64_C(1));
+
+    if (!ctx->err) {
+        ctx->dev->sum_squares(ctx, &model->grad, &sum);
+        ctx->dev->download(ctx, &sum, &view);
+    }
+    voco_arena_release(&ctx->keep, mark);
+    return host;
 }
 
 void

@@ -1,8 +1,9 @@
 /*
- * A model and its slabs: for pre-training the encoder of a Swin UNETR with student and
- * teacher heads, for segmentation a whole network.
+ * A model and its parameter buffers: a backbone, which is the encoder of a Swin UNETR or a
+ * whole segmentation network, projection heads on it, and followers: copies of heads that
+ * are not trained but follow by an exponential moving average (EMA).
  *
- * The teacher's rows come last, so that what the optimizer sees is the front of the slab.
+ * The followers' parameters come last: the optimizer sees the front of the buffers.
  */
 #ifndef VOCO_MODEL_MODEL_H
 #define VOCO_MODEL_MODEL_H
@@ -14,8 +15,18 @@
  * the first is the usual. */
 extern const char *const voco_axes_name[];
 
+/* A head, for the objective that trains it. */
+struct voco_head_config {
+    const char *prefix;         /* of its parameters' names: "student." */
+    int64_t hidden, out;        /* widths */
+    bool follower;              /* follows the head before it, and has its widths */
+    double momentum;            /* of a follower: f <- momentum f + (1 - momentum) h */
+};
+
+enum { VOCO_HEADS_MAX = 4 };
+
 struct voco_model_config {
-    enum voco_net net;          /* pre-training: VOCO_NET_SWINUNETR */
+    enum voco_net net;          /* with heads: VOCO_NET_SWINUNETR */
     int64_t in_channels;
     int axes;                   /* index of voco_axes_name */
     struct voco_plainconv_config plainconv;     /* of a VOCO_NET_PLAINCONV */
@@ -23,22 +34,36 @@ struct voco_model_config {
     int64_t feature;            /* 12, 24, 48, 96, 192: any multiple of 12 */
     enum voco_merging merging;
     bool plain;                 /* version 1 of Swin UNETR, without layersNc */
-    int64_t classes;            /* segmentation: 2 or more; 0: pre-training */
-    int64_t hidden, out;        /* of the heads of pre-training; 1024 */
+    int64_t classes;            /* of a segmentation network, 2 or more; 0: the encoder alone */
+    struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
+    int n_heads;
+};
+
+/* Parameters that follow others. */
+struct voco_follower {
+    int64_t from, at, count;    /* elements of the parameter buffer: [at] follows [from] */
+    double momentum;
 };
 
 struct voco_model {
     struct voco_model_config config;
     struct voco_params params;
-    struct voco_segnet net;     /* segmentation */
-    struct voco_encoder encoder;                /* pre-training */
-    struct voco_head student, teacher;
-    int64_t trained;            /* slab elements in front of the teacher's */
-    int64_t student_at;         /* offset of the student's rows; the teacher's mirror them */
-    struct voco_arena memory;   /* of the slabs */
+    struct voco_segnet net;     /* where config.classes */
+    struct voco_encoder encoder;                /* else */
+    struct voco_head head[VOCO_HEADS_MAX];      /* as in config */
+    struct voco_follower follower[VOCO_HEADS_MAX];
+    int n_followers;
+    int64_t trained;            /* elements in front of the followers' */
+    struct voco_arena memory;   /* of the buffers */
     struct voco_tensor weight;  /* [params.count] */
     struct voco_tensor grad, m, v, vmax;        /* [trained]; data NULL: inference */
+    struct voco_tensor before;  /* [params.count - trained]: followers before they moved */
 };
+
+/* The heads of VoCo: a trained student and a teacher that follows it. */
+enum { VOCO_STUDENT, VOCO_TEACHER, VOCO_CONTRAST_HEADS };
+void voco_model_contrast_heads(struct voco_model_config *config, int64_t hidden, int64_t out,
+                               double momentum);
 
 /* The table alone, without memory for numbers. */
 enum voco_err voco_model_describe(struct voco_model *model,
@@ -53,18 +78,22 @@ void voco_model_multiple(const struct voco_model_config *config, int64_t ret[3])
 /* "Swin UNETR v2, feature size 48, legacy patch merging"; writes at most 160 bytes. */
 const char *voco_model_words(const struct voco_model_config *config, char buf[160]);
 
-/* Memory for the slabs, of the device's real type; grad and moments only for training,
- * zeroed.  In a planning context the memory is out of reach and only counted. */
+/* Memory for the buffers, of the device's real type; gradients and moments only for
+ * training, zeroed.  In a planning context the memory is out of reach and only counted. */
 enum voco_err voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx,
                                   bool training);
 
-/* Fills every parameter; the teacher gets values of its own, as in the original. */
+/* Fills every parameter; followers get values of their own, as VoCo's teacher does. */
 void voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init init,
                      uint64_t seed);
 
-/* AdamW on the gradient at hand.  o->step counts updates from 1. */
-enum voco_err voco_model_update(struct voco_model *model, struct voco_ctx *ctx,
-                                const struct voco_adamw *o);
+/* Moves every follower towards what it follows, and remembers where it was; undo brings it
+ * back there. */
+void voco_model_follow(struct voco_model *model, struct voco_ctx *ctx);
+void voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx);
+
+/* The square of the norm of the gradient, into host memory. */
+double voco_model_grad_squared(const struct voco_model *model, struct voco_ctx *ctx);
 
 void voco_model_free(struct voco_model *model);     /* accepts {0} */
 

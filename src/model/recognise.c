@@ -7,6 +7,8 @@
 
 #include "tensorfile/names.h"
 
+const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
+
 const char *
 voco_merging_name(enum voco_merging merging)
 {

@@ -38,5 +38,6 @@ const char *voco_architecture_name(enum voco_net net, bool plain, bool decoder);
 
 /* "legacy" or "fixed". */
 const char *voco_merging_name(enum voco_merging merging);
+extern const char *const voco_merging_names[];          /* for an option, NULL at the end */
 
 #endif

@@ -201,8 +201,9 @@ voco_network_config(const struct voco_network *net, const char *path,
         *ret = (struct voco_model_config){
             .feature = net->feature, .in_channels = net->in_channels,
             .plain = net->version == 1, .classes = net->decoder ? net->classes : 0,
-            .hidden = net->student ? net->hidden : 1024,
-            .out = net->student ? net->out : 1024, .merging = net->merging };
+            .merging = net->merging };
+        if (net->student && !ret->classes)
+            voco_model_contrast_heads(ret, net->hidden, net->out, 0.9);
         return VOCO_OK;
     case VOCO_NETWORK_PLAINCONV:
         if (net->problem[0])

@@ -1,5 +1,5 @@
 /*
- * A projection head, and the contrast that VoCo trains it with.
+ * A projection head.
  *
  *   projector: linear, batch norm, ReLU; again; linear      [rows, 24f] -> [rows, 1024]
  *
@@ -34,22 +34,5 @@ void voco_head_forward(struct voco_ctx *ctx, const struct voco_weights *w,
 void voco_head_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                         const struct voco_head *h, const struct voco_head_saved *saved,
                         const struct voco_tensor *dy, const struct voco_tensor *dx);
-
-/*
- * The three losses on projected rows: student and teacher [B*sw + B*9, c], the random
- * crops of all volumes first, both volume-major; labels [B*sw, 9].
- *
- *   intra = mean_i CE(label_i, assign(S random_i, T base_i))
- *   inter = mean_i CE(assign(T random_i, T base_j), assign(S random_i, S base_j))
- *   reg   = mean_i mean_{p<q} assign(S base_i[p], stopgrad S base_i[q])^2
- *   with j = i+1 modulo B; gradients flow into S only.
- *
- * terms [3] gets intra, inter, reg; predicted [B*sw, 9] the weights of the intra term;
- * dstudent is overwritten.
- */
-void voco_contrast(struct voco_ctx *ctx, int64_t volumes, int64_t sw,
-                   const struct voco_tensor *student, const struct voco_tensor *teacher,
-                   const struct voco_tensor *labels, const struct voco_tensor *terms,
-                   const struct voco_tensor *predicted, const struct voco_tensor *dstudent);
 
 #endif

@@ -69,6 +69,16 @@ voco_params_total(const struct voco_params *t, const char *prefix)
     return total;
 }
 
+int64_t
+voco_params_before(const struct voco_params *t, int64_t offset)
+{
+    int64_t total = 0;
+
+    for (int i = 0; i < t->n && t->item[i].offset < offset; i++)
+        total += t->item[i].count;
+    return total;
+}
+
 static struct voco_tensor
 row(const struct voco_params *t, int id, const struct voco_tensor *slab)
 {

@@ -38,6 +38,9 @@ int voco_params_find(const struct voco_params *t, const char *name);    /* -1: n
 /* Elements of the parameters without the gaps, of those whose name begins so. */
 int64_t voco_params_total(const struct voco_params *t, const char *prefix);
 
+/* The same of the parameters in front of an element of the buffers. */
+int64_t voco_params_before(const struct voco_params *t, int64_t offset);
+
 /* The table with the slabs that a forward or backward pass works on. */
 struct voco_weights {
     const struct voco_params *table;

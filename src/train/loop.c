@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "train/runconfig.h"
 #include "base/stop.h"
 
 /* ---- the beginning ---- */
@@ -42,7 +41,7 @@ resume(struct voco_loop *l, const char *checkpoint)
     enum voco_err err = voco_checkpoint_state(checkpoint, &then);
 
     if (err == VOCO_OK)
-        err = voco_runconfig_compare(checkpoint, then.options, l->options);
+        err = l->job.fits(l->job.run, checkpoint, then.options);
     free((char *)then.options);
     if (err != VOCO_OK || (err = read_checkpoint(l, checkpoint)) != VOCO_OK)
         return err;
@@ -141,7 +140,7 @@ roll_back(struct voco_loop *l)
     enum voco_err err;
 
     if (rollbacks > l->c->rollback_limit)
-        return voco_fail(VOCO_ENUMERIC, "step %" PRId64 ": not a number again after %" PRId64
+        return voco_fail(VOCO_ENUMERIC, "step %" PRId64 ": NaN or infinity again after %" PRId64
                          " roll-backs; checkpoints in %s, if any, are from before", at,
                          rollbacks - 1, l->c->out);
     if ((err = voco_checkpoint_newest(l->c->out, &checkpoint)) != VOCO_OK)
@@ -155,7 +154,7 @@ roll_back(struct voco_loop *l)
     l->state.lr_scale = lr_scale;
     l->state.skipped_in_row = 0;
     l->saved_step = -1;
-    voco_warn("step %" PRId64 ": %" PRId64 " steps in a row were not numbers: back to step "
+    voco_warn("step %" PRId64 ": %" PRId64 " steps in a row gave NaN or infinity: back to step "
               "%" PRId64 " with %g of the learning rate", at, l->c->skip_limit,
               l->state.step, lr_scale);
     if ((err = voco_runlog_rewind(l->log, l->c->out, l->state.step)) != VOCO_OK)

@@ -1,9 +1,8 @@
 /*
  * The loop that every training run goes through: resume or start, steps, checkpoints,
- * requests to stop, roll-backs after numbers that are none.
+ * requests to stop, rolling back after NaN or infinite losses.
  *
- * What a step is, where its data come from and what is logged of it, the run says in a
- * struct voco_loop_job.
+ * The run (train/run.h) provides the step, its data and its log in a struct voco_loop_job.
  */
 #ifndef VOCO_TRAIN_LOOP_H
 #define VOCO_TRAIN_LOOP_H
@@ -27,6 +26,8 @@ struct voco_loop_config {
 
 struct voco_loop_job {
     void *run;
+    /* Does a checkpoint with these options, JSON text, fit this run?  VOCO_ECHECKPOINT. */
+    enum voco_err (*fits)(void *run, const char *checkpoint, const char *options);
     /* Parameters as a run begins; moments are zero already. */
     enum voco_err (*start)(void *run);
     /* Data from this step on; the log is opened, or rewound, by the loop. */

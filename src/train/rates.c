@@ -26,13 +26,15 @@ depth_of(const char *name)
 }
 
 enum voco_err
-voco_rates_make(struct voco_rates *rates, const struct voco_params *params, double decay,
+voco_rates_make(struct voco_rates *rates, const struct voco_model *model, double decay,
                 bool frozen)
 {
+    const struct voco_params *params = &model->params;
+
     *rates = (struct voco_rates){ .span = calloc((size_t)params->n, sizeof *rates->span) };
     if (!rates->span)
         return voco_fail(VOCO_EMEMORY, "no memory for the rates of %d parameters", params->n);
-    for (int i = 0; i < params->n; i++) {
+    for (int i = 0; i < params->n && params->item[i].offset < model->trained; i++) {
         const struct voco_param *p = &params->item[i];
         const int depth = depth_of(p->name);
         const double factor = frozen && depth < OUTPUT_DEPTH ? 0.0

@@ -19,11 +19,12 @@ struct voco_rates {
 };
 
 /* decay in (0,1]. */
-enum voco_err voco_rates_make(struct voco_rates *rates, const struct voco_params *params,
+enum voco_err voco_rates_make(struct voco_rates *rates, const struct voco_model *model,
                               double decay, bool frozen);
 void voco_rates_free(struct voco_rates *rates);     /* accepts {0} */
 
-/* voco_model_update with these rates; what has factor 0 does not decay either. */
+/* AdamW on the gradient at hand, with these rates; parameters with factor 0 stay as they
+ * are.  o->step counts updates from 1. */
 enum voco_err voco_rates_update(const struct voco_rates *rates, struct voco_model *model,
                                 struct voco_ctx *ctx, const struct voco_adamw *o);
 

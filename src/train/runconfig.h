@@ -30,9 +30,4 @@ int64_t voco_runconfig_integer(const char *run, const char *key);
 /* Whether an option of that run is this word. */
 bool voco_runconfig_is(const char *run, const char *key, const char *word);
 
-/* A checkpoint's options against those of now: another model is VOCO_ECHECKPOINT, other
- * differences are warnings with both values. */
-enum voco_err voco_runconfig_compare(const char *checkpoint, const char *then,
-                                     const char *now);
-
 #endif

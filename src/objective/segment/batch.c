@@ -6,23 +6,20 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/batch/ring.h"
+#include "data/batch/augment.h"
+#include "data/batch/sampler.h"
 
 enum { ROI_MAX = 1024, BATCH_MAX = 4096, SAMPLES_MAX = 1024, CLASSES_MAX = 256 };
 
 struct voco_seg_loader {
     const struct voco_store *store;
     struct voco_seg_options o;
-    int *volume;                /* copy of o.volume */
     int channels;
-    uint32_t *order;            /* of the volumes in this epoch */
-    int64_t epoch;
-    struct voco_seg_batch *batch;       /* a slot each */
-    int n_slots;
-    struct voco_ring *ring;
+    struct voco_sampler sampler;        /* of the kind's begin */
+    struct voco_batches *batches;
 };
 
-/* What a thread has of its own: a crop before it is turned. */
+/* Memory of a thread: a crop before it is changed. */
 struct own {
     float *image;               /* [channels][x][y][z] */
     uint16_t *label;
@@ -31,17 +28,10 @@ struct own {
 
 /* ---- one crop ---- */
 
-/* How a crop is changed while it is copied. */
-struct change {
-    bool flip[3];
-    int turns;
-    float scale, shift;
-};
-
-static struct change
+static struct voco_augment
 draw_change(const struct voco_seg_augment *a, struct voco_rng_key key)
 {
-    struct change c = {.scale = 1};
+    struct voco_augment c = {.scale = 1};
 
     key.purpose = VOCO_RNG_FLIP;
     for (uint32_t i = 0; i < 3; i++)
@@ -119,30 +109,10 @@ part_of(const int64_t start[3], const int64_t roi[3], const int64_t dim[3])
     return p;
 }
 
-/* Row (x,y) of the result comes from row (*sx,*sy): undo the turns, then the flips, as in
- * augment.c.  One turn: out[x][y] = in[y][n-1-x]. */
-static void
-source_row(const struct change *c, const int64_t roi[3], int64_t x, int64_t y,
-           int64_t *sx, int64_t *sy)
-{
-    const int64_t n = roi[0];
-
-    switch (c->turns) {
-    case 0: *sx = x;         *sy = y;         break;
-    case 1: *sx = y;         *sy = n - 1 - x; break;
-    case 2: *sx = n - 1 - x; *sy = roi[1] - 1 - y; break;
-    default: *sx = n - 1 - y; *sy = x;        break;
-    }
-    if (c->flip[0])
-        *sx = roi[0] - 1 - *sx;
-    if (c->flip[1])
-        *sy = roi[1] - 1 - *sy;
-}
-
 /* The part of a volume, in own, becomes a crop, interleaved; padding is 0 before and
  * after the change of intensities, since it comes first. */
 static void
-place_crop(const struct change *c, const struct part *p, const int64_t roi[3],
+place_crop(const struct voco_augment *c, const struct part *p, const int64_t roi[3],
            int channels, const struct own *own, float *image, uint8_t *label)
 {
     const int64_t voxels = p->size[0] * p->size[1] * p->size[2];
@@ -151,7 +121,7 @@ place_crop(const struct change *c, const struct part *p, const int64_t roi[3],
         for (int64_t y = 0; y < roi[1]; y++) {
             int64_t sx, sy;
 
-            source_row(c, roi, x, y, &sx, &sy);
+            voco_augment_source(c, roi, x, y, &sx, &sy);
             sx -= p->front[0];
             sy -= p->front[1];
             const bool outside = sx < 0 || sx >= p->size[0] || sy < 0 || sy >= p->size[1];
@@ -175,7 +145,7 @@ load_crop(const struct voco_seg_loader *l, struct voco_seg_batch *b, int crop,
           struct voco_rng_key key, struct own *own)
 {
     const int64_t *roi = l->o.roi, voxels = roi[0] * roi[1] * roi[2];
-    const int volume = b->volume[crop];
+    const int volume = b->head.volume[crop];
     int64_t *start = b->start + 3 * crop;
     enum voco_err err = choose_start(l, volume, key, &own->scratch, start);
 
@@ -191,7 +161,7 @@ load_crop(const struct voco_seg_loader *l, struct voco_seg_batch *b, int crop,
         err = voco_store_read_label(l->store, volume, p.start, p.size, own->label,
                                     &own->scratch);
     if (!err) {
-        const struct change c = draw_change(&l->o.augment, key);
+        const struct voco_augment c = draw_change(&l->o.augment, key);
 
         place_crop(&c, &p, roi, l->channels, own,
                    b->image + crop * voxels * l->channels, b->label + crop * voxels);
@@ -199,39 +169,29 @@ load_crop(const struct voco_seg_loader *l, struct voco_seg_batch *b, int crop,
     return err;
 }
 
-/* ---- for the ring ---- */
+/* ---- the kind ---- */
 
 /* Epochs are permutations of the volumes, one behind the other. */
 static void
-begin(void *user, int slot, int64_t step, int unit)
+begin(void *source, void *batch, int unit)
 {
-    struct voco_seg_loader *l = user;
-    struct voco_seg_batch *b = &l->batch[slot];
-    const int64_t position = step * l->o.batch + unit;
-    const int64_t epoch = position / l->o.n_volumes;
+    struct voco_seg_loader *l = source;
+    struct voco_seg_batch *b = batch;
+    const int volume = voco_sampler_at(&l->sampler, b->head.step * l->o.batch + unit);
 
-    if (epoch != l->epoch) {
-        const struct voco_rng_key key = {.seed = l->o.seed, .step = (uint64_t)epoch,
-                                         .purpose = VOCO_RNG_ORDER};
-
-        voco_rng_permute(&key, (uint32_t)l->o.n_volumes, l->order);
-        l->epoch = epoch;
-    }
-    b->step = step;
     for (int i = 0; i < l->o.samples; i++)
-        b->volume[unit * l->o.samples + i] =
-            l->volume[l->order[position % l->o.n_volumes]];
+        b->head.volume[unit * l->o.samples + i] = volume;
 }
 
 static enum voco_err
-fill(void *user, int slot, int unit, void *own)
+fill(const void *source, void *batch, int unit, void *own)
 {
-    struct voco_seg_loader *l = user;
-    struct voco_seg_batch *b = &l->batch[slot];
+    const struct voco_seg_loader *l = source;
+    struct voco_seg_batch *b = batch;
     enum voco_err err = VOCO_OK;
 
     for (int i = 0; !err && i < l->o.samples; i++) {
-        const struct voco_rng_key key = {.seed = l->o.seed, .step = (uint64_t)b->step,
+        const struct voco_rng_key key = {.seed = l->o.seed, .step = (uint64_t)b->head.step,
                                          .sample = (uint32_t)unit, .crop = (uint16_t)i};
 
         err = load_crop(l, b, unit * l->o.samples + i, key, own);
@@ -251,9 +211,9 @@ own_free(void *own)
 }
 
 static void *
-own_new(void *user)
+own_new(const void *source)
 {
-    const struct voco_seg_loader *l = user;
+    const struct voco_seg_loader *l = source;
     const size_t voxels = (size_t)(l->o.roi[0] * l->o.roi[1] * l->o.roi[2]);
     struct own *o = calloc(1, sizeof *o);
 
@@ -268,16 +228,45 @@ own_new(void *user)
     return o;
 }
 
-/* ---- opening ---- */
-
 static enum voco_err
-check_number(const char *what, int64_t value, int low, int high)
+batch_alloc(const void *source, void *batch)
 {
-    if (value >= low && value <= high)
+    const struct voco_seg_loader *l = source;
+    struct voco_seg_batch *b = batch;
+    const int64_t *roi = l->o.roi, voxels = roi[0] * roi[1] * roi[2];
+    const int n = l->o.batch * l->o.samples;
+
+    *b = (struct voco_seg_batch){.head = {.store = l->store, .n_volumes = n}, .n = n,
+                                 .channels = l->channels};
+    memcpy(b->roi, roi, sizeof b->roi);
+    b->image = voco_batch_array(n * voxels * l->channels, sizeof *b->image);
+    b->label = voco_batch_array(n * voxels, sizeof *b->label);
+    b->head.volume = voco_batch_array(n, sizeof *b->head.volume);
+    b->start = voco_batch_array(3 * (int64_t)n, sizeof *b->start);
+    if (b->image && b->label && b->head.volume && b->start)
         return VOCO_OK;
-    return voco_fail(VOCO_EUSAGE, "%s is %lld, expected %d to %d", what, (long long)value,
-                     low, high);
+    return voco_fail(VOCO_EMEMORY, "no memory for a batch of %d crops of %lld x %lld x "
+                     "%lld", n, (long long)roi[0], (long long)roi[1], (long long)roi[2]);
 }
+
+static void
+batch_free(void *batch)
+{
+    struct voco_seg_batch *b = batch;
+
+    free(b->image);
+    free(b->label);
+    free(b->head.volume);
+    free(b->start);
+}
+
+const struct voco_batch_kind voco_labelled_kind = {
+    .name = "crops with labels", .bytes = sizeof(struct voco_seg_batch),
+    .alloc = batch_alloc, .free = batch_free, .begin = begin, .fill = fill,
+    .own_new = own_new, .own_free = own_free,
+};
+
+/* ---- the source ---- */
 
 static enum voco_err
 check_options(const struct voco_seg_options *o)
@@ -286,12 +275,12 @@ check_options(const struct voco_seg_options *o)
 
     if (o->n_volumes < 1)
         return voco_fail(VOCO_EUSAGE, "no volume to train on");
-    if ((err = check_number("batch", o->batch, 1, BATCH_MAX))
-        || (err = check_number("number of crops of a volume", o->samples, 1, SAMPLES_MAX))
-        || (err = check_number("number of classes", o->classes, 2, CLASSES_MAX)))
+    if ((err = voco_batch_number("batch", o->batch, 1, BATCH_MAX))
+        || (err = voco_batch_number("number of crops of a volume", o->samples, 1, SAMPLES_MAX))
+        || (err = voco_batch_number("number of classes", o->classes, 2, CLASSES_MAX)))
         return err;
     for (int a = 0; a < 3 && !err; a++)
-        err = check_number("crop edge", o->roi[a], 1, ROI_MAX);
+        err = voco_batch_number("crop edge", o->roi[a], 1, ROI_MAX);
     if (!err && o->augment.turn > 0 && o->roi[0] != o->roi[1])
         err = voco_fail(VOCO_EUSAGE, "crops of %lld x %lld x %lld cannot be turned: x and "
                         "y must be alike", (long long)o->roi[0], (long long)o->roi[1],
@@ -331,68 +320,9 @@ check_volume(const struct voco_seg_loader *l, int i)
     return check_classes(e, l->o.classes);
 }
 
-static void *
-aligned(int64_t n, size_t size)
-{
-    return aligned_alloc(64, ((size_t)n * size + 63) / 64 * 64);
-}
-
-static void
-batch_free(struct voco_seg_batch *b)
-{
-    free(b->image);
-    free(b->label);
-    free(b->volume);
-    free(b->start);
-}
-
-static enum voco_err
-batch_alloc(const struct voco_seg_loader *l, struct voco_seg_batch *b)
-{
-    const int64_t *roi = l->o.roi, voxels = roi[0] * roi[1] * roi[2];
-
-    *b = (struct voco_seg_batch){.n = l->o.batch * l->o.samples, .channels = l->channels};
-    memcpy(b->roi, roi, sizeof b->roi);
-    b->image = aligned(b->n * voxels * l->channels, sizeof *b->image);
-    b->label = aligned(b->n * voxels, sizeof *b->label);
-    b->volume = aligned(b->n, sizeof *b->volume);
-    b->start = aligned(3 * (int64_t)b->n, sizeof *b->start);
-    if (b->image && b->label && b->volume && b->start)
-        return VOCO_OK;
-    return voco_fail(VOCO_EMEMORY, "no memory for a batch of %d crops of %lld x %lld x "
-                     "%lld", b->n, (long long)roi[0], (long long)roi[1],
-                     (long long)roi[2]);
-}
-
-static enum voco_err
-open_loader(struct voco_seg_loader *l, int64_t first_step)
-{
-    const struct voco_seg_options *o = &l->o;
-    const struct voco_ring_work w = {
-        .user = l, .units = o->batch, .threads = o->threads, .ahead = o->ahead,
-        .begin = begin, .fill = fill, .own_new = own_new, .own_free = own_free
-    };
-    const size_t n = (size_t)o->n_volumes;
-    enum voco_err err = VOCO_OK;
-
-    l->volume = malloc(n * sizeof *l->volume);
-    l->order = malloc(n * sizeof *l->order);
-    if (o->ahead >= 1 && o->ahead <= VOCO_RING_AHEAD_MAX)
-        l->batch = calloc((size_t)voco_ring_slots(&w), sizeof *l->batch);
-    if (!l->volume || !l->order)
-        return voco_fail(VOCO_EMEMORY, "no memory for the loader");
-    memcpy(l->volume, o->volume, n * sizeof *l->volume);
-    l->channels = voco_store_entry(l->store, l->volume[0])->channels;
-    for (int i = 0; !err && i < o->n_volumes; i++)
-        err = check_volume(l, l->volume[i]);
-    while (!err && l->batch && l->n_slots < voco_ring_slots(&w))
-        err = batch_alloc(l, &l->batch[l->n_slots++]);
-    return err ? err : voco_ring_open(&w, first_step, &l->ring);
-}
-
 enum voco_err
-voco_seg_open(const struct voco_store *store, const struct voco_seg_options *o,
-              int64_t first_step, struct voco_seg_loader **ret)
+voco_seg_new(const struct voco_store *store, const struct voco_seg_options *o,
+             struct voco_seg_loader **ret)
 {
     struct voco_seg_loader *l = NULL;
     enum voco_err err = check_options(o);
@@ -404,23 +334,42 @@ voco_seg_open(const struct voco_store *store, const struct voco_seg_options *o,
         return err;
     l->store = store;
     l->o = *o;
-    l->epoch = -1;
-    if ((err = open_loader(l, first_step))) {
+    l->channels = voco_store_entry(store, o->volume[0])->channels;
+    err = voco_sampler_list(&l->sampler, o->volume, o->n_volumes, o->seed);
+    for (int i = 0; !err && i < o->n_volumes; i++)
+        err = check_volume(l, o->volume[i]);
+    if (err)
         voco_seg_close(l);
+    else
+        *ret = l;
+    return err;
+}
+
+enum voco_err
+voco_seg_open(const struct voco_store *store, const struct voco_seg_options *o,
+              int64_t first_step, struct voco_seg_loader **ret)
+{
+    enum voco_err err = voco_seg_new(store, o, ret);
+
+    if (err)
         return err;
+    err = voco_batches_open(&voco_labelled_kind, *ret, o->batch, o->threads, o->ahead,
+                            first_step, &(*ret)->batches);
+    if (err) {
+        voco_seg_close(*ret);
+        *ret = NULL;
     }
-    *ret = l;
-    return VOCO_OK;
+    return err;
 }
 
 enum voco_err
 voco_seg_next(struct voco_seg_loader *l, const struct voco_seg_batch **ret,
               double *ret_waited_s)
 {
-    int slot;
-    const enum voco_err err = voco_ring_next(l->ring, &slot, ret_waited_s);
+    const void *batch;
+    const enum voco_err err = voco_batches_next(l->batches, &batch, ret_waited_s);
 
-    *ret = err ? NULL : &l->batch[slot];
+    *ret = batch;
     return err;
 }
 
@@ -429,12 +378,8 @@ voco_seg_close(struct voco_seg_loader *l)
 {
     if (!l)
         return;
-    voco_ring_close(l->ring);
-    for (int i = 0; i < l->n_slots; i++)
-        batch_free(&l->batch[i]);
-    free(l->batch);
-    free(l->volume);
-    free(l->order);
+    voco_batches_close(l->batches);
+    voco_sampler_free(&l->sampler);
     free(l);
 }
 
@@ -476,7 +421,7 @@ voco_seg_volume_read(const struct voco_store *store, int i, int classes,
     const struct voco_store_entry *e = voco_store_entry(store, i);
     const size_t n = (size_t)(e->dim[0] * e->dim[1] * e->dim[2]);
     const bool labelled = e->label.source != NULL;
-    enum voco_err err = check_number("number of classes", classes, 1, CLASSES_MAX);
+    enum voco_err err = voco_batch_number("number of classes", classes, 1, CLASSES_MAX);
 
     *ret = (struct voco_seg_volume){.channels = e->channels};
     memcpy(ret->dim, e->dim, sizeof ret->dim);
@@ -486,8 +431,8 @@ voco_seg_volume_read(const struct voco_store *store, int i, int classes,
         return err;
     float *channel = malloc(n * sizeof *channel);
     uint16_t *label = labelled ? malloc(n * sizeof *label) : NULL;
-    ret->image = aligned((int64_t)n * e->channels, sizeof *ret->image);
-    ret->label = labelled ? aligned((int64_t)n, sizeof *ret->label) : NULL;
+    ret->image = voco_batch_array((int64_t)n * e->channels, sizeof *ret->image);
+    ret->label = labelled ? voco_batch_array((int64_t)n, sizeof *ret->label) : NULL;
     if (!channel || !ret->image || (labelled && (!label || !ret->label)))
         err = voco_fail(VOCO_EMEMORY, "volume %s: no memory for its %zu voxels", e->id, n);
     else

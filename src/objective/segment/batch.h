@@ -16,8 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "data/store/store.h"
+#include "data/batch/batches.h"
 
 /* Probabilities are of each crop by itself; all 0: crops are left as they are. */
 struct voco_seg_augment {
@@ -42,17 +41,21 @@ struct voco_seg_options {
 };
 
 struct voco_seg_batch {
-    int64_t step;
+    struct voco_batch_head head;        /* a volume for each crop */
     int n;                  /* crops: batch * samples, volume-major */
     int channels;
     int64_t roi[3];
     float *image;           /* [n][x][y][z][channels] */
     uint8_t *label;         /* [n][x][y][z] */
-    int *volume;            /* [n]: index in the store */
     int64_t *start;         /* [n][3]: of the crop in the volume; < 0 in padding */
 };
 
 struct voco_seg_loader;
+
+/* The source of batches for voco_batches_open; as voco_seg_open. */
+extern const struct voco_batch_kind voco_labelled_kind;
+enum voco_err voco_seg_new(const struct voco_store *store, const struct voco_seg_options *o,
+                           struct voco_seg_loader **ret);
 
 /* The store stays open as long as the loader, and volume[] is copied.  VOCO_EUSAGE or
  * VOCO_EFORMAT when a volume has no label map, another number of channels than the first,

@@ -1,13 +1,8 @@
 /* Segmentation: the network between host arrays, and its plan. */
 #include "objective/segment/segment.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "dev/wrap/dry.h"
-
-static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
 
 /* Host numbers as a tensor on keep. */
 static struct voco_tensor
@@ -259,36 +254,9 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
         ctx->dev->download(ctx, &loss, &view);
     voco_arena_release(&ctx->keep, mark);
     *ret = (struct voco_segment_result){ .dice = host[0], .ce = host[1],
-                                         .loss = host[0] + host[1],
-                                         .finite = isfinite(host[0] + host[1]) };
+                                         .loss = host[0] + host[1] };
     if (stopped && !ctx->err)
         return voco_fail(VOCO_ESTOPPED, "stopped inside a step");
-    return ctx->err;
-}
-
-/* Loss and gradient of a batch on the network's axes. */
-static enum voco_err
-run_training(struct voco_ctx *ctx, struct voco_model *model, const struct voco_dicece *o,
-             const struct voco_segment_batch *batch, int group,
-             struct voco_segment_result *ret)
-{
-    const size_t mark = voco_arena_mark(&ctx->keep);
-    struct voco_tensor norm;
-    double host = 0;
-    const struct voco_tensor view = voco_view(&host, VOCO_F64, 1, INT64_C(1));
-    enum voco_err err;
-
-    ctx->dev->fill(ctx, &model->grad, 0.0);
-    if ((err = run_batch(ctx, model, o, batch, group, true, ret)) != VOCO_OK)
-        return err;
-    norm = voco_push_real(ctx, &ctx->keep, 1, INT64_C(1));
-    if (!ctx->err) {
-        ctx->dev->sum_squares(ctx, &model->grad, &norm);
-        ctx->dev->download(ctx, &norm, &view);
-    }
-    voco_arena_release(&ctx->keep, mark);
-    ret->grad_norm = sqrt(host);
-    ret->finite = ret->finite && isfinite(host);
     return ctx->err;
 }
 
@@ -343,60 +311,15 @@ voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
     enum voco_err err = turn_batch(&model->config, batch, &t);
 
     if (err == VOCO_OK)
-        err = run_training(ctx, model, o, &t.batch, group, ret);
+        err = run_batch(ctx, model, o, &t.batch, group, true, ret);
     turned_free(&t);
     return err;
 }
 
 /* ---- memory ---- */
 
-/* One dry batch. */
-static enum voco_err
-measure(const struct voco_device *dev, const struct voco_segment_request *r, int group,
-        bool again, struct voco_segment_plan *p)
-{
-    const struct voco_dicece o = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
-    const int64_t voxels = r->n * r->size[0] * r->size[1] * r->size[2];
-    struct voco_segment_batch nothing = { .n = r->n };
-    struct voco_segment_result result;
-    struct voco_dry dry = { 0 };
-    struct voco_ctx ctx = { 0 };
-    struct voco_model model = { 0 };
-    enum voco_err err;
-
-    turned_size(&r->model, r->size, nothing.size);
-    voco_dry_init(&dry, dev);
-    dry.uses = r->uses;
-    if (r->uses)
-        r->uses->n = 0;                 /* those of the last grouping count */
-    if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
-        && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
-        && (err = voco_model_allocate(&model, &ctx, r->training)) == VOCO_OK) {
-        nothing.image = nothing.label = model.weight.data;
-        voco_segnet_set_again(&model.net, again);
-        voco_segnet_set_frozen(&model.net, r->frozen);
-        ctx.inference = !r->training;
-        if (r->training)
-            err = run_training(&ctx, &model, &o, &nothing, group, &result);
-        else
-            err = run_batch(&ctx, &model, &o, &nothing, group, false, &result);
-    }
-    *p = (struct voco_segment_plan){
-        .group = group, .again = again, .slabs = model.memory.peak, .kept = ctx.keep.peak,
-        .gradients = ctx.grad.peak, .scratch = ctx.temp.peak, .packed = dry.packed_bytes,
-        .flops = dry.flops,
-        .turned = r->model.axes ? 4 * (uint64_t)voxels
-                                  * (uint64_t)(r->model.in_channels + r->model.classes) : 0,
-    };
-    p->total = p->slabs + p->kept + p->gradients + p->scratch + p->packed + p->turned;
-    voco_model_free(&model);
-    voco_ctx_close(&ctx);
-    voco_dry_free(&dry);
-    return err;
-}
-
-/* Items at a time, at most: the voxels of four crops of 64^3.  More are not faster: windows
- * of 96^3 take 1.95 s each one by one and 2.05 four at a time (2 cores Zen 4). */
+/* Items in a micro-batch, at most: the voxels of four crops of 64^3.  More are not faster:
+ * windows of 96^3 take 1.95 s each one by one and 2.05 four at a time (2 cores Zen 4). */
 static int
 most_items(const struct voco_segment_request *r)
 {
@@ -406,26 +329,62 @@ most_items(const struct voco_segment_request *r)
     return items < 1 ? 1 : items < most ? (int)items : most;
 }
 
+/* On ladder 0 activations are kept, on ladder 1 those inside blocks are recomputed. */
+static int
+choices(const struct voco_plan_job *job, int k)
+{
+    return k < (job->training ? 2 : 1) ? voco_plan_halvings(most_items(job->user)) : 0;
+}
+
+static struct voco_grouping
+choice(const struct voco_plan_job *job, int k, int i)
+{
+    return (struct voco_grouping){ .group = voco_plan_halved(most_items(job->user), i),
+                                   .again = k == 1 };
+}
+
+static enum voco_err
+rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_model *model,
+         const struct voco_grouping *grouping, uint64_t *bytes)
+{
+    const struct voco_segment_request *r = job->user;
+    const struct voco_dicece o = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
+    const int64_t voxels = r->n * r->size[0] * r->size[1] * r->size[2];
+    /* a batch out of reach: in a planning context nobody reads it */
+    float *const nowhere = model->weight.data;
+    struct voco_segment_batch nothing = { .n = r->n, .image = nowhere, .label = nowhere };
+    struct voco_segment_result result;
+
+    turned_size(&r->model, r->size, nothing.size);
+    voco_segnet_set_again(&model->net, grouping->again);
+    voco_segnet_set_frozen(&model->net, r->frozen);
+    ctx->inference = !r->training;
+    if (r->model.axes)                  /* images, labels, logits on the network's axes */
+        *bytes += 4 * (uint64_t)voxels * (uint64_t)(r->model.in_channels + r->model.classes);
+    if (r->training) {
+        ctx->dev->fill(ctx, &model->grad, 0.0);
+        voco_model_grad_squared(model, ctx);
+    }
+    return run_batch(ctx, model, &o, &nothing, grouping->group, r->training, &result);
+}
+
+void
+voco_segment_job(const struct voco_segment_request *r, struct voco_plan_job *ret)
+{
+    *ret = (struct voco_plan_job){
+        .user = r, .name = r->training ? "a step of this network and crop"
+                                       : "this network with its windows",
+        .advice = "--roi", .model = r->model, .training = r->training, .items = r->n,
+        .choices = choices, .choice = choice, .rehearse = rehearse,
+    };
+}
+
 enum voco_err
 voco_segment_plan(const struct voco_device *dev, const struct voco_segment_request *r,
-                  struct voco_segment_plan *ret)
+                  struct voco_plan *ret)
 {
-    char words[160];
+    struct voco_plan_job job;
 
-    for (int again = 0; again <= (r->training ? 1 : 0); again++)
-        for (int group = most_items(r); group >= 1; group /= 2) {
-            const enum voco_err err = measure(dev, r, group, again, ret);
-
-            if (err != VOCO_OK)
-                return err;
-            if (!r->memory || ret->total <= r->memory)
-                return VOCO_OK;
-        }
-    return voco_fail(VOCO_EMEMORY, "windows of %lld x %lld x %lld voxels with %s and %lld "
-                     "classes need at least %llu MiB, and %llu MiB are allowed: raise "
-                     "--memory or take smaller windows", (long long)r->size[0],
-                     (long long)r->size[1], (long long)r->size[2],
-                     voco_model_words(&r->model, words), (long long)r->model.classes,
-                     (unsigned long long)((ret->total >> 20) + 1),
-                     (unsigned long long)(r->memory >> 20));
+    voco_segment_job(r, &job);
+    return voco_plan_make(dev, &job, r->threads, r->memory, r->uses, ret);
 }

@@ -10,8 +10,7 @@
 
 #include <signal.h>
 
-#include "dev/shape.h"
-#include "model/model.h"
+#include "train/plan.h"
 
 /* out[n][x][y][z][classes]: the logits of n windows, all at once. */
 enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
@@ -23,18 +22,16 @@ struct voco_segment_batch {
     const float *label;         /* [n][x][y][z], whole numbers below classes */
     int n;
     int64_t size[3];
-    const volatile sig_atomic_t *stop;  /* asked between groups: set, VOCO_ESTOPPED; may be
-                                         * NULL */
+    const volatile sig_atomic_t *stop;  /* asked between micro-batches: set, VOCO_ESTOPPED;
+                                         * may be NULL */
 };
 
 struct voco_segment_result {
     double loss, dice, ce;      /* weighted means over the outputs that count */
-    double grad_norm;
-    bool finite;                /* the loss and the gradient are numbers */
 };
 
-/* Loss and gradient (model->grad, from zero) of a batch, group items at a time.  The loss
- * is the mean over items, so grouping changes the order of summation only. */
+/* Loss of a batch, whose gradient is added to model->grad, group items at a time.  The loss
+ * is the mean over items, so the micro-batches change the order of summation only. */
 enum voco_err voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
                                     const struct voco_dicece *o,
                                     const struct voco_segment_batch *batch, int group,
@@ -58,21 +55,13 @@ struct voco_segment_request {
     struct voco_uses *uses;     /* NULL, or gets the shapes that a batch calls */
 };
 
-struct voco_segment_plan {
-    int group;                  /* items at a time */
-    bool again;                 /* insides of blocks are computed twice: voco_segnet_set_again */
-    uint64_t slabs;             /* weights; gradients and moments */
-    uint64_t kept, gradients, scratch;          /* the three arenas */
-    uint64_t packed;            /* weights in the order convolutions like */
-    uint64_t turned;            /* images, labels, logits on the network's axes */
-    uint64_t total;
-    double flops;               /* of the batch, recomputation included */
-};
+/* The planner's job of a request, which must outlive it. */
+void voco_segment_job(const struct voco_segment_request *request, struct voco_plan_job *ret);
 
-/* Found by a dry run: the largest group of up to 4 that fits, rather than recomputing.
+/* The largest micro-batch of up to 4 items that fits, rather than recomputing.
  * VOCO_EMEMORY with the numbers when a single item does not fit; ret is filled still. */
 enum voco_err voco_segment_plan(const struct voco_device *dev,
                                 const struct voco_segment_request *request,
-                                struct voco_segment_plan *ret);
+                                struct voco_plan *ret);
 
 #endif

@@ -1,13 +1,11 @@
-/* Batches for pre-training: the block of a volume, and the crops in it.  The ring's
- * threads make them (data/batch/ring.h). */
+/* Batches for VoCo: the block of a volume, and the crops in it. */
 #include "objective/voco/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/batch/augment.h"
+#include "base/rng.h"
 #include "objective/voco/block.h"
-#include "data/batch/ring.h"
 #include "data/batch/sampler.h"
 
 enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024 };
@@ -16,13 +14,11 @@ struct voco_loader {
     const struct voco_store *store;
     struct voco_loader_options o;
     int64_t block_voxels;
-    struct voco_sampler sampler;        /* of the ring's begin */
-    struct voco_batch *batch;           /* a slot each */
-    int n_slots;
-    struct voco_ring *ring;
+    struct voco_sampler sampler;        /* of the kind's begin */
+    struct voco_batches *batches;
 };
 
-/* What a thread has of its own. */
+/* Memory of a thread. */
 struct own {
     float *block;
     struct voco_store_scratch scratch;
@@ -30,18 +26,36 @@ struct own {
 
 /* ---- one volume of a batch ---- */
 
+/* Row of the embeddings that a crop becomes: random crops of all volumes come first. */
+static int
+row_of(const struct voco_loader_options *o, int sample, int crop)
+{
+    return crop < VOCO_BASES ? o->batch * o->sw + sample * VOCO_BASES + crop
+                             : sample * o->sw + crop - VOCO_BASES;
+}
+
+static bool
+keeps(const struct voco_loader_options *o, int64_t step, int row)
+{
+    const struct voco_rng_key key = { .seed = o->seed, .step = (uint64_t)step,
+                                      .sample = (uint32_t)row,
+                                      .purpose = VOCO_RNG_ROWDROP };
+
+    return voco_rng_unit(&key, 0) >= (float)o->drop;
+}
+
 static enum voco_err
 load(const struct voco_loader *l, struct voco_batch *b, int sample, float *block,
      struct voco_store_scratch *scratch)
 {
     const struct voco_loader_options *o = &l->o;
-    const int volume = b->volume[sample];
+    const int volume = b->head.volume[sample];
     const struct voco_store_entry *e = voco_store_entry(l->store, volume);
     const int64_t crop_voxels = (int64_t)o->roi * o->roi * o->roi;
     int64_t size[3], *start = b->block + 3 * sample;
 
     voco_block_size(o->roi, size);
-    voco_block_start(o->seed, b->step, sample, e->dim, o->roi, start);
+    voco_block_start(o->seed, b->head.step, sample, e->dim, o->roi, start);
     const enum voco_err err = voco_store_read(l->store, volume, start, size, block,
                                               scratch);
     if (err)
@@ -49,7 +63,7 @@ load(const struct voco_loader *l, struct voco_batch *b, int sample, float *block
     for (int crop = 0; crop < VOCO_BASES + o->sw; crop++) {
         const int random = crop - VOCO_BASES;       /* number of a random crop if >= 0 */
         int64_t at[3] = {0, 0, 0};
-        struct voco_augment a = {.turns = 0};
+        struct voco_augment a = {.scale = 1};
         float *out;
 
         if (random < 0) {
@@ -60,38 +74,38 @@ load(const struct voco_loader *l, struct voco_batch *b, int sample, float *block
             const int64_t k = (int64_t)sample * o->sw + random;
             int *center = b->center + 2 * k;
 
-            voco_crop_center(o->seed, b->step, sample, crop, o->roi, center);
+            voco_crop_center(o->seed, b->head.step, sample, crop, o->roi, center);
             voco_crop_labels(center, o->roi, b->labels + VOCO_BASES * k);
             at[0] = center[0] - o->roi / 2;
             at[1] = center[1] - o->roi / 2;
             out = b->img + k * crop_voxels;
         }
         if (o->augment)
-            a = voco_augment_draw(o->seed, b->step, sample, crop);
-        voco_augment_crop(&a, block, size, at, o->roi, out);
+            a = voco_crop_augment(o->seed, b->head.step, sample, crop);
+        voco_crop_copy(&a, block, size, at, o->roi, out);
+        b->keep[row_of(o, sample, crop)] = keeps(o, b->head.step, row_of(o, sample, crop));
     }
     return VOCO_OK;
 }
 
-/* ---- for the ring ---- */
+/* ---- the kind ---- */
 
 static void
-begin(void *user, int slot, int64_t step, int sample)
+begin(void *source, void *batch, int sample)
 {
-    struct voco_loader *l = user;
+    struct voco_loader *l = source;
+    struct voco_batch *b = batch;
 
-    l->batch[slot].step = step;
-    l->batch[slot].volume[sample] = voco_sampler_at(&l->sampler,
-                                                    step * l->o.batch + sample);
+    b->head.volume[sample] = voco_sampler_at(&l->sampler,
+                                             b->head.step * l->o.batch + sample);
 }
 
 static enum voco_err
-fill(void *user, int slot, int sample, void *own)
+fill(const void *source, void *batch, int sample, void *own)
 {
-    const struct voco_loader *l = user;
     struct own *o = own;
 
-    return load(l, &l->batch[slot], sample, o->block, &o->scratch);
+    return load(source, batch, sample, o->block, &o->scratch);
 }
 
 static void
@@ -105,9 +119,9 @@ own_free(void *own)
 }
 
 static void *
-own_new(void *user)
+own_new(const void *source)
 {
-    const struct voco_loader *l = user;
+    const struct voco_loader *l = source;
     struct own *o = calloc(1, sizeof *o);
 
     if (o && !(o->block = malloc((size_t)l->block_voxels * sizeof *o->block))) {
@@ -117,30 +131,22 @@ own_new(void *user)
     return o;
 }
 
-/* ---- the contract ---- */
-
-static void *
-aligned(int64_t n, size_t size)
-{
-    const size_t bytes = ((size_t)n * size + 63) / 64 * 64;
-
-    return aligned_alloc(64, bytes ? bytes : 64);
-}
-
 enum voco_err
 voco_batch_alloc(struct voco_batch *b, const struct voco_loader_options *o)
 {
     const int64_t voxels = (int64_t)o->roi * o->roi * o->roi;
     const int64_t n = o->batch, random = n * o->sw;
 
-    *b = (struct voco_batch){.n_volumes = o->batch, .sw = o->sw, .roi = o->roi};
-    b->img = aligned(random * voxels, sizeof *b->img);
-    b->crops = aligned(n * VOCO_BASES * voxels, sizeof *b->crops);
-    b->labels = aligned(random * VOCO_BASES, sizeof *b->labels);
-    b->volume = aligned(n, sizeof *b->volume);
-    b->center = aligned(random * 2, sizeof *b->center);
-    b->block = aligned(n * 3, sizeof *b->block);
-    if (b->img && b->crops && b->labels && b->volume && b->center && b->block)
+    *b = (struct voco_batch){.head.n_volumes = o->batch, .sw = o->sw, .roi = o->roi};
+    b->img = voco_batch_array(random * voxels, sizeof *b->img);
+    b->crops = voco_batch_array(n * VOCO_BASES * voxels, sizeof *b->crops);
+    b->labels = voco_batch_array(random * VOCO_BASES, sizeof *b->labels);
+    b->head.volume = voco_batch_array(n, sizeof *b->head.volume);
+    b->keep = voco_batch_array(n * (o->sw + VOCO_BASES), sizeof *b->keep);
+    b->center = voco_batch_array(random * 2, sizeof *b->center);
+    b->block = voco_batch_array(n * 3, sizeof *b->block);
+    if (b->img && b->crops && b->labels && b->keep && b->head.volume && b->center
+        && b->block)
         return VOCO_OK;
     voco_batch_free(b);
     return voco_fail(VOCO_EMEMORY, "no memory for a batch of %d volumes with crops of "
@@ -153,32 +159,46 @@ voco_batch_free(struct voco_batch *b)
     free(b->img);
     free(b->crops);
     free(b->labels);
-    free(b->volume);
+    free(b->keep);
+    free(b->head.volume);
     free(b->center);
     free(b->block);
     memset(b, 0, sizeof *b);
 }
 
 static enum voco_err
-check_number(const char *what, int value, int low, int high)
+kind_alloc(const void *source, void *batch)
 {
-    if (value >= low && value <= high)
-        return VOCO_OK;
-    return voco_fail(VOCO_EUSAGE, "%s is %d, expected %d to %d", what, value, low, high);
+    const struct voco_loader *l = source;
+    struct voco_batch *b = batch;
+    const enum voco_err err = voco_batch_alloc(b, &l->o);
+
+    b->head.store = l->store;
+    return err;
 }
+
+static void
+kind_free(void *batch)
+{
+    voco_batch_free(batch);
+}
+
+const struct voco_batch_kind voco_crops_kind = {
+    .name = "blocks and their crops", .bytes = sizeof(struct voco_batch),
+    .alloc = kind_alloc, .free = kind_free, .begin = begin, .fill = fill,
+    .own_new = own_new, .own_free = own_free,
+};
+
+/* ---- the source ---- */
 
 static enum voco_err
 check_options(const struct voco_loader_options *o)
 {
     enum voco_err err;
 
-    if ((err = check_number("batch", o->batch, 1, BATCH_MAX))
-        || (err = check_number("number of random crops", o->sw, 1, SW_MAX))
-        || (err = check_number("crop edge", o->roi, 2, ROI_MAX))
-        || (err = check_number("number of loader threads", o->threads, 1,
-                               VOCO_RING_THREADS_MAX))
-        || (err = check_number("number of batches ahead", o->ahead, 1,
-                               VOCO_RING_AHEAD_MAX)))
+    if ((err = voco_batch_number("batch", o->batch, 1, BATCH_MAX))
+        || (err = voco_batch_number("number of random crops", o->sw, 1, SW_MAX))
+        || (err = voco_batch_number("crop edge", o->roi, 2, ROI_MAX)))
         return err;
     if (o->roi % 2)
         return voco_fail(VOCO_EUSAGE, "crop edge is %d, expected an even number", o->roi);
@@ -206,30 +226,9 @@ check_volumes(const struct voco_store *store, int roi)
     return VOCO_OK;
 }
 
-static enum voco_err
-open_loader(struct voco_loader *l, int64_t first_step)
-{
-    const struct voco_loader_options *o = &l->o;
-    const struct voco_ring_work w = {
-        .user = l, .units = o->batch, .threads = o->threads, .ahead = o->ahead,
-        .begin = begin, .fill = fill, .own_new = own_new, .own_free = own_free
-    };
-    enum voco_err err = voco_sampler_init(&l->sampler, l->store, o->seed, o->repeat,
-                                          o->n_repeat);
-
-    if (err)
-        return err;
-    l->batch = calloc((size_t)voco_ring_slots(&w), sizeof *l->batch);
-    if (!l->batch)
-        return voco_fail(VOCO_EMEMORY, "no memory for the loader");
-    while (!err && l->n_slots < voco_ring_slots(&w))
-        err = voco_batch_alloc(&l->batch[l->n_slots++], o);
-    return err ? err : voco_ring_open(&w, first_step, &l->ring);
-}
-
 enum voco_err
-voco_loader_open(const struct voco_store *store, const struct voco_loader_options *o,
-                 int64_t first_step, struct voco_loader **ret)
+voco_loader_new(const struct voco_store *store, const struct voco_loader_options *o,
+                struct voco_loader **ret)
 {
     struct voco_loader *l = NULL;
     enum voco_err err = check_options(o);
@@ -246,22 +245,39 @@ voco_loader_open(const struct voco_store *store, const struct voco_loader_option
     l->o = *o;
     voco_block_size(o->roi, size);
     l->block_voxels = size[0] * size[1] * size[2];
-    if ((err = open_loader(l, first_step))) {
+    err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat, o->n_repeat);
+    if (err)
         voco_loader_close(l);
+    else
+        *ret = l;
+    return err;
+}
+
+enum voco_err
+voco_loader_open(const struct voco_store *store, const struct voco_loader_options *o,
+                 int64_t first_step, struct voco_loader **ret)
+{
+    enum voco_err err = voco_loader_new(store, o, ret);
+
+    if (err)
         return err;
+    err = voco_batches_open(&voco_crops_kind, *ret, o->batch, o->threads, o->ahead,
+                            first_step, &(*ret)->batches);
+    if (err) {
+        voco_loader_close(*ret);
+        *ret = NULL;
     }
-    *ret = l;
-    return VOCO_OK;
+    return err;
 }
 
 enum voco_err
 voco_loader_next(struct voco_loader *l, const struct voco_batch **ret,
                  double *ret_waited_s)
 {
-    int slot;
-    const enum voco_err err = voco_ring_next(l->ring, &slot, ret_waited_s);
+    const void *batch;
+    const enum voco_err err = voco_batches_next(l->batches, &batch, ret_waited_s);
 
-    *ret = err ? NULL : &l->batch[slot];
+    *ret = batch;
     return err;
 }
 
@@ -276,10 +292,7 @@ voco_loader_close(struct voco_loader *l)
 {
     if (!l)
         return;
-    voco_ring_close(l->ring);
-    for (int i = 0; i < l->n_slots; i++)
-        voco_batch_free(&l->batch[i]);
-    free(l->batch);
+    voco_batches_close(l->batches);
     voco_sampler_free(&l->sampler);
     free(l);
 }

@@ -11,8 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "data/store/store.h"
+#include "data/batch/batches.h"
 
 enum { VOCO_GRID = 3, VOCO_BASES = VOCO_GRID * VOCO_GRID };
 
@@ -22,6 +21,7 @@ struct voco_loader_options {
     int sw;                 /* random crops per volume */
     int roi;                /* crop edge in voxels; the block is 3roi x 3roi x roi */
     bool augment;
+    double drop;            /* share of rows that the student does not see */
     int threads;            /* loader threads, >= 1 */
     int ahead;              /* batches kept ready, >= 1 */
     const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
@@ -29,19 +29,25 @@ struct voco_loader_options {
 };
 
 struct voco_batch {
-    int64_t step;
-    int n_volumes, sw, roi;
+    struct voco_batch_head head;
+    int sw, roi;
     float *img;             /* [n_volumes*sw][roi][roi][roi], volume-major */
     float *crops;           /* [n_volumes*9][roi][roi][roi] */
     float *labels;          /* [n_volumes][sw][9], shares of area, rows sum to 1 */
-    int *volume;            /* [n_volumes]: index in the store */
+    unsigned char *keep;    /* [n_volumes*(sw+9)], random crops first: 0 drops the row for
+                             * the student; NULL: none is dropped */
     int *center;            /* [n_volumes*sw][2]: centre of the random crop, x and y */
     int64_t *block;         /* [n_volumes][3]: start of the block in the volume */
 };
 
 struct voco_loader;
 
-/* The store stays open as long as the loader.  Starts at first_step. */
+/* The source of batches for voco_batches_open.  The store stays open as long as it. */
+extern const struct voco_batch_kind voco_crops_kind;
+enum voco_err voco_loader_new(const struct voco_store *store,
+                              const struct voco_loader_options *o, struct voco_loader **ret);
+
+/* The same with batches from first_step on, for callers that want no other. */
 enum voco_err voco_loader_open(const struct voco_store *store,
                                const struct voco_loader_options *o, int64_t first_step,
                                struct voco_loader **ret);

@@ -27,7 +27,7 @@ voco_batch_mosaic(const char *path, const char *title, struct voco_store *store,
         voco_step_predicted(step, predicted);
         for (int i = 0; i < shown; i++)
             m[i] = (struct voco_mosaic){
-                .name = voco_store_entry(store, b->volume[i])->id, .roi = o->roi, .sw = sw,
+                .name = voco_store_entry(store, b->head.volume[i])->id, .roi = o->roi, .sw = sw,
                 .crops = b->crops + i * BASES * voxels, .img = b->img + i * sw * voxels,
                 .center = (const int *)b->center + 2 * i * sw,
                 .labels = b->labels + i * sw * BASES,

@@ -1,6 +1,6 @@
 /* VoCo's losses: position prediction within a volume, consistency with the next one,
  * decorrelation of the bases. */
-#include "net/head.h"
+#include "objective/voco/contrast.h"
 
 enum { INTRA, INTER, REG };
 

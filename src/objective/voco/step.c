@@ -1,10 +1,11 @@
-/* The step of VoCo in two phases: embed, then back-propagate by groups of crops. */
+/* The gradient of VoCo in two phases: embed, then back-propagate by micro-batches. */
 #include "objective/voco/step.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "objective/voco/batch.h"
+#include "objective/voco/contrast.h"
 
 int
 voco_step_crops(const struct voco_step *step)
@@ -22,24 +23,25 @@ enum voco_err
 voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *model,
                int volumes, int sw, int roi, struct voco_grouping grouping)
 {
-    const int bases = 9;
+    const int bases = VOCO_BASES;
     const int64_t crops = (int64_t)volumes * (sw + bases);
-    const int64_t width = voco_encoder_width(&model->encoder), out = model->config.out;
-    const int64_t teacher = model->trained - model->student_at;
+    const int64_t width = voco_encoder_width(&model->encoder);
+    const int64_t out = model->config.head[VOCO_STUDENT].out;
     struct voco_arena *a = &step->memory;
     enum voco_err err;
 
     *step = (struct voco_step){ .ctx = ctx, .model = model, .volumes = volumes, .sw = sw,
                                 .bases = bases, .roi = roi, .grouping = grouping,
-                                .momentum = 0.9, .drop = 0.2 };
+                                .drop = 0.2 };
     if (step->grouping.kept > groups_of(step))
         step->grouping.kept = groups_of(step);
-    err = voco_arena_init(a, ((size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
-                              + (size_t)teacher) * 8, ctx->keep.planning);
+    err = voco_arena_init(a, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64) * 8,
+                          ctx->keep.planning);
     if (err != VOCO_OK)
         return err;
     step->saved = calloc((size_t)step->grouping.kept, sizeof *step->saved);
-    if (!step->saved)
+    step->row_factor = malloc((size_t)crops * sizeof *step->row_factor);
+    if (!step->saved || !step->row_factor)
         return voco_fail(VOCO_EMEMORY, "no memory for the bookkeeping of a step");
     step->embedding = voco_push_real(ctx, a, 2, crops, width);
     step->dembedding = voco_push_real(ctx, a, 2, crops, width);
@@ -50,9 +52,7 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     step->labels = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
     step->predicted = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
     step->factor = voco_push_real(ctx, a, 1, crops);
-    step->terms = voco_push_real(ctx, a, 1, INT64_C(3));
-    step->norm = voco_push_real(ctx, a, 1, INT64_C(1));
-    step->teacher_before = voco_push_real(ctx, a, 1, teacher);
+    step->terms = voco_push_real(ctx, a, 1, (int64_t)VOCO_CONTRAST_TERMS);
     return ctx->err;
 }
 
@@ -61,6 +61,7 @@ voco_step_free(struct voco_step *step)
 {
     voco_arena_free(&step->memory);
     free(step->saved);
+    free(step->row_factor);
     *step = (struct voco_step){ 0 };
 }
 
@@ -120,23 +121,6 @@ backward_group(struct voco_step *step, int g, struct voco_encoder_saved *saved)
     voco_encoder_backward(step->ctx, &w, &step->model->encoder, saved, &rows);
 }
 
-static struct voco_tensor
-teacher_rows(const struct voco_model *model)
-{
-    return voco_slice(&model->weight, model->trained, model->trained - model->student_at);
-}
-
-static void
-teacher_follows(struct voco_step *step)
-{
-    const struct voco_model *model = step->model;
-    const struct voco_tensor teacher = teacher_rows(model);
-    const struct voco_tensor student = voco_slice(&model->weight, model->student_at,
-                                                  teacher.dim[0]);
-
-    step->ctx->dev->ema(step->ctx, step->momentum, &student, &teacher);
-}
-
 static bool
 stopping(const struct voco_step *step)
 {
@@ -149,17 +133,14 @@ upload_small(struct voco_step *step, const struct voco_step_input *in, double dr
 {
     const int crops = voco_step_crops(step);
     struct voco_tensor labels = step->labels, factor = step->factor;
-    float *scale = malloc((size_t)crops * sizeof *scale);
 
-    VOCO_ASSERT(scale);
     for (int i = 0; i < crops; i++)
-        scale[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - drop));
+        step->row_factor[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - drop));
     labels.data = (void *)in->labels;
     labels.type = factor.type = VOCO_F32;
-    factor.data = scale;
+    factor.data = step->row_factor;
     step->ctx->dev->upload(step->ctx, &labels, &step->labels);
     step->ctx->dev->upload(step->ctx, &factor, &step->factor);
-    free(scale);
 }
 
 /* Heads and losses: embedding -> dembedding, and the student's gradients. */
@@ -167,44 +148,27 @@ static void
 contrast(struct voco_step *step, const struct voco_step_input *in)
 {
     struct voco_ctx *ctx = step->ctx;
-    struct voco_model *model = step->model;
+    const struct voco_model *model = step->model;
     const struct voco_weights w = voco_model_weights(model);
     const size_t mark = voco_arena_mark(&ctx->keep);
     struct voco_head_saved saved;
 
     upload_small(step, in, step->drop);
     ctx->dev->scale_rows(ctx, &step->embedding, &step->factor, &step->dropped);
-    voco_head_forward(ctx, &w, &model->student, &step->dropped, &step->student, &saved);
-    teacher_follows(step);
+    voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &step->dropped, &step->student,
+                      &saved);
     if (!ctx->err)
-        voco_head_forward(ctx, &w, &model->teacher, &step->embedding, &step->teacher, NULL);
+        voco_head_forward(ctx, &w, &model->head[VOCO_TEACHER], &step->embedding,
+                          &step->teacher, NULL);
     if (!ctx->err)
         voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
                       &step->labels, &step->terms, &step->predicted, &step->dstudent);
     if (!ctx->err)
-        voco_head_backward(ctx, &w, &model->student, &saved, &step->dstudent,
+        voco_head_backward(ctx, &w, &model->head[VOCO_STUDENT], &saved, &step->dstudent,
                            &step->dembedding);
     if (!ctx->err)
         ctx->dev->scale_rows(ctx, &step->dembedding, &step->factor, &step->dembedding);
     voco_arena_release(&ctx->keep, mark);
-}
-
-static void
-read_losses(struct voco_step *step, struct voco_step_result *ret)
-{
-    double terms[3], norm;
-    const struct voco_tensor host = voco_view(terms, VOCO_F64, 1, INT64_C(3));
-    const struct voco_tensor host_norm = voco_view(&norm, VOCO_F64, 1, INT64_C(1));
-
-    step->ctx->dev->sum_squares(step->ctx, &step->model->grad, &step->norm);
-    step->ctx->dev->download(step->ctx, &step->terms, &host);
-    step->ctx->dev->download(step->ctx, &step->norm, &host_norm);
-    ret->intra = terms[0];
-    ret->inter = terms[1];
-    ret->reg = terms[2];
-    ret->loss = terms[0] + terms[1] + terms[2];
-    ret->grad_norm = sqrt(norm);
-    ret->finite = isfinite(ret->loss) && isfinite(ret->grad_norm);
 }
 
 /* Backward over all groups, those without kept activations last. */
@@ -230,16 +194,16 @@ backward(struct voco_step *step, const struct voco_step_input *in, size_t mark)
 
 enum voco_err
 voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
-                   struct voco_step_result *ret)
+                   const volatile sig_atomic_t *stop, double ret_term[VOCO_CONTRAST_TERMS])
 {
+    const struct voco_tensor host = voco_view(ret_term, VOCO_F64, 1,
+                                              (int64_t)VOCO_CONTRAST_TERMS);
     struct voco_ctx *ctx = step->ctx;
     const size_t mark = voco_arena_mark(&ctx->keep);
-    const struct voco_tensor teacher = teacher_rows(step->model);
     const int groups = groups_of(step), again = groups - step->grouping.kept;
     const double start_s = voco_seconds();
 
-    ctx->dev->fill(ctx, &step->model->grad, 0.0);
-    ctx->dev->copy(ctx, &teacher, &step->teacher_before);
+    step->stop = stop;
     for (int g = 0; g < groups && !ctx->err && !stopping(step); g++) {
         ctx->lean = g - again < step->grouping.lean;
         forward_group(step, in, g, g < again ? NULL : &step->saved[g - again]);
@@ -247,17 +211,15 @@ voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
     ctx->lean = false;
     if (!ctx->err && !stopping(step))
         contrast(step, in);
-    ret->forward_s = voco_seconds() - start_s;
+    step->forward_s = voco_seconds() - start_s;
     if (!ctx->err && !stopping(step))
         backward(step, in, mark);
     voco_arena_release(&ctx->keep, mark);
-    if (!ctx->err && stopping(step)) {
-        ctx->dev->copy(ctx, &step->teacher_before, &teacher);
+    if (!ctx->err && stopping(step))
         return voco_fail(VOCO_ESTOPPED, "stopped inside a step");
-    }
     if (!ctx->err)
-        read_losses(step, ret);
-    ret->backward_s = voco_seconds() - start_s - ret->forward_s;
+        ctx->dev->download(ctx, &step->terms, &host);
+    step->backward_s = voco_seconds() - start_s - step->forward_s;
     return ctx->err;
 }
 
@@ -272,10 +234,10 @@ voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
     if (ctx->err)
         return ctx->err;
     upload_small(step, in, 0.0);
-    voco_head_forward(ctx, &w, &step->model->student, &step->embedding, &step->student,
-                      NULL);
-    voco_head_forward(ctx, &w, &step->model->teacher, &step->embedding, &step->teacher,
-                      NULL);
+    voco_head_forward(ctx, &w, &step->model->head[VOCO_STUDENT], &step->embedding,
+                      &step->student, NULL);
+    voco_head_forward(ctx, &w, &step->model->head[VOCO_TEACHER], &step->embedding,
+                      &step->teacher, NULL);
     if (!ctx->err)
         voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
                       &step->labels, &step->terms, &step->predicted, &step->dstudent);

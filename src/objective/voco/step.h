@@ -1,11 +1,11 @@
 /*
- * One pre-training step.
+ * The gradient of VoCo for a batch:
  *
- *   embed every crop, in groups; the activations of the last groups are kept
- *   student head on row-dropped embeddings; teacher EMA; teacher head
+ *   embed every crop, in micro-batches; the activations of the last ones are kept
+ *   student head on row-dropped embeddings, teacher head on all
  *   losses and their gradient, back to the embeddings
- *   the backbone backwards, group by group, recomputing what was not kept
- *   gradient norm; AdamW
+ *   the backbone backwards, one micro-batch after the other, recomputing activations that
+ *   were not kept
  *
  * No operation of the backbone couples two crops, so the gradient is that of the joint
  * batch up to the order of summation.
@@ -15,31 +15,26 @@
 
 #include <signal.h>
 
-#include "model/model.h"
+#include "train/plan.h"
 
-/* How the crops of a batch are cut into groups. */
-struct voco_grouping {
-    int group;                  /* crops in a group */
-    int kept;                   /* groups whose activations stay for backward, >= 1 */
-    int lean;                   /* of these, the first: those without what is cheap */
-};
+enum { VOCO_TERM_INTRA, VOCO_TERM_INTER, VOCO_TERM_REG, VOCO_CONTRAST_TERMS };
 
 struct voco_step {
     struct voco_ctx *ctx;
     struct voco_model *model;
     int volumes, sw, bases, roi;
     struct voco_grouping grouping;
-    double momentum;            /* of the teacher; 0.9 */
     double drop;                /* share of rows dropped for the student; 0.2 */
     struct voco_arena memory;   /* of the tensors below */
     struct voco_tensor embedding, dembedding, dropped;  /* [crops, 24f] */
     struct voco_tensor student, teacher, dstudent;      /* [crops, out] */
     struct voco_tensor labels, predicted;               /* [volumes*sw, bases] */
     struct voco_tensor factor;                          /* [crops] */
-    struct voco_tensor terms, norm;                     /* [3], [1] */
-    struct voco_tensor teacher_before;                  /* its parameters, for an abandoned step */
-    struct voco_encoder_saved *saved;                   /* one per kept group */
-    const volatile sig_atomic_t *stop;                  /* asked between groups; may be NULL */
+    struct voco_tensor terms;                           /* [3] */
+    float *row_factor;                                  /* [crops] of the host */
+    struct voco_encoder_saved *saved;                   /* one per kept micro-batch */
+    const volatile sig_atomic_t *stop;                  /* of the gradient at hand */
+    double forward_s, backward_s;                       /* of the last gradient */
 };
 
 /* A batch as the host has it; row-major, volume-major, random crops before bases. */
@@ -50,13 +45,7 @@ struct voco_step_input {
     const unsigned char *keep;  /* [crops]: 0 drops the row for the student */
 };
 
-struct voco_step_result {
-    double loss, intra, inter, reg, grad_norm;
-    bool finite;                /* the loss and the gradient are numbers */
-    double forward_s, backward_s;
-};
-
-/* momentum, drop and grouping as given; allocates.  Free with voco_step_free. */
+/* drop and grouping as given; allocates.  Free with voco_step_free. */
 enum voco_err voco_step_init(struct voco_step *step, struct voco_ctx *ctx,
                              struct voco_model *model, int volumes, int sw, int roi,
                              struct voco_grouping grouping);
@@ -64,11 +53,12 @@ void voco_step_free(struct voco_step *step);        /* accepts {0} */
 
 int voco_step_crops(const struct voco_step *step);
 
-/* Losses and gradients of a batch; the teacher moves too, as in the original.  When
- * *step->stop is set the step is abandoned at the next group: VOCO_ESTOPPED, and the model
- * is as it was before. */
+/* Adds the gradient of a batch to model->grad and gives the terms.  The teacher is as it
+ * is: it has moved before (voco_model_follow).  When *stop is set, which may be NULL, the
+ * step is abandoned at the next micro-batch: VOCO_ESTOPPED. */
 enum voco_err voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
-                                 struct voco_step_result *ret);
+                                 const volatile sig_atomic_t *stop,
+                                 double ret_term[VOCO_CONTRAST_TERMS]);
 
 /* Position weights and embeddings without learning: no dropped rows, no gradient, the
  * teacher stays. */

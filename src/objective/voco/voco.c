@@ -1,0 +1,473 @@
+/* VoCo as an objective: its data, its computation, what there is to see of it. */
+#include "objective/voco/voco.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "dev/cpu/cpu.h"
+#include "objective/voco/batch_mosaic.h"
+#include "objective/voco/replay.h"
+#include "objective/voco/signals.h"
+#include "objective/voco/step.h"
+#include "train/runconfig.h"
+#include "train/schedule.h"
+
+/* ---- data ---- */
+
+/* A store with the source of its batches, or a batch that is replayed. */
+struct data {
+    struct voco_store *store;
+    struct voco_loader *loader;
+    struct voco_replay replay;
+};
+
+static void
+release(void *data)
+{
+    struct data *d = data;
+
+    if (!d)
+        return;
+    voco_loader_close(d->loader);
+    voco_store_close(d->store);
+    voco_replay_free(&d->replay);
+    free(d);
+}
+
+static struct voco_loader_options
+loader_options(const struct voco_pretrain_config *c)
+{
+    struct voco_loader_options o = {
+        .seed = (uint64_t)c->run.seed, .batch = c->size.volumes, .sw = c->size.sw,
+        .roi = c->size.roi, .augment = c->augment, .drop = c->drop,
+        .threads = c->run.loader_threads ? (int)c->run.loader_threads : 1,
+        .ahead = VOCO_BATCHES_AHEAD, .n_repeat = c->repeat.n,
+    };
+
+    for (int i = 0; i < c->repeat.n; i++)
+        o.repeat[i] = c->repeat.item[i];
+    return o;
+}
+
+static enum voco_err
+open_store(const struct voco_pretrain_config *c, struct data *d)
+{
+    enum voco_err err = voco_store_open(c->run.store, &d->store);
+    int n;
+
+    if (err != VOCO_OK)
+        return err;
+    if (!isnan(c->window[0]))
+        voco_store_set_window(d->store, c->window[0], c->window[1]);
+    n = voco_store_count(d->store);
+    voco_note("%s: %d volume%s%s", c->run.store, n, voco_plural(n),
+              voco_store_rejects(d->store) ? " (some inputs of convert were rejected: "
+              "voco info tells which)" : "");
+    if (n < c->size.volumes)
+        voco_warn("%d volume%s for a batch of %d: a step will see some twice", n,
+                  voco_plural(n), c->size.volumes);
+    return VOCO_OK;
+}
+
+/* Crops in a micro-batch: as asked, or as in the part of the run that is done, since the
+ * order of summation depends on it; 0: free. */
+static int64_t
+planned_group(const struct voco_pretrain_config *c)
+{
+    const int64_t before = voco_runconfig_integer(c->run.loop.out, "group");
+
+    return c->group ? c->group : before > 0 && before <= 1024 ? before : 0;
+}
+
+struct voco_model_config
+voco_pretrain_model(const struct voco_pretrain_config *c)
+{
+    struct voco_model_config model = { .feature = c->feature, .in_channels = 1,
+                                       .merging = (enum voco_merging)c->merging };
+
+    voco_model_contrast_heads(&model, VOCO_HEAD_WIDTH, VOCO_HEAD_WIDTH, c->momentum);
+    return model;
+}
+
+static enum voco_err
+prepare(void *config, void **data, struct voco_setup *ret)
+{
+    struct voco_pretrain_config *c = config;
+    struct data *d = calloc(1, sizeof *d);
+    enum voco_err err;
+
+    *data = d;
+    VOCO_ASSERT(d);
+    if (c->replay) {
+        err = voco_replay_open(c->replay, c->run.loop.steps, &d->replay);
+        c->size = (struct voco_contrast_size){ d->replay.volumes, d->replay.sw,
+                                               d->replay.roi };
+    } else {
+        c->size = (struct voco_contrast_size){ (int)c->batch, (int)c->sw, VOCO_CROP_EDGE };
+        err = open_store(c, d);
+    }
+    if (err != VOCO_OK)
+        return err;
+    c->group = planned_group(c);
+    ret->model = voco_pretrain_model(c);
+    ret->init = VOCO_INIT_TORCH;
+    return VOCO_OK;
+}
+
+/* ---- a replayed batch ---- */
+
+static enum voco_err
+replay_alloc(const void *source, void *batch)
+{
+    const struct voco_replay *replay = source;
+
+    *(struct voco_batch *)batch = (struct voco_batch){
+        .sw = replay->sw, .roi = replay->roi, .img = replay->img, .crops = replay->crops,
+        .labels = replay->labels };
+    return VOCO_OK;
+}
+
+static void
+replay_free(void *batch)
+{
+    (void)batch;                /* the replay owns its arrays */
+}
+
+static void
+replay_begin(void *source, void *batch, int unit)
+{
+    const struct voco_replay *replay = source;
+    struct voco_batch *b = batch;
+    const int64_t rows = (int64_t)replay->volumes * (replay->sw + replay->bases);
+
+    (void)unit;
+    b->keep = replay->keep ? replay->keep + b->head.step * rows : NULL;
+}
+
+static enum voco_err
+replay_fill(const void *source, void *batch, int unit, void *own)
+{
+    (void)source;
+    (void)batch;
+    (void)unit;
+    (void)own;
+    return VOCO_OK;
+}
+
+static void *
+replay_own_new(const void *source)
+{
+    return (void *)source;      /* threads need no memory, and NULL would say there is none */
+}
+
+static const struct voco_batch_kind replay_kind = {
+    .name = "a replayed batch", .bytes = sizeof(struct voco_batch), .alloc = replay_alloc,
+    .free = replay_free, .begin = replay_begin, .fill = replay_fill,
+    .own_new = replay_own_new, .own_free = replay_free,
+};
+
+static enum voco_err
+inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], int *ret_n)
+{
+    const struct voco_pretrain_config *c = config;
+    const struct voco_loader_options o = loader_options(c);
+    struct data *d = data;
+    enum voco_err err = VOCO_OK;
+
+    if (d->store)
+        err = voco_loader_new(d->store, &o, &d->loader);
+    ret[0] = d->store
+        ? (struct voco_input){ &voco_crops_kind, d->loader, c->size.volumes }
+        : (struct voco_input){ &replay_kind, &d->replay, 1 };
+    *ret_n = 1;
+    return err;
+}
+
+/* ---- the plan ---- */
+
+static int
+groups_of(const struct voco_plan_job *job, int group)
+{
+    return (job->items + group - 1) / group;
+}
+
+/* Crops in a micro-batch on ladder k; 0: there is no such ladder. */
+static int
+group_of(const struct voco_plan_job *job, int k)
+{
+    const int64_t asked = ((const struct voco_pretrain_config *)job->user)->group;
+
+    if (asked)
+        return k == 0 ? (int)asked : 0;
+    return k < voco_plan_halvings(4) ? voco_plan_halved(4, k) : 0;
+}
+
+static int
+choices(const struct voco_plan_job *job, int k)
+{
+    const int group = group_of(job, k);
+
+    return group ? 2 * groups_of(job, group) : 0;
+}
+
+/* n micro-batches: all kept whole; 1, 2, .. n of them lean; all that are kept lean,
+ * n - 1, .. 1 of them. */
+static struct voco_grouping
+choice(const struct voco_plan_job *job, int k, int i)
+{
+    const int group = group_of(job, k), n = groups_of(job, group);
+    const int kept = i <= n ? n : 2 * n - i;
+
+    return (struct voco_grouping){ group, kept, i <= n ? i : kept, false };
+}
+
+static enum voco_err open_work(const void *config, struct voco_ctx *ctx,
+                               struct voco_model *model,
+                               const struct voco_grouping *grouping, void **work);
+static void close_work(void *work);
+
+static enum voco_err
+rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_model *model,
+         const struct voco_grouping *grouping, uint64_t *bytes)
+{
+    /* a batch out of reach: in a planning context nobody reads it */
+    float *const nowhere = model->weight.data;
+    const struct voco_batch nothing = { .img = nowhere, .crops = nowhere,
+                                        .labels = nowhere };
+    const struct voco_batch_head *const batch[] = { &nothing.head };
+    struct voco_gradient result;
+    void *work = NULL;
+    enum voco_err err = open_work(job->user, ctx, model, grouping, &work);
+
+    if (err == VOCO_OK)
+        err = voco_take_gradient(&voco_objective_voco, work, ctx, model, &voco_comm_self,
+                                 batch, NULL, &result);
+    if (work)
+        *bytes += ((struct voco_step *)work)->memory.peak;
+    close_work(work);
+    return err;
+}
+
+void
+voco_pretrain_plan(const void *config, const struct voco_model_config *model,
+                   struct voco_plan_job *ret)
+{
+    const struct voco_pretrain_config *c = config;
+    const uint64_t voxels = (uint64_t)c->size.roi * (uint64_t)c->size.roi
+                            * (uint64_t)c->size.roi;
+    const int crops = c->size.volumes * (c->size.sw + VOCO_BASES);
+
+    *ret = (struct voco_plan_job){
+        .user = c, .name = "a step of pre-training", .advice = "--feature-size or --batch",
+        .model = *model, .training = true, .items = crops,
+        .batches = (uint64_t)(VOCO_BATCHES_AHEAD + 1) * (uint64_t)crops * voxels * 4,
+        .program = (uint64_t)96 << 20, .choices = choices, .choice = choice,
+        .rehearse = rehearse,
+    };
+}
+
+static void
+announce(const void *config, void *data, const struct voco_setup *setup,
+         const struct voco_device *dev, const struct voco_plan *p)
+{
+    const struct voco_pretrain_config *c = config;
+    char total[16];
+
+    (void)data;
+    voco_note("model: feature size %" PRId64 ", %.1f M parameters, %s patch merging; step: "
+              "%d volume%s, %d crops, %.2f TFLOP", c->feature, (double)p->parameters / 1e6,
+              voco_merging_name(setup->model.merging), c->size.volumes,
+              voco_plural(c->size.volumes), p->items, p->flops * 1e-12);
+    voco_note("plan: activations in %s; %d micro-batch%s of %d crops, %d kept, %d kept in "
+              "part and %d recomputed, %s of memory", voco_type_name(dev->act), p->groups,
+              p->groups == 1 ? "" : "es", p->grouping.group,
+              p->grouping.kept - p->grouping.lean, p->grouping.lean,
+              p->groups - p->grouping.kept, voco_format_bytes((double)p->total, total));
+}
+
+/* ---- the start ---- */
+
+static enum voco_err
+initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
+{
+    const struct voco_pretrain_config *c = config;
+    const struct voco_demand demand = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+                                        .partial = c->partial,
+                                        .min_percent = c->min_coverage };
+    struct voco_model_config theirs;
+    struct voco_coverage cover;
+    unsigned long long seed;
+    int end = 0;
+    enum voco_err err;
+
+    if (!c->init)
+        return VOCO_OK;
+    if (sscanf(c->init, "hash:%llu%n", &seed, &end) == 1 && !c->init[end]) {
+        voco_model_fill(model, ctx, VOCO_INIT_HASH, seed);
+        return ctx->err;
+    }
+    if (strncmp(c->init, "hash:", 5) == 0)
+        return voco_fail(VOCO_EUSAGE, "--init '%s': expected hash:SEED with a whole number",
+                         c->init);
+    if ((err = voco_model_recognise_swinunetr(c->init, &theirs)) != VOCO_OK)
+        return err;
+    if (theirs.feature != c->feature)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64 ", this "
+                         "run has --feature-size %" PRId64, c->init, theirs.feature,
+                         c->feature);
+    if (theirs.merging != model->config.merging)
+        voco_warn("%s: made with %s patch merging, this run has %s: see --merging", c->init,
+                  voco_merging_name(theirs.merging),
+                  voco_merging_name(model->config.merging));
+    return voco_model_load(c->init, ctx, model, &demand, &cover);
+}
+
+static void
+facts(const void *config, void *data, const struct voco_setup *setup, json_t *options,
+      json_t *more)
+{
+    const struct voco_pretrain_config *c = config;
+    const struct data *d = data;
+    char hash[16] = "";
+
+    (void)setup;
+    if (d->store)
+        snprintf(hash, sizeof hash, "%08x", (unsigned)voco_store_hash(d->store));
+    json_object_set_new(options, "store-hash", json_string(hash));
+    json_object_set_new(more, "store", c->run.store ? json_string(c->run.store)
+                                                    : json_null());
+    json_object_set_new(more, "init", c->init ? json_string(c->init) : json_null());
+}
+
+/* ---- the computation ---- */
+
+/* The step, and host memory to look at it. */
+struct work {
+    struct voco_step step;      /* first */
+    float *embeddings, *predicted;
+};
+
+static void
+close_work(void *work)
+{
+    struct work *w = work;
+
+    if (!w)
+        return;
+    voco_step_free(&w->step);
+    free(w->embeddings);
+    free(w->predicted);
+    free(w);
+}
+
+static enum voco_err
+open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
+          const struct voco_grouping *grouping, void **work)
+{
+    const struct voco_pretrain_config *c = config;
+    struct work *w = calloc(1, sizeof *w);
+    enum voco_err err;
+
+    *work = w;
+    VOCO_ASSERT(w);
+    if ((err = voco_step_init(&w->step, ctx, model, c->size.volumes, c->size.sw,
+                              c->size.roi, *grouping)) != VOCO_OK)
+        return err;
+    w->step.drop = c->drop;
+    if (ctx->keep.planning)
+        return VOCO_OK;
+    w->embeddings = malloc((size_t)voco_count(&w->step.embedding) * sizeof(float));
+    w->predicted = malloc((size_t)voco_count(&w->step.predicted) * sizeof(float));
+    if (!w->embeddings || !w->predicted)
+        return voco_fail(VOCO_EMEMORY, "no memory for the log of %d crops",
+                         voco_step_crops(&w->step));
+    return VOCO_OK;
+}
+
+static enum voco_err
+gradient(void *work, const struct voco_batch_head *const batch[],
+         const volatile sig_atomic_t *stop, double *ret_term)
+{
+    struct work *w = work;
+    const struct voco_batch *b = (const struct voco_batch *)batch[0];
+    const struct voco_step_input in = { b->img, b->crops, b->labels, b->keep };
+
+    return voco_step_gradient(&w->step, &in, stop, ret_term);
+}
+
+/* Does the network learn the positions, or do the embeddings collapse? */
+static void
+observe(void *work, const struct voco_batch_head *const batch[], struct voco_record *record)
+{
+    struct work *w = work;
+    const struct voco_batch *b = (const struct voco_batch *)batch[0];
+    const struct voco_step *step = &w->step;
+    const int crops = voco_step_crops(step);
+    const int rows = crops < VOCO_SIGNALS_ROWS ? crops : VOCO_SIGNALS_ROWS;
+    struct voco_collapse collapse = { NAN, NAN };
+    struct voco_position position;
+
+    voco_step_embeddings(&w->step, w->embeddings);
+    voco_step_predicted(&w->step, w->predicted);
+    if (voco_collapse_signals(w->embeddings, rows, (int)voco_cols(&step->embedding),
+                              &collapse) != VOCO_OK)
+        voco_detail("collapse signals: %s", voco_fail_text());
+    position = voco_position_signals(b->labels, w->predicted, step->volumes * step->sw,
+                                     step->bases);
+    voco_record_add(record, step->forward_s, "seconds_forward");
+    voco_record_add(record, step->backward_s, "seconds_backward");
+    voco_record_add(record, position.accuracy, "position_accuracy");
+    voco_record_add(record, position.error, "position_error");
+    voco_record_add(record, collapse.cosine, "embedding_cosine");
+    voco_record_add(record, collapse.effective_rank, "effective_rank");
+    snprintf(record->words, sizeof record->words, "position %.0f%%",
+             100.0 * position.accuracy);
+}
+
+/* ---- the end ---- */
+
+static enum voco_err
+finish(struct voco_run *run)
+{
+    const struct data *d = run->data;
+    const char *out = run->config->loop.out;
+    struct voco_loader_options o;
+    enum voco_err err;
+    char *path, *title;
+
+    if (!d->store)
+        return VOCO_OK;
+    o = loader_options((const struct voco_pretrain_config *)run->config);
+    o.augment = false;
+    o.n_repeat = 0;
+    o.threads = o.ahead = 1;
+    path = voco_format("%s/mosaic.png", out);
+    title = voco_format("%s, step %" PRId64, out, run->loop.state.step);
+    err = voco_batch_mosaic(path, title, d->store, &o, &((struct work *)run->work)->step);
+    free(path);
+    free(title);
+    return err == VOCO_OK ? err : voco_fail_in(err, "no mosaic");
+}
+
+/* ---- the row ---- */
+
+static const struct voco_pretrain_config defaults = VOCO_PRETRAIN_DEFAULTS;
+
+static const struct voco_term terms[VOCO_CONTRAST_TERMS] = {
+    [VOCO_TERM_INTRA] = { "intra", "intra" }, [VOCO_TERM_INTER] = { "inter", "inter" },
+    [VOCO_TERM_REG] = { "reg", "reg" },
+};
+
+const struct voco_objective voco_objective_voco = {
+    .name = "voco", .title = "pretrain", .options = voco_pretrain_options,
+    .defaults = &defaults, .term = terms, .n_terms = VOCO_CONTRAST_TERMS,
+    .prepare = prepare, .release = release, .plan = voco_pretrain_plan,
+    .announce = announce, .inputs = inputs, .facts = facts, .initialise = initialise,
+    .open = open_work, .close = close_work, .gradient = gradient, .observe = observe,
+    .finish = finish,
+};
