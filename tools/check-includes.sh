@@ -8,7 +8,7 @@ cd "${1:-${srcdir:-.}}"
 find src data simd -name '*.[ch]' -exec awk '
 # rule(room, list): files of room may include from the rooms of the list, and from their
 # own.  "dev/" is all of a room with the rooms inside it, "dev" only its own files.  A file
-# follows the rule of the innermost room that has one.
+# follows its own rule, or that of the innermost room that has one.
 function rule(room, list)
 {
     may[room] = list
@@ -16,6 +16,7 @@ function rule(room, list)
 BEGIN {
     rule("src/base",              "base")
     rule("src/dev",               "base")
+    rule("src/dev/list.c",        "base dev/")
     rule("src/dev/cpu",           "base dev simd")
     rule("src/dev/oracle",        "base dev")
     rule("src/dev/wrap",          "base dev")
@@ -41,6 +42,8 @@ BEGIN {
 # The innermost room above a file that has a rule.
 function room_of(file)
 {
+    if (file in may)
+        return file
     do
         sub(/\/[^\/]*$/, "", file)
     while (!(file in may) && file ~ /\//)

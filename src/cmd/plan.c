@@ -3,9 +3,8 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "objective/voco/plan.h"
-#include "dev/cpu/tuning.h"
 
 static struct {
     int64_t feature, batch, sw, memory, threads, group;
@@ -36,7 +35,7 @@ static const struct voco_opt options[] = {
 static const struct voco_device *
 device(void)
 {
-    return voco_cpu_device((enum voco_precision)c.precision);
+    return voco_device_by_name("cpu", (enum voco_precision)c.precision);
 }
 
 static void
@@ -73,11 +72,12 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
 }
 
 static enum voco_err
-print_time(const struct voco_plan *p, const struct voco_model_config *config)
+print_time(const struct voco_plan *p, const struct voco_plan_request *r)
 {
+    const struct voco_ctx_options open = { .threads = r->threads, .choices = r->choices };
     struct voco_probe probe;
     char step[16];
-    const enum voco_err err = voco_plan_probe(device(), p, config, (int)c.threads, &probe);
+    const enum voco_err err = voco_plan_probe(device(), p, &r->model, &open, &probe);
 
     if (err == VOCO_OK)
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
@@ -92,24 +92,28 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config)
 static enum voco_err
 run(int argc, char **argv)
 {
+    struct voco_choices choices = voco_choices_read(device(), (int)c.threads, NULL);
     const struct voco_plan_request request = {
         .model = { .feature = c.feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = VOCO_MERGING_LEGACY },
         .volumes = (int)c.batch, .sw = (int)c.sw, .roi = 64, .threads = (int)c.threads,
         .group = (int)c.group, .ahead = 2,
         .memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
+        .choices = &choices,
     };
     struct voco_plan plan;
     enum voco_err err;
 
     (void)argc;
     (void)argv;
-    voco_tuning_use((int)c.threads, NULL);
-    if ((err = voco_plan_step(device(), &request, &plan)) != VOCO_OK)
-        return err;
-    print_plan(&plan, request.memory);
-    fflush(stdout);
-    return c.no_probe ? VOCO_OK : print_time(&plan, &request.model);
+    if ((err = voco_plan_step(device(), &request, &plan)) == VOCO_OK) {
+        print_plan(&plan, request.memory);
+        fflush(stdout);
+        if (!c.no_probe)
+            err = print_time(&plan, &request);
+    }
+    voco_choices_free(&choices);
+    return err;
 }
 
 const struct voco_verb voco_cmd_plan = {

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "cmd/loop_options.h"
 #include "objective/voco/pretrain.h"
 
@@ -20,7 +20,6 @@ static struct voco_opt_list repeat;
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 static const char *const schedules[] = { "warmup-cosine", "constant", NULL };
-static const char *const devices[] = { "cpu", "oracle", NULL };
 
 static const struct voco_opt options[] = {
     { "store", 's', VOCO_OPT_FOLDER, &c.store, "STORE", "volumes made by voco convert",
@@ -84,7 +83,8 @@ static const struct voco_opt options[] = {
     { "group", 0, VOCO_OPT_INT, &c.group, "N",
       "crops that go through the network together; 0: up to 4, by memory", 0, 1024 },
     { "device", 0, VOCO_OPT_CHOICE, &c.device, "NAME",
-      "oracle is the double-precision reference: right and slow", 0, 0, devices },
+      "oracle is the double-precision reference: right and slow", 0, 0,
+      voco_device_names },
     { "trace", 0, VOCO_OPT_FLAG, &c.trace, NULL,
       "at the end, a table of where the time went: primitive, shapes, rate" },
 
@@ -114,9 +114,8 @@ run(int argc, char **argv)
         voco_warn("all %lld steps lie inside the warm-up of %lld, the rate never gets to "
                   "%g: see --warmup and --schedule", (long long)c.loop.steps,
                   (long long)c.warmup, c.lr);
-    if (c.device == VOCO_DEVICE_ORACLE && c.precision == VOCO_PRECISION_BF16)
-        return voco_fail(VOCO_EUSAGE, "pretrain: --precision bf16 and --device oracle exclude "
-                         "each other: the oracle stores doubles");
+    if (!voco_device_by_name(voco_device_names[c.device], (enum voco_precision)c.precision))
+        return VOCO_EUSAGE;
     c.n_repeat = repeat.n;
     for (int i = 0; i < repeat.n; i++)
         c.repeat[i] = repeat.item[i];

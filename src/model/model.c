@@ -122,10 +122,9 @@ voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx, bool trainin
     const int slabs = training ? 5 : 1;
     struct voco_tensor *slab[] = { &model->weight, &model->grad, &model->m, &model->v,
                                    &model->vmax };
-    enum voco_err err = voco_arena_init(&model->memory,
-                                        (size_t)slabs * ((size_t)model->params.count * size
-                                                         + VOCO_ALIGN),
-                                        ctx->keep.planning);
+    enum voco_err err = ctx->dev->reserve(ctx, (size_t)slabs
+                                          * ((size_t)model->params.count * size
+                                             + VOCO_ALIGN), &model->memory);
 
     if (err != VOCO_OK)
         return err;

@@ -369,7 +369,10 @@ measure(const struct voco_device *dev, const struct voco_segment_request *r, int
     dry.uses = r->uses;
     if (r->uses)
         r->uses->n = 0;                 /* those of the last grouping count */
-    if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, &dry.device,
+                             &(struct voco_ctx_options){ .limit = address_space,
+                                                         .threads = r->threads,
+                                                         .choices = r->choices })) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, r->training)) == VOCO_OK) {
         nothing.image = nothing.label = model.weight.data;

@@ -5,7 +5,6 @@
 
 #include "base/machine.h"
 #include "base/rng.h"
-#include "dev/cpu/cpu.h"
 #include "dev/wrap/dry.h"
 
 static const size_t address_space = (size_t)1 << 42;    /* per arena; never touched */
@@ -37,7 +36,10 @@ measure(const struct voco_device *dev, const struct voco_plan_request *r,
     dry.uses = r->uses;
     if (r->uses)
         r->uses->n = 0;                 /* those of the last grouping count */
-    if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, r->threads)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, &dry.device,
+                             &(struct voco_ctx_options){ .limit = address_space,
+                                                         .threads = r->threads,
+                                                         .choices = r->choices })) == VOCO_OK
         && (err = voco_model_describe(&model, &r->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK
         && (err = voco_step_init(&step, &ctx, &model, r->volumes, r->sw, r->roi, grouping))
@@ -132,7 +134,8 @@ voco_plan_step(const struct voco_device *dev, const struct voco_plan_request *r,
 
 enum voco_err
 voco_plan_probe(const struct voco_device *dev, const struct voco_plan *p,
-                const struct voco_model_config *config, int threads, struct voco_probe *ret)
+                const struct voco_model_config *config,
+                const struct voco_ctx_options *options, struct voco_probe *ret)
 {
     const int group = p->grouping.group < p->crops ? p->grouping.group : p->crops;
     const int64_t voxels = 64 * 64 * 64;
@@ -146,12 +149,12 @@ voco_plan_probe(const struct voco_device *dev, const struct voco_plan *p,
     if (!x)
         return voco_fail(VOCO_EMEMORY, "no memory for a probe of %d crops", group);
     voco_hash_uniform(1, "probe", group * voxels, 0.0, 1.0, x);
-    if ((err = voco_ctx_open(&ctx, dev, (size_t)1 << 40, false, threads)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, dev, options)) == VOCO_OK
         && (err = voco_model_describe(&model, config)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
         ret->threads = ctx.threads;
         voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
-        ret->peak = voco_cpu_peak(&ctx);
+        ret->peak = dev->peak(&ctx);
         for (int i = 0; i < 2 && err == VOCO_OK; i++)
             err = voco_step_probe(&ctx, &model, x, group, 64, &forward_s, &ret->group_s);
     }

@@ -29,6 +29,7 @@ struct voco_plan_request {
     int group;                  /* crops per group; 0: to be chosen */
     int ahead;                  /* batches the loader keeps ready */
     uint64_t memory;            /* bytes; 0: no limit */
+    const struct voco_choices *choices; /* of the device, as in voco_ctx_options */
     struct voco_uses *uses;     /* NULL, or gets the shapes that the step calls */
 };
 
@@ -39,7 +40,7 @@ enum voco_err voco_plan_step(const struct voco_device *dev,
                              struct voco_plan *ret);
 
 /* Time of a step, from a group of crops that is run forward and backward twice, the second
- * time on the clock. */
+ * time on the clock.  options: as of voco_ctx_open. */
 struct voco_probe {
     int group, threads;
     double group_s, step_s;     /* step_s: extrapolated, with what is computed twice */
@@ -47,7 +48,8 @@ struct voco_probe {
 };
 
 enum voco_err voco_plan_probe(const struct voco_device *dev, const struct voco_plan *plan,
-                              const struct voco_model_config *config, int threads,
+                              const struct voco_model_config *config,
+                              const struct voco_ctx_options *options,
                               struct voco_probe *ret);
 
 /* Half of the memory that this process may use. */

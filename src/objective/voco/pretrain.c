@@ -14,7 +14,7 @@
 #include "base/rng.h"
 #include "objective/voco/batch.h"
 #include "objective/voco/replay.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "dev/wrap/trace.h"
 #include "report/plot.h"
 #include "objective/voco/signals.h"
@@ -24,7 +24,6 @@
 #include "train/runconfig.h"
 #include "train/runlog.h"
 #include "base/stop.h"
-#include "dev/cpu/tuning.h"
 
 enum { ROI = 64, AHEAD = 2 };
 
@@ -36,6 +35,7 @@ struct run {
     int volumes, sw, roi;
     struct voco_plan plan;
     struct voco_uses uses;              /* what a step calls */
+    struct voco_choices choices;        /* implementations of it, measured */
     struct voco_trace trace;
     struct voco_ctx ctx;
     struct voco_model model;
@@ -128,21 +128,22 @@ static enum voco_err
 plan(struct run *r)
 {
     const struct voco_pretrain_config *c = r->c;
-    const struct voco_device *dev = c->device == VOCO_DEVICE_ORACLE
-        ? &voco_oracle : voco_cpu_device(planned_precision(c));
+    const struct voco_device *dev = voco_device_by_name(voco_device_names[c->device],
+                                                        planned_precision(c));
     const struct voco_plan_request request = {
         .model = { .feature = c->feature, .in_channels = 1, .hidden = 1024, .out = 1024,
                    .merging = (enum voco_merging)c->merging },
         .volumes = r->volumes, .sw = r->sw, .roi = r->roi, .threads = (int)c->threads,
         .group = planned_group(c), .ahead = AHEAD,
         .memory = c->memory ? (uint64_t)c->memory : voco_plan_default_memory(),
-        .uses = &r->uses,
+        .choices = &r->choices, .uses = &r->uses,
     };
     char total[16];
     enum voco_err err;
 
-    if (c->device == VOCO_DEVICE_CPU)
-        voco_tuning_use((int)c->threads, c->loop.out);
+    if (!dev)
+        return VOCO_EUSAGE;
+    r->choices = voco_choices_read(dev, (int)c->threads, c->loop.out);
     if ((err = voco_plan_step(dev, &request, &r->plan)) != VOCO_OK)
         return err;
     voco_note("model: feature size %" PRId64 ", %.1f M parameters, %s patch merging; step: "
@@ -160,7 +161,9 @@ plan(struct run *r)
         voco_trace_init(&r->trace, dev, NULL, 0.0);
         dev = &r->trace.device;
     }
-    return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)c->threads);
+    return voco_ctx_open(&r->ctx, dev,
+                         &(struct voco_ctx_options){ .threads = (int)c->threads,
+                                                     .choices = &r->choices });
 }
 
 /* Parameters as the run begins. */
@@ -235,8 +238,7 @@ numeric_options(const struct run *r)
                   r->plan.grouping.group);
     VOCO_ASSERT(o);
     voco_runconfig_machine(o, &r->ctx);
-    if (c->device == VOCO_DEVICE_CPU)
-        voco_runconfig_choices(o, &r->ctx, &r->uses);
+    voco_runconfig_choices(o, &r->ctx, &r->uses);
     return voco_runconfig_text(o);
 }
 
@@ -248,10 +250,9 @@ write_config(const struct run *r)
                              "group", p->grouping.group, "groups", p->groups, "kept",
                              p->grouping.kept, "lean", p->grouping.lean, "parameters", (json_int_t)p->parameters,
                              "bytes", (json_int_t)p->total, "tflop", p->flops * 1e-12);
-    enum voco_err err;
+    const enum voco_err err = voco_choices_keep(&r->ctx, &r->uses, r->c->loop.out);
 
-    if (r->c->device == VOCO_DEVICE_CPU
-        && (err = voco_tuning_keep(r->c->loop.out, &r->ctx, &r->uses)) != VOCO_OK) {
+    if (err != VOCO_OK) {
         json_decref(plan);
         return err;
     }
@@ -283,7 +284,7 @@ set_up(struct run *r)
     if (!r->keep || !r->embeddings || !r->predicted)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %zu crops", crops);
     r->options = numeric_options(r);
-    r->peak_flops = r->c->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
+    r->peak_flops = r->ctx.dev->peak(&r->ctx);
     r->trace.peak = r->peak_flops * 1e-9;
     r->loop.options = r->options;
     return VOCO_OK;
@@ -482,6 +483,7 @@ tear_down(struct run *r)
     voco_ctx_close(&r->ctx);
     voco_trace_free(&r->trace);
     voco_uses_free(&r->uses);
+    voco_choices_free(&r->choices);
     free(r->options);
     free(r->keep);
     free(r->embeddings);

@@ -15,8 +15,6 @@
 #include "train/loop.h"
 #include "train/schedule.h"
 
-enum voco_device_name { VOCO_DEVICE_CPU, VOCO_DEVICE_ORACLE };
-
 struct voco_pretrain_config {
     struct voco_loop_config loop;
     const char *store, *replay;     /* one of the two */
@@ -25,8 +23,8 @@ struct voco_pretrain_config {
     double min_coverage;            /* ... and per cent of the backbone that it must have */
     int64_t feature, batch, sw, seed;
     int merging;                    /* enum voco_merging */
-    int device;                     /* enum voco_device_name */
-    int precision;                  /* enum voco_precision, of the cpu device */
+    int device;                     /* in voco_device_names */
+    int precision;                  /* enum voco_precision */
     int64_t warmup;
     int schedule;                   /* enum voco_schedule */
     double lr, weight_decay, beta1, beta2, eps;

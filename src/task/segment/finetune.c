@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "dev/wrap/trace.h"
 #include "report/plot.h"
 #include "task/segment/best.h"
@@ -19,7 +19,6 @@
 #include "train/schedule.h"
 #include "objective/segment/segment.h"
 #include "base/stop.h"
-#include "dev/cpu/tuning.h"
 
 enum { AHEAD = 2 };
 
@@ -31,6 +30,7 @@ struct run {
     struct voco_model_config model_config;
     struct voco_segment_plan plan;
     struct voco_uses uses;              /* what a step calls */
+    struct voco_choices choices;        /* implementations of it, measured */
     struct voco_dicece loss;
     struct voco_trace trace;
     struct voco_ctx ctx;
@@ -259,13 +259,14 @@ plan(struct run *r)
         .model = r->model_config, .training = true, .frozen = c->freeze_encoder,
         .n = (int)crops(c), .size = { c->roi[0], c->roi[1], c->roi[2] },
         .threads = (int)c->threads,
-        .memory = memory > data ? memory - (uint64_t)data : 1, .uses = &r->uses,
+        .memory = memory > data ? memory - (uint64_t)data : 1, .choices = &r->choices,
+        .uses = &r->uses,
     };
     char total[16], words[160];
     enum voco_err err;
 
-    voco_tuning_use((int)c->threads, c->loop.out);
-    if ((err = voco_segment_plan(&voco_cpu, &request, &r->plan)) != VOCO_OK)
+    r->choices = voco_choices_read(voco_device_default(), (int)c->threads, c->loop.out);
+    if ((err = voco_segment_plan(voco_device_default(), &request, &r->plan)) != VOCO_OK)
         return err;
     voco_note("model: %s, %" PRId64 " input channels, %" PRId64 " classes",
               voco_model_words(&r->model_config, words), r->model_config.in_channels,
@@ -333,7 +334,7 @@ ids(const struct run *r, const int *volume, int n)
 static enum voco_err
 write_config(const struct run *r)
 {
-    const enum voco_err err = voco_tuning_keep(r->c->loop.out, &r->ctx, &r->uses);
+    const enum voco_err err = voco_choices_keep(&r->ctx, &r->uses, r->c->loop.out);
 
     if (err != VOCO_OK)
         return err;
@@ -371,13 +372,15 @@ describe_data(struct run *r)
 static enum voco_err
 open_device(struct run *r)
 {
-    const struct voco_device *dev = &voco_cpu;
+    const struct voco_device *dev = voco_device_default();
 
     if (r->c->trace) {
         voco_trace_init(&r->trace, dev, NULL, 0.0);
         dev = &r->trace.device;
     }
-    return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)r->c->threads);
+    return voco_ctx_open(&r->ctx, dev,
+                         &(struct voco_ctx_options){ .threads = (int)r->c->threads,
+                                                     .choices = &r->choices });
 }
 
 static enum voco_err
@@ -607,7 +610,7 @@ tear_down(struct run *r)
     voco_runlog_close(&r->log);
     voco_loop_end(&r->loop);
     if (r->c->trace && r->ctx.dev) {
-        r->trace.peak = voco_cpu_peak(&r->ctx) * 1e-9;
+        r->trace.peak = r->ctx.dev->peak(&r->ctx) * 1e-9;
         voco_trace_report(&r->trace, stderr);
     }
     voco_seg_close(r->loader);
@@ -619,6 +622,7 @@ tear_down(struct run *r)
     voco_ctx_close(&r->ctx);
     voco_trace_free(&r->trace);
     voco_uses_free(&r->uses);
+    voco_choices_free(&r->choices);
     free(r->options);
     free(r->label);
 }
