@@ -171,7 +171,7 @@ print_one(struct side *s, const struct kind *kind, const struct problem *p,
     const double median = quartile(s->us, reps, 2);
     struct voco_cpu_info info;
 
-    voco_cpu_describe(&info);
+    voco_cpu_info(&info);
     printf("%s\t%s\t%s\t%d\t%.1f\t%.1f%%\t%.1f\t%.1f\t%.1f\t%.1f\n", text,
            s->ctx.dev->name, info.isa, s->ctx.threads, median,
            100 * (quartile(s->us, reps, 3) - quartile(s->us, reps, 1)) / median,
@@ -187,7 +187,7 @@ print_two(struct side *side, const char *text, int reps)
 
     for (int i = 0; i < reps; i++)
         ratio[i] = side[1].us[i] / side[0].us[i];
-    voco_cpu_describe(&info);
+    voco_cpu_info(&info);
     first = quartile(side[0].us, reps, 2);
     second = quartile(side[1].us, reps, 2);
     printf("%s\t%s\t%.1f\t%.1f\t%.3f\t%.3f..%.3f\n", text, info.isa, first, second,
@@ -269,7 +269,9 @@ main(int argc, char **argv)
     if (side[1].threads == 0)
         side[1].threads = side[0].threads;
     for (int k = 0; k < sides; k++) {
-        if (voco_ctx_open(&side[k].ctx, dev, (size_t)64 << 30, false, side[k].threads)
+        if (voco_ctx_open(&side[k].ctx, dev,
+                          &(struct voco_ctx_options){ .limit = (size_t)64 << 30,
+                                                      .threads = side[k].threads })
             != VOCO_OK) {
             fprintf(stderr, "bench: %s\n", voco_fail_text());
             return 1;

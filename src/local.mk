@@ -95,6 +95,8 @@ libvoco_la_SOURCES += \
 	src/dev/entries.h \
 	src/dev/flops.c \
 	src/dev/flops.h \
+	src/dev/list.c \
+	src/dev/list.h \
 	src/dev/oracle/attn.c \
 	src/dev/oracle/contrast.c \
 	src/dev/oracle/conv.c \

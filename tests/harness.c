@@ -165,7 +165,9 @@ run_once(const struct voco_device *dev, const struct harness_case *c, bool plann
     struct voco_ctx ctx;
     bool ok;
 
-    if (voco_ctx_open(&ctx, dev, arena_bytes, planning, threads) != VOCO_OK) {
+    if (voco_ctx_open(&ctx, dev,
+                      &(struct voco_ctx_options){ .limit = arena_bytes,
+                                                  .threads = threads }) != VOCO_OK) {
         printf("%s: %s\n", dev->name, voco_fail_text());
         return false;
     }

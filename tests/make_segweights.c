@@ -50,7 +50,7 @@ main(int argc, char **argv)
         info.class_name = name;
         info.n_classes = (int)config.classes;
     }
-    if ((err = voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 40, false, 0)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, &voco_cpu, NULL)) == VOCO_OK
         && (err = voco_model_describe(&model, &config)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, false)) == VOCO_OK) {
         voco_model_fill(&model, &ctx, VOCO_INIT_HASH, strtoull(argv[7], NULL, 10));

@@ -23,7 +23,9 @@ static void
 setup(void)
 {
     scratch_setup();
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 30, false, 1), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = 1 }), VOCO_OK);
 }
 
 static void

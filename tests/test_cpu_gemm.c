@@ -183,15 +183,20 @@ END_TEST
 
 START_TEST(description_names_the_libraries)
 {
-    struct voco_cpu_info info;
+    struct voco_fact fact[VOCO_FACTS_MAX];
+    const int n = voco_cpu.describe(fact);
 
-    voco_cpu_describe(&info);
-    ck_assert_str_ne(info.isa, "");
-    ck_assert(info.dnnl[0] == '2' || info.dnnl[0] == '3');
-    ck_assert_str_ne(info.blas, "");
-    ck_assert_int_ge(info.cores, 1);
-    fprintf(stderr, "%s; oneDNN %s; %s; %d cores\n", info.isa, info.dnnl, info.blas,
-            info.cores);
+    ck_assert_int_ge(n, 3);
+    ck_assert_str_eq(fact[0].name, "isa");
+    ck_assert_str_ne(fact[0].text, "");
+    ck_assert_str_eq(fact[1].name, "onednn");
+    ck_assert(fact[1].text[0] == '2' || fact[1].text[0] == '3');
+    ck_assert_str_eq(fact[2].name, "blas");
+    ck_assert_str_ne(fact[2].text, "");
+    for (int i = 0; i < n; i++) {
+        ck_assert_int_eq(fact[i].decides, i < 3);       /* the keys of config.json */
+        fprintf(stderr, "%s: %s\n", fact[i].name, fact[i].text);
+    }
 }
 END_TEST
 

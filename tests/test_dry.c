@@ -16,7 +16,9 @@ static void
 open_dry(void)
 {
     voco_dry_init(&dry, &voco_oracle);
-    ck_assert_int_eq(voco_ctx_open(&ctx, &dry.device, (size_t)1 << 42, true, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &dry.device,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 42,
+                                                               .threads = 2 }), VOCO_OK);
 }
 
 static void

@@ -20,7 +20,9 @@ rig_open(struct rig *r, int64_t channels, bool training, uint64_t seed)
                                               .classes = 3 };
 
     *r = (struct rig){ 0 };
-    ck_assert_int_eq(voco_ctx_open(&r->ctx, &voco_cpu, (size_t)1 << 34, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&r->ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 34,
+                                                               .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&r->model, &config), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&r->model, &r->ctx, training), VOCO_OK);
     voco_model_fill(&r->model, &r->ctx, VOCO_INIT_HASH, seed);

@@ -250,8 +250,9 @@ START_TEST(block_agrees_with_the_reference)
     bool ok;
 
     golden = golden_open("ops");
-    ck_assert_int_eq(voco_ctx_open(&ctx, devices[_i / COUNT(cases)], (size_t)256 << 20,
-                                   false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, devices[_i / COUNT(cases)],
+                                   &(struct voco_ctx_options){ .limit = (size_t)256 << 20,
+                                                               .threads = 2 }), VOCO_OK);
     c->init(c, &b, &table);
     w.weight = voco_push_real(&ctx, &ctx.keep, 1, table.count);
     w.grad = voco_push_real(&ctx, &ctx.keep, 1, table.count);

@@ -22,7 +22,9 @@ static void
 open_device(int number)
 {
     golden = golden_open("ops");
-    ck_assert_int_eq(voco_ctx_open(&ctx, devices[number], (size_t)64 << 20, false, 2),
+    ck_assert_int_eq(voco_ctx_open(&ctx, devices[number],
+                                   &(struct voco_ctx_options){ .limit = (size_t)64 << 20,
+                                                               .threads = 2 }),
                      VOCO_OK);
 }
 

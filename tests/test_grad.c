@@ -12,7 +12,9 @@ static struct voco_ctx ctx;
 static void
 open_ctx(void)
 {
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_oracle, (size_t)256 << 20, false, 2),
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_oracle,
+                                   &(struct voco_ctx_options){ .limit = (size_t)256 << 20,
+                                                               .threads = 2 }),
                      VOCO_OK);
 }
 

@@ -81,7 +81,9 @@ open_pass(struct pass *p, const struct net *net, const struct voco_device *dev)
 
     golden = golden_open("plainconv");
     *p = (struct pass){ .outputs = net->config.stages - 1 };
-    ck_assert_int_eq(voco_ctx_open(&ctx, dev, (size_t)256 << 20, dev == &dry.device, 2),
+    ck_assert_int_eq(voco_ctx_open(&ctx, dev,
+                                   &(struct voco_ctx_options){ .limit = (size_t)256 << 20,
+                                                               .threads = 2 }),
                      VOCO_OK);
     voco_plainconv_init(&p->net, &p->table, &net->config, net->channels, net->classes);
     p->w.table = &p->table;
@@ -304,7 +306,9 @@ open_model(const struct voco_device *dev, int axes)
         .plainconv = { 4, { 2, 3, 4, 4 }, { K1, K3, K3, K3 }, { S1, S12, S2, S12 },
                        { 1, 1, 1, 1 }, { 1, 1, 1 } } };
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, dev, (size_t)256 << 20, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, dev,
+                                   &(struct voco_ctx_options){ .limit = (size_t)256 << 20,
+                                                               .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, &config), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&model, &ctx, true), VOCO_OK);
     voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 7);

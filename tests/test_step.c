@@ -38,7 +38,9 @@ rig_open(struct rig *r, const struct voco_device *dev, const struct voco_model_c
          uint64_t seed, int volumes, int sw, int roi, struct voco_grouping grouping)
 {
     *r = (struct rig){ 0 };
-    ck_assert_int_eq(voco_ctx_open(&r->ctx, dev, (size_t)1 << 36, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&r->ctx, dev,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 36,
+                                                               .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&r->model, model), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&r->model, &r->ctx, true), VOCO_OK);
     voco_model_fill(&r->model, &r->ctx, VOCO_INIT_HASH, seed);
@@ -605,7 +607,9 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
     struct rig planned = { 0 }, real;
 
     voco_dry_init(&dry, &voco_cpu);
-    ck_assert_int_eq(voco_ctx_open(&planned.ctx, &dry.device, (size_t)1 << 42, true, 2),
+    ck_assert_int_eq(voco_ctx_open(&planned.ctx, &dry.device,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 42,
+                                                               .threads = 2 }),
                      VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&planned.model, &config), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&planned.model, &planned.ctx, true), VOCO_OK);
@@ -640,7 +644,8 @@ base_plan(uint64_t memory, struct voco_plan *ret)
     struct voco_plan_job job;
 
     voco_pretrain_plan(&config, &model, &job);
-    return voco_plan_make(&voco_cpu, &job, 2, memory, NULL, ret);
+    return voco_plan_make(&voco_cpu, &job, &(struct voco_ctx_options){ .threads = 2 }, memory,
+                          NULL, ret);
 }
 
 START_TEST(plan_takes_the_fastest_grouping_that_fits)

@@ -22,7 +22,9 @@ trace_three_calls(double peak, double ret_y[8])
 
     ck_assert_ptr_nonnull(out);
     voco_trace_init(&trace, &voco_oracle, out, peak);
-    ck_assert_int_eq(voco_ctx_open(&ctx, &trace.device, 1 << 20, false, 1), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &trace.device,
+                                   &(struct voco_ctx_options){ .limit = 1 << 20,
+                                                               .threads = 1 }), VOCO_OK);
     x = voco_push(&ctx, &ctx.keep, 2, m, k);
     w = voco_push(&ctx, &ctx.keep, 2, n, k);
     y = voco_push(&ctx, &ctx.keep, 2, m, n);
@@ -85,7 +87,9 @@ START_TEST(long_shapes_are_cut)
 
     silent.copy = copy_nothing;
     voco_trace_init(&trace, &silent, NULL, 0);
-    ck_assert_int_eq(voco_ctx_open(&ctx, &trace.device, 1 << 20, false, 1), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &trace.device,
+                                   &(struct voco_ctx_options){ .limit = 1 << 20,
+                                                               .threads = 1 }), VOCO_OK);
     ctx.dev->copy(&ctx, &x, &y);
     ck_assert_int_eq(trace.rows, 1);
     ck_assert_uint_eq(strlen(trace.row[0].shapes), VOCO_TRACE_SHAPES - 1);

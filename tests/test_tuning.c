@@ -52,7 +52,6 @@ set_up(void)
 static void
 tear_down(void)
 {
-    voco_tuning_use(1, NULL);           /* has no table: the last one is let go */
     voco_folder_remove(folder);
     free(folder);
     free(path);
@@ -192,14 +191,18 @@ END_TEST
 
 /* The result of a device that was opened now; forced: NULL or a name. */
 static float *
-convolve(const char *forced)
+convolve(const char *forced, const struct voco_choices *choices)
 {
     const struct voco_shape s = conv_shape();
     struct voco_ctx ctx;
     struct voco_tensor x, w, y;
     float *copy;
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 30, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = 2,
+                                                               .choices = choices }),
+                     VOCO_OK);
     if (forced)
         voco_cpu_force(&ctx, forced);
     x = voco_push(&ctx, &ctx.keep, 5, s.size[0], map[0], map[1], map[2], conv3.cin);
@@ -217,13 +220,17 @@ convolve(const char *forced)
 }
 
 static const char *
-chosen(int threads)
+chosen(int threads, const struct voco_choices *choices)
 {
     const struct voco_shape s = conv_shape();
     struct voco_ctx ctx;
     const char *name;
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 30, false, threads), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = threads,
+                                                               .choices = choices }),
+                     VOCO_OK);
     name = voco_cpu_chosen(&ctx, &s);
     voco_ctx_close(&ctx);
     return name;
@@ -232,29 +239,37 @@ chosen(int threads)
 START_TEST(table_is_used_with_its_number_of_threads_alone)
 {
     const size_t bytes = sizeof(float) * 2 * 8 * 8 * 8 * 16;
-    const char *const rule = chosen(2);
+    const char *const rule = chosen(2, NULL);
+    struct voco_choices choices, none;
     float *forced, *used;
 
     write_two();
-    voco_tuning_use(2, NULL);
-    ck_assert_str_eq(chosen(2), "dnnl");
-    ck_assert_str_eq(chosen(1), rule);
-    used = convolve(NULL);
-    forced = convolve("dnnl");
+    choices = voco_choices_read(&voco_cpu, 2, NULL);
+    ck_assert_int_eq(choices.n, 2);
+    ck_assert_str_eq(chosen(2, &choices), "dnnl");
+    ck_assert_str_eq(chosen(1, &choices), rule);
+    used = convolve(NULL, &choices);
+    forced = convolve("dnnl", NULL);
     ck_assert_mem_eq(used, forced, bytes);
     free(used);
     free(forced);
     setenv("VOCO_IMPL", "tiles,blocked", 1);
-    ck_assert_str_eq(chosen(2), "blocked");     /* before the table */
+    ck_assert_str_eq(chosen(2, &choices), "blocked");   /* before the table */
     setenv("VOCO_IMPL", "tile", 1);
-    ck_assert_int_eq(voco_ctx_open(&(struct voco_ctx){ 0 }, &voco_cpu, (size_t)1 << 30, false,
-                                   2), VOCO_EUSAGE);
+    ck_assert_int_eq(voco_ctx_open(&(struct voco_ctx){ 0 }, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = 2 }),
+                     VOCO_EUSAGE);
     ck_assert_ptr_nonnull(strstr(voco_fail_text(), "'tile'"));
     unsetenv("VOCO_IMPL");
     setenv("VOCO_TUNE", "none", 1);
-    voco_tuning_use(2, NULL);
-    ck_assert_str_eq(chosen(2), rule);
+    none = voco_choices_read(&voco_cpu, 2, NULL);
+    ck_assert_int_eq(none.n, 0);
+    ck_assert_str_eq(chosen(2, &none), rule);
     unsetenv("VOCO_TUNE");
+    ck_assert_int_eq(voco_choices_read(&voco_oracle, 2, NULL).n, 0);
+    voco_choices_free(&none);
+    voco_choices_free(&choices);
 }
 END_TEST
 
@@ -264,9 +279,11 @@ START_TEST(timing_knows_every_implementation)
     struct voco_timing t[VOCO_IMPLS_MAX];
     struct voco_ctx ctx;
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 30, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = 2 }), VOCO_OK);
     for (int i = 0; i < 2; i++) {
-        const int n = voco_cpu_time(&ctx, &shape[i], t);
+        const int n = voco_tuning_time(&ctx, &shape[i], t);
 
         ck_assert_int_ge(n, 2);
         ck_assert_str_eq(t[0].impl, voco_cpu_chosen(&ctx, &shape[i]));

@@ -32,7 +32,9 @@ static void
 open_model(const struct voco_device *dev, const struct voco_model_config *config,
            uint64_t seed)
 {
-    ck_assert_int_eq(voco_ctx_open(&ctx, dev, (size_t)1 << 36, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, dev,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 36,
+                                                               .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, config), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&model, &ctx, true), VOCO_OK);
     voco_model_fill(&model, &ctx, VOCO_INIT_HASH, seed);
@@ -250,7 +252,9 @@ START_TEST(gradient_of_an_up_block_is_that_of_finite_differences)
     const struct gradcheck check = { .what = "upblock", .loss = loss_through_block,
                                      .arg = &t, .seed = 3, .step = 1e-7 };
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_oracle, (size_t)1 << 30, false, 2), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_oracle,
+                                   &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
+                                                               .threads = 2 }), VOCO_OK);
     voco_upblock_init(&t.up, &table, 6, 5, "decoder");
     t.w.weight = uniform("weights", SHAPE(table.count), -0.3, 0.3);
     t.w.grad = uniform("junk", SHAPE(table.count), 0, 0);

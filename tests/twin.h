@@ -27,10 +27,14 @@ static inline void
 pair_open(struct pair *p, int threads)
 {
     *p = (struct pair){ .what = "" };
-    ck_assert_int_eq(voco_ctx_open(&p->cpu, &voco_cpu, (size_t)4 << 30, false, threads),
+    ck_assert_int_eq(voco_ctx_open(&p->cpu, &voco_cpu,
+                                   &(struct voco_ctx_options){ .limit = (size_t)4 << 30,
+                                                               .threads = threads }),
                      VOCO_OK);
-    ck_assert_int_eq(voco_ctx_open(&p->oracle, &voco_oracle, (size_t)8 << 30, false,
-                                   threads), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&p->oracle, &voco_oracle,
+                                   &(struct voco_ctx_options){ .limit = (size_t)8 << 30,
+                                                               .threads = threads }),
+                     VOCO_OK);
 }
 
 static inline void

@@ -8,7 +8,7 @@ cd "${1:-${srcdir:-.}}"
 find src data simd -name '*.[ch]' -exec awk '
 # rule(room, list): files of room may include from the rooms of the list, and from their
 # own.  "dev/" is all of a room with the rooms inside it, "dev" only its own files.  A file
-# follows the rule of the innermost room that has one.
+# follows its own rule, or that of the innermost room that has one.
 function rule(room, list)
 {
     may[room] = list
@@ -16,6 +16,7 @@ function rule(room, list)
 BEGIN {
     rule("src/base",              "base")
     rule("src/dev",               "base")
+    rule("src/dev/list.c",        "base dev/")
     rule("src/dev/cpu",           "base dev simd")
     rule("src/dev/oracle",        "base dev")
     rule("src/dev/wrap",          "base dev")
@@ -23,10 +24,10 @@ BEGIN {
     rule("src/tensorfile",        "base")
     rule("src/report",            "base")
     rule("src/model",             "base dev net tensorfile data/transform")
-    rule("src/train",             "base dev/ net report tensorfile model data/batch data/store")
-    rule("src/objective",         "base dev/ net report model train data/")
+    rule("src/train",             "base dev dev/wrap net report tensorfile model data/batch data/store")
+    rule("src/objective",         "base dev net report model train data/")
     rule("src/eval",              "base report data/")
-    rule("src/task",              "base dev/ net report tensorfile model train objective/ eval data/")
+    rule("src/task",              "base dev net report tensorfile model train objective/ eval data/")
     rule("src/cmd",               "")
     rule("data/codec",            "base")
     rule("data/volume",           "base data/codec")
@@ -41,6 +42,8 @@ BEGIN {
 # The innermost room above a file that has a rule.
 function room_of(file)
 {
+    if (file in may)
+        return file
     do
         sub(/\/[^\/]*$/, "", file)
     while (!(file in may) && file ~ /\//)

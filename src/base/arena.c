@@ -5,6 +5,12 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+static void
+unmap(void *base, size_t reserved)
+{
+    munmap(base, reserved);
+}
+
 enum voco_err
 voco_arena_init(struct voco_arena *a, size_t limit, bool planning)
 {
@@ -24,7 +30,8 @@ voco_arena_init(struct voco_arena *a, size_t limit, bool planning)
         (void)madvise(p, bytes, MADV_HUGEPAGE);     /* a hint: refusal costs speed only */
 #endif
     *a = (struct voco_arena){ .base = p, .reserved = bytes ? bytes : page,
-                              .limit = limit, .planning = planning };
+                              .limit = limit, .planning = planning,
+                              .free_memory = unmap };
     return VOCO_OK;
 }
 
@@ -32,7 +39,7 @@ void
 voco_arena_free(struct voco_arena *a)
 {
     if (a->base)
-        munmap(a->base, a->reserved);
+        a->free_memory(a->base, a->reserved);
     *a = (struct voco_arena){ 0 };
 }
 

@@ -6,6 +6,9 @@
  * Lifetimes nest: release goes back to a mark.  A planning arena is the same stack over
  * address space that nobody may touch: a dry run over it measures the real one, and any
  * access to tensor data faults at once.
+ *
+ * The stack never touches what it hands out, so it may lie in memory of another kind: a
+ * device that has its own sets base, reserved, limit and free_memory itself.
  */
 #ifndef VOCO_BASE_ARENA_H
 #define VOCO_BASE_ARENA_H
@@ -22,6 +25,7 @@ struct voco_arena {
     size_t used;
     size_t peak;            /* high-water mark of used */
     bool planning;          /* inaccessible: counts only */
+    void (*free_memory)(void *base, size_t reserved);
 };
 
 enum { VOCO_ALIGN = 64 };
@@ -33,7 +37,7 @@ voco_aligned(size_t bytes)
     return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
 }
 
-/* Reserve address space.  planning: nothing is ever accessible.  Free with
+/* Reserve address space of the host.  planning: nothing is ever accessible.  Free with
  * voco_arena_free.  Fails with VOCO_EMEMORY when the address space is refused. */
 enum voco_err voco_arena_init(struct voco_arena *a, size_t limit, bool planning);
 

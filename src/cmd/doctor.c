@@ -19,7 +19,7 @@
 #include "base/machine.h"
 #include "data/codec/deflate.h"
 #include "data/store/hdf5.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "dev/selftest.h"
 #include "simd/kernels.h"
 #include "dev/cpu/tuning.h"
@@ -230,15 +230,25 @@ on_path(const char *program)
     return found;
 }
 
+/* What the default device says of itself; "" if nothing. */
+static const char *
+fact(const char *name)
+{
+    static struct voco_fact all[VOCO_FACTS_MAX];
+    const int n = voco_device_default()->describe(all);
+
+    for (int i = 0; i < n; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return all[i].text;
+    return "";
+}
+
 static void
 check_libraries(void)
 {
-    struct voco_cpu_info info;
-
-    voco_cpu_describe(&info);
-    say(FINE, "oneDNN", NULL, "%s", info.dnnl);
-    say(FINE, "BLAS", NULL, "%s; %d threads by itself, 1 inside voco", info.blas,
-        info.blas_threads);
+    say(FINE, "oneDNN", NULL, "%s", fact("onednn"));
+    say(FINE, "BLAS", NULL, "%s; %s threads by itself, 1 inside voco", fact("blas"),
+        fact("blas-threads"));
     say(FINE, "HDF5", NULL, "%s; inflate by %s", voco_h5_version(), voco_inflate_name());
     if (on_path("dcm2niix"))
         say(FINE, "dcm2niix", NULL, "found: DICOM folders can be converted");
@@ -265,7 +275,8 @@ check_numbers(void)
     const double bound = 1e-5;
     struct voco_selftest t;
 
-    if (voco_selftest(&voco_cpu, &voco_oracle, &t))
+    if (voco_selftest(voco_device_default(),
+                      voco_device_by_name("oracle", VOCO_PRECISION_AUTO), &t))
         say(BAD, "numbers", NULL, "the self-test stopped: %s", voco_fail_text());
     else if (!(t.error <= bound))
         say(BAD, "numbers", "VOCO_ISA=ref voco doctor tells whether the kernels or a "

@@ -12,7 +12,8 @@
 #include "data/store/store.h"
 #include "train/checkpoint.h"
 #include "objective/voco/step.h"
-#include "dev/cpu/tuning.h"
+#include "dev/list.h"
+#include "dev/shape.h"
 
 enum { ROI = 64 };
 
@@ -46,6 +47,7 @@ static const struct voco_opt options[] = {
 };
 
 struct job {
+    struct voco_choices choices;        /* implementations, measured */
     struct voco_ctx ctx;
     struct voco_model model;
     struct voco_embeddings *out;
@@ -266,8 +268,10 @@ open_model(struct job *j)
     config.classes = 0;                 /* of a file for segmentation, the encoder */
     if (c.merging_given)
         config.merging = (enum voco_merging)c.merging;
-    voco_tuning_use((int)c.threads, NULL);
-    if ((err = voco_ctx_open(&j->ctx, &voco_cpu, (size_t)1 << 40, false, (int)c.threads))
+    j->choices = voco_choices_read(voco_device_default(), (int)c.threads, NULL);
+    if ((err = voco_ctx_open(&j->ctx, voco_device_default(),
+                             &(struct voco_ctx_options){ .threads = (int)c.threads,
+                                                         .choices = &j->choices }))
         != VOCO_OK
         || (err = voco_model_describe(&j->model, &config)) != VOCO_OK
         || (err = voco_model_allocate(&j->model, &j->ctx, false)) != VOCO_OK)
@@ -310,6 +314,7 @@ run(int argc, char **argv)
     voco_embeddings_abandon(j.out);
     voco_model_free(&j.model);
     voco_ctx_close(&j.ctx);
+    voco_choices_free(&j.choices);
     if (err == VOCO_OK && j.rejected)
         err = voco_fail(VOCO_EREJECTED, "%d inputs were rejected", j.rejected);
     else

@@ -1,6 +1,5 @@
 /* voco finetune: tasks on labelled volumes. */
 #include "cmd/cmd.h"
-#include "dev/cpu/cpu.h"
 #include "objective/segment/finetune.h"
 #include "task/segment/segment.h"
 #include "train/schedule.h"

@@ -3,9 +3,8 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "objective/voco/voco.h"
-#include "dev/cpu/tuning.h"
 #include "train/schedule.h"
 
 static struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
@@ -34,7 +33,7 @@ static const struct voco_opt options[] = {
 static const struct voco_device *
 device(void)
 {
-    return voco_cpu_device((enum voco_precision)c.run.precision);
+    return voco_device_by_name("cpu", (enum voco_precision)c.run.precision);
 }
 
 static void
@@ -71,11 +70,12 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
 }
 
 static enum voco_err
-print_time(const struct voco_plan *p, const struct voco_model_config *config)
+print_time(const struct voco_plan *p, const struct voco_model_config *config,
+           const struct voco_ctx_options *open)
 {
     struct voco_probe probe;
     char step[16];
-    const enum voco_err err = voco_pretrain_probe(device(), p, config, (int)c.run.threads, &probe);
+    const enum voco_err err = voco_pretrain_probe(device(), p, config, open, &probe);
 
     if (err == VOCO_OK)
         printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
@@ -93,6 +93,9 @@ run(int argc, char **argv)
     const uint64_t allowed = c.run.memory ? (uint64_t)c.run.memory
                                           : voco_plan_default_memory();
     const struct voco_model_config model = voco_pretrain_model(&c);
+    struct voco_choices choices = voco_choices_read(device(), (int)c.run.threads, NULL);
+    const struct voco_ctx_options open = { .threads = (int)c.run.threads,
+                                           .choices = &choices };
     struct voco_plan_job job;
     struct voco_plan plan;
     enum voco_err err;
@@ -101,14 +104,16 @@ run(int argc, char **argv)
     (void)argv;
     c.size.volumes = (int)c.batch;
     c.size.sw = (int)c.sw;
-    voco_tuning_use((int)c.run.threads, NULL);
     voco_pretrain_plan(&c, &model, &job);
-    if ((err = voco_plan_make(device(), &job, (int)c.run.threads, allowed, NULL, &plan))
-        != VOCO_OK)
-        return err;
-    print_plan(&plan, allowed);
-    fflush(stdout);
-    return no_probe ? VOCO_OK : print_time(&plan, &model);
+    err = voco_plan_make(device(), &job, &open, allowed, NULL, &plan);
+    if (err == VOCO_OK) {
+        print_plan(&plan, allowed);
+        fflush(stdout);
+        if (!no_probe)
+            err = print_time(&plan, &model, &open);
+    }
+    voco_choices_free(&choices);
+    return err;
 }
 
 const struct voco_verb voco_cmd_plan = {

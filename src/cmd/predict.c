@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "data/transform/preset.h"
-#include "dev/cpu/cpu.h"
+#include "dev/list.h"
 #include "dev/wrap/trace.h"
 #include "model/nnunet.h"
 #include "task/segment/predict.h"
 #include "model/seginfo.h"
 #include "objective/segment/segment.h"
 #include "base/stop.h"
-#include "dev/cpu/tuning.h"
+#include "dev/shape.h"
 #include "model/weights.h"
 
 static const char *const blends[] = { "constant", "gaussian", NULL };
@@ -99,6 +99,7 @@ struct job {
     struct input *input;
     int n;
     uint64_t memory;
+    struct voco_choices choices;        /* implementations, measured */
     struct voco_ctx ctx;
     struct voco_trace trace;
     struct voco_model model;
@@ -388,14 +389,14 @@ plan(struct job *j)
     struct voco_predict_options *o = &j->predictor.o;
     struct voco_segment_request request = {
         .model = j->config, .n = (int)c.batch, .threads = (int)c.threads,
-        .size = { o->roi[0], o->roi[1], o->roi[2] },
+        .size = { o->roi[0], o->roi[1], o->roi[2] }, .choices = &j->choices,
     };
     struct voco_plan network;
     const struct input *worst = NULL;
     double bytes = 0;
     enum voco_err err;
 
-    voco_tuning_use((int)c.threads, NULL);
+    j->choices = voco_choices_read(voco_device_default(), (int)c.threads, NULL);
     j->memory = c.memory ? (uint64_t)c.memory : voco_plan_default_memory();
     for (int i = 0; i < j->n; i++) {
         estimate(j, &j->input[i]);
@@ -405,7 +406,7 @@ plan(struct job *j)
         }
     }
     request.memory = (double)j->memory > bytes ? j->memory - (uint64_t)bytes : 1;
-    err = voco_segment_plan(&voco_cpu, &request, &network);
+    err = voco_segment_plan(voco_device_default(), &request, &network);
     if (err == VOCO_EMEMORY)
         return voco_fail(VOCO_EMEMORY, "%s: needs %.0f MiB beside the network's %.0f MiB, and "
                          "%.0f MiB are allowed: raise --memory, or take a smaller --roi",
@@ -467,7 +468,7 @@ open_model(struct job *j)
 {
     const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
                                      .quiet = true };
-    const struct voco_device *dev = &voco_cpu;
+    const struct voco_device *dev = voco_device_default();
     struct voco_coverage cover;
     enum voco_err err;
 
@@ -475,7 +476,9 @@ open_model(struct job *j)
         voco_trace_init(&j->trace, dev, NULL, 0.0);
         dev = &j->trace.device;
     }
-    if ((err = voco_ctx_open(&j->ctx, dev, (size_t)1 << 40, false, (int)c.threads))
+    if ((err = voco_ctx_open(&j->ctx, dev,
+                             &(struct voco_ctx_options){ .threads = (int)c.threads,
+                                                         .choices = &j->choices }))
         != VOCO_OK)
         return err;
     j->ctx.inference = true;
@@ -573,7 +576,7 @@ run(int argc, char **argv)
     err = work(&j, argc, argv);
     why = voco_format("%s", voco_fail_text());
     if (c.trace && j.ctx.dev) {
-        j.trace.peak = voco_cpu_peak(&j.ctx) * 1e-9;
+        j.trace.peak = j.ctx.dev->peak(&j.ctx) * 1e-9;
         voco_trace_report(&j.trace, stderr);
     }
     for (int i = 0; i < j.n_stores; i++)
@@ -583,6 +586,7 @@ run(int argc, char **argv)
     voco_datalist_free(&j.list);
     voco_model_free(&j.model);
     voco_ctx_close(&j.ctx);
+    voco_choices_free(&j.choices);
     voco_trace_free(&j.trace);
     voco_fail(err, "%s", why);
     free(why);

@@ -1,6 +1,5 @@
 /* voco pretrain: the main job. */
 #include "cmd/cmd.h"
-#include "dev/cpu/cpu.h"
 #include "objective/voco/voco.h"
 #include "train/schedule.h"
 

@@ -11,6 +11,7 @@
 #include "objective/segment/segment.h"
 #include "base/stop.h"
 #include "dev/cpu/tuning.h"
+#include "dev/list.h"
 #include "model/weights.h"
 #include "train/schedule.h"
 
@@ -99,7 +100,7 @@ list_segment(struct tune *t)
                              (long long)multiple[i], 'x' + i);
     }
     request.model = t->model;
-    return voco_segment_plan(&voco_cpu, &request, &plan);
+    return voco_segment_plan(voco_device_default(), &request, &plan);
 }
 
 static enum voco_err
@@ -114,7 +115,8 @@ list_pretrain(struct tune *t)
     p.size.sw = (int)c.sw;
     t->model = voco_pretrain_model(&p);
     voco_pretrain_plan(&p, &t->model, &job);
-    return voco_plan_make(&voco_cpu, &job, (int)c.threads,
+    return voco_plan_make(voco_device_default(), &job,
+                          &(struct voco_ctx_options){ .threads = (int)c.threads },
                           c.memory ? (uint64_t)c.memory : voco_plan_default_memory(),
                           &t->uses, &t->plan);
 }
@@ -179,19 +181,20 @@ measure(struct tune *t)
     struct voco_progress progress;
     struct voco_ctx ctx;
     char text[80];
-    enum voco_err err = voco_ctx_open(&ctx, &voco_cpu, (size_t)1 << 40, false,
-                                      (int)c.threads);
+    /* the table as it grows is for the linear layers inside others */
+    enum voco_err err = voco_ctx_open(&ctx, voco_device_default(),
+                                      &(struct voco_ctx_options){
+                                          .threads = t->choices.threads,
+                                          .choices = &t->choices });
 
     if (err != VOCO_OK)
         return err;
-    t->choices.threads = ctx.threads;
-    voco_cpu_state(&ctx)->choices = &t->choices;        /* for linear layers inside others */
     voco_progress_start(&progress, "tune", 0, t->uses.n);
     for (int i = 0; i < t->uses.n && err == VOCO_OK; i++) {
         struct voco_tuned *row = &t->row[i];
 
         row->shape = t->uses.row[i].shape;
-        row->n = voco_cpu_time(&ctx, &row->shape, row->t);
+        row->n = voco_tuning_time(&ctx, &row->shape, row->t);
         voco_progress_show(&progress, i + 1, "%s", voco_shape_text(&row->shape, text));
         if (voco_stop_signal)
             err = voco_fail(VOCO_ESTOPPED, "tune: stopped, nothing is written");
@@ -277,13 +280,14 @@ probe(const struct tune *t, double ret_s[2], double *ret_step_s)
         struct voco_probe p;
 
         voco_note("running a group of crops %s", i % 2 ? "with the table" : "by the rules");
-        voco_cpu_choices = i % 2 ? &t->choices : NULL;
-        err = voco_pretrain_probe(&voco_cpu, &t->plan, &t->model, (int)c.threads, &p);
+        err = voco_pretrain_probe(voco_device_default(), &t->plan, &t->model,
+                                  &(struct voco_ctx_options){
+                                      .threads = t->choices.threads,
+                                      .choices = i % 2 ? &t->choices : NULL }, &p);
         if (i % 2 == 0 && p.group_s < ret_s[0])
             *ret_step_s = p.step_s;
         ret_s[i % 2] = fmin(ret_s[i % 2], p.group_s);
     }
-    voco_cpu_choices = NULL;
     return err;
 }
 
@@ -356,7 +360,8 @@ run(int argc, char **argv)
     const struct voco_tuning_key key = voco_tuning_key((int)c.threads);
     char *path = c.out ? voco_format("%s", c.out) : voco_tuning_path(&key);
     struct tune t = { .model = { .feature = c.feature, .in_channels = c.channels,
-                                 .merging = VOCO_MERGING_LEGACY } };
+                                 .merging = VOCO_MERGING_LEGACY },
+                      .choices.threads = key.threads };
     enum voco_err err;
 
     (void)argc;

@@ -5,33 +5,36 @@
 #include "dev/device.h"
 
 enum voco_err
-voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev, size_t limit,
-              bool planning, int threads)
+voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
+              const struct voco_ctx_options *options)
 {
+    struct voco_ctx_options o = options ? *options : (struct voco_ctx_options){ 0 };
     enum voco_err err;
 
+    if (o.limit == 0)
+        o.limit = (size_t)1 << 40;
     *ctx = (struct voco_ctx){ .dev = dev, .weights_version = 1,
-                              .threads = threads > 0 ? threads : voco_default_threads() };
-    if ((err = voco_arena_init(&ctx->keep, limit, planning)) != VOCO_OK
-        || (err = voco_arena_init(&ctx->grad, limit, planning)) != VOCO_OK
-        || (err = voco_arena_init(&ctx->temp, limit, planning)) != VOCO_OK
-        || (err = dev->open(ctx)) != VOCO_OK) {
-        voco_arena_free(&ctx->keep);
-        voco_arena_free(&ctx->grad);
-        voco_arena_free(&ctx->temp);
+                              .threads = o.threads > 0 ? o.threads
+                                                       : voco_default_threads() };
+    if ((err = dev->open(ctx, &o)) != VOCO_OK) {
         ctx->dev = NULL;
+        return err;
     }
+    if ((err = dev->reserve(ctx, o.limit, &ctx->keep)) != VOCO_OK
+        || (err = dev->reserve(ctx, o.limit, &ctx->grad)) != VOCO_OK
+        || (err = dev->reserve(ctx, o.limit, &ctx->temp)) != VOCO_OK)
+        voco_ctx_close(ctx);
     return err;
 }
 
 void
 voco_ctx_close(struct voco_ctx *ctx)
 {
-    if (ctx->dev)
-        ctx->dev->close(ctx);
     voco_arena_free(&ctx->keep);
     voco_arena_free(&ctx->grad);
     voco_arena_free(&ctx->temp);
+    if (ctx->dev)
+        ctx->dev->close(ctx);
     ctx->dev = NULL;
 }
 

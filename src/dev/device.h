@@ -2,7 +2,8 @@
  * The contract between the network and the arithmetic.
  *
  * Everything numeric goes through a table of primitives.  The composition code above it
- * (src/op, src/net, src/train) never reads or writes an element: it runs unchanged on
+ * (src/net, src/train, src/objective, src/task) never reads or writes an element: it runs
+ * unchanged on
  *
  *   cpu      f32: oneDNN, BLAS, OpenMP and the kernels of simd/
  *   bf16     the same, with activations stored in bfloat16
@@ -10,7 +11,8 @@
  *   dry      nothing: arenas count, data are out of reach; the memory planner
  *   trace    another device, with a line per call: op, shapes, time, rate
  *
- * dry.h and trace.h have the last two.
+ * The last two wrap another device: wrap/dry.h, wrap/trace.h.  list.h has the others by
+ * name.
  *
  * Conventions of every entry
  *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
@@ -41,7 +43,10 @@
 #include "base/tensor.h"
 #include "dev/conv.h"
 
+struct voco_choices;            /* dev/shape.h */
 struct voco_device;
+struct voco_shape;
+struct voco_uses;
 
 struct voco_ctx {
     const struct voco_device *dev;
@@ -101,17 +106,52 @@ enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
                       VOCO_WS_CONV_BACKWARD_WEIGHTS, VOCO_WS_ATTN_FORWARD,
                       VOCO_WS_ATTN_BACKWARD };
 
+/* How a context is opened; {0}, or no options at all, gives the defaults. */
+struct voco_ctx_options {
+    size_t limit;               /* bytes each arena may grow to; 0: 1 TiB, more than there is */
+    int threads;                /* 0: voco_default_threads() */
+    /* Measured choices among implementations, which the context points to; NULL: the rules
+     * alone.  Those for another number of threads are not used. */
+    const struct voco_choices *choices;
+};
+
+/* What a device computes with: {"onednn", "2.6.3 (isa avx2)"}. */
+struct voco_fact {
+    const char *name;
+    char text[96];
+    bool decides;               /* numbers depend on it: config.json has it */
+};
+
+enum { VOCO_FACTS_MAX = 8 };
+
 #define X const struct voco_tensor *    /* is read */
 #define Y const struct voco_tensor *    /* the view is const, its elements are written */
 
 struct voco_device {
-    const char *name;
+    const char *name;           /* of its own */
+    const char *option;         /* that of --device, and "device" in config.json */
     enum voco_type real;        /* VOCO_F32 or VOCO_F64 */
     enum voco_type act;         /* of activations: real, or VOCO_BF16 */
 
     /* ---- life ---- */
-    enum voco_err (*open)(struct voco_ctx *ctx);        /* makes ctx->state */
-    void (*close)(struct voco_ctx *ctx);
+    enum voco_err (*open)(struct voco_ctx *ctx, const struct voco_ctx_options *options);
+    void (*close)(struct voco_ctx *ctx);                /* open makes ctx->state */
+    /* Facts on libraries and instructions, in order; returns how many. */
+    int (*describe)(struct voco_fact ret[VOCO_FACTS_MAX]);
+    /* Operations per second that it reaches in multiply-adds on registers, measured for a
+     * tenth of a second; 0: not known. */
+    double (*peak)(const struct voco_ctx *ctx);
+    /* Returns when everything asked of the device is done. */
+    void (*sync)(struct voco_ctx *ctx);
+    /* Memory of the device for a stack of at most so many bytes, until voco_arena_free. */
+    enum voco_err (*reserve)(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret);
+
+    /* ---- measured choices among implementations; NULL where a device has one each: called
+     * through voco_choices_read, _used and _keep of dev/shape.h ---- */
+    void (*choices_read)(int threads, const char *run, struct voco_choices *ret);
+    uint32_t (*choices_used)(const struct voco_ctx *ctx, const struct voco_uses *uses);
+    enum voco_err (*choices_keep)(const struct voco_ctx *ctx, const struct voco_uses *uses,
+                                  const char *run);
 
     /* ---- memory: the host tensor's type may be f32 or f64, it is converted ---- */
     void (*upload)(struct voco_ctx *ctx, X host, Y y);
@@ -262,10 +302,9 @@ voco_small_scratch(const struct voco_ctx *ctx, const struct voco_tensor *x)
     return ((size_t)4 << 20) + (size_t)(128 + 2 * ctx->threads) * columns * 16;
 }
 
-/* Reserve arenas and open the device.  limit: bytes each arena may grow to; planning:
- * the arenas are inaccessible.  threads <= 0: voco_default_threads(). */
+/* Open the device and reserve its arenas.  options: NULL, or not all defaults. */
 enum voco_err voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
-                            size_t limit, bool planning, int threads);
+                            const struct voco_ctx_options *options);
 void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */
 
 /* Keep the first error. */

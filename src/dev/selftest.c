@@ -148,7 +148,8 @@ static enum voco_err
 run_one(struct bench *b, const struct voco_device *dev,
         void (*run)(struct bench *b))
 {
-    enum voco_err err = voco_ctx_open(&b->ctx, dev, (size_t)64 << 20, false, 0);
+    enum voco_err err = voco_ctx_open(&b->ctx, dev,
+                                      &(struct voco_ctx_options){ .limit = (size_t)64 << 20 });
 
     if (err)
         return err;

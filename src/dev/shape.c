@@ -208,3 +208,31 @@ voco_uses_free(struct voco_uses *u)
     free(u->row);
     *u = (struct voco_uses){ 0 };
 }
+
+/* ---- of a device ---- */
+
+struct voco_choices
+voco_choices_read(const struct voco_device *dev, int threads, const char *run)
+{
+    struct voco_choices c = { 0 };
+
+    if (dev->choices_read)
+        dev->choices_read(threads, run, &c);
+    return c;
+}
+
+bool
+voco_choices_used(const struct voco_ctx *ctx, const struct voco_uses *uses,
+                  uint32_t *ret_hash)
+{
+    if (!ctx->dev->choices_used)
+        return false;
+    *ret_hash = ctx->dev->choices_used(ctx, uses);
+    return true;
+}
+
+enum voco_err
+voco_choices_keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const char *run)
+{
+    return ctx->dev->choices_keep ? ctx->dev->choices_keep(ctx, uses, run) : VOCO_OK;
+}

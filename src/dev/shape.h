@@ -64,6 +64,12 @@ uint32_t voco_choices_hash(const struct voco_choices *c);
 
 void voco_choices_free(struct voco_choices *c);         /* accepts {0} */
 
+/* What was measured on this machine for a device with so many threads, for
+ * voco_ctx_options; a line says which table it comes from.  run: NULL, or the folder of a
+ * run that may have begun with other choices.  A table that cannot be used is warned of. */
+struct voco_choices voco_choices_read(const struct voco_device *dev, int threads,
+                                      const char *run);
+
 /* ---- uses: what a step calls, listed by dry.c ---- */
 
 enum { VOCO_USE_WEIGHTS = 16 };
@@ -83,5 +89,13 @@ struct voco_uses {
 void voco_uses_add(struct voco_uses *u, const struct voco_shape *s, int64_t calls,
                    const void *weight);
 void voco_uses_free(struct voco_uses *u);               /* accepts {0} */
+
+/* The implementations that an open device takes for what a step uses: their hash, false
+ * where there is nothing to choose; and, for the run to go on with, RUN/tune.json, unless
+ * it is there. */
+bool voco_choices_used(const struct voco_ctx *ctx, const struct voco_uses *uses,
+                       uint32_t *ret_hash);
+enum voco_err voco_choices_keep(const struct voco_ctx *ctx, const struct voco_uses *uses,
+                                const char *run);
 
 #endif

@@ -160,7 +160,7 @@ voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx, bool trainin
 
     for (int i = 0; i < n; i++)
         bytes += (size_t)count[i] * size + VOCO_ALIGN;
-    if ((err = voco_arena_init(&model->memory, bytes, ctx->keep.planning)) != VOCO_OK)
+    if ((err = ctx->dev->reserve(ctx, bytes, &model->memory)) != VOCO_OK)
         return err;
     for (int i = 0; i < n; i++) {
         *buffer[i] = voco_push_real(ctx, &model->memory, 1, count[i]);

@@ -16,11 +16,10 @@
 
 #include "base/opt.h"
 #include "data/batch/batches.h"
+#include "dev/list.h"
 #include "train/loop.h"
 #include "train/plan.h"
 #include "train/record.h"
-
-enum voco_device_name { VOCO_DEVICE_CPU, VOCO_DEVICE_ORACLE };
 
 /* Settings of every run.  Tables of options describe them with VOCO_RUN_OPTIONS and the
  * like (train/settings.h). */
@@ -35,8 +34,8 @@ struct voco_run_config {
     int64_t val_epochs;         /* epochs between validations; 0: only at the end */
     int64_t memory;             /* bytes; 0: half of what is available */
     int64_t threads, loader_threads;    /* 0: what the machine has; 0: one */
-    int device;                 /* enum voco_device_name */
-    int precision;              /* enum voco_precision, of the cpu device */
+    int device;                 /* index of voco_device_names */
+    int precision;              /* enum voco_precision */
     bool trace, dry_run;
 };
 

@@ -33,9 +33,13 @@ voco_plan_halved(int most, int i)
 
 /* What a dry step with this grouping takes. */
 static enum voco_err
-measure(const struct voco_device *dev, const struct voco_plan_job *job, int threads,
-        struct voco_grouping grouping, struct voco_uses *uses, struct voco_plan *p)
+measure(const struct voco_device *dev, const struct voco_plan_job *job,
+        const struct voco_ctx_options *open, struct voco_grouping grouping,
+        struct voco_uses *uses, struct voco_plan *p)
 {
+    const struct voco_ctx_options dry_open = { .limit = address_space,
+                                               .threads = open->threads,
+                                               .choices = open->choices };
     struct voco_dry dry = { 0 };
     struct voco_ctx ctx = { 0 };
     struct voco_model model = { 0 };
@@ -46,7 +50,7 @@ measure(const struct voco_device *dev, const struct voco_plan_job *job, int thre
     dry.uses = uses;
     if (uses)
         uses->n = 0;                    /* those of the last grouping count */
-    if ((err = voco_ctx_open(&ctx, &dry.device, address_space, true, threads)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, &dry.device, &dry_open)) == VOCO_OK
         && (err = voco_model_describe(&model, &job->model)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, job->training)) == VOCO_OK
         && (err = job->rehearse(job, &ctx, &model, &grouping, &own)) == VOCO_OK) {
@@ -70,41 +74,43 @@ measure(const struct voco_device *dev, const struct voco_plan_job *job, int thre
 
 /* The fastest choice of ladder k that fits, else the one that takes least. */
 static enum voco_err
-climb(const struct voco_device *dev, const struct voco_plan_job *job, int k, int threads,
-      uint64_t memory, struct voco_uses *uses, struct voco_plan *p)
+climb(const struct voco_device *dev, const struct voco_plan_job *job, int k,
+      const struct voco_ctx_options *open, uint64_t memory, struct voco_uses *uses,
+      struct voco_plan *p)
 {
     const int n = job->choices(job, k);
     int first = 0, last = memory ? n - 1 : 0;
-    enum voco_err err = measure(dev, job, threads, job->choice(job, k, n - 1), uses, p);
+    enum voco_err err = measure(dev, job, open, job->choice(job, k, n - 1), uses, p);
 
     if (err != VOCO_OK || (memory && p->total > memory))
         return err;
     while (first < last && err == VOCO_OK) {
         const int middle = (first + last) / 2;
 
-        err = measure(dev, job, threads, job->choice(job, k, middle), uses, p);
+        err = measure(dev, job, open, job->choice(job, k, middle), uses, p);
         if (p->total > memory)
             first = middle + 1;
         else
             last = middle;
     }
-    return err == VOCO_OK ? measure(dev, job, threads, job->choice(job, k, first), uses, p)
+    return err == VOCO_OK ? measure(dev, job, open, job->choice(job, k, first), uses, p)
                           : err;
 }
 
 enum voco_err
-voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job, int threads,
-               uint64_t memory, struct voco_uses *uses, struct voco_plan *ret)
+voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job,
+               const struct voco_ctx_options *open, uint64_t memory, struct voco_uses *uses,
+               struct voco_plan *ret)
 {
     struct voco_plan whole;
     enum voco_err err;
 
     for (int k = 0; job->choices(job, k) > 0; k++) {
-        if ((err = climb(dev, job, k, threads, memory, uses, ret)) != VOCO_OK)
+        if ((err = climb(dev, job, k, open, memory, uses, ret)) != VOCO_OK)
             return err;
         if (memory && ret->total > memory)
             continue;
-        err = measure(dev, job, threads, job->choice(job, 0, 0), NULL, &whole);
+        err = measure(dev, job, open, job->choice(job, 0, 0), NULL, &whole);
         ret->flops_again = ret->flops - whole.flops;
         ret->flops = whole.flops;
         return err;

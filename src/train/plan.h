@@ -57,11 +57,12 @@ struct voco_plan {
 };
 
 /* The first choice that fits into memory bytes (0: no limit), on the first ladder that has
- * one.  uses: NULL, or gets the shapes that the step calls.  VOCO_EMEMORY with the numbers
- * when nothing fits; ret then holds the smallest. */
+ * one, for a context that would be opened with these threads and choices.  uses: NULL, or
+ * gets the shapes that the step calls.  VOCO_EMEMORY with the numbers when nothing fits;
+ * ret then holds the smallest. */
 enum voco_err voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job,
-                             int threads, uint64_t memory, struct voco_uses *uses,
-                             struct voco_plan *ret);
+                             const struct voco_ctx_options *open, uint64_t memory,
+                             struct voco_uses *uses, struct voco_plan *ret);
 
 /* A number of micro-batches of at most `most` items, halved down to 1: ladders of those who
  * have no other choice.  choices: their number; choice i: its items. */

@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/stop.h"
-#include "dev/cpu/cpu.h"
-#include "dev/cpu/tuning.h"
 #include "report/plot.h"
 #include "train/runconfig.h"
 #include "train/schedule.h"
@@ -36,8 +34,14 @@ planned_precision(const struct voco_run_config *c)
 static const struct voco_device *
 device(const struct voco_run_config *c)
 {
-    return c->device == VOCO_DEVICE_ORACLE ? &voco_oracle
-                                           : voco_cpu_device(planned_precision(c));
+    return voco_device_by_name(voco_device_names[c->device], planned_precision(c));
+}
+
+static struct voco_ctx_options
+open_options(const struct voco_run *r)
+{
+    return (struct voco_ctx_options){ .threads = (int)r->config->threads,
+                                      .choices = &r->choices };
 }
 
 static enum voco_err
@@ -46,15 +50,17 @@ make_plan(struct voco_run *r)
     const struct voco_run_config *c = r->config;
     const struct voco_device *dev = device(c);
     const uint64_t memory = c->memory ? (uint64_t)c->memory : voco_plan_default_memory();
+    const struct voco_ctx_options open = open_options(r);
     struct voco_plan_job job;
     enum voco_err err;
 
-    if (c->device == VOCO_DEVICE_CPU)
-        voco_tuning_use((int)c->threads, c->loop.out);
+    if (!dev)
+        return VOCO_EUSAGE;
+    r->choices = voco_choices_read(dev, (int)c->threads, c->loop.out);
     r->objective->plan(c, &r->setup.model, &job);
     if (r->task)
         job.batches += (uint64_t)r->task->validate_bytes(c, r->data, &r->setup.model);
-    if ((err = voco_plan_make(dev, &job, (int)c->threads, memory, &r->uses, &r->plan))
+    if ((err = voco_plan_make(dev, &job, &open, memory, &r->uses, &r->plan))
         != VOCO_OK)
         return err;
     r->objective->announce(c, r->data, &r->setup, dev, &r->plan);
@@ -65,12 +71,13 @@ static enum voco_err
 open_device(struct voco_run *r)
 {
     const struct voco_device *dev = device(r->config);
+    const struct voco_ctx_options open = open_options(r);
 
     if (r->config->trace) {
         voco_trace_init(&r->trace, dev, NULL, 0.0);
         dev = &r->trace.device;
     }
-    return voco_ctx_open(&r->ctx, dev, (size_t)1 << 40, false, (int)r->config->threads);
+    return voco_ctx_open(&r->ctx, dev, &open);
 }
 
 /* Settings and facts that decide the numbers: a run that is resumed under the same ones
@@ -84,8 +91,7 @@ record_options(struct voco_run *r)
     r->objective->facts(r->config, r->data, &r->setup, options, r->more);
     json_object_set_new(options, "group", json_integer(r->plan.grouping.group));
     voco_runconfig_machine(options, &r->ctx);
-    if (r->config->device == VOCO_DEVICE_CPU)
-        voco_runconfig_choices(options, &r->ctx, &r->uses);
+    voco_runconfig_choices(options, &r->ctx, &r->uses);
     r->options = voco_runconfig_text(options);
     r->loop.options = r->options;
 }
@@ -108,7 +114,7 @@ set_up(struct voco_run *r)
            != VOCO_OK
         || (err = o->inputs(r->config, r->data, r->input, &r->n_inputs)) != VOCO_OK)
         return err;
-    r->peak_flops = r->config->device == VOCO_DEVICE_CPU ? voco_cpu_peak(&r->ctx) : 0.0;
+    r->peak_flops = r->ctx.dev->peak(&r->ctx);
     r->trace.peak = r->peak_flops * 1e-9;
     record_options(r);
     return VOCO_OK;
@@ -118,10 +124,9 @@ static enum voco_err
 write_config(const struct voco_run *r)
 {
     const struct voco_plan *p = &r->plan;
-    enum voco_err err;
+    const enum voco_err err = voco_choices_keep(&r->ctx, &r->uses, r->config->loop.out);
 
-    if (r->config->device == VOCO_DEVICE_CPU
-        && (err = voco_tuning_keep(r->config->loop.out, &r->ctx, &r->uses)) != VOCO_OK)
+    if (err != VOCO_OK)
         return err;
     json_object_set_new(r->more, "plan", json_pack(
         "{s:i, s:i, s:i, s:i, s:i, s:b, s:I, s:I, s:f}", "crops", p->items, "group",
@@ -439,6 +444,7 @@ tear_down(struct voco_run *r)
     voco_ctx_close(&r->ctx);
     voco_trace_free(&r->trace);
     voco_uses_free(&r->uses);
+    voco_choices_free(&r->choices);
     json_decref(r->more);
     free(r->options);
 }

@@ -28,6 +28,7 @@ struct voco_run {
     struct voco_setup setup;
     struct voco_plan plan;
     struct voco_uses uses;              /* shapes that a step calls */
+    struct voco_choices choices;        /* implementations of them, measured */
     struct voco_trace trace;
     struct voco_ctx ctx;
     struct voco_model model;

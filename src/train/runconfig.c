@@ -11,21 +11,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "dev/cpu/cpu.h"
-#include "dev/cpu/tuning.h"
 
 void
 voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx)
 {
-    struct voco_cpu_info cpu;
+    struct voco_fact fact[VOCO_FACTS_MAX];
+    const int facts = ctx->dev->describe(fact);
 
-    voco_cpu_describe(&cpu);
-    json_object_set_new(options, "device", json_string(ctx->dev->name));
+    json_object_set_new(options, "device", json_string(ctx->dev->option));
     json_object_set_new(options, "precision", json_string(voco_type_name(ctx->dev->act)));
     json_object_set_new(options, "threads", json_integer(ctx->threads));
-    json_object_set_new(options, "isa", json_string(cpu.isa));
-    json_object_set_new(options, "onednn", json_string(cpu.dnnl));
-    json_object_set_new(options, "blas", json_string(cpu.blas));
+    for (int i = 0; i < facts; i++)
+        if (fact[i].decides)
+            json_object_set_new(options, fact[i].name, json_string(fact[i].text));
     json_object_set_new(options, "voco", json_string(PACKAGE_VERSION));
 }
 
@@ -33,9 +31,12 @@ void
 voco_runconfig_choices(json_t *options, const struct voco_ctx *ctx,
                        const struct voco_uses *uses)
 {
+    uint32_t bits;
     char hash[16];
 
-    snprintf(hash, sizeof hash, "%08x", (unsigned)voco_tuning_hash(ctx, uses));
+    if (!voco_choices_used(ctx, uses, &bits))
+        return;
+    snprintf(hash, sizeof hash, "%08x", (unsigned)bits);
     json_object_set_new(options, "implementations", json_string(hash));
 }
 

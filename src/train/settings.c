@@ -9,7 +9,6 @@
 
 const char *const voco_resume_names[] = { "auto", "no", NULL };
 const char *const voco_schedule_names[] = { "warmup-cosine", "constant", NULL };
-const char *const voco_device_names[] = { "cpu", "oracle", NULL };
 
 /* ---- the record ---- */
 

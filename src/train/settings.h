@@ -10,8 +10,7 @@
 #include "base/opt.h"
 #include "train/objective.h"
 
-extern const char *const voco_resume_names[], *const voco_schedule_names[],
-    *const voco_device_names[];
+extern const char *const voco_resume_names[], *const voco_schedule_names[];
 
 /* Rows for tables of a struct `type` whose member run is a struct voco_run_config. */
 #define VOCO_OPTIMIZER_OPTIONS(type)                                                    \

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/machine.h"
 #include "dev/cpu/block.h"
 #include "dev/cpu/dnnl_shim.h"
+#include "dev/cpu/tuning.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
@@ -29,7 +29,7 @@ close_cpu(struct voco_ctx *ctx)
 }
 
 static enum voco_err
-open_cpu(struct voco_ctx *ctx)
+open_cpu(struct voco_ctx *ctx, const struct voco_ctx_options *options)
 {
     struct voco_cpu *cpu = calloc(1, sizeof *cpu);
     enum voco_err err;
@@ -39,7 +39,7 @@ open_cpu(struct voco_ctx *ctx)
     ctx->state = cpu;
     omp_set_num_threads(ctx->threads);
     voco_cpu_blas_init();
-    if ((err = voco_cpu_tune_open(ctx)) != VOCO_OK
+    if ((err = voco_cpu_tune_open(ctx, options->choices)) != VOCO_OK
         || (err = voco_cpu_kernels_open(ctx)) != VOCO_OK
         || (err = voco_dnnl_open(ctx->threads, getenv("VOCO_ISA"), &cpu->dnnl)) != VOCO_OK
         || (err = voco_cpu_conv_open(ctx)) != VOCO_OK)
@@ -66,18 +66,46 @@ voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes)
 }
 
 void
-voco_cpu_describe(struct voco_cpu_info *ret)
+voco_cpu_info(struct voco_cpu_info *ret)
 {
     const char *note;
-    struct voco_machine machine;
 
     memset(ret, 0, sizeof *ret);
     snprintf(ret->isa, sizeof ret->isa, "%s", voco_cpu_isa(&note));
     voco_dnnl_describe(ret->dnnl, sizeof ret->dnnl);
     voco_cpu_blas_describe(ret);
-    voco_machine_read("", &machine);
-    ret->cores = machine.cores;
-    ret->omp_threads = omp_get_max_threads();
+}
+
+static int
+describe(struct voco_fact ret[VOCO_FACTS_MAX])
+{
+    struct voco_cpu_info info;
+    int n = 0;
+
+    voco_cpu_info(&info);
+    ret[n] = (struct voco_fact){ .name = "isa", .decides = true };
+    snprintf(ret[n++].text, sizeof ret->text, "%s", info.isa);
+    ret[n] = (struct voco_fact){ .name = "onednn", .decides = true };
+    snprintf(ret[n++].text, sizeof ret->text, "%s", info.dnnl);
+    ret[n] = (struct voco_fact){ .name = "blas", .decides = true };
+    snprintf(ret[n++].text, sizeof ret->text, "%s", info.blas);
+    ret[n] = (struct voco_fact){ .name = "blas-threads" };
+    snprintf(ret[n++].text, sizeof ret->text, "%d", info.blas_threads);
+    return n;
+}
+
+/* Entries return when they are done. */
+static void
+sync_cpu(struct voco_ctx *ctx)
+{
+    (void)ctx;
+}
+
+static enum voco_err
+reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
+{
+    (void)ctx;
+    return voco_arena_init(ret, limit, false);
 }
 
 /* ---- memory ---- */
@@ -346,6 +374,13 @@ copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n
 #define ENTRIES \
     .open = open_cpu, \
     .close = close_cpu, \
+    .describe = describe, \
+    .peak = voco_cpu_peak, \
+    .sync = sync_cpu, \
+    .reserve = reserve, \
+    .choices_read = voco_tuning_choices, \
+    .choices_used = voco_tuning_hash, \
+    .choices_keep = voco_tuning_keep, \
     .upload = upload, \
     .download = download, \
     .fill = fill, \
@@ -394,21 +429,16 @@ copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n
     .conv_moments = voco_cpu_conv_moments,
 
 const struct voco_device voco_cpu = {
-    .name = "cpu", .real = VOCO_F32, .act = VOCO_F32, ENTRIES
+    .name = "cpu", .option = "cpu", .real = VOCO_F32, .act = VOCO_F32, ENTRIES
 };
 const struct voco_device voco_cpu_bf16 = {
-    .name = "cpu", .real = VOCO_F32, .act = VOCO_BF16, ENTRIES
+    .name = "bf16", .option = "cpu", .real = VOCO_F32, .act = VOCO_BF16, ENTRIES
 };
 
-const char *const voco_precision_names[] = { "auto", "f32", "bf16", NULL };
-
-const struct voco_device *
-voco_cpu_device(enum voco_precision precision)
+bool
+voco_cpu_has_bf16(void)
 {
     const char *note;
 
-    if (precision == VOCO_PRECISION_AUTO
-        && strcmp(voco_cpu_isa(&note), voco_isa_name(VOCO_ISA_AVX512BF16)) == 0)
-        precision = VOCO_PRECISION_BF16;
-    return precision == VOCO_PRECISION_BF16 ? &voco_cpu_bf16 : &voco_cpu;
+    return strcmp(voco_cpu_isa(&note), voco_isa_name(VOCO_ISA_AVX512BF16)) == 0;
 }

@@ -25,13 +25,8 @@
 
 #include "dev/shape.h"
 
-/* ---- which of the devices: how activations are stored ---- */
-enum voco_precision { VOCO_PRECISION_AUTO, VOCO_PRECISION_F32, VOCO_PRECISION_BF16 };
-
-extern const char *const voco_precision_names[];        /* for an option, NULL at the end */
-
-/* auto: bf16 where the kernels in use multiply it, else f32. */
-const struct voco_device *voco_cpu_device(enum voco_precision precision);
+/* Whether the kernels in use multiply bfloat16: then voco_cpu_bf16 is faster. */
+bool voco_cpu_has_bf16(void);
 
 /* ---- state ---- */
 struct voco_dnnl;               /* dnnl_shim.h */
@@ -63,10 +58,6 @@ void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
  * A shape is computed by the first that can of: what is forced, what the table of choices
  * says, what the rules of cpu_conv.c and cpu_gemm.c say. */
 
-/* Choices of the devices that are opened from now on with their number of threads; NULL:
- * the rules alone.  Set by whoever reads a table; kept by it. */
-extern const struct voco_choices *voco_cpu_choices;
-
 /* Use the implementations of these names, with commas between them, wherever they can do
  * the shape: "winograd,blas"; NULL: none.  Opening a device takes VOCO_IMPL. */
 void voco_cpu_force(struct voco_ctx *ctx, const char *names);
@@ -80,23 +71,10 @@ bool voco_cpu_knows(enum voco_shape_op op, const char *impl);
 /* What this device takes for a shape. */
 const char *voco_cpu_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
 
-/* Takes VOCO_IMPL, VOCO_EUSAGE for unknown names, and the choices. */
-enum voco_err voco_cpu_tune_open(struct voco_ctx *ctx);
+/* Takes VOCO_IMPL, VOCO_EUSAGE for unknown names, and the choices of the options. */
+enum voco_err voco_cpu_tune_open(struct voco_ctx *ctx, const struct voco_choices *choices);
 
 enum { VOCO_IMPLS_MAX = 12 };
-
-struct voco_timing {
-    const char *impl;
-    double seconds;             /* of a call: the best of turns; of what is far slower, its
-                                 * first calls */
-    double median;              /* of the turns: far from the best on a busy machine */
-    double pack_seconds;        /* of bringing the weights into its order */
-};
-
-/* Times what can do a shape, in turns; the first of ret is what the rules take.  Returns
- * how many there are; 0 with ctx->err set on failure. */
-int voco_cpu_time(struct voco_ctx *ctx, const struct voco_shape *s,
-                  struct voco_timing ret[VOCO_IMPLS_MAX]);
 
 /* Whether a result of n floats is written around the caches: half of it at least would not
  * find room there, and to write through a cache is to read first what is overwritten. */
@@ -140,14 +118,11 @@ struct voco_cpu_info {
     char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
     char blas[96];              /* "OpenBLAS 0.3.21 ... Zen" */
     int blas_threads;           /* what it would use by itself; voco sets 1 */
-    int cores;                  /* physical, behind the affinity mask */
-    int omp_threads;
 };
 
-void voco_cpu_describe(struct voco_cpu_info *ret);
+void voco_cpu_info(struct voco_cpu_info *ret);
 
-/* Operations per second that all threads together reach in f32 multiply-adds on
- * registers, with the kernels in use; measured for a tenth of a second. */
+/* The entry peak: of f32, all threads together, with the kernels in use. */
 double voco_cpu_peak(const struct voco_ctx *ctx);
 
 #define X const struct voco_tensor *

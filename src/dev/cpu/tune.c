@@ -1,5 +1,5 @@
 /* The choice among implementations of the cpu device: forced ones, tables, timing. */
-#include "dev/cpu/cpu.h"
+#include "dev/cpu/tuning.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 
 #include "base/log.h"
 #include "base/rng.h"
-
-const struct voco_choices *voco_cpu_choices;
 
 /* ---- names ---- */
 
@@ -48,7 +46,7 @@ voco_cpu_force(struct voco_ctx *ctx, const char *names)
 }
 
 enum voco_err
-voco_cpu_tune_open(struct voco_ctx *ctx)
+voco_cpu_tune_open(struct voco_ctx *ctx, const struct voco_choices *choices)
 {
     const char *names = getenv("VOCO_IMPL");
     char name[VOCO_IMPL_NAME];
@@ -66,8 +64,8 @@ voco_cpu_tune_open(struct voco_ctx *ctx)
     }
     if (names && *names)
         voco_cpu_force(ctx, names);
-    if (voco_cpu_choices && voco_cpu_choices->threads == ctx->threads)
-        voco_cpu_state(ctx)->choices = voco_cpu_choices;
+    if (choices && choices->threads == ctx->threads)
+        voco_cpu_state(ctx)->choices = choices;
     return VOCO_OK;
 }
 
@@ -235,8 +233,8 @@ push_sets(struct timer *t)
 }
 
 int
-voco_cpu_time(struct voco_ctx *ctx, const struct voco_shape *s,
-              struct voco_timing ret[VOCO_IMPLS_MAX])
+voco_tuning_time(struct voco_ctx *ctx, const struct voco_shape *s,
+                 struct voco_timing ret[VOCO_IMPLS_MAX])
 {
     const char *name[VOCO_IMPLS_MAX], *const forced = voco_cpu_state(ctx)->forced;
     const int n = voco_shape_is_conv(s) ? voco_cpu_conv_impls(ctx, s, name)

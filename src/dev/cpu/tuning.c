@@ -27,7 +27,7 @@ voco_tuning_key(int threads)
     struct voco_cpu_info info;
 
     voco_machine_read("", &machine);
-    voco_cpu_describe(&info);
+    voco_cpu_info(&info);
     snprintf(key.cpu, sizeof key.cpu, "%s%s%s", *machine.cpu ? machine.cpu : "unnamed",
              *machine.cpu_model ? ", " : "", machine.cpu_model);
     snprintf(key.isa, sizeof key.isa, "%s", info.isa);
@@ -319,9 +319,6 @@ voco_tuning_write(const char *path, const struct voco_tuning_key *key,
 
 /* ---- use ---- */
 
-/* What voco_cpu_choices points to. */
-static struct voco_choices in_use;
-
 static int
 tables_in(const char *folder)
 {
@@ -337,14 +334,12 @@ tables_in(const char *folder)
 }
 
 static void
-take(const char *path, const struct voco_tuning_key *key)
+take(const char *path, const struct voco_tuning_key *key, struct voco_choices *ret)
 {
-    if (voco_tuning_read(path, key, &in_use) != VOCO_OK) {
+    if (voco_tuning_read(path, key, ret) != VOCO_OK)
         voco_warn("%s: the built-in rules choose implementations", voco_fail_text());
-        return;
-    }
-    voco_cpu_choices = &in_use;
-    voco_note("tuned: %s: %d shape%s", path, in_use.n, voco_plural(in_use.n));
+    else
+        voco_note("tuned: %s: %d shape%s", path, ret->n, voco_plural(ret->n));
 }
 
 /* Runs of a voco without tables began with the rules. */
@@ -364,41 +359,38 @@ began_without_tables(const char *run)
 /* A run's choices.  What else made its bits may have changed since: that is warned of by
  * voco_runconfig_compare.  False: it has none of this machine. */
 static bool
-take_of_run(const char *run, const struct voco_tuning_key *key)
+take_of_run(const char *run, const struct voco_tuning_key *key, struct voco_choices *ret)
 {
     char *path = voco_format("%s/tune.json", run);
     const bool has = voco_file_exists(path);
-    const enum voco_err err = has ? voco_tuning_read(path, key, &in_use) : VOCO_OK;
+    const enum voco_err err = has ? voco_tuning_read(path, key, ret) : VOCO_OK;
 
-    if (has && err == VOCO_OK) {
-        voco_cpu_choices = &in_use;
+    if (has && err == VOCO_OK)
         voco_note("implementations: as this run began, %s", path);
-    } else if (err == VOCO_EUSAGE) {
+    else if (err == VOCO_EUSAGE)
         voco_note("%s: the choices it began with are not used", voco_fail_text());
-    } else if (has) {
+    else if (has)
         voco_warn("%s: the choices it began with are lost", voco_fail_text());
-    }
     free(path);
     return has ? err == VOCO_OK : began_without_tables(run);
 }
 
 void
-voco_tuning_use(int threads, const char *run)
+voco_tuning_choices(int threads, const char *run, struct voco_choices *ret)
 {
     const struct voco_tuning_key key = voco_tuning_key(threads);
     const bool named = asked() && !voco_is_folder(asked());
     char *path, *folder;
 
-    voco_cpu_choices = NULL;
-    voco_choices_free(&in_use);
+    *ret = (struct voco_choices){ 0 };
     if (named && strcmp(asked(), "none") == 0)
         return;
-    if (run && !named && take_of_run(run, &key))
+    if (run && !named && take_of_run(run, &key, ret))
         return;
     path = voco_tuning_path(&key);
     folder = folder_of_tables();
     if (named || voco_file_exists(path))
-        take(path, &key);
+        take(path, &key, ret);
     else if (tables_in(folder) > 0)
         voco_note("%s: tables of other machines or numbers of threads, none for %s, %s, %d "
                   "thread%s: see voco tune", folder, key.cpu, key.isa, key.threads,
@@ -452,7 +444,7 @@ voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses)
 }
 
 enum voco_err
-voco_tuning_keep(const char *run, const struct voco_ctx *ctx, const struct voco_uses *uses)
+voco_tuning_keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const char *run)
 {
     const struct voco_tuning_key key = voco_tuning_key(ctx->threads);
     struct voco_choices c = choices_of(ctx, uses);

@@ -28,6 +28,19 @@ char *voco_tuning_path(const struct voco_tuning_key *key);
 enum voco_err voco_tuning_read(const char *path, const struct voco_tuning_key *key,
                                struct voco_choices *ret);
 
+struct voco_timing {
+    const char *impl;
+    double seconds;             /* of a call: the best of turns; of what is far slower, its
+                                 * first calls */
+    double median;              /* of the turns: far from the best on a busy machine */
+    double pack_seconds;        /* of bringing the weights into its order */
+};
+
+/* Times what can do a shape, in turns; the first of ret is what the rules take.  Returns
+ * how many there are; 0 with ctx->err set on failure. */
+int voco_tuning_time(struct voco_ctx *ctx, const struct voco_shape *s,
+                     struct voco_timing ret[VOCO_IMPLS_MAX]);
+
 /* A shape with what was measured; the choice is one of t[0..n). */
 struct voco_tuned {
     struct voco_shape shape;
@@ -42,19 +55,17 @@ enum voco_err voco_tuning_prepare(const char *path);
 enum voco_err voco_tuning_write(const char *path, const struct voco_tuning_key *key,
                                 const struct voco_tuned *row, int n);
 
-/* Devices that are opened from now on take the choices of this machine with so many
- * threads, as far as there are some; a line says which.  run: NULL, or the folder of a run
- * that may have begun.  A table that cannot be used is warned of, and the rules are. */
-void voco_tuning_use(int threads, const char *run);
+/* The entry choices_read of the device table: the choices of a run, if it began, else those
+ * of this machine. */
+void voco_tuning_choices(int threads, const char *run, struct voco_choices *ret);
 
-/* One sentence on the table that voco_tuning_use would take without a run, for doctor;
+/* One sentence on the table that would be taken without a run, for doctor;
  * false: there is none that can be used.  Free *ret. */
 bool voco_tuning_describe(char **ret);
 
-/* The choices of ctx, a cpu device, for what a step uses: their hash, and RUN/tune.json,
- * unless the run has one. */
+/* The entries choices_used and choices_keep. */
 uint32_t voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses);
-enum voco_err voco_tuning_keep(const char *run, const struct voco_ctx *ctx,
-                               const struct voco_uses *uses);
+enum voco_err voco_tuning_keep(const struct voco_ctx *ctx, const struct voco_uses *uses,
+                               const char *run);
 
 #endif

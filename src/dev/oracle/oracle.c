@@ -5,8 +5,9 @@
 #include <math.h>
 
 static enum voco_err
-open_oracle(struct voco_ctx *ctx)
+open_oracle(struct voco_ctx *ctx, const struct voco_ctx_options *options)
 {
+    (void)options;
     ctx->state = NULL;
     return VOCO_OK;
 }
@@ -15,6 +16,34 @@ static void
 close_oracle(struct voco_ctx *ctx)
 {
     (void)ctx;
+}
+
+/* Loops of this compiler alone. */
+static int
+describe(struct voco_fact ret[VOCO_FACTS_MAX])
+{
+    (void)ret;
+    return 0;
+}
+
+static double
+peak(const struct voco_ctx *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+static void
+sync_oracle(struct voco_ctx *ctx)
+{
+    (void)ctx;
+}
+
+static enum voco_err
+reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
+{
+    (void)ctx;
+    return voco_arena_init(ret, limit, false);
 }
 
 /* ---- memory ---- */
@@ -301,10 +330,15 @@ conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
 
 const struct voco_device voco_oracle = {
     .name = "oracle",
+    .option = "oracle",
     .real = VOCO_F64,
     .act = VOCO_F64,
     .open = open_oracle,
     .close = close_oracle,
+    .describe = describe,
+    .peak = peak,
+    .sync = sync_oracle,
+    .reserve = reserve,
     .upload = upload,
     .download = download,
     .fill = fill,

@@ -194,6 +194,13 @@ plan_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win,
                                                        qkv));
 }
 
+static enum voco_err
+reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
+{
+    (void)ctx;
+    return voco_arena_init(ret, limit, true);
+}
+
 /* A new entry of the table needs a line in entries.h. */
 #define ONE(...) + 1
 _Static_assert(offsetof(struct voco_device, conv_workspace)
@@ -208,6 +215,7 @@ voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
 {
     *ret = (struct voco_dry){ .device = *inner, .inner = inner };
     ret->device.name = "dry";
+    ret->device.reserve = reserve;
     VOCO_DEVICE_ENTRIES(SET)
     ret->device.download = download_zeros;
     ret->device.conv3d_forward = plan_conv3d_forward;

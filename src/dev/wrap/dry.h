@@ -1,8 +1,8 @@
 /*
  * A device that plans: it computes nothing and never touches data.
  *
- * With arenas that nobody may access (voco_ctx_open with planning), the real composition
- * code runs once, and what the arenas reached is the memory plan.  Scratch that the inner
+ * Its arenas lie in address space that nobody may access.  The real composition code runs
+ * once, and what the arenas reached is the memory plan.  Scratch that the inner
  * device would take is asked from its workspace entries; operations are counted.
  */
 #ifndef VOCO_DEV_WRAP_DRY_H

@@ -135,6 +135,7 @@ record(struct voco_trace *t, const char *op, const struct voco_tensor *const *li
                                                                                         \
         ctx->dev = t->inner;                                                            \
         t->inner->name(ctx, VOCO_BARE arguments);                                       \
+        t->inner->sync(ctx);                                                            \
         ctx->dev = &t->device;                                                          \
         if (!ctx->err)                                                                  \
             record(t, #name, list, (int)(sizeof list / sizeof list[0]),                 \

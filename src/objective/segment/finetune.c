@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "dev/cpu/cpu.h"
 #include "train/schedule.h"
 
 /* ---- data ---- */

@@ -1,6 +1,5 @@
 /* The settings of segmentation. */
 #include "base/log.h"
-#include "dev/cpu/cpu.h"
 #include "objective/segment/finetune.h"
 #include "train/settings.h"
 

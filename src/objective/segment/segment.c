@@ -386,5 +386,7 @@ voco_segment_plan(const struct voco_device *dev, const struct voco_segment_reque
     struct voco_plan_job job;
 
     voco_segment_job(r, &job);
-    return voco_plan_make(dev, &job, r->threads, r->memory, r->uses, ret);
+    return voco_plan_make(dev, &job, &(struct voco_ctx_options){ .threads = r->threads,
+                                                                 .choices = r->choices },
+                          r->memory, r->uses, ret);
 }

@@ -52,6 +52,7 @@ struct voco_segment_request {
     int64_t size[3];
     int threads;
     uint64_t memory;            /* bytes that may be used; 0: no limit */
+    const struct voco_choices *choices; /* of the device, as in voco_ctx_options */
     struct voco_uses *uses;     /* NULL, or gets the shapes that a batch calls */
 };
 

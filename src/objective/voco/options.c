@@ -1,6 +1,5 @@
 /* The settings of VoCo. */
 #include "base/log.h"
-#include "dev/cpu/cpu.h"
 #include "objective/voco/voco.h"
 #include "train/schedule.h"
 #include "train/settings.h"
@@ -90,8 +89,6 @@ voco_pretrain_check(const struct voco_pretrain_config *c)
         voco_warn("all %lld steps lie inside the warm-up of %lld, the rate never gets to "
                   "%g: see --warmup and --schedule", (long long)r->loop.steps,
                   (long long)r->warmup, r->lr);
-    if (r->device == VOCO_DEVICE_ORACLE && r->precision == VOCO_PRECISION_BF16)
-        return voco_fail(VOCO_EUSAGE, "pretrain: --precision bf16 and --device oracle exclude "
-                         "each other: the oracle stores doubles");
-    return VOCO_OK;
+    return voco_device_by_name(voco_device_names[r->device],
+                               (enum voco_precision)r->precision) ? VOCO_OK : VOCO_EUSAGE;
 }

@@ -4,13 +4,12 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
-#include "dev/cpu/cpu.h"
 #include "objective/voco/step.h"
 
 enum voco_err
 voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
-                    const struct voco_model_config *config, int threads,
-                    struct voco_probe *ret)
+                    const struct voco_model_config *config,
+                    const struct voco_ctx_options *open, struct voco_probe *ret)
 {
     const int group = p->grouping.group < p->items ? p->grouping.group : p->items;
     const int64_t edge = VOCO_CROP_EDGE, voxels = edge * edge * edge;
@@ -24,12 +23,12 @@ voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
     if (!x)
         return voco_fail(VOCO_EMEMORY, "no memory for a probe of %d crops", group);
     voco_hash_uniform(1, "probe", group * voxels, 0.0, 1.0, x);
-    if ((err = voco_ctx_open(&ctx, dev, (size_t)1 << 40, false, threads)) == VOCO_OK
+    if ((err = voco_ctx_open(&ctx, dev, open)) == VOCO_OK
         && (err = voco_model_describe(&model, config)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
         ret->threads = ctx.threads;
         voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
-        ret->peak = voco_cpu_peak(&ctx);
+        ret->peak = dev->peak(&ctx);
         for (int i = 0; i < 2 && err == VOCO_OK; i++)
             err = voco_step_probe(&ctx, &model, x, group, (int)edge, &forward_s,
                                   &ret->group_s);

@@ -35,8 +35,8 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
                                 .drop = 0.2 };
     if (step->grouping.kept > groups_of(step))
         step->grouping.kept = groups_of(step);
-    err = voco_arena_init(a, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64) * 8,
-                          ctx->keep.planning);
+    err = ctx->dev->reserve(ctx, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
+                                 * 8, a);
     if (err != VOCO_OK)
         return err;
     step->saved = calloc((size_t)step->grouping.kept, sizeof *step->saved);

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "dev/cpu/cpu.h"
 #include "objective/voco/batch_mosaic.h"
 #include "objective/voco/replay.h"
 #include "objective/voco/signals.h"
@@ -379,8 +378,6 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
                               c->size.roi, *grouping)) != VOCO_OK)
         return err;
     w->step.drop = c->drop;
-    if (ctx->keep.planning)
-        return VOCO_OK;
     w->embeddings = malloc((size_t)voco_count(&w->step.embedding) * sizeof(float));
     w->predicted = malloc((size_t)voco_count(&w->step.predicted) * sizeof(float));
     if (!w->embeddings || !w->predicted)

@@ -70,7 +70,8 @@ struct voco_probe {
 };
 
 enum voco_err voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *plan,
-                                  const struct voco_model_config *config, int threads,
+                                  const struct voco_model_config *config,
+                                  const struct voco_ctx_options *open,
                                   struct voco_probe *ret);
 
 #endif
