@@ -17,9 +17,11 @@
 # checkpoints; label maps, probabilities, embeddings.  In a checkpoint's state.json only the
 # version of voco may differ, and with it the line of state.json in SUMS.
 set -u
-top=$(cd "$(dirname "$0")/.." && pwd)
-
 die() { echo "compare-bits: $*" >&2; exit 2; }
+
+# the tree of this script, or, of a copy of it elsewhere, that of the current folder
+top=$(git -C "$(dirname "$0")" rev-parse --show-toplevel 2> /dev/null ||
+    git rev-parse --show-toplevel) || die "neither $0 nor the current folder is in a working tree"
 
 case ${1-} in
 -*) sed -n '2,/^set /p' "$0" | sed 's/^# \{0,1\}//; /^set /d' >&2; exit 2 ;;
