@@ -143,10 +143,11 @@ same() {
     esac
 }
 
-# files FOLDER: those that are compared.  Left out: what quotes times and machine.
+# files FOLDER: those that are compared.  Left out: what quotes times and machine, and shards
+# of stores, which end with a sum over the times in them; the manifest has sums of the volumes.
 files() {
     (cd "$1" && find . -type f ! -name config.json ! -name tune.json ! -name '*.png' \
-        ! -name 'events.*') | sed 's,^\./,,' | sort
+        ! -name 'events.*' ! -name 'shard-*.h5') | sed 's,^\./,,' | sort
 }
 
 differs() {
