@@ -14,8 +14,9 @@
 # CC and CFLAGS in the environment go to configure where a folder is new.
 #
 # Compared are metrics.jsonl without times and rates; best.json; every file of weights and of
-# checkpoints; label maps, probabilities, embeddings.  In a checkpoint's state.json only the
-# version of voco may differ, and with it the line of state.json in SUMS.
+# checkpoints; label maps, probabilities, embeddings.  In a checkpoint's state.json the
+# version of voco may differ, and the working tree may record settings that BASE did not, in
+# another order; so the lines of state.json and of SUMS itself in SUMS may differ, too.
 set -u
 die() { echo "compare-bits: $*" >&2; exit 2; }
 
@@ -69,14 +70,29 @@ runs=$work/runs
 rm -rf "$runs"
 mkdir -p "$runs" && cd "$runs" || die "cannot make the folder $runs"
 
-# comparable FILE: what of it must be equal.  HDF5's header of a dataset has a message of type
+# recorded FILE OTHER: the settings and counters of a state.json that both files have, one a
+# line.  "augment" of segmentation was an array until it became four settings.
+recorded() {
+    perl -MJSON::PP -0777 -e '
+        my $json = JSON::PP->new->canonical->allow_nonref;
+        my ($one, $other) = map { open my $f, "<", $_ or die; $json->decode(<$f>) } @ARGV;
+        for my $pair ([$one, $other], [$one->{options}, $other->{options}]) {
+            my ($a, $b) = @$pair;
+            for my $key (sort keys %$a) {
+                next if $key eq "options" || $key eq "voco" || !exists $b->{$key};
+                print "$key: ", $json->encode($a->{$key}), "\n";
+            }
+        }' "$1" "$2"
+}
+
+# comparable FILE OTHER: what of FILE must be equal.  HDF5's header of a dataset has a message of type
 # 0x12, 8 bytes long, that says when it was written.
 comparable() {
     case $1 in
     *metrics.jsonl)
         sed -E 's/"([a-z_]*seconds[a-z_]*|crops_per_second|gflops|peak_fraction|page_faults)":[^,}]*,?//g' "$1" ;;
-    *state.json) sed '/^ *"voco": "[^"]*",*$/d' "$1" ;;
-    *SUMS) grep -v 'state\.json' "$1" ;;
+    *state.json) recorded "$1" "$2" ;;
+    *SUMS) grep -Ev ' (state\.json|SUMS)$' "$1" ;;
     *.gz) gzip -dc "$1" ;;
     *.h5) perl -0777 -pe 's/(\x12\0\x08\0.\0{3}\x01\0{3}).{4}/$1when/gs' "$1" ;;
     *) cat "$1" ;;
@@ -115,18 +131,18 @@ first_difference() {
             echo "header: $(cmp a.txt b.txt 2>&1)"
         fi ;;
     *.jsonl)
-        comparable "$1" | tr '{},' '\n' > a.txt
-        comparable "$2" | tr '{},' '\n' > b.txt
+        comparable "$1" "$2" | tr '{},' '\n' > a.txt
+        comparable "$2" "$1" | tr '{},' '\n' > b.txt
         step=$(diff a.txt b.txt | sed -n '1s/^\([0-9]*\).*/\1/p')
         head -n "$step" a.txt | grep '"step"' | tail -n 1 | tr '\n' ' '
         diff a.txt b.txt | sed -n '/^[<>]/p' | head -n 2 | tr '\n' ' ' ;;
     *.json | *SUMS)
-        comparable "$1" > a.txt
-        comparable "$2" > b.txt
+        comparable "$1" "$2" > a.txt
+        comparable "$2" "$1" > b.txt
         diff a.txt b.txt | sed -n '/^[<>]/p' | head -n 2 | tr -s ' \n' ' ' ;;
     *)
-        comparable "$1" > a.bin
-        comparable "$2" > b.bin
+        comparable "$1" "$2" > a.bin
+        comparable "$2" "$1" > b.bin
         cmp a.bin b.bin 2>&1 ;;
     esac
 }
@@ -136,8 +152,8 @@ same() {
     cmp -s "$1" "$2" && return
     case $1 in
     *metrics.jsonl | *state.json | *SUMS | *.gz | *.h5)
-        comparable "$1" > a.bin
-        comparable "$2" > b.bin
+        comparable "$1" "$2" > a.bin
+        comparable "$2" "$1" > b.bin
         cmp -s a.bin b.bin ;;
     *) false ;;
     esac
