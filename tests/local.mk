@@ -311,3 +311,9 @@ TESTS += tests/test_finetune
 
 dist_check_SCRIPTS += tests/cli_finetune.sh
 TESTS += tests/cli_finetune.sh
+
+check_PROGRAMS += tests/test_run
+tests_test_run_SOURCES = tests/golden_model.c tests/golden_model.h tests/golden_read.c \
+	tests/golden_read.h tests/scratch.h tests/test_run.c
+tests_test_run_LDADD = $(TEST_LIBS)
+TESTS += tests/test_run

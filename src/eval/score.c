@@ -191,6 +191,12 @@ score_surfaces(const struct voco_score_pair *p, const struct extent *e, int c,
 
 /* ---- scores ---- */
 
+double
+voco_dice(int64_t truth, int64_t predicted, int64_t both)
+{
+    return truth ? 2 * (double)both / (double)(truth + predicted) : NAN;
+}
+
 static enum voco_err
 score_class(const struct voco_score_pair *p, const struct extent *e, int c,
             double tolerance_mm, int threads, struct voco_score *s)
@@ -200,7 +206,7 @@ score_class(const struct voco_score_pair *p, const struct extent *e, int c,
 
     s->truth_ml = (double)s->truth * voxel_ml;
     s->predicted_ml = (double)s->predicted * voxel_ml;
-    s->dice = s->truth ? 2 * (double)s->both / sum : NAN;
+    s->dice = voco_dice(s->truth, s->predicted, s->both);
     s->volume_error = s->truth ? (double)(s->predicted - s->truth) / (double)s->truth
                                : NAN;
     if (s->truth && s->predicted)

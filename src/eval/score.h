@@ -24,6 +24,9 @@ struct voco_score {
     double volume_error;        /* (predicted - truth) / truth; NaN without truth */
 };
 
+/* 2 both / (truth + predicted), of numbers of voxels; NaN when the truth has none. */
+double voco_dice(int64_t truth, int64_t predicted, int64_t both);
+
 struct voco_score_pair {
     const uint16_t *predicted, *truth;
     int64_t dim[3];

@@ -90,6 +90,7 @@ record_options(struct voco_run *r)
     r->more = json_pack("{s:s}", "objective", r->objective->name);
     r->objective->facts(r->config, r->data, &r->setup, options, r->more);
     json_object_set_new(options, "group", json_integer(r->plan.grouping.group));
+    json_object_set_new(options, "again", json_boolean(r->plan.grouping.again));
     voco_runconfig_machine(options, &r->ctx);
     voco_runconfig_choices(options, &r->ctx, &r->uses);
     r->options = voco_runconfig_text(options);
@@ -196,7 +197,7 @@ static enum voco_err
 validate(struct voco_run *r, int64_t step)
 {
     const char *word = r->task->score.word;
-    struct voco_score score = { .value = NAN };
+    struct voco_task_score score = { .value = NAN };
     enum voco_err err = r->task->validate(r, &r->record, &score);
     bool better;
 

@@ -141,13 +141,15 @@ recorded_once(const struct voco_objective *objective, const char *name)
     return false;
 }
 
+static const size_t for_people = JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(10);
+
 /* before or after NULL: there is none. */
 static enum voco_err
 differs(const struct voco_objective *objective, const char *checkpoint, const char *name,
         const json_t *before, const json_t *after)
 {
-    char *was = before ? json_dumps(before, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    char *is = after ? json_dumps(after, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *was = before ? json_dumps(before, for_people) : NULL;
+    char *is = after ? json_dumps(after, for_people) : NULL;
     enum voco_err err = VOCO_OK;
 
     if (is_identity(objective, name))

@@ -8,7 +8,7 @@
 #include "train/best.h"
 #include "train/objective.h"
 
-struct voco_score {
+struct voco_task_score {
     double value;               /* NaN: there was nothing to measure */
     int volumes;
     double seconds;
@@ -26,7 +26,7 @@ struct voco_task {
     /* Measures the model of the run on its validation volumes; adds numbers to record.
      * VOCO_ESTOPPED when a signal came. */
     enum voco_err (*validate)(const struct voco_run *run, struct voco_record *record,
-                              struct voco_score *ret);
+                              struct voco_task_score *ret);
     /* What the files of weights say besides tensors; the run frees it. */
     enum voco_err (*describe)(const void *config, void *data,
                               const struct voco_model_config *model,

@@ -50,7 +50,7 @@ class_scores(const struct voco_validation_result *result, int64_t classes)
 }
 
 static enum voco_err
-validate(const struct voco_run *run, struct voco_record *record, struct voco_score *ret)
+validate(const struct voco_run *run, struct voco_record *record, struct voco_task_score *ret)
 {
     const int64_t classes = run->model.config.classes;
     struct voco_validation v = validation((const void *)run->config, run->data);
@@ -67,7 +67,7 @@ validate(const struct voco_run *run, struct voco_record *record, struct voco_sco
     for (int64_t k = 1; k < classes; k++)
         if (!isnan(result.class_dice[k]))
             voco_record_add(record, result.class_dice[k], "val_dice_%" PRId64, k);
-    *ret = (struct voco_score){ .value = result.dice, .volumes = v.n,
+    *ret = (struct voco_task_score){ .value = result.dice, .volumes = v.n,
                                 .seconds = result.seconds,
                                 .more = class_scores(&result, classes) };
     return VOCO_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "eval/score.h"
 #include "objective/segment/segment.h"
 #include "task/sliding.h"
 
@@ -136,8 +137,8 @@ voco_validate(const struct voco_validation *v, struct voco_validation_result *re
             err = run_volume(&j);
         for (int c = 1; c < classes && err == VOCO_OK; c++)
             if (j.count[c].truth) {
-                sum[c] += 2.0 * (double)j.count[c].both
-                    / (double)(j.count[c].predicted + j.count[c].truth);
+                sum[c] += voco_dice(j.count[c].truth, j.count[c].predicted,
+                                    j.count[c].both);
                 n[c]++;
             }
         voco_seg_volume_free(&volume);
