@@ -1,18 +1,20 @@
 #!/bin/sh
-# What make check says behind its counts, from the .trs files beside the logs: why checks
-# were skipped, how often for each reason, and the ten programs that took longest.
+# What make check says behind its counts, from the logs and the .trs files beside them: why
+# checks were skipped, how often for each reason, and the ten programs that took longest.
 #
 #   summary.sh LOG...
 set -u
 for log; do
     trs=${log%.log}.trs
     [ ! -f "$trs" ] || sed "s,^,${log%.log} ," "$trs"
+    [ ! -f "$log" ] || grep -a '^SKIP: ' "$log"
 done | awk '
-    $2 == ":test-result:" { count[$3]++ }
-    $2 == ":test-result:" && $3 == "SKIP" {
-        sub(/^.*# SKIP */, "") || sub(/^[^ ]* :test-result: SKIP */, "")
+    /^SKIP: / {
+        sub(/^.* # SKIP */, "") || sub(/^SKIP: [^ ]* (- )?/, "")
         reason[$0]++
+        next
     }
+    $2 == ":test-result:" { count[$3]++ }
     $2 == ":seconds:" { seconds[$1] = $3; programs++; total += $3 }
     END {
         printf "%d passed, %d failed, %d skipped; %d programs in %d s\n", count["PASS"],
