@@ -42,7 +42,8 @@ expect 5 "/dev/null: exists and is not a folder" "a table that cannot be written
 
 # ---- what takes some seconds more ----
 if [ "${VOCO_TEST_LEVEL-}" = short ]; then
-    skip "a folder of tables; runs keep their choices" "VOCO_TEST_LEVEL=short"
+    skip "a folder of tables; runs keep their choices" \
+        "some seconds of training: VOCO_TEST_LEVEL=short"
 else
     sed 's/"voco": "/&Z/' kept.json > "tables/${table##*/}"
     VOCO_TUNE=tables expect 0 "another version of voco: it is made anew" \

@@ -1,4 +1,5 @@
-# What the tests of the command line share: to be sourced in the build folder.
+# What the tests of the command line share: to be sourced in the build folder.  They speak
+# TAP, and make check counts each line (tests/driver.sh).
 # The test then stands in a scratch folder, $work, that goes when it ends.
 set -u
 voco=$PWD/voco
@@ -19,6 +20,7 @@ ok() {
         sed 's/^/# err: /' err
     fi
 }
+# skip NAME WHY: a test that cannot run here
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
 
 # expect STATUS TEXT NAME COMMAND...: the status, and TEXT somewhere in what was printed
@@ -34,7 +36,7 @@ expect() {
 # hash_of FILE: the hash of a store at the end of what convert or verify printed
 hash_of() { sed -n 's/.*hash \([0-9a-f]*\)$/\1/p' "$1"; }
 
-# finish: the plan, behind the last test; the status that make check goes by
+# finish: the plan, behind the last test; make check counts the lines, others see the status
 finish() {
     echo "1..$n"
     [ $failed = 0 ] || echo "# $failed of $n failed"

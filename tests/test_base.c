@@ -1,6 +1,5 @@
 /* base/: errors, arenas, random numbers, tensors, options, log, files. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "base/machine.h"
 #include "base/rng.h"
 #include "base/tensor.h"
+#include "tests/test.h"
 
 /* ---- err ---- */
 
@@ -433,8 +433,8 @@ START_TEST(a_machine_that_tells_nothing_has_one_core)
 }
 END_TEST
 
-static Suite *
-suite(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("base");
     TCase *plain = tcase_create("plain");
@@ -462,16 +462,4 @@ suite(void)
     suite_add_tcase(s, plain);
     suite_add_tcase(s, file);
     return s;
-}
-
-int
-main(void)
-{
-    SRunner *runner = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
 }

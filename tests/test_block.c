@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "data/batch/augment.h"
 #include "objective/voco/block.h"
+#include "tests/test.h"
 
 enum { SEED = 5 };
 
@@ -228,12 +227,11 @@ START_TEST(augmentation_is_drawn_with_the_stated_probabilities)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("block");
     TCase *t = tcase_create("block");
-    SRunner *r = srunner_create(suite);
 
     suite_add_tcase(suite, t);
     tcase_add_test(t, labels_are_the_counted_shares_of_area);
@@ -245,8 +243,5 @@ main(void)
     tcase_add_test(t, flips_come_before_the_turn_and_the_shift_is_not_clipped);
     tcase_add_test(t, a_crop_comes_from_its_place_in_the_block);
     tcase_add_test(t, augmentation_is_drawn_with_the_stated_probabilities);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite;
 }

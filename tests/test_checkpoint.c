@@ -1,5 +1,4 @@
 /* Checkpoints and weights files: what comes back, what damage is noticed, what is kept. */
-#include <check.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "base/rng.h"
 #include "tensorfile/safetensors.h"
 #include "tests/scratch.h"
+#include "tests/test.h"
 #include "train/checkpoint.h"
 
 static const struct voco_model_config config = {
@@ -450,13 +450,11 @@ START_TEST(files_of_something_else_are_refused)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("checkpoint");
     TCase *tc = tcase_create("checkpoint");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -471,9 +469,5 @@ main(void)
     tcase_add_test(tc, other_float_types_are_converted);
     tcase_add_test(tc, files_of_something_else_are_refused);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "dev/cpu/cpu.h"
+#include "tests/test.h"
 #include "tests/twin.h"
 
 static const double forward_limit = 1e-5, gradient_limit = 1e-4;
@@ -200,13 +201,11 @@ START_TEST(description_names_the_libraries)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("cpu_gemm");
     TCase *c = tcase_create("gemm");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, linear_agrees_with_the_oracle, 0, 2 * N_IMPL);
@@ -215,9 +214,5 @@ main(void)
     tcase_add_test(c, contrast_agrees);
     tcase_add_test(c, description_names_the_libraries);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return s;
 }

@@ -1,11 +1,11 @@
 /* Inputs of convert as a list: folders, text, CSV, JSON of several makers, unique ids. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "data/dataset/datalist.h"
 #include "scratch.h"
+#include "tests/test.h"
 
 static const struct voco_datalist_options PLAIN;
 
@@ -361,12 +361,13 @@ START_TEST(lists_cut_anywhere_are_errors_or_lists)
 }
 END_TEST
 
-static Suite *
-suite(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("datalist");
     TCase *t = tcase_create("datalist");
 
+    voco_log_level = VOCO_LOG_QUIET;
     tcase_add_checked_fixture(t, scratch_setup, scratch_teardown);
     tcase_add_test(t, single_file_is_one_item_named_after_it);
     tcase_add_test(t, folder_gives_its_volumes_in_order_without_labels_and_hidden_files);
@@ -384,17 +385,4 @@ suite(void)
     tcase_add_test(t, lists_cut_anywhere_are_errors_or_lists);
     suite_add_tcase(s, t);
     return s;
-}
-
-int
-main(void)
-{
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    voco_log_level = VOCO_LOG_QUIET;
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
 }

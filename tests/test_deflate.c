@@ -1,11 +1,11 @@
 /* What voco deflates, zlib inflates to the same bytes, and in no more room than promised. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/rng.h"
 #include "data/codec/deflate.h"
+#include "tests/test.h"
 
 static uint32_t
 draw(uint32_t i, uint32_t below)
@@ -135,8 +135,8 @@ START_TEST(noise_is_not_made_larger)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("deflate");
     TCase *t = tcase_create("deflate");
@@ -148,10 +148,5 @@ main(void)
     tcase_add_test(t, planes_of_any_size_return);
     tcase_add_test(t, noise_is_not_made_larger);
     suite_add_tcase(suite, t);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite;
 }

@@ -3,7 +3,6 @@
  * widths (16 and its parts), window sizes (343) and odd sizes.  Where whole numbers make
  * sums exact the values must be equal; elsewhere the tolerance says why (harness.h).
  */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +10,7 @@
 #include "tests/devices.h"
 #include "tests/harness.h"
 #include "tests/tensors.h"
+#include "tests/test.h"
 
 /* Functions of one element: a few roundings and the device's exp, erf, log. */
 static const double POINTWISE = 1e-6;
@@ -617,20 +617,14 @@ START_TEST(device_agrees_with_the_oracle)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("device");
     TCase *tc = tcase_create("primitives");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, device_agrees_with_the_oracle, 0, ALL_DEVICES * COUNT(cases));
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

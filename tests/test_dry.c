@@ -1,5 +1,4 @@
 /* The planning device: nothing is touched, everything is counted. */
-#include <check.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -8,6 +7,7 @@
 
 #include "dev/wrap/dry.h"
 #include "dev/flops.h"
+#include "tests/test.h"
 
 static struct voco_dry dry;
 static struct voco_ctx ctx;
@@ -86,22 +86,16 @@ START_TEST(reading_a_planned_tensor_faults)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("dry");
     TCase *tc = tcase_create("dry");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, open_dry, close_dry);
     tcase_add_test(tc, dry_run_counts_what_no_machine_holds);
     tcase_add_test(tc, plan_that_does_not_fit_is_an_error);
     tcase_add_test(tc, reading_a_planned_tensor_faults);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

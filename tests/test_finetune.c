@@ -4,6 +4,7 @@
 
 #include "dev/cpu/cpu.h"
 #include "tests/scratch.h"
+#include "tests/test.h"
 #include "train/best.h"
 #include "train/rates.h"
 #include "model/weights.h"
@@ -196,13 +197,11 @@ START_TEST(the_best_of_an_error_is_the_least)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("finetune");
     TCase *all = tcase_create("weights");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(all, scratch_setup, scratch_teardown);
     tcase_set_timeout(all, 300);
@@ -213,9 +212,5 @@ main(void)
     tcase_add_test(all, best_is_that_of_the_part_of_the_run_that_is_done);
     tcase_add_test(all, the_best_of_an_error_is_the_least);
     suite_add_tcase(suite, all);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -1,12 +1,12 @@
 /* MetaImage, NRRD and DICOM folders; and every format cut at every length and with every
  * byte of its header changed: an error or a volume, never a crash. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <fcntl.h>
 
 #include "base/log.h"
 #include "data/volume/volume.h"
 #include "scratch.h"
+#include "tests/test.h"
 #include "volfile.h"
 
 static void
@@ -490,13 +490,14 @@ START_TEST(every_format_with_any_byte_changed_is_a_volume_or_an_error)
 }
 END_TEST
 
-static Suite *
-suite(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("formats");
     TCase *text = tcase_create("text"), *dicom = tcase_create("dicom"),
           *damage = tcase_create("damage");
 
+    voco_log_level = VOCO_LOG_QUIET;
     tcase_add_checked_fixture(text, scratch_setup, scratch_teardown);
     tcase_add_test(text, metaimage_of_every_type_and_byte_order_is_turned_from_lps_to_ras);
     tcase_add_test(text, metaimage_rows_of_the_matrix_are_the_directions_of_the_axes);
@@ -517,17 +518,4 @@ suite(void)
     suite_add_tcase(s, dicom);
     suite_add_tcase(s, damage);
     return s;
-}
-
-int
-main(void)
-{
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    voco_log_level = VOCO_LOG_QUIET;
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
 }

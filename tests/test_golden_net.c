@@ -2,7 +2,6 @@
  * Blocks of the network on every device against tests/golden/ops.h5: outputs, input
  * gradients and all parameter gradients.  Tolerances as in test_golden_ops.c.
  */
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "tests/devices.h"
 #include "tests/golden_read.h"
 #include "tests/tensors.h"
+#include "tests/test.h"
 
 static struct golden golden;
 static struct voco_ctx ctx;
@@ -294,20 +294,14 @@ START_TEST(block_agrees_with_the_reference)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("golden_net");
     TCase *tc = tcase_create("blocks");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, block_agrees_with_the_reference, 0, ALL_DEVICES * COUNT(cases));
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -5,7 +5,6 @@
  * value; 1e-6 leaves room for sums in another order.  f32 devices get the tolerances that
  * the network as a whole aims at: outputs 1e-5, gradients 1e-4 of the largest value.
  */
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "tests/compare.h"
 #include "tests/devices.h"
 #include "tests/golden_read.h"
+#include "tests/test.h"
 
 static struct golden golden;
 static struct voco_ctx ctx;
@@ -316,13 +316,11 @@ START_TEST(adamw_follows_torch_for_six_steps)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("golden_ops");
     TCase *tc = tcase_create("primitives");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, proj_out_is_a_layer_norm_without_parameters, 0, DEVICES);
@@ -333,9 +331,5 @@ main(void)
     tcase_add_loop_test(tc, dicece_is_monais, 0, 2 * DEVICES);
     tcase_add_loop_test(tc, adamw_follows_torch_for_six_steps, 0, DEVICES);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

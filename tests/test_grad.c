@@ -1,11 +1,11 @@
 /* Every differentiable primitive of the oracle against finite differences, to 1e-7. */
-#include <check.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "dev/device.h"
 #include "tests/gradcheck.h"
 #include "tests/tensors.h"
+#include "tests/test.h"
 
 static struct voco_ctx ctx;
 
@@ -555,13 +555,11 @@ START_TEST(checker_sees_a_small_error)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("grad");
     TCase *tc = tcase_create("primitives");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, open_ctx, close_ctx);
     tcase_set_timeout(tc, 120);
@@ -580,9 +578,5 @@ main(void)
     tcase_add_loop_test(tc, dicece, 0, 2);
     tcase_add_test(tc, checker_sees_a_small_error);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -8,6 +8,7 @@
 #include "data/store/hdf5.h"
 #include "data/transform/transform.h"
 #include "store_util.h"
+#include "tests/test.h"
 
 static struct voco_label_map map;
 
@@ -466,8 +467,8 @@ START_TEST(a_store_keeps_the_names_of_its_classes)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("labels");
     TCase *rules = tcase_create("rules"), *cases_ = tcase_create("cases");
@@ -487,10 +488,5 @@ main(void)
     tcase_add_test(store, a_store_keeps_the_names_of_its_classes);
     tcase_set_timeout(store, 120);
     suite_add_tcase(suite, store);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite;
 }

@@ -1,10 +1,10 @@
 /* Options: parsing, help, what is said of wrong ones. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/opt.h"
+#include "tests/test.h"
 
 static const char *const colours[] = { "red", "green", "blue", NULL };
 
@@ -154,22 +154,16 @@ START_TEST(nearest_name_is_within_two_edits)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("opt");
     TCase *all = tcase_create("opt");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(all, options_of_every_kind_are_parsed);
     tcase_add_test(all, a_bad_line_is_answered_with_what_was_expected);
     tcase_add_test(all, help_shows_names_defaults_and_choices_within_80_columns);
     tcase_add_test(all, nearest_name_is_within_two_edits);
     suite_add_tcase(s, all);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return s;
 }

@@ -1,6 +1,5 @@
 /* Phantoms: the same everywhere, a torso inside, labels where they belong; and the
  * threads that make them. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "data/phantom/phantom.h"
+#include "tests/test.h"
 
 #define ck_ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 
@@ -101,22 +101,16 @@ START_TEST(threads_do_each_item_once_and_stop_at_a_failure)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("phantom");
     TCase *c = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(c, 60);
     tcase_add_test(c, the_same_seed_and_number_give_the_same_voxels);
     tcase_add_loop_test(c, every_organ_is_there_in_its_range_of_intensities, 0, 6);
     tcase_add_loop_test(c, threads_do_each_item_once_and_stop_at_a_failure, 1, 4);
     suite_add_tcase(s, c);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return s;
 }

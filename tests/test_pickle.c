@@ -1,11 +1,11 @@
 /* The data-only pickle reader: what picklers write is read, all else is refused, nothing
  * is run. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tensorfile/pickle.h"
 #include "tests/scratch.h"
+#include "tests/test.h"
 
 /* A copy of exactly its size, so that a sanitizer sees any step beyond. */
 static enum voco_err
@@ -231,13 +231,11 @@ START_TEST(changed_bytes_are_refused_or_data)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("pickle");
     TCase *tc = tcase_create("pickle");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, numbers_and_texts_are_read);
@@ -249,9 +247,5 @@ main(void)
     tcase_add_test(tc, pickle_cut_anywhere_is_refused);
     tcase_add_test(tc, changed_bytes_are_refused_or_data);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -3,7 +3,6 @@
  * package dynamic-network-architectures in double: outputs of all resolutions, gradients of
  * the image and of every parameter.
  */
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "tests/gradcheck.h"
 #include "tests/tensors.h"
 #include "objective/segment/segment.h"
+#include "tests/test.h"
 
 #define K1 { 1, 3, 3 }
 #define K3 { 3, 3, 3 }
@@ -399,13 +399,11 @@ START_TEST(default_has_31_million_parameters)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("plainconv");
     TCase *tc = tcase_create("network");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, network_agrees_with_the_package, 0, DEVICES * COUNT(nets));
@@ -417,9 +415,5 @@ main(void)
     tcase_add_test(tc, axes_are_turned_there_and_back);
     tcase_add_test(tc, default_has_31_million_parameters);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

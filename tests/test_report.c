@@ -1,6 +1,5 @@
 /* src/report: pictures, charts, metrics, event files, signals. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "report/png.h"
 #include "objective/voco/signals.h"
 #include "report/tensorboard.h"
+#include "tests/test.h"
 
 static char *folder;
 
@@ -553,8 +553,8 @@ START_TEST(position_accuracy_accepts_ties_in_truth_and_shares_ties_in_answers)
 }
 END_TEST
 
-static Suite *
-suite(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("report");
     TCase *files = tcase_create("files"), *numbers = tcase_create("numbers");
@@ -583,16 +583,4 @@ suite(void)
     suite_add_tcase(s, files);
     suite_add_tcase(s, numbers);
     return s;
-}
-
-int
-main(void)
-{
-    SRunner *runner = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
 }

@@ -11,6 +11,7 @@
 #include "report/metrics.h"
 #include "tests/golden_model.h"
 #include "tests/scratch.h"
+#include "tests/test.h"
 #include "train/schedule.h"
 #include "train/settings.h"
 
@@ -440,13 +441,11 @@ START_TEST(names_that_vanish_or_appear_are_differences)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("run");
     TCase *tc = tcase_create("run");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
     tcase_set_timeout(tc, 300);
@@ -457,9 +456,5 @@ main(void)
     tcase_add_test(tc, another_identity_is_refused_and_other_numbers_are_not);
     tcase_add_loop_test(tc, names_that_vanish_or_appear_are_differences, 0, 8);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

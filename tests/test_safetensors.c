@@ -1,11 +1,11 @@
 /* safetensors files: what we write we read, and what is damaged or hostile is refused. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/scratch.h"
 #include "tensorfile/safetensors.h"
+#include "tests/test.h"
 
 /* A file in memory of exactly its size, so that a sanitizer sees any step beyond. */
 struct bytes {
@@ -351,13 +351,11 @@ START_TEST(strides_are_followed)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("safetensors");
     TCase *tc = tcase_create("safetensors");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
@@ -374,9 +372,5 @@ main(void)
     tcase_add_test(tc, numbers_are_rounded_to_nearest_even);
     tcase_add_test(tc, strides_are_followed);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

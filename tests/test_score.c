@@ -1,6 +1,5 @@
 /* Scores of label maps: the distance transform against all pairs of voxels, scores
  * against MONAI's, statistics against what can be worked out. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "data/store/hdf5.h"
 #include "eval/score.h"
 #include "eval/stats.h"
+#include "tests/test.h"
 
 #define ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 
@@ -310,8 +310,8 @@ START_TEST(sign_flips_give_the_exact_p)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("score");
     TCase *t = tcase_create("score");
@@ -325,10 +325,5 @@ main(void)
     tcase_add_test(t, sign_flips_give_the_exact_p);
     tcase_set_timeout(t, 60);
     suite_add_tcase(suite, t);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite;
 }

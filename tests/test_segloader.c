@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "objective/segment/batch.h"
 #include "store_util.h"
+#include "tests/test.h"
 
 enum { CLASSES = 5 };
 
@@ -474,8 +475,8 @@ START_TEST(what_cannot_be_sampled_is_refused)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("segloader");
     TCase *t = tcase_create("segloader");
@@ -490,10 +491,5 @@ main(void)
     tcase_add_test(t, what_cannot_be_sampled_is_refused);
     tcase_set_timeout(t, 120);
     suite_add_tcase(suite, t);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite;
 }

@@ -2,7 +2,6 @@
  * Sliding windows: places, weights and averages against MONAI's (golden/sliding.h5), and
  * streaming against sums over the whole volume.
  */
-#include <check.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "tests/golden_read.h"
 #include "tests/tensors.h"
 #include "task/sliding.h"
+#include "tests/test.h"
 
 enum { CLASSES = 3, PICKED = 2048 };
 
@@ -305,13 +305,11 @@ START_TEST(a_run_can_be_stopped)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("sliding");
     TCase *tc = tcase_create("sliding");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, windows_stand_where_monai_puts_them);
@@ -320,9 +318,5 @@ main(void)
     tcase_add_test(tc, flat_windows_are_background_without_being_run);
     tcase_add_test(tc, a_run_can_be_stopped);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

@@ -1,10 +1,10 @@
 /* Folds and fractions: disjoint, of the right sizes, and a function of ids and seed. */
-#include <check.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data/dataset/split.h"
+#include "tests/test.h"
 
 enum { N = 53 };
 
@@ -148,8 +148,8 @@ START_TEST(what_makes_no_sense_is_refused)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("split");
     TCase *t = tcase_create("split");
@@ -162,10 +162,5 @@ main(void)
     tcase_add_test(t, another_seed_is_another_split);
     tcase_add_test(t, what_makes_no_sense_is_refused);
     suite_add_tcase(suite, t);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite;
 }

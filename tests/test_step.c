@@ -4,7 +4,6 @@
  *
  * VOCO_BIGCHECK=1 (make bigcheck) adds the oracle.
  */
-#include <check.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "objective/voco/step.h"
 #include "objective/voco/voco.h"
 #include "train/schedule.h"
+#include "tests/test.h"
 
 static const double lr = 1e-4;
 
@@ -251,23 +251,19 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
     golden_close(&g);
 }
 
-/* Spare what takes a minute: where the same tests run elsewhere too. */
-static bool
-brief(void)
+/* Leaves a test that takes a minute where the same tests run elsewhere, too. */
+static void
+spare_a_minute(void)
 {
     const char *level = getenv("VOCO_TEST_LEVEL");
 
-    return level && strcmp(level, "short") == 0;
-}
-
-static bool
-big(void)
-{
-    return getenv("VOCO_BIGCHECK") != NULL;
+    if (level && strcmp(level, "short") == 0)
+        test_skip("a step that takes a minute: VOCO_TEST_LEVEL=short");
 }
 
 START_TEST(step_agrees_with_the_reference)
 {
+    spare_a_minute();
     follow_reference("step_fs12", "hash:1:2:2", &voco_cpu, VOCO_MERGING_FIXED, 2,
                      (struct voco_grouping){ 4, 6 }, &f32);
 }
@@ -275,6 +271,7 @@ END_TEST
 
 START_TEST(step_with_legacy_merging_agrees_with_the_reference)
 {
+    spare_a_minute();
     follow_reference("step_fs12_legacy", "hash:2:2:1", &voco_cpu, VOCO_MERGING_LEGACY, 1,
                      (struct voco_grouping){ 4, 5 }, &f32);
 }
@@ -282,6 +279,8 @@ END_TEST
 
 START_TEST(oracle_agrees_with_the_reference)
 {
+    if (!getenv("VOCO_BIGCHECK"))
+        test_skip("the reference on the oracle: make bigcheck has it");
     follow_reference("step_fs12", "hash:1:2:2", &voco_oracle, VOCO_MERGING_FIXED, 1,
                      (struct voco_grouping){ 2, 11 }, &f64);
 }
@@ -298,6 +297,7 @@ START_TEST(bf16_step_has_the_losses_of_the_reference)
     struct voco_replay batch;
     struct rig r;
 
+    spare_a_minute();
     ck_assert_int_eq(voco_replay_open("hash:1:2:2", 1, &batch), VOCO_OK);
     rig_open(&r, &voco_cpu_bf16, &config, g.seed, batch.volumes, batch.sw, batch.roi,
              (struct voco_grouping){ 4, 6 });
@@ -441,9 +441,10 @@ START_TEST(step_two_phase_equals_joint)
                                                    { 4, 1, 1 }, { 4, 3, 2 } };
     struct taken joint, result;
     int64_t n, same;
-    double *want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
-    double norm = 0;
+    double *want, norm = 0;
 
+    spare_a_minute();
+    want = small_gradient((struct voco_grouping){ SMALL_CROPS, 1 }, &joint, &n);
     for (int64_t i = 0; i < n; i++)
         norm += want[i] * want[i];
     ck_assert_double_eq_tol(sqrt(norm), joint.grad_norm, 1e-6 * joint.grad_norm);
@@ -795,8 +796,8 @@ START_TEST(embed_is_the_forward_of_the_step)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("step");
     TCase *golden = tcase_create("reference"), *legacy = tcase_create("legacy");
@@ -804,18 +805,12 @@ main(void)
     TCase *stopped = tcase_create("stopped"), *plan = tcase_create("plan");
     TCase *differences = tcase_create("differences");
     TCase *all[] = { plan, stopped, golden, legacy, groups, differences };
-    SRunner *runner;
-    int failed;
 
-    if (!brief()) {
-        tcase_add_test(golden, step_agrees_with_the_reference);
-        tcase_add_test(golden,
-                       bf16_step_has_the_losses_of_the_reference);
-        tcase_add_test(legacy, step_with_legacy_merging_agrees_with_the_reference);
-        tcase_add_test(groups, step_two_phase_equals_joint);
-    }
-    if (big())
-        tcase_add_test(golden, oracle_agrees_with_the_reference);
+    tcase_add_test(golden, step_agrees_with_the_reference);
+    tcase_add_test(golden, bf16_step_has_the_losses_of_the_reference);
+    tcase_add_test(golden, oracle_agrees_with_the_reference);
+    tcase_add_test(legacy, step_with_legacy_merging_agrees_with_the_reference);
+    tcase_add_test(groups, step_two_phase_equals_joint);
     tcase_add_test(groups, bf16_turns_the_gradient_no_more_than_its_roundings_do);
     tcase_add_test(groups, embed_is_the_forward_of_the_step);
     tcase_add_test(groups, nan_in_a_crop_is_reported_and_leaves_the_trained_weights);
@@ -828,10 +823,5 @@ main(void)
         tcase_set_timeout(all[i], 3600);
         suite_add_tcase(suite, all[i]);
     }
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    free(small_crops);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

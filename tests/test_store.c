@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "store_util.h"
+#include "tests/test.h"
 
 static float *
 read_all(const struct voco_store *s, int i)
@@ -412,12 +413,11 @@ START_TEST(many_threads_write_and_read)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("store");
     TCase *t = tcase_create("store");
-    SRunner *r = srunner_create(suite);
 
     voco_log_level = VOCO_LOG_QUIET;
     tcase_set_timeout(t, 60);
@@ -433,8 +433,5 @@ main(void)
     tcase_add_test(t, a_rejected_volume_may_be_stored_later);
     tcase_add_test(t, a_store_keeps_its_options_and_a_folder_its_files);
     tcase_add_test(t, many_threads_write_and_read);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite;
 }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "store_util.h"
+#include "tests/test.h"
 
 /* Three volumes of 20^3 fill a shard. */
 static const struct voco_store_options small = {.type = VOCO_STORE_U16, .chunk = 8,
@@ -402,12 +403,11 @@ START_TEST(a_full_disk_does_not_hurt_published_shards)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("store_crash");
     TCase *t = tcase_create("store_crash");
-    SRunner *r = srunner_create(suite);
 
     voco_log_level = VOCO_LOG_QUIET;
     tcase_set_timeout(t, 120);
@@ -421,8 +421,5 @@ main(void)
     tcase_add_test(t, a_shard_of_another_store_is_refused);
     tcase_add_test(t, a_full_disk_is_an_error_and_leaves_the_earlier_state);
     tcase_add_test(t, a_full_disk_does_not_hurt_published_shards);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite;
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store_util.h"
+#include "tests/test.h"
 
 enum { N = 18, VOLUMES = 2 };
 static const struct voco_store_options options = {.type = VOCO_STORE_U16, .chunk = 8};
@@ -397,12 +398,11 @@ START_TEST(an_index_with_impossible_numbers_is_refused)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("store_damage");
     TCase *t = tcase_create("store_damage");
-    SRunner *r = srunner_create(suite);
 
     voco_log_level = VOCO_LOG_QUIET;
     tcase_set_timeout(t, 120);
@@ -413,8 +413,5 @@ main(void)
     tcase_add_test(t, an_index_with_impossible_numbers_is_refused);
     tcase_add_test(t, lines_that_contradict_the_shard_or_themselves_are_refused);
     tcase_add_test(t, lines_of_labels_that_make_no_sense_are_refused);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite;
 }

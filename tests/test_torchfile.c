@@ -1,7 +1,6 @@
 /* .pt files: those of PyTorch are read, ours come back, damaged and hostile ones are
  * refused.  tests/golden/pt is made by tools/golden_pt.py. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "tensorfile/names.h"
 #include "tensorfile/torchfile.h"
 #include "tests/archive.h"
+#include "tests/test.h"
 
 static char *
 golden(const char *name)
@@ -549,13 +549,11 @@ START_TEST(styled_names_mean_the_same)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("torchfile");
     TCase *tc = tcase_create("torchfile");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
@@ -578,9 +576,5 @@ main(void)
     tcase_add_test(tc, names_have_one_common_form);
     tcase_add_test(tc, styled_names_mean_the_same);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

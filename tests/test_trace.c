@@ -1,12 +1,12 @@
 /* The tracing device: the same results, and an account of the time. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dev/flops.h"
 #include "dev/wrap/trace.h"
+#include "tests/test.h"
 
 /* The text that a trace of the calls below writes: lines, then the table. */
 static char *
@@ -98,20 +98,14 @@ START_TEST(long_shapes_are_cut)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("trace");
     TCase *tc = tcase_create("trace");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tc, traced_device_computes_the_same_and_tells, 0, 2);
     tcase_add_test(tc, long_shapes_are_cut);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

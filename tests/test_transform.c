@@ -1,7 +1,6 @@
 /* The deterministic transforms: against MONAI on small awkward grids and on five real
  * volumes (where Debian's mricron-data and invesalius-examples are installed), and
  * against numbers that can be worked out by hand. */
-#include <check.h>
 #include <hdf5.h>
 #include <jansson.h>
 #include <math.h>
@@ -17,6 +16,7 @@
 #include "data/transform/preset.h"
 #include "data/transform/transform.h"
 #include "data/transform/window.h"
+#include "tests/test.h"
 
 #define ck_ok(call) ck_assert_msg((call) == VOCO_OK, "%s: %s", #call, voco_fail_text())
 
@@ -303,10 +303,8 @@ START_TEST(real_volumes_agree_with_monai_at_every_stage)
     int64_t below, above;
     hid_t file;
 
-    if (!voco_file_exists(r->path)) {
-        printf("skipped: %s needs %s\n", r->name, r->path);
-        return;
-    }
+    if (!voco_file_exists(r->path))
+        test_skip("the volume %s: no file %s", r->name, r->path);
     if (strstr(r->path, ".inv3"))
         load_cranium(r->path, &v);
     else
@@ -346,10 +344,8 @@ START_TEST(the_chain_gives_the_last_stage_of_the_reference)
     double mm[3], bytes;
     hid_t file;
 
-    if (!voco_file_exists(r->path)) {
-        printf("skipped: %s needs %s\n", r->name, r->path);
-        return;
-    }
+    if (!voco_file_exists(r->path))
+        test_skip("the volume %s: no file %s", r->name, r->path);
     memcpy(t.window, r->t.window, sizeof t.window);
     memcpy(t.spacing_mm, r->t.spacing_mm, sizeof t.spacing_mm);
     memcpy(t.resize, r->t.resize, sizeof t.resize);
@@ -719,14 +715,12 @@ START_TEST(presets_are_the_published_ones)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     const int reals = (int)(sizeof real_volumes / sizeof *real_volumes);
     Suite *s = suite_create("transform");
     TCase *hand = tcase_create("hand"), *monai = tcase_create("monai");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(monai, 120);
     tcase_add_test(monai, small_volumes_on_awkward_grids_agree_with_monai);
@@ -746,9 +740,5 @@ main(void)
     tcase_add_test(hand, presets_are_the_published_ones);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, monai);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return s;
 }

@@ -1,5 +1,4 @@
 /* Tables of choices: what is written is read and used; what is damaged is not. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "dev/cpu/tuning.h"
+#include "tests/test.h"
 
 static char *folder, *path;
 static struct voco_tuning_key key;
@@ -299,13 +299,11 @@ START_TEST(timing_knows_every_implementation)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("tuning");
     TCase *tc = tcase_create("tuning");
-    SRunner *sr;
-    int failed;
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_set_timeout(tc, 60);
@@ -317,9 +315,5 @@ main(void)
     tcase_add_test(tc, table_is_used_with_its_number_of_threads_alone);
     tcase_add_test(tc, timing_knows_every_implementation);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return s;
 }

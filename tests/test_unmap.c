@@ -2,7 +2,6 @@
  * Transforms undone.  Volumes hold a millimetre coordinate, which is linear, so that
  * trilinear sampling is exact whatever grid it goes through and comes back to.
  */
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "data/transform/transform.h"
 #include "data/transform/unmap.h"
 #include "tests/tensors.h"
+#include "tests/test.h"
 
 struct geometry {
     const char *name;
@@ -178,22 +178,16 @@ START_TEST(transform_options_are_read_back)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("unmap");
     TCase *tc = tcase_create("unmap");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tc, coordinates_come_back, 0, 3 * COUNT(cases));
     tcase_add_test(tc, labels_of_a_cropped_volume_come_back_exactly);
     tcase_add_loop_test(tc, records_that_are_no_records_are_refused, 0, 9);
     tcase_add_test(tc, transform_options_are_read_back);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }

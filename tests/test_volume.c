@@ -1,11 +1,11 @@
 /* Volumes: memory, NIfTI in every element type and byte order, and everything that can
  * be wrong with a NIfTI file. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <math.h>
 
 #include "data/volume/volume.h"
 #include "scratch.h"
+#include "tests/test.h"
 #include "volfile.h"
 
 /* Offsets in a NIfTI-1 header. */
@@ -426,8 +426,8 @@ START_TEST(what_is_no_volume_is_said_plainly)
 }
 END_TEST
 
-static Suite *
-suite(void)
+Suite *
+test_suite(void)
 {
     Suite *s = suite_create("volume");
     TCase *memory = tcase_create("memory"), *good = tcase_create("nifti"),
@@ -459,16 +459,4 @@ suite(void)
     suite_add_tcase(s, good);
     suite_add_tcase(s, bad);
     return s;
-}
-
-int
-main(void)
-{
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
 }

@@ -1,12 +1,12 @@
 /* Zip archives: hostile ones are refused, those of more than 4 GiB are read. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tensorfile/tensorfile.h"
 #include "tests/archive.h"
+#include "tests/test.h"
 
 /* ---- hostile archives ---- */
 
@@ -280,13 +280,11 @@ START_TEST(unfinished_files_leave_nothing)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
     Suite *suite = suite_create("zip");
     TCase *tc = tcase_create("zip");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, scratch_setup, scratch_teardown);
     tcase_add_loop_test(tc, hostile_directory_is_refused_in_words, 0,
@@ -298,9 +296,5 @@ main(void)
     tcase_add_test(tc, part_that_cannot_be_made_leaves_nothing);
     tcase_add_test(tc, unfinished_files_leave_nothing);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite;
 }
