@@ -111,6 +111,10 @@
       (OUT(dx), IN(dy)), voco_flops_each(dx, 1))                                         \
     E(P, copy_columns, (VOCO_X x, int64_t from, VOCO_X y, int64_t to, int64_t n),        \
       (x, from, y, to, n), (IN(x), OUT(y)), 0)                                           \
+    E(P, permute, (VOCO_X x, const int axis[3], VOCO_X y), (x, axis, y),                 \
+      (IN(x), OUT(y)), 0)                                                                \
+    E(P, subsample, (VOCO_X x, const int64_t by[3], VOCO_X y), (x, by, y),               \
+      (IN(x), OUT(y)), 0)                                                                \
                                                                                          \
     E(P, assign_forward, (VOCO_X a, VOCO_X b, VOCO_X s), (a, b, s),                      \
       (IN(a), IN(b), OUT(s)), voco_flops_linear(a, b))                                   \

@@ -21,14 +21,16 @@ voco_cpu_upload(struct voco_ctx *ctx, X host, Y y)
 
     if (ctx->err)
         return;
-    VOCO_ASSERT(voco_count(host) == n
-                && (host->type == VOCO_F32 || host->type == VOCO_F64));
+    VOCO_ASSERT(voco_count(host) == n && host->type != VOCO_BF16);
     for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
         const int64_t m = voco_block_size(n, i);
         float spare[VOCO_BLOCK], *to = voco_block_room(y, i, spare);
 
         if (host->type == VOCO_F32)
             memcpy(to, (const float *)host->data + i, (size_t)m * sizeof *to);
+        else if (host->type == VOCO_U8)
+            for (int64_t j = 0; j < m; j++)
+                to[j] = (float)((const uint8_t *)host->data)[i + j];
         else
             for (int64_t j = 0; j < m; j++)
                 to[j] = (float)((const double *)host->data)[i + j];

@@ -1,4 +1,4 @@
-/* Entries of the cpu device that move voxels: patch merging, pooling, columns. */
+/* Entries of the cpu device that move voxels: patch merging, pooling, columns, axes. */
 #include "dev/cpu/block.h"
 
 #define X const struct voco_tensor *
@@ -139,4 +139,56 @@ voco_cpu_copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, 
     for (int64_t r = 0; r < rows; r++)
         memcpy((char *)y->data + (r * cy + to) * size,
                (const char *)x->data + (r * cx + from) * size, (size_t)(n * size));
+}
+
+/* ---- axes ---- */
+
+void
+voco_cpu_permute(struct voco_ctx *ctx, X x, const int axis[3], Y y)
+{
+    const size_t bytes = (size_t)x->dim[4] * voco_type_bytes(x->type);
+    const size_t step[3] = { (size_t)(x->dim[2] * x->dim[3]) * bytes,
+                             (size_t)x->dim[3] * bytes, bytes };
+    const size_t item = (size_t)x->dim[1] * step[0];
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(x->type == y->type && x->dim[0] == y->dim[0] && x->dim[4] == y->dim[4]);
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] == x->dim[1 + axis[i]]);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t r = 0; r < y->dim[0] * y->dim[1]; r++) {
+        const char *from = (const char *)x->data + (size_t)(r / y->dim[1]) * item
+                         + (size_t)(r % y->dim[1]) * step[axis[0]];
+        char *to = (char *)y->data + (size_t)(r * y->dim[2] * y->dim[3]) * bytes;
+
+        for (int64_t j = 0; j < y->dim[2]; j++)
+            for (int64_t k = 0; k < y->dim[3]; k++, to += bytes)
+                memcpy(to, from + (size_t)j * step[axis[1]] + (size_t)k * step[axis[2]],
+                       bytes);
+    }
+}
+
+void
+voco_cpu_subsample(struct voco_ctx *ctx, X x, const int64_t by[3], Y y)
+{
+    const size_t bytes = (size_t)x->dim[4] * voco_type_bytes(x->type);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(x->type == y->type && x->dim[0] == y->dim[0] && x->dim[4] == y->dim[4]);
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] * by[i] == x->dim[1 + i]);
+    #pragma omp parallel for num_threads(ctx->threads) schedule(static)
+    for (int64_t r = 0; r < y->dim[0] * y->dim[1] * y->dim[2]; r++) {
+        const int64_t n = r / y->dim[2] / y->dim[1];
+        const int64_t i = r / y->dim[2] % y->dim[1] * by[0] + by[0] / 2;
+        const int64_t j = r % y->dim[2] * by[1] + by[1] / 2;
+        const char *row = (const char *)x->data
+                        + (size_t)(((n * x->dim[1] + i) * x->dim[2] + j) * x->dim[3]) * bytes;
+        char *to = (char *)y->data + (size_t)(r * y->dim[3]) * bytes;
+
+        for (int64_t k = 0; k < y->dim[3]; k++, to += bytes)
+            memcpy(to, row + (size_t)(k * by[2] + by[2] / 2) * bytes, bytes);
+    }
 }

@@ -55,7 +55,8 @@ voco_oracle_upload(struct voco_ctx *ctx, X host, Y y)
         return;
     VOCO_ASSERT(voco_count(host) == voco_count(y));
     for (int64_t i = 0; i < voco_count(y); i++)
-        f64(y)[i] = host->type == VOCO_F32 ? (double)((const float *)host->data)[i]
+        f64(y)[i] = host->type == VOCO_U8 ? ((const uint8_t *)host->data)[i]
+                  : host->type == VOCO_F32 ? (double)((const float *)host->data)[i]
                                            : f64(host)[i];
 }
 
@@ -268,6 +269,54 @@ voco_oracle_copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t t
     for (int64_t i = 0; i < voco_rows(x); i++)
         for (int64_t k = 0; k < n; k++)
             f64(y)[i * cy + to + k] = f64(x)[i * cx + from + k];
+}
+
+/* ---- axes ---- */
+
+/* The channels of voxel p of item n. */
+static double *
+at(X x, int64_t n, const int64_t p[3])
+{
+    return f64(x) + (((n * x->dim[1] + p[0]) * x->dim[2] + p[1]) * x->dim[3] + p[2])
+                    * x->dim[4];
+}
+
+#define FOR_EACH_VOXEL(y, n, p)                                         \
+    for (int64_t n = 0; n < (y)->dim[0]; n++)                           \
+        for (int64_t p[3] = { 0 }; p[0] < (y)->dim[1]; p[0]++)          \
+            for (p[1] = 0; p[1] < (y)->dim[2]; p[1]++)                  \
+                for (p[2] = 0; p[2] < (y)->dim[3]; p[2]++)
+
+void
+voco_oracle_permute(struct voco_ctx *ctx, X x, const int axis[3], Y y)
+{
+    if (ctx->err)
+        return;
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] == x->dim[1 + axis[i]]);
+    FOR_EACH_VOXEL(y, n, p) {
+        int64_t q[3];
+
+        for (int i = 0; i < 3; i++)
+            q[axis[i]] = p[i];
+        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
+    }
+}
+
+void
+voco_oracle_subsample(struct voco_ctx *ctx, X x, const int64_t by[3], Y y)
+{
+    if (ctx->err)
+        return;
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] * by[i] == x->dim[1 + i]);
+    FOR_EACH_VOXEL(y, n, p) {
+        int64_t q[3];
+
+        for (int i = 0; i < 3; i++)
+            q[i] = p[i] * by[i] + by[i] / 2;
+        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
+    }
 }
 
 /* ---- slabs ---- */
