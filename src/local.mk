@@ -83,6 +83,8 @@ libvoco_la_SOURCES += \
 	src/dev/cpu/gemm.h \
 	src/dev/cpu/gemm_tiles.c \
 	src/dev/cpu/kernels.c \
+	src/dev/cpu/memory.c \
+	src/dev/cpu/move.c \
 	src/dev/cpu/norm.c \
 	src/dev/cpu/peak.c \
 	src/dev/cpu/tune.c \

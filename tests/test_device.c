@@ -25,6 +25,12 @@ run_memory(struct harness *h, const int64_t *p)
     const struct voco_tensor y = added_to(h, x), z = overwritten(h, x);
     const struct voco_tensor row = voco_slice(&z, p[0] - 1, 1);
 
+    const uint8_t host[] = { 0, 1, 2, 127, 128, 254, 255 };
+    const struct voco_tensor bytes = voco_view((void *)host, VOCO_U8, 1, (int64_t)7);
+    const struct voco_tensor u8 = overwritten(h, REAL((int64_t)7));
+
+    dev->upload(h->ctx, &bytes, &u8);
+    result(h, "upload of u8", &u8, 0);
     dev->add(h->ctx, &x, &y);
     result(h, "add y", &y, POINTWISE);
     dev->copy(h->ctx, &x, &z);
@@ -492,6 +498,34 @@ run_slabs(struct harness *h, const int64_t *p)
     result(h, "ema", &t, POINTWISE);
 }
 
+/* ---- axes: n, d, h, w, c, then where y's axes come from ---- */
+
+static void
+run_permute(struct harness *h, const int64_t *p)
+{
+    const struct voco_device *dev = h->ctx->dev;
+    const int axis[3] = { (int)p[5], (int)p[6], (int)p[7] };
+    const struct voco_tensor x = operand(h, -1, 1, SHAPE(p[0], p[1], p[2], p[3], p[4]));
+    const struct voco_tensor y = overwritten(h, SHAPE(p[0], p[1 + axis[0]], p[1 + axis[1]],
+                                                      p[1 + axis[2]], p[4]));
+
+    dev->permute(h->ctx, &x, axis, &y);
+    result(h, "y", &y, 0);
+}
+
+/* n, d, h, w, c of y, then how many voxels of x it has one for */
+static void
+run_subsample(struct harness *h, const int64_t *p)
+{
+    const struct voco_device *dev = h->ctx->dev;
+    const struct voco_tensor x = operand(h, -1, 1, REAL(p[0], p[1] * p[5], p[2] * p[6],
+                                                        p[3] * p[7], p[4]));
+    const struct voco_tensor y = overwritten(h, REAL(p[0], p[1], p[2], p[3], p[4]));
+
+    dev->subsample(h->ctx, &x, &p[5], &y);
+    result(h, "y", &y, 0);
+}
+
 static const struct harness_case cases[] = {
     { "memory", run_memory, { 1, 1 } },
     { "memory", run_memory, { 3, 343 } },
@@ -588,6 +622,15 @@ static const struct harness_case cases[] = {
     { "columns", run_columns, { 1, 1, 0, 1, 0, 1 } },
     { "columns", run_columns, { 343, 12, 0, 24, 12, 12 } },
     { "columns", run_columns, { 4097, 33, 5, 17, 0, 16 } },
+
+    { "permute", run_permute, { 1, 1, 1, 1, 1, 2, 1, 0 } },
+    { "permute", run_permute, { 2, 3, 5, 7, 1, 2, 0, 1 } },
+    { "permute", run_permute, { 2, 3, 5, 7, 4, 1, 2, 0 } },
+    { "permute", run_permute, { 1, 6, 33, 17, 3, 0, 2, 1 } },
+    { "subsample", run_subsample, { 1, 1, 1, 1, 1, 1, 1, 1 } },
+    { "subsample", run_subsample, { 2, 3, 5, 7, 1, 2, 2, 2 } },
+    { "subsample", run_subsample, { 2, 4, 3, 9, 1, 1, 4, 8 } },
+    { "subsample", run_subsample, { 1, 2, 5, 3, 4, 3, 2, 1 } },
 
     { "dicece", run_dicece, { 1, 5, 2, 0 } },
     { "dicece", run_dicece, { 2, 343, 14, 0 } },

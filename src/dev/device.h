@@ -153,7 +153,8 @@ struct voco_device {
     enum voco_err (*choices_keep)(const struct voco_ctx *ctx, const struct voco_uses *uses,
                                   const char *run);
 
-    /* ---- memory: the host tensor's type may be f32 or f64, it is converted ---- */
+    /* ---- memory: the host tensor's type may be f32 or f64, and u8 for upload, it is
+     * converted ---- */
     void (*upload)(struct voco_ctx *ctx, X host, Y y);
     void (*download)(struct voco_ctx *ctx, X x, Y host);
     void (*fill)(struct voco_ctx *ctx, Y y, double value);
@@ -243,6 +244,13 @@ struct voco_device {
      * the others of y stay ---- */
     void (*copy_columns)(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to,
                          int64_t n);
+
+    /* ---- voxels [n,d,h,w,c] in another order, or some of them; x and y have one type ----
+     * permute: axis i of y's d, h, w is axis[i] of x's.
+     * subsample: voxel (i,j,k) of y is the middle one, of two the upper, of the by[0] x
+     * by[1] x by[2] voxels of x that it stands for; sizes of x are multiples of by. */
+    void (*permute)(struct voco_ctx *ctx, X x, const int axis[3], Y y);
+    void (*subsample)(struct voco_ctx *ctx, X x, const int64_t by[3], Y y);
 
     /* ---- contrast: small matrices; doc/model.md has the formulas ----
      * assign: s[m,k] = max(0, cos(a[m,c], b[k,c])), each norm at least 1e-8;

@@ -1,7 +1,7 @@
 /*
  * Window attention of the cpu device: what its two ways to multiply share.  Tasks, f32
- * panels and all around the kernels are in cpu_attn.c, panels of bfloat16 in
- * cpu_attn_bf16.c.
+ * panels and all around the kernels are in attn.c, panels of bfloat16 in
+ * attn_bf16.c.
  */
 #ifndef VOCO_DEV_CPU_ATTN_H
 #define VOCO_DEV_CPU_ATTN_H

@@ -1,19 +1,22 @@
 /*
  * The parts of the cpu device, one .c file each; device.h says what every entry does.
  *
- *   cpu.c           the table, life, memory, small things
- *   cpu_kernels.c   which of the kernels of simd/ are used
- *   cpu_conv.c      convolutions: choice, packed weights; cpu_conv_*.c: implementations
- *   cpu_deconv.c    transposed convolution
- *   cpu_gemm.c      linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
- *   cpu_norm.c      instance and layer norm
- *   cpu_affine.c    scale and shift of channels, for norms that learn them
- *   cpu_eltwise.c   pointwise functions and slabs
- *   cpu_attn.c      window attention: tasks; cpu_windows.c: geometry
- *   cpu_contrast.c  similarity, cross entropy, decorrelation
- *   cpu_dicece.c    the loss of segmentation
- *   cpu_tune.c      what implementations there are for a shape, and how long each takes
- *   cpu_block.c     activations stored in bfloat16, block by block in f32
+ *   cpu.c           the tables, life, what the devices say of themselves
+ *   kernels.c       which of the kernels of simd/ are used
+ *   memory.c        arenas, and what moves whole tensors
+ *   move.c          patch merging, pooling, columns
+ *   conv.c          convolutions: choice, packed weights; conv_*.c: implementations
+ *   deconv.c        transposed convolution
+ *   gemm.c          linear layers: OpenBLAS or oneDNN, one BLAS thread per OpenMP thread
+ *   norm.c          instance and layer norm
+ *   affine.c        scale and shift of channels, for norms that learn them
+ *   eltwise.c       pointwise functions and slabs
+ *   attn.c          window attention: tasks; windows.c: geometry
+ *   contrast.c      similarity, cross entropy, decorrelation
+ *   dicece.c        the loss of segmentation
+ *   tune.c          what implementations there are for a shape, and how long each takes
+ *   tuning.c        files of measured choices
+ *   block.c         activations stored in bfloat16, block by block in f32
  *
  * Loops over rows are split among ctx->threads OpenMP threads in fixed, contiguous shares
  * (voco_cpu_share), so results depend on ctx->threads alone and not on scheduling; those of
@@ -23,6 +26,7 @@
 #ifndef VOCO_DEV_CPU_CPU_H
 #define VOCO_DEV_CPU_CPU_H
 
+#include "dev/entries.h"
 #include "dev/shape.h"
 
 /* Whether the kernels in use multiply bfloat16: then voco_cpu_bf16 is faster. */
@@ -30,7 +34,7 @@ bool voco_cpu_has_bf16(void);
 
 /* ---- state ---- */
 struct voco_dnnl;               /* dnnl_shim.h */
-struct voco_packs;              /* cpu_conv.c: packed weights */
+struct voco_packs;              /* conv.c: packed weights */
 struct voco_kernels;            /* simd/kernels.h */
 
 struct voco_cpu {
@@ -54,9 +58,9 @@ voco_cpu_state(const struct voco_ctx *ctx)
  * NULL with ctx->err set when memory is gone. */
 void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
 
-/* ---- which implementation: cpu_tune.c ----
+/* ---- which implementation: tune.c ----
  * A shape is computed by the first that can of: what is forced, what the table of choices
- * says, what the rules of cpu_conv.c and cpu_gemm.c say. */
+ * says, what the rules of conv.c and gemm.c say. */
 
 /* Use the implementations of these names, with commas between them, wherever they can do
  * the shape: "winograd,blas"; NULL: none.  Opening a device takes VOCO_IMPL. */
@@ -122,13 +126,10 @@ struct voco_cpu_info {
 
 void voco_cpu_info(struct voco_cpu_info *ret);
 
-/* The entry peak: of f32, all threads together, with the kernels in use. */
-double voco_cpu_peak(const struct voco_ctx *ctx);
+/* The entries. */
+VOCO_DEVICE_PROTOTYPES(voco_cpu_)
 
-#define X const struct voco_tensor *
-#define Y const struct voco_tensor *
-
-/* ---- cpu_kernels.c ---- */
+/* ---- kernels.c ---- */
 /* The kernels that VOCO_ISA allows, into the state.  VOCO_EUSAGE for an unknown word. */
 enum voco_err voco_cpu_kernels_open(struct voco_ctx *ctx);
 void voco_cpu_kernels_close(struct voco_ctx *ctx);
@@ -136,15 +137,9 @@ void voco_cpu_kernels_close(struct voco_ctx *ctx);
  * asks for more than there is.  "" when VOCO_ISA is an unknown word. */
 const char *voco_cpu_isa(const char **ret_note);
 
-/* ---- cpu_conv.c, cpu_deconv.c ---- */
+/* ---- conv.c ---- */
 enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
 void voco_cpu_conv_close(struct voco_ctx *ctx);
-void voco_cpu_conv3d_forward(struct voco_ctx *ctx, const struct voco_conv *conv, X x, X w,
-                             X b, Y y, Y moments);
-void voco_cpu_conv3d_backward_data(struct voco_ctx *ctx, const struct voco_conv *conv,
-                                   X dy, X w, Y dx);
-void voco_cpu_conv3d_backward_weights(struct voco_ctx *ctx, const struct voco_conv *conv,
-                                      X x, X dy, Y dw, Y db);
 /* Names of what voco tune may take for a shape, that of the rules first; what this device
  * takes; whether there is one of this name.  voco_cpu_gemm_x: the same of linear layers. */
 int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
@@ -152,14 +147,7 @@ int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
 const char *voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
 bool voco_cpu_conv_knows(const char *impl);
 
-void voco_cpu_deconv_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
-void voco_cpu_deconv_backward(struct voco_ctx *ctx, X x, X w, X dy, Y dx, Y dw, Y db);
-size_t voco_cpu_conv_workspace(struct voco_ctx *ctx, enum voco_workspace what,
-                               const struct voco_conv *conv, X x);
-size_t voco_cpu_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
-bool voco_cpu_conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
-
-/* ---- cpu_gemm.c ---- */
+/* ---- gemm.c ---- */
 void voco_cpu_blas_init(void);
 void voco_cpu_blas_describe(struct voco_cpu_info *ret);
 
@@ -174,65 +162,14 @@ void voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const flo
                     int64_t ldc);
 
 /* y[columns] += sums of the columns of x.  Uses voco_cpu_scratch. */
-void voco_cpu_columns_add(struct voco_ctx *ctx, X x, float *y);
-void voco_cpu_linear_forward(struct voco_ctx *ctx, X x, X w, X b, Y y);
-void voco_cpu_linear_backward_data(struct voco_ctx *ctx, X dy, X w, Y dx);
-void voco_cpu_linear_backward_weights(struct voco_ctx *ctx, X x, X dy, Y dw, Y db);
+void voco_cpu_columns_add(struct voco_ctx *ctx, const struct voco_tensor *x, float *y);
 
-/* ---- cpu_norm.c ---- */
-void voco_cpu_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double slope,
-                               double eps, Y y, Y rstd);
-/* moments [n,2,c] of x + bias, which may be NULL, from parts [n,tiles,2,stride]: the means of
- * the tiles of an item, each of so many voxels, and the sums of squared distances from
+/* ---- norm.c ---- */
+/* moments [n,2,c] of x + bias, which may be NULL, from parts [n,tiles,2,stride]: the means
+ * of the tiles of an item, each of so many voxels, and the sums of squared distances from
  * them.  Uses voco_cpu_scratch. */
 void voco_cpu_join_tiles(struct voco_ctx *ctx, const float *parts, int64_t tiles,
-                         int64_t stride, int64_t voxels, const float *bias, Y moments);
-void voco_cpu_instnorm_backward(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
-                                Y dx, Y dr);
-void voco_cpu_layernorm_forward(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
-                                Y mean, Y rstd);
-void voco_cpu_layernorm_backward(struct voco_ctx *ctx, X x, X w, X b, X mean, X rstd, X dy,
-                                 X r, Y dx, Y y, Y dw, Y db);
-
-/* ---- cpu_affine.c ---- */
-void voco_cpu_affine_forward(struct voco_ctx *ctx, X x, X w, X b, double slope, Y y);
-void voco_cpu_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy, Y dx,
-                              Y dw, Y db);
-
-/* ---- cpu_eltwise.c ---- */
-void voco_cpu_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y);
-void voco_cpu_leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
-void voco_cpu_gelu_forward(struct voco_ctx *ctx, X x, Y y);
-void voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y);
-void voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y);
-void voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v,
-                    Y vmax);
-void voco_cpu_ema(struct voco_ctx *ctx, double momentum, X student, Y teacher);
-
-/* ---- cpu_attn.c ---- */
-void voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
-                           X qkv_bias, X table, Y y, Y lse);
-void voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
-                            X qkv_bias, X table, X y, X lse, X dy, Y dqkv, Y dqkv_bias,
-                            Y dtable);
-size_t voco_cpu_attn_workspace(struct voco_ctx *ctx, enum voco_workspace what,
-                               const struct voco_windows *win, X qkv);
-
-/* ---- cpu_contrast.c ---- */
-void voco_cpu_assign_forward(struct voco_ctx *ctx, X a, X b, Y s);
-void voco_cpu_assign_backward(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db);
-void voco_cpu_ce_forward(struct voco_ctx *ctx, X y, X p, double weight, Y loss);
-void voco_cpu_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
-void voco_cpu_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss);
-void voco_cpu_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds);
-
-/* ---- cpu_dicece.c ---- */
-void voco_cpu_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
-                             X label, double weight, Y sums, Y loss);
-void voco_cpu_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
-                              X label, X sums, double weight, Y dx);
-
-#undef X
-#undef Y
+                         int64_t stride, int64_t voxels, const float *bias,
+                         const struct voco_tensor *moments);
 
 #endif

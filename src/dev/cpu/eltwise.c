@@ -88,6 +88,21 @@ voco_cpu_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
     }
 }
 
+void
+voco_cpu_scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
+{
+    const int64_t m = voco_rows(x), c = voco_cols(x);
+    const float *px = voco_f32(x), *pf = voco_f32(factor);
+    float *py = voco_f32(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(factor) == m && voco_count(y) == m * c);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < c; j++)
+            py[i * c + j] = px[i * c + j] * pf[i];
+}
+
 /* A partial sum per share, added in order: the number of threads does not matter. */
 void
 voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y)

@@ -4,43 +4,43 @@
 
 #include <math.h>
 
-static enum voco_err
-open_oracle(struct voco_ctx *ctx, const struct voco_ctx_options *options)
+enum voco_err
+voco_oracle_open(struct voco_ctx *ctx, const struct voco_ctx_options *options)
 {
     (void)options;
     ctx->state = NULL;
     return VOCO_OK;
 }
 
-static void
-close_oracle(struct voco_ctx *ctx)
+void
+voco_oracle_close(struct voco_ctx *ctx)
 {
     (void)ctx;
 }
 
 /* Loops of this compiler alone. */
-static int
-describe(struct voco_fact ret[VOCO_FACTS_MAX])
+int
+voco_oracle_describe(struct voco_fact ret[VOCO_FACTS_MAX])
 {
     (void)ret;
     return 0;
 }
 
-static double
-peak(const struct voco_ctx *ctx)
+double
+voco_oracle_peak(const struct voco_ctx *ctx)
 {
     (void)ctx;
     return 0;
 }
 
-static void
-sync_oracle(struct voco_ctx *ctx)
+void
+voco_oracle_sync(struct voco_ctx *ctx)
 {
     (void)ctx;
 }
 
-static enum voco_err
-reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
+enum voco_err
+voco_oracle_reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
 {
     (void)ctx;
     return voco_arena_init(ret, limit, false);
@@ -48,19 +48,20 @@ reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
 
 /* ---- memory ---- */
 
-static void
-upload(struct voco_ctx *ctx, X host, Y y)
+void
+voco_oracle_upload(struct voco_ctx *ctx, X host, Y y)
 {
     if (ctx->err)
         return;
     VOCO_ASSERT(voco_count(host) == voco_count(y));
     for (int64_t i = 0; i < voco_count(y); i++)
-        f64(y)[i] = host->type == VOCO_F32 ? (double)((const float *)host->data)[i]
+        f64(y)[i] = host->type == VOCO_U8 ? ((const uint8_t *)host->data)[i]
+                  : host->type == VOCO_F32 ? (double)((const float *)host->data)[i]
                                            : f64(host)[i];
 }
 
-static void
-download(struct voco_ctx *ctx, X x, Y host)
+void
+voco_oracle_download(struct voco_ctx *ctx, X x, Y host)
 {
     if (ctx->err)
         return;
@@ -73,8 +74,8 @@ download(struct voco_ctx *ctx, X x, Y host)
     }
 }
 
-static void
-fill(struct voco_ctx *ctx, Y y, double value)
+void
+voco_oracle_fill(struct voco_ctx *ctx, Y y, double value)
 {
     if (ctx->err)
         return;
@@ -82,8 +83,8 @@ fill(struct voco_ctx *ctx, Y y, double value)
         f64(y)[i] = value;
 }
 
-static void
-copy(struct voco_ctx *ctx, X x, Y y)
+void
+voco_oracle_copy(struct voco_ctx *ctx, X x, Y y)
 {
     if (ctx->err)
         return;
@@ -91,8 +92,8 @@ copy(struct voco_ctx *ctx, X x, Y y)
     memcpy(f64(y), f64(x), voco_tensor_bytes(x));
 }
 
-static void
-add(struct voco_ctx *ctx, X x, Y y)
+void
+voco_oracle_add(struct voco_ctx *ctx, X x, Y y)
 {
     if (ctx->err)
         return;
@@ -102,8 +103,8 @@ add(struct voco_ctx *ctx, X x, Y y)
 
 /* ---- pointwise ---- */
 
-static void
-leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y)
+void
+voco_oracle_leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y)
 {
     if (ctx->err)
         return;
@@ -111,8 +112,8 @@ leaky_forward(struct voco_ctx *ctx, X x, double slope, Y y)
         f64(y)[i] = f64(x)[i] > 0 ? f64(x)[i] : slope * f64(x)[i];
 }
 
-static void
-leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx)
+void
+voco_oracle_leaky_backward(struct voco_ctx *ctx, X y, double slope, X dy, Y dx)
 {
     if (ctx->err)
         return;
@@ -128,8 +129,8 @@ cumulative(double x)
 }
 
 /* y = x Phi(x) */
-static void
-gelu_forward(struct voco_ctx *ctx, X x, Y y)
+void
+voco_oracle_gelu_forward(struct voco_ctx *ctx, X x, Y y)
 {
     if (ctx->err)
         return;
@@ -139,8 +140,8 @@ gelu_forward(struct voco_ctx *ctx, X x, Y y)
 }
 
 /* dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2/2) / sqrt(2 pi) */
-static void
-gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
+void
+voco_oracle_gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
 {
     if (ctx->err)
         return;
@@ -155,8 +156,8 @@ gelu_backward(struct voco_ctx *ctx, X x, X dy, Y dx, Y y)
     }
 }
 
-static void
-scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
+void
+voco_oracle_scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
 {
     const int64_t c = voco_cols(x);
 
@@ -188,8 +189,8 @@ merged_voxel(X x, int64_t n, int64_t d, int64_t h, int64_t w, const int o[3])
                 for (int64_t w = 0; w < (y)->dim[3]; w++)               \
                     for (int o = 0; o < 8; o++)
 
-static void
-merge_forward(struct voco_ctx *ctx, X x, const int (*order)[3], Y y)
+void
+voco_oracle_merge_forward(struct voco_ctx *ctx, X x, const int (*order)[3], Y y)
 {
     const int64_t c = voco_cols(x);
     double *out = f64(y);
@@ -205,15 +206,15 @@ merge_forward(struct voco_ctx *ctx, X x, const int (*order)[3], Y y)
 }
 
 /* Offsets may repeat, so gradients add up; voxels of a missing offset stay zero. */
-static void
-merge_backward(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx)
+void
+voco_oracle_merge_backward(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx)
 {
     const int64_t c = voco_cols(dx);
     const double *out = f64(dy);
 
     if (ctx->err)
         return;
-    fill(ctx, dx, 0);
+    voco_oracle_fill(ctx, dx, 0);
     FOR_EACH_MERGED(dy) {
         double *in = merged_voxel(dx, n, d, h, w, order[o]);
 
@@ -225,8 +226,8 @@ merge_backward(struct voco_ctx *ctx, X dy, const int (*order)[3], Y dx)
 
 /* ---- pooling ---- */
 
-static void
-pool_forward(struct voco_ctx *ctx, X x, Y y, int64_t first)
+void
+voco_oracle_pool_forward(struct voco_ctx *ctx, X x, Y y, int64_t first)
 {
     const int64_t n = x->dim[0], c = voco_cols(x), s = voco_rows(x) / n;
 
@@ -241,8 +242,8 @@ pool_forward(struct voco_ctx *ctx, X x, Y y, int64_t first)
     }
 }
 
-static void
-pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
+void
+voco_oracle_pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
 {
     const int64_t n = dx->dim[0], c = voco_cols(dx), s = voco_rows(dx) / n;
 
@@ -257,8 +258,8 @@ pool_backward(struct voco_ctx *ctx, X dy, int64_t first, Y dx)
 
 /* ---- columns ---- */
 
-static void
-copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n)
+void
+voco_oracle_copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n)
 {
     const int64_t cx = voco_cols(x), cy = voco_cols(y);
 
@@ -270,10 +271,58 @@ copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t to, int64_t n
             f64(y)[i * cy + to + k] = f64(x)[i * cx + from + k];
 }
 
+/* ---- axes ---- */
+
+/* The channels of voxel p of item n. */
+static double *
+at(X x, int64_t n, const int64_t p[3])
+{
+    return f64(x) + (((n * x->dim[1] + p[0]) * x->dim[2] + p[1]) * x->dim[3] + p[2])
+                    * x->dim[4];
+}
+
+#define FOR_EACH_VOXEL(y, n, p)                                         \
+    for (int64_t n = 0; n < (y)->dim[0]; n++)                           \
+        for (int64_t p[3] = { 0 }; p[0] < (y)->dim[1]; p[0]++)          \
+            for (p[1] = 0; p[1] < (y)->dim[2]; p[1]++)                  \
+                for (p[2] = 0; p[2] < (y)->dim[3]; p[2]++)
+
+void
+voco_oracle_permute(struct voco_ctx *ctx, X x, const int axis[3], Y y)
+{
+    if (ctx->err)
+        return;
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] == x->dim[1 + axis[i]]);
+    FOR_EACH_VOXEL(y, n, p) {
+        int64_t q[3];
+
+        for (int i = 0; i < 3; i++)
+            q[axis[i]] = p[i];
+        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
+    }
+}
+
+void
+voco_oracle_subsample(struct voco_ctx *ctx, X x, const int64_t by[3], Y y)
+{
+    if (ctx->err)
+        return;
+    for (int i = 0; i < 3; i++)
+        VOCO_ASSERT(y->dim[1 + i] * by[i] == x->dim[1 + i]);
+    FOR_EACH_VOXEL(y, n, p) {
+        int64_t q[3];
+
+        for (int i = 0; i < 3; i++)
+            q[i] = p[i] * by[i] + by[i] / 2;
+        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
+    }
+}
+
 /* ---- slabs ---- */
 
-static void
-sum_squares(struct voco_ctx *ctx, X x, Y y)
+void
+voco_oracle_sum_squares(struct voco_ctx *ctx, X x, Y y)
 {
     if (ctx->err)
         return;
@@ -282,8 +331,8 @@ sum_squares(struct voco_ctx *ctx, X x, Y y)
 
 /* The order of operations of torch.optim.AdamW: decay first; vmax is the maximum of v
  * before its bias is corrected. */
-static void
-adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v, Y vmax)
+void
+voco_oracle_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v, Y vmax)
 {
     const double unbias1 = 1 - pow(o->beta1, (double)o->step);
     const double unbias2 = 1 - pow(o->beta2, (double)o->step);
@@ -305,8 +354,8 @@ adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v, Y
     }
 }
 
-static void
-ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
+void
+voco_oracle_ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
 {
     if (ctx->err)
         return;
@@ -314,75 +363,21 @@ ema(struct voco_ctx *ctx, double momentum, X student, Y teacher)
         f64(teacher)[i] = momentum * f64(teacher)[i] + (1 - momentum) * f64(student)[i];
 }
 
-static size_t
-conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+size_t
+voco_oracle_conv_packed_bytes(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
 {
     (void)ctx, (void)conv, (void)x;
     return 0;
 }
 
-static bool
-conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
+bool
+voco_oracle_conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x)
 {
     (void)ctx, (void)conv, (void)x;
     return true;
 }
 
 const struct voco_device voco_oracle = {
-    .name = "oracle",
-    .option = "oracle",
-    .real = VOCO_F64,
-    .act = VOCO_F64,
-    .open = open_oracle,
-    .close = close_oracle,
-    .describe = describe,
-    .peak = peak,
-    .sync = sync_oracle,
-    .reserve = reserve,
-    .upload = upload,
-    .download = download,
-    .fill = fill,
-    .copy = copy,
-    .add = add,
-    .conv3d_forward = voco_oracle_conv3d_forward,
-    .conv3d_backward_data = voco_oracle_conv3d_backward_data,
-    .conv3d_backward_weights = voco_oracle_conv3d_backward_weights,
-    .deconv_forward = voco_oracle_deconv_forward,
-    .deconv_backward = voco_oracle_deconv_backward,
-    .linear_forward = voco_oracle_linear_forward,
-    .linear_backward_data = voco_oracle_linear_backward_data,
-    .linear_backward_weights = voco_oracle_linear_backward_weights,
-    .instnorm_forward = voco_oracle_instnorm_forward,
-    .instnorm_backward = voco_oracle_instnorm_backward,
-    .layernorm_forward = voco_oracle_layernorm_forward,
-    .layernorm_backward = voco_oracle_layernorm_backward,
-    .affine_forward = voco_oracle_affine_forward,
-    .affine_backward = voco_oracle_affine_backward,
-    .leaky_forward = leaky_forward,
-    .leaky_backward = leaky_backward,
-    .gelu_forward = gelu_forward,
-    .gelu_backward = gelu_backward,
-    .scale_rows = scale_rows,
-    .attn_forward = voco_oracle_attn_forward,
-    .attn_backward = voco_oracle_attn_backward,
-    .merge_forward = merge_forward,
-    .merge_backward = merge_backward,
-    .pool_forward = pool_forward,
-    .pool_backward = pool_backward,
-    .copy_columns = copy_columns,
-    .assign_forward = voco_oracle_assign_forward,
-    .assign_backward = voco_oracle_assign_backward,
-    .ce_forward = voco_oracle_ce_forward,
-    .ce_backward = voco_oracle_ce_backward,
-    .decor_forward = voco_oracle_decor_forward,
-    .decor_backward = voco_oracle_decor_backward,
-    .dicece_forward = voco_oracle_dicece_forward,
-    .dicece_backward = voco_oracle_dicece_backward,
-    .sum_squares = sum_squares,
-    .adamw = adamw,
-    .ema = ema,
-    .conv_workspace = voco_oracle_conv_workspace,
-    .attn_workspace = voco_oracle_attn_workspace,
-    .conv_packed_bytes = conv_packed_bytes,
-    .conv_moments = conv_moments,
+    .name = "oracle", .option = "oracle", .real = VOCO_F64, .act = VOCO_F64,
+    VOCO_DEVICE_TABLE(voco_oracle_)
 };

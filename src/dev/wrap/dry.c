@@ -63,7 +63,7 @@ ignore(int n, ...)
     (void)n;
 }
 
-#define DRY(name, parameters, arguments, tensors, operations)                           \
+#define DRY(P, name, parameters, arguments, tensors, operations)                        \
     static void name(struct voco_ctx *ctx, VOCO_BARE parameters)                        \
     {                                                                                   \
         const struct voco_tensor *const list[] = { VOCO_BARE tensors };                 \
@@ -75,7 +75,7 @@ ignore(int n, ...)
         borrow(ctx, voco_small_scratch(ctx, list[0]));                       \
     }
 
-VOCO_DEVICE_ENTRIES(DRY)
+VOCO_DEVICE_ENTRIES(DRY, , VOCO_TENSOR, VOCO_TENSOR)
 
 /* ---- those that do a little more ---- */
 
@@ -205,10 +205,10 @@ reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
 #define ONE(...) + 1
 _Static_assert(offsetof(struct voco_device, conv_workspace)
                - offsetof(struct voco_device, upload)
-               == (0 VOCO_DEVICE_ENTRIES(ONE)) * sizeof(void (*)(void)),
+               == (0 VOCO_DEVICE_ENTRIES(ONE, , VOCO_TENSOR, VOCO_TENSOR)) * sizeof(void (*)(void)),
                "entries.h lists every computing entry of the device table");
 
-#define SET(entry, ...) ret->device.entry = entry;
+#define SET(P, entry, ...) ret->device.entry = entry;
 
 void
 voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
@@ -216,7 +216,7 @@ voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
     *ret = (struct voco_dry){ .device = *inner, .inner = inner };
     ret->device.name = "dry";
     ret->device.reserve = reserve;
-    VOCO_DEVICE_ENTRIES(SET)
+    VOCO_DEVICE_ENTRIES(SET, , VOCO_TENSOR, VOCO_TENSOR)
     ret->device.download = download_zeros;
     ret->device.conv3d_forward = plan_conv3d_forward;
     ret->device.conv3d_backward_data = plan_conv3d_backward_data;

@@ -126,7 +126,7 @@ record(struct voco_trace *t, const char *op, const struct voco_tensor *const *li
 /* ---- the entries ---- */
 
 /* While inside, ctx->dev is the inner device: what that calls itself is not traced. */
-#define TRACE(name, parameters, arguments, tensors, operations)                         \
+#define TRACE(P, name, parameters, arguments, tensors, operations)                      \
     static void name(struct voco_ctx *ctx, VOCO_BARE parameters)                        \
     {                                                                                   \
         const struct voco_tensor *const list[] = { VOCO_BARE tensors };                 \
@@ -142,9 +142,9 @@ record(struct voco_trace *t, const char *op, const struct voco_tensor *const *li
                    (double)(operations), voco_seconds() - start);                       \
     }
 
-VOCO_DEVICE_ENTRIES(TRACE)
+VOCO_DEVICE_ENTRIES(TRACE, , VOCO_TENSOR, VOCO_TENSOR)
 
-#define SET(entry, ...) ret->device.entry = entry;
+#define SET(P, entry, ...) ret->device.entry = entry;
 
 void
 voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out,
@@ -152,7 +152,7 @@ voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *o
 {
     *ret = (struct voco_trace){ .device = *inner, .inner = inner, .out = out,
                                 .peak = peak };
-    VOCO_DEVICE_ENTRIES(SET)
+    VOCO_DEVICE_ENTRIES(SET, , VOCO_TENSOR, VOCO_TENSOR)
     if (out)
         fprintf(out, "%-23s %-*s %10s %8s %7s%s\n", "op", VOCO_TRACE_SHAPES, "shapes",
                 "us", "GFLOP/s", "GB/s", peak > 0 ? "  peak" : "");
