@@ -255,7 +255,8 @@ open_model(struct job *j)
 {
     struct voco_model_config config;
     const struct voco_demand demand = { .want = VOCO_PARTS_BACKBONE,
-                                        .need = VOCO_PARTS_BACKBONE, .partial = c.partial,
+                                        .need = VOCO_PARTS_BACKBONE, .run = true,
+                                        .partial = c.partial,
                                         .min_percent = c.min_coverage };
     struct voco_coverage cover;
     enum voco_err err = voco_model_recognise_swinunetr(c.weights, &config);

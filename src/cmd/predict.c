@@ -467,7 +467,7 @@ static enum voco_err
 open_model(struct job *j)
 {
     const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
-                                     .quiet = true };
+                                     .run = true, .no_partial = true };
     const struct voco_device *dev = voco_device_default();
     struct voco_coverage cover;
     enum voco_err err;

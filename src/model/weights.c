@@ -180,7 +180,7 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
     if (err == VOCO_OK) {
         *ret = match.cover;
         err = voco_match_enough(&match, demand);
-        if (!demand->quiet)
+        if (!demand->quiet || err != VOCO_OK || match.cover.unexpected)
             voco_match_report(&match);
     }
     if (err == VOCO_OK)

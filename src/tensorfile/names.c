@@ -87,16 +87,21 @@ voco_name_copies(const char *common, char *ret[VOCO_NAME_COPIES + 1])
     ret[n] = NULL;
 }
 
+/* Is it WORD, a number and a full stop: encoder10. ?  Networks deeper than MONAI's count on. */
+static bool
+is_numbered(const char *common, const char *word)
+{
+    const size_t n = strlen(word);
+    const size_t digits = begins(common, word) ? strspn(common + n, "0123456789") : 0;
+
+    return digits > 0 && common[n + digits] == '.';
+}
+
 enum voco_name_part
 voco_name_part(const char *common)
 {
     static const struct { const char *front; enum voco_name_part part; } parts[] = {
-        { "swinViT.", VOCO_PART_ENCODER }, { "encoder1.", VOCO_PART_BACKBONE },
-        { "encoder2.", VOCO_PART_BACKBONE }, { "encoder3.", VOCO_PART_BACKBONE },
-        { "encoder4.", VOCO_PART_BACKBONE }, { "encoder10.", VOCO_PART_BACKBONE },
-        { "decoder1.", VOCO_PART_DECODER }, { "decoder2.", VOCO_PART_DECODER },
-        { "decoder3.", VOCO_PART_DECODER }, { "decoder4.", VOCO_PART_DECODER },
-        { "decoder5.", VOCO_PART_DECODER }, { "out.", VOCO_PART_DECODER },
+        { "swinViT.", VOCO_PART_ENCODER }, { "out.", VOCO_PART_DECODER },
         { "encoder.", VOCO_PART_ENCODER }, { "decoder.", VOCO_PART_DECODER },
         { "student.", VOCO_PART_HEADS }, { "teacher.", VOCO_PART_HEADS },
     };
@@ -104,7 +109,8 @@ voco_name_part(const char *common)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (begins(common, parts[i].front))
             return parts[i].part;
-    return VOCO_PART_OTHER;
+    return is_numbered(common, "encoder") ? VOCO_PART_BACKBONE
+        : is_numbered(common, "decoder") ? VOCO_PART_DECODER : VOCO_PART_OTHER;
 }
 
 char *
