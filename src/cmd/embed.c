@@ -21,9 +21,9 @@ static struct {
     const char *weights, *output;
     int preset, merging;
     int64_t threads, group;
-    bool merging_given, partial;
+    bool partial;
     double min_coverage;
-} c = { .group = 4 };
+} c = { .merging = -1, .group = 4 };
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 
@@ -34,8 +34,7 @@ static const struct voco_opt options[] = {
     { "preset", 'p', VOCO_OPT_CHOICE, &c.preset, "NAME",
       "transforms for volumes, as voco convert has them", .choices = voco_preset_names },
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
-      "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings,
-      .given = &c.merging_given },
+      "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings },
     { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
       "use weights that do not cover the encoder, with random numbers for the rest" },
     { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
@@ -259,16 +258,15 @@ open_model(struct job *j)
                                         .partial = c.partial,
                                         .min_percent = c.min_coverage };
     struct voco_coverage cover;
-    enum voco_err err = voco_model_recognise_swinunetr(c.weights, &config);
+    enum voco_err err = voco_model_recognise_swinunetr_as(c.weights, c.merging, &config);
 
-    if (err != VOCO_OK)
+    if (err != VOCO_OK
+        || (err = voco_model_expect_merging(c.weights, c.merging, &config)) != VOCO_OK)
         return err;
     if (config.in_channels != 1)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights for %" PRId64 " input channels, "
                          "expected 1", c.weights, config.in_channels);
     config.classes = 0;                 /* of a file for segmentation, the encoder */
-    if (c.merging_given)
-        config.merging = (enum voco_merging)c.merging;
     j->choices = voco_choices_read(voco_device_default(), (int)c.threads, NULL);
     if ((err = voco_ctx_open(&j->ctx, voco_device_default(),
                              &(struct voco_ctx_options){ .threads = (int)c.threads,

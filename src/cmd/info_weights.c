@@ -134,9 +134,8 @@ plainconv_rows(struct voco_info *info, const struct voco_network *net)
     voco_info_row(info, "strides", threes(c->stride, c->stages), NULL);
     voco_info_row(info, "axes", json_string(voco_axes_name[net->axes]), "%s%s",
                   voco_axes_name[net->axes], net->axes_known ? ""
-                  : ", as nnU-Net reads volumes: the file does not say");
-    if (net->problem[0])
-        voco_info_row(info, "problem", json_string(net->problem), "%s", net->problem);
+                  : ", assumed, as nnU-Net reads volumes: the file does not say");
+    voco_info_row(info, "axes_known", json_boolean(net->axes_known), NULL);
 }
 
 static void
@@ -167,12 +166,17 @@ network_rows(struct voco_info *info, const struct voco_network *net)
         voco_info_row(info, "heads", voco_info_ints((int64_t[]){ net->hidden, net->out }, 2),
                       "%" PRId64 " hidden, %" PRId64 " out", net->hidden, net->out);
     }
-    if (swin)
+    if (swin && net->merging_odd[0])
+        voco_info_row(info, "merging", voco_info_text(net->merging_odd), "'%s', expected "
+                      "legacy or fixed", net->merging_odd);
+    else if (swin)
         voco_info_row(info, "merging", json_string(voco_merging_name(net->merging)), "%s%s",
                       voco_merging_name(net->merging), net->merging_known ? ""
-                      : ", as in published weights: the file does not say");
+                      : ", assumed, as in published weights: the file does not say");
     if (swin)
         voco_info_row(info, "merging_known", json_boolean(net->merging_known), NULL);
+    if (net->problem[0])
+        voco_info_row(info, "problem", voco_info_text(net->problem), "%s", net->problem);
 }
 
 static void

@@ -130,9 +130,7 @@ announce(const char *path, const struct voco_network *net,
 
     voco_note("%s: %s: %s%s", path, voco_network_words(net, words),
               voco_model_words(config, model),
-              config->net != VOCO_NET_SWINUNETR || net->merging_known ? ""
-              : c.merging >= 0 ? " as asked for"
-              : " (the file does not say; see --merging)");
+              config->net == VOCO_NET_SWINUNETR && config->assumed ? " (assumed)" : "");
 }
 
 static enum voco_err
@@ -150,8 +148,12 @@ import(const struct voco_tensorfile *file, const char *path)
 
     if (err != VOCO_OK)
         return err;
-    if (c.merging >= 0)
+    if (c.merging >= 0) {
         net.merging = (enum voco_merging)c.merging;
+        net.merging_known = true;
+    }
+    net.axes_known |= c.plans != NULL;
+    voco_network_settle(&net, path, c.merging);
     if (net.decoder)
         demand.need |= 1 << VOCO_PART_DECODER;
     if (!net.student)

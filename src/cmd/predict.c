@@ -27,10 +27,10 @@ static struct {
     int preset, blend, resample, merging;
     double spacing_mm[3], window[2], roi[3], overlap;
     int64_t batch, threads, memory;
-    bool merging_given, probabilities, skip_background, skip_existing, dry_run, trace;
+    bool probabilities, skip_background, skip_existing, dry_run, trace;
 } c = {
     .preset = -1, .blend = VOCO_BLEND_GAUSSIAN, .spacing_mm = { NAN }, .window = { NAN },
-    .roi = { NAN }, .overlap = 0.5, .batch = 4,
+    .roi = { NAN }, .overlap = 0.5, .batch = 4, .merging = -1,
 };
 
 static const struct voco_opt options[] = {
@@ -69,7 +69,7 @@ static const struct voco_opt options[] = {
 
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
       "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings,
-      .given = &c.merging_given, .section = "Resources" },
+      .section = "Resources" },
     { "batch", 0, VOCO_OPT_INT, &c.batch, "N", "windows at once, at most", 1, 64 },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
@@ -228,15 +228,15 @@ read_weights_head(struct job *j)
 {
     struct voco_predict_options *o = &j->predictor.o;
     struct voco_seginfo info = { 0 };
-    enum voco_err err = voco_model_recognise(c.weights, &j->config);
+    enum voco_err err = voco_model_recognise_as(c.weights, c.merging, &j->config);
 
+    if (err == VOCO_OK)
+        err = voco_model_expect_merging(c.weights, c.merging, &j->config);
     if (err != VOCO_OK)
         return err;
     if (j->config.classes < 2)
         return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without an output layer: "
                          "fine-tune it first", c.weights);
-    if (c.merging_given)
-        j->config.merging = (enum voco_merging)c.merging;
     *o = (struct voco_predict_options){
         .overlap = c.overlap, .blend = (enum voco_blend)c.blend,
         .skip_flat = c.skip_background, .smooth = c.resample == 1, .batch = (int)c.batch,

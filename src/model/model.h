@@ -37,6 +37,8 @@ struct voco_model_config {
     int64_t classes;            /* of a segmentation network, 2 or more; 0: the encoder alone */
     struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
     int n_heads;
+    bool assumed;               /* merging, or axes of a VOCO_NET_PLAINCONV: the weights do not
+                                 * say, and nobody else did */
 };
 
 /* Parameters that follow others. */

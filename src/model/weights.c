@@ -53,13 +53,23 @@ voco_position_index_name(const char *name)
     return at ? voco_format("%.*s%s", (int)(at - name), name, index_end) : NULL;
 }
 
+/* What a run was computed with is known, whatever the weights that it began with said. */
+static int
+meta_of_run(const struct voco_model_config *config, struct voco_filemeta *meta)
+{
+    struct voco_model_config known = *config;
+
+    known.assumed = false;
+    return voco_model_meta(&known, config->classes > 0, meta);
+}
+
 enum voco_err
 voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
                 const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
     struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS];
-    const int n_model = voco_model_meta(&model->config, model->config.classes > 0, meta);
+    const int n_model = meta_of_run(&model->config, meta);
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
@@ -196,22 +206,23 @@ voco_network_config(const struct voco_network *net, const char *path,
 {
     char words[96];
 
+    if (net->problem[0])
+        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco cannot compute it: %s", path,
+                         voco_network_words(net, words), net->problem);
     switch (net->kind) {
     case VOCO_NETWORK_SWINUNETR:
         *ret = (struct voco_model_config){
             .feature = net->feature, .in_channels = net->in_channels,
             .plain = net->version == 1, .classes = net->decoder ? net->classes : 0,
-            .merging = net->merging };
+            .merging = net->merging, .assumed = !net->merging_known };
         if (net->student && !ret->classes)
             voco_model_contrast_heads(ret, net->hidden, net->out, 0.9);
         return VOCO_OK;
     case VOCO_NETWORK_PLAINCONV:
-        if (net->problem[0])
-            return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco cannot compute it: %s", path,
-                             voco_network_words(net, words), net->problem);
         *ret = (struct voco_model_config){
             .net = VOCO_NET_PLAINCONV, .plainconv = net->plainconv,
-            .in_channels = net->in_channels, .classes = net->classes, .axes = net->axes };
+            .in_channels = net->in_channels, .classes = net->classes, .axes = net->axes,
+            .assumed = !net->axes_known };
         return VOCO_OK;
     case VOCO_NETWORK_UNKNOWN:
         break;
@@ -229,7 +240,8 @@ voco_model_meta(const struct voco_model_config *config, bool decoder,
     int n = 0;
 
     meta[n++] = (struct voco_filemeta){ "format", "pt" };
-    meta[n++] = config->net == VOCO_NET_SWINUNETR
+    if (!config->assumed)
+        meta[n++] = config->net == VOCO_NET_SWINUNETR
         ? (struct voco_filemeta){ "voco.merging", voco_merging_name(config->merging) }
         : (struct voco_filemeta){ "voco.axes", voco_axes_name[config->axes] };
     meta[n++] = (struct voco_filemeta){
@@ -238,7 +250,7 @@ voco_model_meta(const struct voco_model_config *config, bool decoder,
 }
 
 enum voco_err
-voco_model_recognise(const char *path, struct voco_model_config *ret)
+voco_model_recognise_as(const char *path, int merging, struct voco_model_config *ret)
 {
     struct voco_tensorfile file;
     struct voco_network net = { 0 };
@@ -247,17 +259,51 @@ voco_model_recognise(const char *path, struct voco_model_config *ret)
     if (err == VOCO_OK)
         err = voco_network_recognise(&file, path, &net);
     voco_tensorfile_close(&file);
-    return err == VOCO_OK ? voco_network_config(&net, path, ret) : err;
+    if (err != VOCO_OK)
+        return err;
+    voco_network_settle(&net, path, merging);
+    return voco_network_config(&net, path, ret);
 }
 
 enum voco_err
-voco_model_recognise_swinunetr(const char *path, struct voco_model_config *ret)
+voco_model_recognise(const char *path, struct voco_model_config *ret)
 {
-    const enum voco_err err = voco_model_recognise(path, ret);
+    return voco_model_recognise_as(path, -1, ret);
+}
+
+enum voco_err
+voco_model_recognise_swinunetr_as(const char *path, int merging,
+                                  struct voco_model_config *ret)
+{
+    const enum voco_err err = voco_model_recognise_as(path, merging, ret);
     char words[160];
 
     if (err == VOCO_OK && ret->net != VOCO_NET_SWINUNETR)
         return voco_fail(VOCO_ECHECKPOINT, "%s: a %s; expected the encoder of a Swin UNETR",
                          path, voco_model_words(ret, words));
     return err;
+}
+
+enum voco_err
+voco_model_recognise_swinunetr(const char *path, struct voco_model_config *ret)
+{
+    return voco_model_recognise_swinunetr_as(path, -1, ret);
+}
+
+enum voco_err
+voco_model_expect_merging(const char *path, int merging,
+                          const struct voco_model_config *config)
+{
+    if (merging < 0)
+        return VOCO_OK;
+    if (config->net != VOCO_NET_SWINUNETR)
+        return voco_fail(VOCO_EUSAGE, "%s: a PlainConvUNet, and --merging is of Swin UNETR",
+                         path);
+    if ((int)config->merging != merging)
+        return voco_fail(VOCO_EUSAGE, "%s: trained with %s patch merging, as the file says, "
+                         "and --merging asks for %s, which would compute something else; "
+                         "voco model import --merging corrects a file that is wrong", path,
+                         voco_merging_name(config->merging),
+                         voco_merging_name((enum voco_merging)merging));
+    return VOCO_OK;
 }
