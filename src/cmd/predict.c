@@ -25,12 +25,12 @@ static const char *const mergings[] = { "legacy", "fixed", NULL };
 static struct {
     const char *weights, *output, *mirror;
     int preset, blend, resample, merging;
-    double spacing_mm[3], window[2], roi[3], overlap;
+    double spacing_mm[3], window[2], nan_to, roi[3], overlap;
     int64_t batch, threads, memory;
     bool probabilities, skip_background, skip_existing, dry_run, trace;
 } c = {
     .preset = -1, .blend = VOCO_BLEND_GAUSSIAN, .spacing_mm = { NAN }, .window = { NAN },
-    .roi = { NAN }, .overlap = 0.5, .batch = 4, .merging = -1,
+    .nan_to = NAN, .roi = { NAN }, .overlap = 0.5, .batch = 4, .merging = -1,
 };
 
 static const struct voco_opt options[] = {
@@ -51,6 +51,8 @@ static const struct voco_opt options[] = {
       "voxel size for the network, one number or three; 0 keeps an axis", 0, 100 },
     { "window", 0, VOCO_OPT_RANGE, c.window, "LOW,HIGH",
       "these become 0 and 1: intensities, or percentiles as the transforms have it" },
+    { "nan-to", 0, VOCO_OPT_REAL, &c.nan_to, "X",
+      "replace NaN and infinities, which are an error otherwise" },
 
     { "roi", 0, VOCO_OPT_REAL3, c.roi, "N",
       "edges of a window in voxels (default: those of the weights, or 96)", 1, 1024,
@@ -175,6 +177,10 @@ choose_transform(struct job *j, const struct voco_seginfo *info)
         memcpy(t->spacing_mm, c.spacing_mm, sizeof t->spacing_mm);
     if (!isnan(c.window[0]))
         move_window(t);
+    if (!isnan(c.nan_to)) {
+        t->replace_nonfinite = true;
+        t->nonfinite_value = c.nan_to;
+    }
     if (t->scaling == VOCO_SCALING_PERCENTILE && (t->window[0] < 0 || t->window[1] > 100))
         return voco_fail(VOCO_EUSAGE, "--window: %g,%g are not percentiles from 0 to 100",
                          t->window[0], t->window[1]);

@@ -45,6 +45,9 @@ voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
         err = voco_transform_case(&ret->image, t, &report);
     if (err == VOCO_OK)
         err = voco_unmap_parse(report.json, &ret->back);
+    if (err == VOCO_OK && report.nonfinite)
+        voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
+                  item->image[0], report.nonfinite, t->nonfinite_value);
     voco_transform_report_free(&report);
     if (err != VOCO_OK) {
         voco_predict_image_free(ret);
