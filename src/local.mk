@@ -223,6 +223,8 @@ libvoco_la_SOURCES += \
 	src/tensorfile/tensorfile.h \
 	src/tensorfile/torchfile.c \
 	src/tensorfile/torchfile.h \
+	src/tensorfile/torchtree.c \
+	src/tensorfile/torchtree.h \
 	src/tensorfile/torchwrite.c \
 	src/tensorfile/zip.c \
 	src/tensorfile/zip.h \

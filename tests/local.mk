@@ -266,6 +266,10 @@ check_PROGRAMS += tests/make_segweights
 tests_make_segweights_SOURCES = tests/make_segweights.c
 tests_make_segweights_LDADD = libvoco.la
 
+check_PROGRAMS += tests/edit_weights
+tests_edit_weights_SOURCES = tests/edit_weights.c
+tests_edit_weights_LDADD = libvoco.la
+
 check_PROGRAMS += tests/make_replay
 tests_make_replay_SOURCES = tests/make_replay.c
 tests_make_replay_LDADD = libvoco.la

@@ -147,8 +147,10 @@ network_rows(struct voco_info *info, const struct voco_network *net)
 
     voco_info_row(info, "network", net->kind ? json_string(kind[net->kind]) : json_null(),
                   "%s", voco_network_words(net, words));
-    if (!net->kind)
+    if (!net->kind) {
+        voco_info_row(info, "holds", voco_info_text(net->holds), "%s", net->holds);
         return;
+    }
     if (swin)
         voco_info_row(info, "version", json_integer(net->version), NULL);
     voco_info_row(info, "feature_size", json_integer(net->feature), "%" PRId64 "%s",
@@ -177,6 +179,26 @@ network_rows(struct voco_info *info, const struct voco_network *net)
         voco_info_row(info, "merging_known", json_boolean(net->merging_known), NULL);
     if (net->problem[0])
         voco_info_row(info, "problem", voco_info_text(net->problem), "%s", net->problem);
+}
+
+/* Dictionaries with tensors that are not those of the file. */
+static void
+dict_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < f->n_dicts; i++) {
+        const struct voco_filedict *d = &f->dict[i];
+        const char *first = d->first ? d->first : "?";
+
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:b}", "path", d->path,
+                                              "tensors", d->n, "first", first, "network",
+                                              d->network));
+        voco_info_row(info, "dictionary", NULL, "%s: %d tensor%s: %s, ...%s",
+                      *d->path ? d->path : "the top", d->n, voco_plural(d->n), first,
+                      f->n ? ", not used" : "");
+    }
+    voco_info_row(info, "dictionaries", list, NULL);
 }
 
 static void
@@ -215,9 +237,16 @@ voco_info_weights(const char *path, const struct voco_info_options *o,
         voco_info_row(info, "format", json_string(f.format), NULL);
         if (inside)
             voco_info_row(info, "wrapper", voco_info_text(f.wrapper), NULL);
+        if (*f.prefix)
+            voco_info_row(info, "prefix", voco_info_text(f.prefix), "%s, left out in front of "
+                          "all names", f.prefix);
         network_rows(info, &net);
-        part_rows(info, &f, &names);
-        type_row(info, &f);
+        if (f.n_dicts)
+            dict_rows(info, &f);
+        if (f.n || !f.n_dicts) {
+            part_rows(info, &f, &names);
+            type_row(info, &f);
+        }
         note_rows(info, &f);
         if (o->list)
             tensor_rows(info, &f);

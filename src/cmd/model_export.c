@@ -122,6 +122,7 @@ export(const struct voco_tensorfile *file, const char *path)
     voco_network_settle(&net, path, c.merging);
     if ((err = voco_network_config(&net, path, &config)) != VOCO_OK)
         return err;
+    voco_tensorfile_tell(file, path);
     n = voco_model_meta(&config, net.decoder, meta) - 1;    /* a part may be written */
     if ((err = choose(file, path, &out, &left)) == VOCO_OK && out.n == 0)
         err = voco_fail(VOCO_EUSAGE, "%s: none of its tensors has a place among the names of "

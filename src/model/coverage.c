@@ -271,6 +271,7 @@ voco_match_report(const struct voco_match *m)
               / (double)c->model_elements : 0.0,
               m->file->wrapper && *m->file->wrapper ? ", from inside " : "",
               m->file->wrapper ? m->file->wrapper : "");
+    voco_tensorfile_tell(m->file, m->path);
     if (c->copies)
         voco_note("  %d copies of others, as nnU-Net writes them, are not needed", c->copies);
     if (c->adapted)

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -248,8 +249,12 @@ voco_network_recognise(const struct voco_tensorfile *f, const char *path,
     *ret = (struct voco_network){ 0 };
     if (err != VOCO_OK)
         return err;
-    if (!is_swinunetr(f, &names, ret))
-        is_plainconv(f, &names, ret);
+    if (!is_swinunetr(f, &names, ret) && !is_plainconv(f, &names, ret)) {
+        char *text = voco_tensorfile_contents(f, path);
+
+        snprintf(ret->holds, sizeof ret->holds, "%s", text);
+        free(text);
+    }
     voco_nametable_free(&names);
     return VOCO_OK;
 }

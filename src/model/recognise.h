@@ -24,6 +24,7 @@ struct voco_network {
     struct voco_plainconv_config plainconv;
     int axes;                   /* index of voco_axes_name */
     bool axes_known;            /* else nnU-Net's are assumed, zyx */
+    char holds[512];            /* not recognised: what the file has instead */
     char problem[160];          /* why voco cannot compute this network; "": it can */
 };
 

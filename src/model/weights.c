@@ -2,6 +2,7 @@
 #include "model/weights.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,22 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
 
 /* ---- loading ---- */
 
+/* Weights that are no numbers make every result none, or background. */
+static enum voco_err
+check_finite(const char *path, const struct voco_filetensor *t, const struct voco_tensor *x)
+{
+    const int64_t n = voco_filetensor_count(t);
+    int64_t bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        bad += !isfinite(x->type == VOCO_F64 ? ((const double *)x->data)[i]
+                         : (double)((const float *)x->data)[i]);
+    return bad == 0 ? VOCO_OK
+        : voco_fail(VOCO_ECHECKPOINT, "%s: %" PRId64 " of the %" PRId64 " numbers of %s are NaN "
+                    "or infinite: the training that made them had failed", path, bad, n,
+                    t->name);
+}
+
 /* [out,1,...] in front of the buffer -> [out,channels,...] in all of it, times factor. */
 static void
 repeat_channel(float *x, int64_t out, int64_t channels, int64_t each, float factor)
@@ -126,7 +143,8 @@ upload_repeated(struct voco_ctx *ctx, const struct voco_filetensor *t, const cha
     from.data = x = malloc(voco_tensor_bytes(&from));
     if (!x)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    if ((err = voco_filetensor_convert(t, "F32", x)) == VOCO_OK) {
+    if ((err = voco_filetensor_convert(t, "F32", x)) == VOCO_OK
+        && (err = check_finite(path, t, &from)) == VOCO_OK) {
         repeat_channel(x, p->dim[0], p->dim[1], p->count / p->dim[0] / p->dim[1], factor);
         ctx->dev->upload(ctx, &from, to);
     }
@@ -146,7 +164,8 @@ upload(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
     from.data = malloc(voco_tensor_bytes(&from) + 1);
     if (!from.data)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    if ((err = voco_filetensor_convert(t, wide ? "F64" : "F32", from.data)) == VOCO_OK)
+    if ((err = voco_filetensor_convert(t, wide ? "F64" : "F32", from.data)) == VOCO_OK
+        && (err = check_finite(path, t, &from)) == VOCO_OK)
         ctx->dev->upload(ctx, &from, to);
     free(from.data);
     return err;
@@ -227,10 +246,9 @@ voco_network_config(const struct voco_network *net, const char *path,
     case VOCO_NETWORK_UNKNOWN:
         break;
     }
-    return voco_fail(VOCO_ECHECKPOINT, "%s: %s: neither a Swin UNETR, with "
-                     "swinViT.patch_embed.proj.weight, nor a PlainConvUNet, with "
-                     "encoder.stages.0.0.convs.0.conv.weight", path,
-                     voco_network_words(net, words));
+    return voco_fail(VOCO_ECHECKPOINT, "%s: %s: neither a Swin UNETR, with %s, nor a "
+                     "PlainConvUNet, with %s; %s", path, voco_network_words(net, words),
+                     voco_name_marks[0], voco_name_marks[1], net->holds);
 }
 
 int

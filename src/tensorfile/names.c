@@ -58,6 +58,47 @@ voco_name_common(const char *name)
     return common;
 }
 
+const char *const voco_name_marks[] = {
+    "swinViT.patch_embed.proj.weight", "encoder.stages.0.0.convs.0.conv.weight", NULL
+};
+
+static bool
+any_mark(const char *const *name, int n, size_t from)
+{
+    bool found = false;
+
+    for (int i = 0; i < n && !found; i++) {
+        char *common = voco_name_common(name[i] + from);
+
+        for (int k = 0; voco_name_marks[k]; k++)
+            found |= strcmp(common, voco_name_marks[k]) == 0;
+        free(common);
+    }
+    return found;
+}
+
+int
+voco_names_prefix(const char *const *name, int n)
+{
+    enum { WORDS = 8 };
+    size_t shared = n ? strlen(name[0]) : 0;
+    int words = 0;
+
+    if (any_mark(name, n, 0))
+        return 0;
+    for (int i = 1; i < n; i++)
+        for (size_t k = 0; k < shared; k++)
+            if (name[i][k] != name[0][k])
+                shared = k;
+    for (size_t k = 1; k <= shared && words < WORDS; k++)
+        if (name[0][k - 1] == '.') {
+            words++;
+            if (any_mark(name, n, k))
+                return (int)k;
+        }
+    return -1;
+}
+
 bool
 voco_name_is_nnunet(const char *common)
 {
