@@ -133,6 +133,8 @@ libvoco_la_SOURCES += \
 	src/model/model.h \
 	src/model/nnunet.c \
 	src/model/nnunet.h \
+	src/model/provenance.c \
+	src/model/provenance.h \
 	src/model/recognise.c \
 	src/model/recognise.h \
 	src/model/rewrite.c \

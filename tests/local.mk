@@ -258,6 +258,11 @@ tests_test_safetensors_SOURCES = tests/scratch.h tests/test_safetensors.c
 tests_test_safetensors_LDADD = $(TEST_LIBS)
 TESTS += tests/test_safetensors
 
+check_PROGRAMS += tests/test_provenance
+tests_test_provenance_SOURCES = tests/scratch.h tests/test_provenance.c
+tests_test_provenance_LDADD = $(TEST_LIBS)
+TESTS += tests/test_provenance
+
 check_PROGRAMS += tests/make_dicom
 tests_make_dicom_SOURCES = tests/make_dicom.c
 tests_make_dicom_LDADD = libvoco.la

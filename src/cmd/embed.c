@@ -15,6 +15,7 @@
 #include "objective/voco/step.h"
 #include "dev/list.h"
 #include "dev/shape.h"
+#include "model/provenance.h"
 #include "model/weights.h"
 
 enum { ROI = 64 };
@@ -55,6 +56,7 @@ struct job {
     struct voco_ctx ctx;
     struct voco_model model;
     struct voco_transform transform;    /* of volumes */
+    char orientation[8];                /* of what the encoder was trained on; "": not known */
     struct voco_embeddings *out;
     struct voco_progress progress;
     int done, rejected;
@@ -162,7 +164,10 @@ embed_store(struct job *j, const char *path)
     for (s.i = 0; err == VOCO_OK && s.i < voco_store_count(s.store); s.i++) {
         const struct voco_store_entry *e = voco_store_entry(s.store, s.i);
 
-        err = reject_or_count(j, embed_grid(j, e->id, e->source, e->dim, read_stored, &s));
+        err = voco_orientation_expect(j->orientation, e->affine, e->id);
+        if (err == VOCO_OK)
+            err = embed_grid(j, e->id, e->source, e->dim, read_stored, &s);
+        err = reject_or_count(j, err);
         voco_progress_show(&j->progress, s.i + 1, "%s", e->id);
     }
     voco_store_scratch_free(&s.scratch);
@@ -199,6 +204,8 @@ embed_volume(struct job *j, const struct voco_item *item)
             voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
                       item->image[0], report.nonfinite, j->transform.nonfinite_value);
     }
+    if (err == VOCO_OK)
+        err = voco_orientation_expect(j->orientation, v.affine, item->image[0]);
     if (err == VOCO_OK)
         err = embed_grid(j, item->id, item->image[0], v.dim, read_volume, &v);
     voco_transform_report_free(&report);
@@ -321,6 +328,8 @@ open_model(struct job *j)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights for %" PRId64 " input channels, "
                          "expected 1", c.weights, config.in_channels);
     config.classes = 0;                 /* of a file for segmentation, the encoder */
+    if ((err = voco_orientation_of(c.weights, j->orientation)) != VOCO_OK)
+        return err;
     j->choices = voco_choices_read(voco_device_default(), (int)c.threads, NULL);
     if ((err = voco_ctx_open(&j->ctx, voco_device_default(),
                              &(struct voco_ctx_options){ .threads = (int)c.threads,

@@ -201,6 +201,59 @@ dict_rows(struct voco_info *info, const struct voco_tensorfile *f)
     voco_info_row(info, "dictionaries", list, NULL);
 }
 
+/* "store (hash 0f0f0f0f, 12 volumes, RAS)" of a provenance; a parent's volumes are a number. */
+static void
+store_row(struct voco_info *info, const json_t *root, const struct voco_tensorfile *f)
+{
+    const json_t *store = json_object_get(root, "store");
+    const json_t *volumes = json_object_get(store, "volumes");
+    const char *path = json_string_value(json_object_get(store, "path"));
+    const char *hash = json_string_value(json_object_get(store, "hash"));
+    const char *lies = voco_tensorfile_meta(f, "voco.orientation");
+    const json_int_t n = json_is_array(volumes) ? (json_int_t)json_array_size(volumes)
+                                                : json_integer_value(volumes);
+
+    if (store)
+        voco_info_row(info, "trained on", NULL, "%s, hash %s, %" JSON_INTEGER_FORMAT
+                      " volumes%s%s", path ? path : "?", hash ? hash : "?", n,
+                      lies ? ", axes " : "", lies ? lies : "");
+}
+
+/* Where the weights come from, generation by generation (model/provenance.h). */
+static void
+provenance_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    enum { GENERATIONS = 16 };
+    const char *said = voco_tensorfile_meta(f, "voco.provenance");
+    json_t *root = said ? json_loads(said, 0, NULL) : NULL;
+    const json_t *at = root;
+
+    for (int i = 0; i < GENERATIONS && json_is_object(at); i++) {
+        const char *version = json_string_value(json_object_get(at, "voco"));
+        const char *objective = json_string_value(json_object_get(at, "objective"));
+        const json_t *options = json_object_get(at, "options");
+        const json_t *parent = json_object_get(at, "parent");
+        const char *path = json_string_value(json_object_get(parent, "path"));
+        const char *crc = json_string_value(json_object_get(parent, "crc32c"));
+
+        voco_info_row(info, "made by", NULL, "voco %s, %s, %" JSON_INTEGER_FORMAT " steps, seed "
+                      "%" JSON_INTEGER_FORMAT, version ? version : "?",
+                      objective ? objective : "?",
+                      json_integer_value(json_object_get(at, "step")),
+                      json_integer_value(json_object_get(options, "seed")));
+        if (at == root)
+            store_row(info, at, f);
+        else
+            store_row(info, at, &(struct voco_tensorfile){ .n_meta = 0 });
+        if (path)
+            voco_info_row(info, "began with", NULL, "%s%s%s", path, crc ? ", CRC-32C " : "",
+                          crc ? crc : "");
+        at = json_object_get(parent, "provenance");
+    }
+    if (root)
+        voco_info_row(info, "provenance", root, NULL);
+}
+
 static void
 note_rows(struct voco_info *info, const struct voco_tensorfile *f)
 {
@@ -208,7 +261,8 @@ note_rows(struct voco_info *info, const struct voco_tensorfile *f)
 
     for (int i = 0; i < f->n_meta; i++) {
         json_object_set_new(meta, f->meta[i].key, voco_info_text(f->meta[i].value));
-        voco_info_row(info, "note", NULL, "%s = %s", f->meta[i].key, f->meta[i].value);
+        if (strcmp(f->meta[i].key, "voco.provenance") != 0)
+            voco_info_row(info, "note", NULL, "%s = %s", f->meta[i].key, f->meta[i].value);
     }
     for (int i = 0; i < f->n_foreign; i++) {
         json_array_append_new(foreign, voco_info_text(f->foreign[i]));
@@ -247,6 +301,7 @@ voco_info_weights(const char *path, const struct voco_info_options *o,
             part_rows(info, &f, &names);
             type_row(info, &f);
         }
+        provenance_rows(info, &f);
         note_rows(info, &f);
         if (o->list)
             tensor_rows(info, &f);

@@ -11,6 +11,7 @@
 #include "dev/list.h"
 #include "dev/wrap/trace.h"
 #include "model/nnunet.h"
+#include "model/provenance.h"
 #include "task/segment/predict.h"
 #include "model/seginfo.h"
 #include "objective/segment/segment.h"
@@ -95,6 +96,7 @@ struct input {
 struct job {
     struct voco_model_config config;
     struct voco_transform transform;
+    char orientation[8];                /* of what the network was trained on; "": not known */
     struct voco_datalist list;
     struct voco_store **store;
     int n_stores;
@@ -143,6 +145,10 @@ choose_roi(const struct job *j, const struct voco_seginfo *info, int64_t roi[3])
                              ", by which the network divides axis %c", given ? "--roi"
                              : c.weights, given ? c.roi[i] : (double)roi[i], m, 'x' + i);
     }
+    if (!given && !info->roi[0])
+        voco_warn("%s: does not say what windows the network was trained on: windows of %"
+                  PRId64 " x %" PRId64 " x %" PRId64 " are assumed; see --roi", c.weights,
+                  roi[0], roi[1], roi[2]);
     return VOCO_OK;
 }
 
@@ -248,6 +254,8 @@ read_weights_head(struct job *j)
         .skip_flat = c.skip_background, .smooth = c.resample == 1, .batch = (int)c.batch,
     };
     err = read_info(j, &info);
+    if (err == VOCO_OK)
+        err = voco_orientation_of(c.weights, j->orientation);
     if (err == VOCO_OK)
         err = choose_mirror(&o->mirror);
     if (err == VOCO_OK)
@@ -456,8 +464,10 @@ predict(struct job *j, const struct input *in)
     } else {
         const int channels = (int)j->config.in_channels;
 
-        err = in->store ? voco_predict_read_stored(in->store, in->entry, channels, &image)
-                        : voco_predict_read(in->item, &j->transform, channels, &image);
+        err = in->store ? voco_predict_read_stored(in->store, in->entry, channels,
+                                                   j->orientation, &image)
+                        : voco_predict_read(in->item, &j->transform, channels, j->orientation,
+                                            &image);
         if (err == VOCO_OK)
             err = voco_predict_run(&j->predictor, &image, labels,
                                    c.probabilities ? probabilities : NULL);

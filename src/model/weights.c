@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/provenance.h"
 #include "tensorfile/safetensors.h"
 
 enum { TOKENS = VOCO_INDEX_TOKENS };
@@ -69,16 +70,18 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
                 const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
-    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS];
+    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS + VOCO_PROVENANCE_KEYS];
     const int n_model = meta_of_run(&model->config, meta);
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
-    const int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
+    int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
     int n = 0;
     enum voco_err err;
 
     (void)ctx;
+    if (model->provenance)
+        n_more += voco_provenance_meta(model->provenance, meta + n_model + n_more);
     VOCO_ASSERT(item && owned && index);
     voco_position_index(index);
     for (int i = 0; i < t->n; i++) {
