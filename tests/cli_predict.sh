@@ -79,6 +79,7 @@ for name in swinViT.layers3.0.blocks.2.norm1.weight swinViT.patch_embed.norm.wei
     expect 8 "1 tensor of its network ($name) has no place" "a tensor more: $name" \
         run -w strange.pt
 done
+expect 8 'has no place' "a dry run knows it, too" run -n -w strange.pt
 ok "$(test ! -e strange; echo $?)" "nothing was written"
 edit w.safetensors strange.safetensors drop=out.conv.conv.bias
 expect 8 '1 of 159 parameters are missing' "a tensor less" run -w strange.safetensors

@@ -319,7 +319,7 @@ open_model(struct job *j)
                                         .partial = c.partial,
                                         .min_percent = c.min_coverage };
     struct voco_coverage cover;
-    enum voco_err err = voco_model_recognise_swinunetr_as(c.weights, c.merging, &config);
+    enum voco_err err = voco_model_recognise_swinunetr(c.weights, c.merging, &config);
 
     if (err != VOCO_OK
         || (err = voco_model_expect_merging(c.weights, c.merging, &config)) != VOCO_OK)

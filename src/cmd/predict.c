@@ -115,6 +115,14 @@ struct job {
 
 /* ---- what to do ---- */
 
+/* Every parameter, and no tensor of the network beyond them. */
+static struct voco_demand
+demand(bool quiet)
+{
+    return (struct voco_demand){ .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL, .run = true,
+                                 .no_partial = true, .quiet = quiet };
+}
+
 static enum voco_err
 choose_mirror(unsigned *ret)
 {
@@ -238,6 +246,7 @@ read_info(struct job *j, struct voco_seginfo *info)
 static enum voco_err
 read_weights_head(struct job *j)
 {
+    const struct voco_demand all = demand(false);
     struct voco_predict_options *o = &j->predictor.o;
     struct voco_seginfo info = { 0 };
     enum voco_err err = voco_model_recognise_as(c.weights, c.merging, &j->config);
@@ -249,6 +258,8 @@ read_weights_head(struct job *j)
     if (j->config.classes < 2)
         return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without an output layer: "
                          "fine-tune it first", c.weights);
+    if ((err = voco_model_cover(c.weights, &j->config, &all)) != VOCO_OK)
+        return err;
     *o = (struct voco_predict_options){
         .overlap = c.overlap, .blend = (enum voco_blend)c.blend,
         .skip_flat = c.skip_background, .smooth = c.resample == 1, .batch = (int)c.batch,
@@ -482,8 +493,7 @@ predict(struct job *j, const struct input *in)
 static enum voco_err
 open_model(struct job *j)
 {
-    const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
-                                     .run = true, .no_partial = true };
+    const struct voco_demand all = demand(true);        /* it is reported already */
     const struct voco_device *dev = voco_device_default();
     struct voco_coverage cover;
     enum voco_err err;

@@ -30,7 +30,7 @@ struct voco_demand {
     bool partial;               /* take what fits, at least something ... */
     double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
     enum voco_adapter adapter;
-    bool quiet;                 /* no report where every tensor has found its place */
+    bool quiet;                 /* no report where all is well */
 };
 
 struct voco_coverage {

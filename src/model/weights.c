@@ -212,12 +212,33 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
     if (err == VOCO_OK) {
         *ret = match.cover;
         err = voco_match_enough(&match, demand);
-        if (!demand->quiet || err != VOCO_OK || match.cover.unexpected)
+        if (!demand->quiet || err != VOCO_OK)
             voco_match_report(&match);
     }
     if (err == VOCO_OK)
         err = upload_all(ctx, &match, &model->weight, demand->adapter);
     voco_match_free(&match);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+enum voco_err
+voco_model_cover(const char *path, const struct voco_model_config *config,
+                 const struct voco_demand *demand)
+{
+    struct voco_tensorfile file;
+    struct voco_model model = { 0 };
+    struct voco_match match = { 0 };
+    enum voco_err err = voco_tensorfile_open(&file, path);
+
+    if (err == VOCO_OK && (err = voco_model_describe(&model, config)) == VOCO_OK
+        && (err = voco_match_make(&match, &file, path, &model.params, demand)) == VOCO_OK) {
+        err = voco_match_enough(&match, demand);
+        if (!demand->quiet || err != VOCO_OK)
+            voco_match_report(&match);
+    }
+    voco_match_free(&match);
+    voco_model_free(&model);
     voco_tensorfile_close(&file);
     return err;
 }
@@ -270,16 +291,34 @@ voco_model_meta(const struct voco_model_config *config, bool decoder,
     return n;
 }
 
+static enum voco_err
+recognise(const char *path, struct voco_network *ret)
+{
+    struct voco_tensorfile file;
+    enum voco_err err = voco_tensorfile_open(&file, path);
+
+    *ret = (struct voco_network){ 0 };
+    if (err == VOCO_OK)
+        err = voco_network_recognise(&file, path, ret);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+enum voco_err
+voco_model_recognise(const char *path, struct voco_model_config *ret)
+{
+    struct voco_network net;
+    const enum voco_err err = recognise(path, &net);
+
+    return err == VOCO_OK ? voco_network_config(&net, path, ret) : err;
+}
+
 enum voco_err
 voco_model_recognise_as(const char *path, int merging, struct voco_model_config *ret)
 {
-    struct voco_tensorfile file;
-    struct voco_network net = { 0 };
-    enum voco_err err = voco_tensorfile_open(&file, path);
+    struct voco_network net;
+    const enum voco_err err = recognise(path, &net);
 
-    if (err == VOCO_OK)
-        err = voco_network_recognise(&file, path, &net);
-    voco_tensorfile_close(&file);
     if (err != VOCO_OK)
         return err;
     voco_network_settle(&net, path, merging);
@@ -287,14 +326,7 @@ voco_model_recognise_as(const char *path, int merging, struct voco_model_config 
 }
 
 enum voco_err
-voco_model_recognise(const char *path, struct voco_model_config *ret)
-{
-    return voco_model_recognise_as(path, -1, ret);
-}
-
-enum voco_err
-voco_model_recognise_swinunetr_as(const char *path, int merging,
-                                  struct voco_model_config *ret)
+voco_model_recognise_swinunetr(const char *path, int merging, struct voco_model_config *ret)
 {
     const enum voco_err err = voco_model_recognise_as(path, merging, ret);
     char words[160];
@@ -303,12 +335,6 @@ voco_model_recognise_swinunetr_as(const char *path, int merging,
         return voco_fail(VOCO_ECHECKPOINT, "%s: a %s; expected the encoder of a Swin UNETR",
                          path, voco_model_words(ret, words));
     return err;
-}
-
-enum voco_err
-voco_model_recognise_swinunetr(const char *path, struct voco_model_config *ret)
-{
-    return voco_model_recognise_swinunetr_as(path, -1, ret);
 }
 
 enum voco_err
