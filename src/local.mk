@@ -135,6 +135,8 @@ libvoco_la_SOURCES += \
 	src/model/model.h \
 	src/model/nnunet.c \
 	src/model/nnunet.h \
+	src/model/provenance.c \
+	src/model/provenance.h \
 	src/model/recognise.c \
 	src/model/recognise.h \
 	src/model/rewrite.c \
@@ -225,6 +227,8 @@ libvoco_la_SOURCES += \
 	src/tensorfile/tensorfile.h \
 	src/tensorfile/torchfile.c \
 	src/tensorfile/torchfile.h \
+	src/tensorfile/torchtree.c \
+	src/tensorfile/torchtree.h \
 	src/tensorfile/torchwrite.c \
 	src/tensorfile/zip.c \
 	src/tensorfile/zip.h \

@@ -66,6 +66,75 @@ for type in f16 bf16; do
     same small.pt small2.pt "$type is exact in f32"
 done
 
+# ---- what strangers' files say, and do not say ----
+edit() { "$build/tests/edit_weights" "$@" || exit 99; }
+
+# more tensors than the network has: imported with them, so that no verb runs them
+edit whole.safetensors deep.pt add=swinViT.layers3.0.blocks.2.norm1.weight,48 mute
+expect 0 'predict and embed will refuse deep.safetensors' "import keeps what it cannot place" \
+    $model import deep.pt --merging fixed -o deep.safetensors
+expect 0 'swinViT.layers3.0.blocks.2.norm1.weight' "under its name" \
+    $model inspect deep.safetensors
+edit whole.safetensors fifth.pt add=encoder5.layer.conv1.conv.weight,8
+$model import fifth.pt -o fifth.safetensors 2> err
+expect 0 'encoder5.layer.conv1.conv.weight' "also a stage that MONAI has not" \
+    $model inspect fifth.safetensors
+
+# the order of merging: assumed, said so, and not written as a fact
+edit whole.safetensors mute.pt mute
+expect 0 'voco: mute.pt: does not say in which order' "an order that nobody says" \
+    $model import mute.pt -q -o mute.safetensors
+expect 0 'legacy, assumed' "is an assumption" $model inspect mute.safetensors
+$model inspect -j mute.safetensors | grep -q '"merging_known": *false'; ok $? "in JSON, too"
+expect 0 'assumed' "also when exported" $model export mute.safetensors -o mute2.pt
+expect 0 'legacy, assumed' "and in what is exported" $model inspect mute2.pt
+$model import mute.pt -q --merging fixed -o told.safetensors > out 2> err
+[ ! -s err ]; ok $? "an order that is given is no assumption"
+expect 0 'merging  *fixed$' "and is what the file says from then on" $model inspect told.safetensors
+edit whole.safetensors odd.safetensors say=voco.merging,sideways
+expect 8 "voco.merging is 'sideways', expected legacy or fixed" "an order that is none" \
+    $model import odd.safetensors -o x2.safetensors
+expect 0 'patch merging: for MONAI 1.5' "which --merging corrects" \
+    $model export odd.safetensors --merging fixed -o corrected.pt
+
+# prefixes that all names share
+for front in model. net. _model. net.model.; do
+    edit whole.safetensors front.pt front=$front wrap=state_dict
+    expect 0 "all names begin with $front, which is left out" "names behind $front" \
+        $model import front.pt -o front.safetensors
+    same want.safetensors front.safetensors "are those of the network"
+    expect 0 "prefix  *$front" "and told" "$voco" info front.pt
+done
+edit whole.safetensors some.pt front=net. && edit some.pt some2.pt add=loss.weight,2
+expect 0 '159 of 159' "a foreign head beside bare names is left alone" \
+    $model import some2.pt -o x.safetensors
+said 'unexpected (1): loss.weight' "and named"
+edit some2.pt some3.pt front=other.
+expect 0 '159 of 159' "one prefix more" $model import some3.pt -o x.safetensors
+
+# weights are known by their content
+cp want.safetensors weights.bin
+cp fixed.pt weights
+for file in weights.bin weights; do
+    expect 0 'Swin UNETR v2' "info of $file" "$voco" info $file
+done
+mkdir folder && cp want.safetensors folder/model.safetensors
+expect 0 'Swin UNETR v2' "of a folder with weights" "$voco" info folder
+printf 'neither one nor the other\n' > x.ckpt
+expect 4 'neither a volume .*, nor a list .*, a store .*, or weights' "info of nothing" \
+    "$voco" info x.ckpt
+
+# provenance goes along, in either format
+edit whole.safetensors from.safetensors say=voco.orientation,RAS \
+    'say=voco.provenance,{"voco":"1","objective":"segment","step":9}'
+for end in pt safetensors; do
+    expect 0 'left out' "export of weights with provenance as .$end" \
+        $model export from.safetensors -o from2.$end
+    expect 0 'voco 1, segment, 9 steps' "which keeps it" $model inspect from2.$end
+    expect 0 '100.0 %' "import, too" $model import from2.$end -o from3.safetensors
+    expect 0 'voco.orientation = RAS' "with the orientation" $model inspect from3.safetensors
+done
+
 # what is refused
 expect 2 'output OUT is missing' "no output" $model import whole.safetensors
 expect 5 'nowhere' "a folder that is not there" $model export whole.safetensors -o nowhere/x.pt

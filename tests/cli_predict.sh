@@ -70,6 +70,68 @@ ok "$(test "$(ls -A p | wc -l)" = 2; echo $?)" "two files and no temporary one"
 bytes=$(gzip -dc p/phantom-00000_prob.nii.gz | wc -c)
 ok "$(test "$bytes" = $((352 + 40 * 36 * 20 * 3 * 4)); echo $?)" "a volume for each class"
 
+# ---- weights that are not those of the network, or do not say all ----
+edit() { "$build/tests/edit_weights" "$@" || exit 99; }
+run() { "$voco" predict --spacing 6 -o strange "$@" $one; }
+for name in swinViT.layers3.0.blocks.2.norm1.weight swinViT.patch_embed.norm.weight \
+    encoder1.layer.norm1.weight encoder5.layer.conv1.conv.weight decoder1.norm.bias out.extra; do
+    edit w.safetensors strange.pt add=$name,12
+    expect 8 "1 tensor of its network ($name) has no place" "a tensor more: $name" \
+        run -w strange.pt
+done
+expect 8 'has no place' "a dry run knows it, too" run -n -w strange.pt
+ok "$(test ! -e strange; echo $?)" "nothing was written"
+edit w.safetensors strange.safetensors drop=out.conv.conv.bias
+expect 8 '1 of 159 parameters are missing' "a tensor less" run -w strange.safetensors
+grep -q -e --partial err && status=1 || status=0
+ok $status "without advice that predict cannot take"
+edit w.safetensors strange.safetensors nan=decoder1.conv_block.conv1.conv.weight
+expect 8 '1 of the .* numbers of decoder1.conv_block.conv1.conv.weight are NaN' \
+    "weights that are no numbers" run -w strange.safetensors
+edit w.safetensors strange.safetensors add=classifier.weight,35
+expect 0 'unexpected (1): classifier.weight' "the head of another task is named and left alone" \
+    run -w strange.safetensors
+test "$(sum strange/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
+ok $? "with the same labels"
+grep -q '159 of 159 parameters loaded' err; ok $? "and the coverage is reported"
+
+edit w.safetensors mute.safetensors mute
+expect 0 'voco: .* legacy is assumed' "an order of merging that nobody says, with -q" \
+    run -q -w mute.safetensors -p abdomen
+grep -q 'voco: .*windows of 96 x 96 x 96 are assumed' err; ok $? "windows, too"
+run -q -w mute.safetensors -p abdomen --merging fixed --roi 32 > out 2> err
+ok $? "what is given"
+[ ! -s err ]; ok $? "is no assumption"
+test "$(sum strange/phantom-00000.nii.gz)" = "$(sum first/phantom-00000.nii.gz)"
+ok $? "and gives the labels of the file that says so"
+expect 2 'trained with fixed patch merging, as the file says' "an order that the file denies" \
+    run -w w.safetensors --merging legacy
+
+# ---- voxels that are no numbers ----
+{
+    printf 'NRRD0004\ntype: float\ndimension: 3\nsizes: 40 36 20\nencoding: raw\n'
+    printf 'endian: little\nspace: RAS\nspace directions: (4,0,0) (0,4,0) (0,0,6)\n\n'
+    printf '\0\0\300\177'
+    head -c 115196 /dev/zero | tr '\0' 'A'
+} > nan.nrrd
+expect 4 '1 voxels are NaN or infinite (--nan-to X' "a voxel that is NaN" \
+    "$voco" predict -w w.safetensors -o nan nan.nrrd
+expect 0 'voco: nan.nrrd: 1 voxels were NaN or infinite and are now 0' "the advice, followed" \
+    "$voco" predict -q -w w.safetensors --nan-to 0 -o nan nan.nrrd
+ok "$(test -f nan/nan.nii.gz; echo $?)" "gives labels"
+
+# ---- the orientation that the network was trained on ----
+edit w.safetensors lps.safetensors say=voco.orientation,LPS
+expect 4 'its axes run RAS .* trained on LPS' "a volume in another orientation" \
+    "$voco" predict -w lps.safetensors --spacing 6 -o lps $one
+expect 4 'its axes run RAS .* trained on LPS' "a store in another orientation" \
+    "$voco" predict -w lps.safetensors -o lps store
+edit w.safetensors ras.safetensors say=voco.orientation,RAS
+expect 0 '1 label map' "the same orientation" "$voco" predict -w ras.safetensors -o ras store
+edit w.safetensors odd.safetensors say=voco.orientation,up
+expect 4 "voco.orientation is 'up'" "one that is none" \
+    "$voco" predict -w odd.safetensors -o lps store
+
 # ---- DICOM: the same labels, in the space of the series ----
 # agree NAME A B: two maps of one place, however their axes run, are the same labels
 agree() {

@@ -185,6 +185,27 @@ expect 0 "1 embeddings of 288 numbers" "embed a store" \
     "$voco" embed -w whole/model.safetensors -o e2.h5 few
 expect 0 "11 embeddings of 288 numbers" "embed prepared crops" \
     "$voco" embed -w whole/model.safetensors -o e5.h5 batch.h5
+"$build/tests/make_replay" crops.h5 nan || exit 99
+expect 4 'crops.h5: img: 1 values are NaN .*--nan-to X' "crops that hold NaN" \
+    "$voco" embed -w whole/model.safetensors -o e6.h5 crops.h5
+expect 0 'are now 0' "and the advice followed" \
+    "$voco" embed -w whole/model.safetensors --nan-to 0 -o e6.h5 crops.h5
+"$build/tests/edit_weights" whole/model.safetensors lps.safetensors say=voco.orientation,LPS
+expect 4 'its axes run RAS .* trained on LPS' "weights of another orientation than the store's" \
+    "$voco" embed -w lps.safetensors -o e7.h5 few
+expect 4 'its axes run RAS .* trained on LPS' "than a volume's" \
+    "$voco" embed -w lps.safetensors -o e7.h5 -p none one/phantom-00000.nii.gz
+expect 0 '--preset abdomen is assumed' "transforms that nobody says" \
+    "$voco" embed -q -w whole/model.safetensors -o e8.h5 one/phantom-00000.nii.gz
+"$build/tests/edit_weights" whole/model.safetensors strange.safetensors \
+    add=backbone.swinViT.layers4.0.blocks.2.norm1.weight,96 add=student.layer4.weight,3
+expect 8 '1 tensor of its network (backbone.swinViT.layers4' "a tensor without a place" \
+    "$voco" embed -w strange.safetensors -o e9.h5 few
+"$build/tests/edit_weights" whole/model.safetensors mute.safetensors mute
+expect 0 'legacy is assumed' "an order of merging that nobody says" \
+    "$voco" embed -q -w mute.safetensors -o e10.h5 few
+expect 0 'legacy is assumed' "also where training begins with it" \
+    "$voco" pretrain -q --replay batch.h5 $tiny --steps 1 --init mute.safetensors --out mute
 expect 4 "neither img nor crops" "a file without any" \
     "$voco" embed -w whole/model.safetensors -o e3.h5 "$srcdir/tests/golden/unetr_fs12.h5"
 [ ! -e e3.h5 ]; ok $? "leaves no output"

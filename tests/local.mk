@@ -50,6 +50,7 @@ test_programs = \
 	tests/test_phantom \
 	tests/test_pickle \
 	tests/test_plainconv \
+	tests/test_provenance \
 	tests/test_report \
 	tests/test_run \
 	tests/test_safetensors \
@@ -89,6 +90,7 @@ test_scripts = \
 	tools/check-includes.sh
 
 check_PROGRAMS += $(test_programs) \
+	tests/edit_weights \
 	tests/fuzz/replay \
 	tests/make_dicom \
 	tests/make_replay \

@@ -280,6 +280,121 @@ START_TEST(hostile_pickle_is_refused_in_words)
 }
 END_TEST
 
+/* ---- several dictionaries ---- */
+
+#define KEY(n, text) "X" n "\0\0\0" text
+#define ONE TENSOR "K\0K\x01\x85K\x01\x85" REST
+#define HELD(n, text) "}" KEY(n, text) ONE "s"         /* {text: tensor} */
+#define SWIN HELD("\x1f", "swinViT.patch_embed.proj.weight")
+#define WRAPPED_SWIN HELD("\x23", "net.swinViT.patch_embed.proj.weight")
+
+/* wrapper: of the weights; NULL: nobody can tell.  others: how many are beside them, first
+ * the path of the first, and whether it is a network. */
+static const struct {
+    const char *pickle;
+    size_t n;
+    const char *wrapper;
+    int others;
+    const char *first, *python;
+    bool network;
+} several[] = {
+#define S(text, ...) { "\x80\x02" text ".", sizeof("\x80\x02" text ".") - 1, __VA_ARGS__ }
+    S("}(" KEY("\x05", "model") SWIN KEY("\x09", "model_ema") SWIN "u", NULL, 2, "model",
+      "[\"model\"]", true),
+    S("}(" KEY("\x0a", "state_dict") SWIN KEY("\x03", "ema") SWIN "u", "state_dict", 1, "ema",
+      "[\"ema\"]", true),
+    S("}(" KEY("\x03", "ema") SWIN KEY("\x0a", "state_dict") SWIN "u", "state_dict", 1, "ema",
+      "[\"ema\"]", true),
+    S("}(" KEY("\x01", "d") HELD("\x01", "a") KEY("\x01", "g") SWIN "u", "g", 1, "d",
+      "[\"d\"]", false),
+    S("}(" KEY("\x01", "d") HELD("\x01", "a") KEY("\x01", "g") WRAPPED_SWIN "u", "g", 1, "d",
+      "[\"d\"]", false),
+    S("}(" KEY("\x01", "d") HELD("\x01", "a") KEY("\x01", "e") HELD("\x01", "a") "u", NULL, 2,
+      "d", "[\"d\"]", false),
+    S("}" KEY("\x06", "models") "}(" KEY("\x01", "d") HELD("\x01", "a") KEY("\x01", "g") SWIN
+      "us", "models.g", 1, "models.d", "[\"models\"][\"d\"]", false),
+    S("](" HELD("\x01", "a") SWIN "e", "1", 1, "0", "[0]", false),
+    S("(" SWIN SWIN "t", NULL, 2, "0", "[0]", true),
+    S("}(" KEY("\x0a", "state_dict") "}(" KEY("\x01", "d") HELD("\x01", "a") KEY("\x01", "g")
+      SWIN "u" KEY("\x03", "ema") SWIN "u", "state_dict.g", 2, "state_dict.d",
+      "[\"state_dict\"][\"d\"]", false),
+    /* a word where a wrapper might be is no wrapper */
+    S("}(" KEY("\x03", "net") KEY("\x04", "swin") KEY("\x01", "g") SWIN "u", "g", 0, "", "",
+      false),
+};
+
+START_TEST(a_second_dictionary_is_named_and_none_is_guessed)
+{
+    static const float x[4];
+    const struct part part[] = { { "a/data.pkl", several[_i].pickle, several[_i].n },
+                                 { "a/data/0", x, sizeof x } };
+    const struct voco_filedict *d;
+    struct voco_tensorfile f;
+    size_t n;
+    char *made = archive(part, 2, &n);
+
+    ck_assert_msg(voco_torchfile_parse(&f, made, n, "file") == VOCO_OK, "%s",
+                  voco_fail_text());
+    ck_assert_int_eq(f.n, several[_i].wrapper != NULL);
+    ck_assert_str_eq(f.wrapper, several[_i].wrapper ? several[_i].wrapper : "");
+    ck_assert_int_eq(f.n_dicts, several[_i].others);
+    if (f.n_dicts) {
+        d = &f.dict[0];
+        ck_assert_str_eq(d->path, several[_i].first);
+        ck_assert_str_eq(d->python, several[_i].python);
+        ck_assert_int_eq(d->n, 1);
+        ck_assert_int_eq(d->network, several[_i].network);
+        ck_assert_str_eq(d->first, several[_i].network ? "swinViT.patch_embed.proj.weight"
+                                                       : "a");
+    }
+    voco_tensorfile_close(&f);
+    free(made);
+}
+END_TEST
+
+START_TEST(programs_in_archives_are_refused_with_the_way_to_weights)
+{
+    static const struct { const char *entry, *says; } program[] = {
+        { "m/constants.pkl", "torch.jit.load" }, { "m/models/model.json", "torch.export.load" },
+        { "serialized_exported_program.json", "torch.export.load" } };
+    static const char empty[] = "\x80\x02}.";
+
+    for (size_t i = 0; i < sizeof program / sizeof *program; i++) {
+        const struct part part[] = { { "m/data.pkl", empty, sizeof empty - 1 },
+                                     { program[i].entry, "", 0 } };
+        size_t n;
+        char *made = archive(part, 2, &n);
+
+        ck_assert_int_eq(parse(made, n), VOCO_EFORMAT);
+        ck_assert_says(program[i].says);
+        ck_assert_says("state_dict");
+        free(made);
+    }
+}
+END_TEST
+
+START_TEST(a_shared_prefix_ends_where_a_network_begins)
+{
+    static const struct { int prefix, n; const char *name[3]; } set[] = {
+        { 0, 2, { "swinViT.patch_embed.proj.weight", "other.weight" } },
+        { 0, 1, { "module.backbone.swinViT.patch_embed.proj.weight" } },
+        { 4, 2, { "net.swinViT.patch_embed.proj.weight", "net.out.conv.conv.weight" } },
+        { 10, 2, { "net.model.swinViT.patch_embed.proj.weight", "net.model.out.bias" } },
+        { 4, 2, { "net.module.swinViT.patch_embed.proj.weight", "net.module.out.bias" } },
+        { 4, 1, { "net.encoder.stages.0.0.convs.0.conv.weight" } },
+        { 6, 2, { "model.patch_embed.proj.weight", "model.layers1.0.x" } },
+        { -1, 2, { "net.swinViT.patch_embed.proj.weight", "loss.weight" } },
+        { -1, 2, { "net.swinViT.patch_embed.proj.weight", "netswin" } },
+        { -1, 2, { "a.b", "a.c" } },
+        { -1, 0, { NULL } },
+    };
+
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+        ck_assert_msg(voco_names_prefix(set[i].name, set[i].n) == set[i].prefix, "set %zu: %d",
+                      i, voco_names_prefix(set[i].name, set[i].n));
+}
+END_TEST
+
 START_TEST(code_beside_the_tensors_is_named_and_left_alone)
 {
     static const char pickle[] = "\x80\x02}(X\x0a\0\0\0state_dict}X\x01\0\0\0a" TENSOR
@@ -560,6 +675,10 @@ test_suite(void)
     tcase_add_loop_test(tc, every_type_is_read, 0, VERSIONS);
     tcase_add_loop_test(tc, views_of_a_shared_storage_are_laid_out, 0, VERSIONS);
     tcase_add_loop_test(tc, state_dict_of_a_module_is_read, 0, VERSIONS);
+    tcase_add_loop_test(tc, a_second_dictionary_is_named_and_none_is_guessed, 0,
+                        (int)(sizeof several / sizeof *several));
+    tcase_add_test(tc, programs_in_archives_are_refused_with_the_way_to_weights);
+    tcase_add_test(tc, a_shared_prefix_ends_where_a_network_begins);
     tcase_add_loop_test(tc, tensors_are_found_in_wrappers, 0,
                         (int)(sizeof wrapped / sizeof *wrapped));
     tcase_add_loop_test(tc, names_beside_the_tensors_are_listed, 0, VERSIONS);

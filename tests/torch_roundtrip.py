@@ -130,7 +130,8 @@ for name, inside in (("dino.pt", "student"), ("nnunet.pt", "network_weights")):
     ok(same(load("inside.pt"), backbone), f"{name}: its tensors are those of {inside}")
 said = voco("model", "import", "suprem.pt", "-o", "suprem.safetensors")
 ok("Swin UNETR v1, encoder and decoder" in said and "unexpected (1): module.organ_embedding" in said
-   and "legacy patch merging (the file does not say" in said, "a first version without out")
+   and "legacy patch merging (assumed)" in said
+   and "legacy is assumed" in said, "a first version without out")
 voco("model", "export", "suprem.safetensors", "-o", "suprem-out.pt")
 ok(same(load("suprem-out.pt"), {k: v for k, v in first.items() if not k.startswith("out")}),
    "its encoder and decoder come back")
@@ -155,6 +156,47 @@ for kind, dtype in (("f16", torch.float16), ("bf16", torch.bfloat16), ("f32", to
     voco("model", "export", "head.pt", "-o", "type.pt", "--type", kind)
     ok(same(dict(load("type.pt")), {k: v.to(dtype) if v.is_floating_point() else v
                                     for k, v in backbone.items()}), f"{kind}, rounded as torch does")
+
+# files that hold more than one network, or none that is plain
+mean = {k: v / 2 if v.is_floating_point() else v for k, v in whole.items()}
+torch.save({"model": whole, "model_ema": mean, "epoch": 3}, f"{HERE}/two.pt")
+said = voco("model", "import", "two.pt", "-o", "x.safetensors", status=8)
+ok("model (" in said and "model_ema (" in said, "two sets of weights are both named")
+said = voco("model", "inspect", "two.pt")
+ok("model_ema:" in said and "tensors  " not in said, "by inspect, too")
+advice = re.search(r"in Python: (torch\.save\(.*\))", voco("info", "two.pt")).group(1)
+exec(f"import os; os.chdir({HERE!r}); {advice}", {"torch": torch})
+ok("(100.0 % of the numbers)" in voco("model", "import", "NEW.pt", "-o", "x.safetensors"),
+   "and the advice can be followed")
+torch.save({"state_dict": whole, "ema": mean}, f"{HERE}/two.pt")
+ok("under ema (" in voco("model", "import", "two.pt", "-o", "x.safetensors", "-q"),
+   "a second set beside the first is named")
+torch.jit.save(torch.jit.script(torch.nn.Conv3d(1, 2, 3)), f"{HERE}/script.pt")
+program = torch.export.export(torch.nn.Conv3d(1, 2, 3), (torch.zeros(1, 1, 4, 4, 4),))
+torch.export.save(program, f"{HERE}/program.pt2")
+for name in "script.pt", "program.pt2":
+    advice = re.search(r"in Python: (torch\.save\(.*\))", voco("info", name, status=4)).group(1)
+    exec(advice, {"torch": torch})
+    ok("F32  [2,1,3,3,3] weight" in voco("model", "inspect", "NEW.pt"),
+       f"{name}: refused with a way to its weights")
+
+# networks that look like voco's until every tensor is looked at
+for what, options, tensor in (
+        ("six blocks in a stage", {"depths": (2, 2, 6, 2)}, "swinViT.layers3"),
+        ("a norm behind the patches", {"patch_norm": True}, "swinViT.patch_embed.norm"),
+        ("batch norms", {"norm_name": "batch"}, "encoder1.layer.norm1"),
+        ("norms with scales", {"norm_name": ("instance", {"affine": True})},
+         "encoder1.layer.norm1")):
+    other = SwinUNETR(in_channels=1, out_channels=CLASSES, feature_size=FEATURE, use_v2=True,
+                      **options)
+    torch.save(other.state_dict(), f"{HERE}/other.pt")
+    for verb in ("predict", "-p", "none", "-o", "x"), ("embed", "-o", "x.h5"):
+        said = voco(verb[0], "-w", "other.pt", "--merging", "fixed", *verb[1:], "absent.nii",
+                    status=8)
+        ok("no place" in said, f"{verb[0]} refuses {what}")
+    said = voco("model", "import", "other.pt", "--merging", "fixed", "-o", "other.safetensors")
+    ok("will refuse" in said and tensor in voco("model", "inspect", "other.safetensors"),
+       "import keeps them")
 
 x = torch.rand(2, 1, 64, 64, 64)
 want = embedding(net, x).numpy()

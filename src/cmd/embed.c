@@ -1,5 +1,6 @@
 /* voco embed: what the encoder makes of volumes or prepared crops. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@
 #include "objective/voco/step.h"
 #include "dev/list.h"
 #include "dev/shape.h"
+#include "model/provenance.h"
+#include "model/weights.h"
 
 enum { ROI = 64 };
 
@@ -21,9 +24,9 @@ static struct {
     const char *weights, *output;
     int preset, merging;
     int64_t threads, group;
-    bool merging_given, partial;
-    double min_coverage;
-} c = { .group = 4 };
+    bool partial;
+    double min_coverage, nan_to;
+} c = { .preset = -1, .merging = -1, .group = 4, .nan_to = NAN };
 
 static const char *const mergings[] = { "legacy", "fixed", NULL };
 
@@ -32,10 +35,12 @@ static const struct voco_opt options[] = {
       "a run's, or any .safetensors or .pt of a Swin UNETR v2" },
     { "output", 'o', VOCO_OPT_FILE, &c.output, "OUT.h5", "the embeddings" },
     { "preset", 'p', VOCO_OPT_CHOICE, &c.preset, "NAME",
-      "transforms for volumes, as voco convert has them", .choices = voco_preset_names },
+      "transforms for volumes, as voco convert has them (default: those of the weights, or "
+      "abdomen)", .choices = voco_preset_names },
+    { "nan-to", 0, VOCO_OPT_REAL, &c.nan_to, "X",
+      "replace NaN and infinities, which are an error otherwise" },
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
-      "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings,
-      .given = &c.merging_given },
+      "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings },
     { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
       "use weights that do not cover the encoder, with random numbers for the rest" },
     { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
@@ -50,6 +55,8 @@ struct job {
     struct voco_choices choices;        /* implementations, measured */
     struct voco_ctx ctx;
     struct voco_model model;
+    struct voco_transform transform;    /* of volumes */
+    char orientation[8];                /* of what the encoder was trained on; "": not known */
     struct voco_embeddings *out;
     struct voco_progress progress;
     int done, rejected;
@@ -157,7 +164,10 @@ embed_store(struct job *j, const char *path)
     for (s.i = 0; err == VOCO_OK && s.i < voco_store_count(s.store); s.i++) {
         const struct voco_store_entry *e = voco_store_entry(s.store, s.i);
 
-        err = reject_or_count(j, embed_grid(j, e->id, e->source, e->dim, read_stored, &s));
+        err = voco_orientation_expect(j->orientation, e->affine, e->id);
+        if (err == VOCO_OK)
+            err = embed_grid(j, e->id, e->source, e->dim, read_stored, &s);
+        err = reject_or_count(j, err);
         voco_progress_show(&j->progress, s.i + 1, "%s", e->id);
     }
     voco_store_scratch_free(&s.scratch);
@@ -187,15 +197,41 @@ embed_volume(struct job *j, const struct voco_item *item)
     if (item->problem)
         return voco_fail(VOCO_EFORMAT, "%s: %s", item->image[0], item->problem);
     if ((err = voco_volume_read(item->image[0], &v)) == VOCO_OK) {
-        err = voco_transform_run(&v, &voco_presets[c.preset].transform, &report);
+        err = voco_transform_run(&v, &j->transform, &report);
         if (err != VOCO_OK)
             err = voco_fail_in(err, "%s", item->image[0]);
+        else if (report.nonfinite)
+            voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
+                      item->image[0], report.nonfinite, j->transform.nonfinite_value);
     }
+    if (err == VOCO_OK)
+        err = voco_orientation_expect(j->orientation, v.affine, item->image[0]);
     if (err == VOCO_OK)
         err = embed_grid(j, item->id, item->image[0], v.dim, read_volume, &v);
     voco_transform_report_free(&report);
     voco_volume_free(&v);
     return err;
+}
+
+/* Crops have no transforms, but what goes for volumes goes for them. */
+static enum voco_err
+check_finite(const char *path, struct voco_cropset *set)
+{
+    const int64_t n = (int64_t)set->n * set->roi * set->roi * set->roi;
+    int64_t bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(set->crops[i])) {
+            bad++;
+            set->crops[i] = (float)c.nan_to;
+        }
+    if (bad && isnan(c.nan_to))
+        return voco_fail(VOCO_EFORMAT, "%s: %s: %" PRId64 " values are NaN or infinite "
+                         "(--nan-to X would replace them)", path, set->name, bad);
+    if (bad)
+        voco_warn("%s: %s: %" PRId64 " values were NaN or infinite and are now %g", path,
+                  set->name, bad, c.nan_to);
+    return VOCO_OK;
 }
 
 static enum voco_err
@@ -206,16 +242,40 @@ embed_crops(struct job *j, const char *path)
     enum voco_err err = voco_cropfile_read(path, set, &n);
 
     for (int i = 0; i < n && err == VOCO_OK; i++)
-        err = embed(j, set[i].name, path, set[i].crops, set[i].n, set[i].roi, NULL);
+        if ((err = check_finite(path, &set[i])) == VOCO_OK)
+            err = embed(j, set[i].name, path, set[i].crops, set[i].n, set[i].roi, NULL);
     for (int i = 0; i < 2; i++)
         voco_cropset_free(&set[i]);
+    return err;
+}
+
+/* How volumes are brought to the form that the weights were trained on. */
+static enum voco_err
+choose_transform(struct job *j)
+{
+    struct voco_transform *t = &j->transform;
+    struct voco_seginfo info = { 0 };
+    enum voco_err err = c.preset >= 0 ? VOCO_OK : voco_seginfo_read(c.weights, &info);
+
+    if (c.preset < 0 && !info.has_transform && err == VOCO_OK)
+        voco_warn("%s: does not say how its volumes were prepared: --preset %s is assumed",
+                  c.weights, voco_preset_names[0]);
+    *t = info.has_transform ? info.transform
+        : voco_presets[c.preset < 0 ? 0 : c.preset].transform;
+    t->keep_intensity = t->all_channels = false;
+    t->labels = NULL;
+    if (!isnan(c.nan_to)) {
+        t->replace_nonfinite = true;
+        t->nonfinite_value = c.nan_to;
+    }
+    voco_seginfo_free(&info);
     return err;
 }
 
 static enum voco_err
 embed_volumes(struct job *j, const struct voco_datalist *list)
 {
-    enum voco_err err = VOCO_OK;
+    enum voco_err err = choose_transform(j);
 
     for (int i = 0; i < list->n && err == VOCO_OK; i++) {
         err = reject_or_count(j, embed_volume(j, &list->item[i]));
@@ -255,19 +315,21 @@ open_model(struct job *j)
 {
     struct voco_model_config config;
     const struct voco_demand demand = { .want = VOCO_PARTS_BACKBONE,
-                                        .need = VOCO_PARTS_BACKBONE, .partial = c.partial,
+                                        .need = VOCO_PARTS_BACKBONE, .run = true,
+                                        .partial = c.partial,
                                         .min_percent = c.min_coverage };
     struct voco_coverage cover;
-    enum voco_err err = voco_model_recognise_swinunetr(c.weights, &config);
+    enum voco_err err = voco_model_recognise_swinunetr(c.weights, c.merging, &config);
 
-    if (err != VOCO_OK)
+    if (err != VOCO_OK
+        || (err = voco_model_expect_merging(c.weights, c.merging, &config)) != VOCO_OK)
         return err;
     if (config.in_channels != 1)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights for %" PRId64 " input channels, "
                          "expected 1", c.weights, config.in_channels);
     config.classes = 0;                 /* of a file for segmentation, the encoder */
-    if (c.merging_given)
-        config.merging = (enum voco_merging)c.merging;
+    if ((err = voco_orientation_of(c.weights, j->orientation)) != VOCO_OK)
+        return err;
     j->choices = voco_choices_read(voco_device_default(), (int)c.threads, NULL);
     if ((err = voco_ctx_open(&j->ctx, voco_device_default(),
                              &(struct voco_ctx_options){ .threads = (int)c.threads,

@@ -39,6 +39,20 @@ holds(const char *folder, const char *name)
 }
 
 static bool
+begins_like_json(const char *path)
+{
+    char head[64] = "", first;
+    FILE *in = fopen(path, "rb");
+
+    if (in) {
+        head[fread(head, 1, sizeof head - 1, in)] = '\0';
+        fclose(in);
+    }
+    first = head[strspn(head, " \t\r\n\xef\xbb\xbf")];
+    return first == '{' || first == '[';
+}
+
+static bool
 is_list(const char *path)
 {
     static const char *const ENDING[] = {
@@ -55,6 +69,23 @@ is_list(const char *path)
     return false;
 }
 
+/* A file, by its content, and by its name where several kinds have that. */
+static enum voco_err
+describe_file(const char *path, struct voco_info *info)
+{
+    if (voco_tensorfile_sniff(path))
+        return voco_info_weights(path, &what, info);
+    if (is_list(path))
+        return voco_info_list(path, &what, info);
+    if (voco_volume_sniff(path) || voco_volume_ending(path) > 0)
+        return voco_info_volume(path, &what, info);
+    if (begins_like_json(path))
+        return voco_info_list(path, &what, info);
+    return voco_fail(VOCO_EFORMAT, "%s: neither a volume (NIfTI, MetaImage, NRRD, a DICOM "
+                     "folder), nor a list (JSON, CSV, text), a store (its folder), or weights "
+                     "(safetensors, a file of torch.save)", path);
+}
+
 static enum voco_err
 describe(const char *path, struct voco_info *info)
 {
@@ -63,15 +94,15 @@ describe(const char *path, struct voco_info *info)
     if (stat(path, &st) != 0)
         return voco_fail_errno(VOCO_EFORMAT, "%s", path);
     if (!S_ISDIR(st.st_mode))
-        return voco_tensorfile_is_named(path) ? voco_info_weights(path, &what, info)
-            : is_list(path) ? voco_info_list(path, &what, info)
-            : voco_info_volume(path, &what, info);
+        return describe_file(path, info);
     if (holds(path, "manifest.jsonl"))
         return voco_info_store(path, &what, info);
     if (holds(path, "state.json"))
         return voco_info_checkpoint(path, &what, info);
     if (holds(path, "config.json") || holds(path, "metrics.jsonl"))
         return voco_info_run(path, &what, info);
+    if (holds(path, "model.safetensors"))
+        return voco_info_weights(path, &what, info);
     if (voco_is_dicom_folder(path))
         return voco_info_volume(path, &what, info);
     return voco_info_list(path, &what, info);
@@ -116,8 +147,8 @@ const struct voco_verb voco_cmd_info = {
     .summary = "describe volumes, lists, stores, checkpoints and runs",
     .args = "PATH...",
     .details = "A PATH is a volume (NIfTI, MetaImage, NRRD, DICOM folder), a list or "
-               "folder of them, a store, weights (.safetensors, .pt, .pth), a checkpoint or "
-               "a run folder.",
+               "folder of them, a store, weights (safetensors, or of torch.save, whatever "
+               "they are called), a checkpoint or a run folder.",
     .options = options,
     .min_args = 1, .max_args = -1,
     .run = run,

@@ -134,9 +134,8 @@ plainconv_rows(struct voco_info *info, const struct voco_network *net)
     voco_info_row(info, "strides", threes(c->stride, c->stages), NULL);
     voco_info_row(info, "axes", json_string(voco_axes_name[net->axes]), "%s%s",
                   voco_axes_name[net->axes], net->axes_known ? ""
-                  : ", as nnU-Net reads volumes: the file does not say");
-    if (net->problem[0])
-        voco_info_row(info, "problem", json_string(net->problem), "%s", net->problem);
+                  : ", assumed, as nnU-Net reads volumes: the file does not say");
+    voco_info_row(info, "axes_known", json_boolean(net->axes_known), NULL);
 }
 
 static void
@@ -148,8 +147,10 @@ network_rows(struct voco_info *info, const struct voco_network *net)
 
     voco_info_row(info, "network", net->kind ? json_string(kind[net->kind]) : json_null(),
                   "%s", voco_network_words(net, words));
-    if (!net->kind)
+    if (!net->kind) {
+        voco_info_row(info, "holds", voco_info_text(net->holds), "%s", net->holds);
         return;
+    }
     if (swin)
         voco_info_row(info, "version", json_integer(net->version), NULL);
     voco_info_row(info, "feature_size", json_integer(net->feature), "%" PRId64 "%s",
@@ -167,12 +168,90 @@ network_rows(struct voco_info *info, const struct voco_network *net)
         voco_info_row(info, "heads", voco_info_ints((int64_t[]){ net->hidden, net->out }, 2),
                       "%" PRId64 " hidden, %" PRId64 " out", net->hidden, net->out);
     }
-    if (swin)
+    if (swin && net->merging_odd[0])
+        voco_info_row(info, "merging", voco_info_text(net->merging_odd), "'%s', expected "
+                      "legacy or fixed", net->merging_odd);
+    else if (swin)
         voco_info_row(info, "merging", json_string(voco_merging_name(net->merging)), "%s%s",
                       voco_merging_name(net->merging), net->merging_known ? ""
-                      : ", as in published weights: the file does not say");
+                      : ", assumed, as in published weights: the file does not say");
     if (swin)
         voco_info_row(info, "merging_known", json_boolean(net->merging_known), NULL);
+    if (net->problem[0])
+        voco_info_row(info, "problem", voco_info_text(net->problem), "%s", net->problem);
+}
+
+/* Dictionaries with tensors that are not those of the file. */
+static void
+dict_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < f->n_dicts; i++) {
+        const struct voco_filedict *d = &f->dict[i];
+        const char *first = d->first ? d->first : "?";
+
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:b}", "path", d->path,
+                                              "tensors", d->n, "first", first, "network",
+                                              d->network));
+        voco_info_row(info, "dictionary", NULL, "%s: %d tensor%s: %s, ...%s",
+                      *d->path ? d->path : "the top", d->n, voco_plural(d->n), first,
+                      f->n ? ", not used" : "");
+    }
+    voco_info_row(info, "dictionaries", list, NULL);
+}
+
+/* "store (hash 0f0f0f0f, 12 volumes, RAS)" of a provenance; a parent's volumes are a number. */
+static void
+store_row(struct voco_info *info, const json_t *root, const struct voco_tensorfile *f)
+{
+    const json_t *store = json_object_get(root, "store");
+    const json_t *volumes = json_object_get(store, "volumes");
+    const char *path = json_string_value(json_object_get(store, "path"));
+    const char *hash = json_string_value(json_object_get(store, "hash"));
+    const char *lies = voco_tensorfile_meta(f, "voco.orientation");
+    const json_int_t n = json_is_array(volumes) ? (json_int_t)json_array_size(volumes)
+                                                : json_integer_value(volumes);
+
+    if (store)
+        voco_info_row(info, "trained on", NULL, "%s, hash %s, %" JSON_INTEGER_FORMAT
+                      " volumes%s%s", path ? path : "?", hash ? hash : "?", n,
+                      lies ? ", axes " : "", lies ? lies : "");
+}
+
+/* Where the weights come from, generation by generation (model/provenance.h). */
+static void
+provenance_rows(struct voco_info *info, const struct voco_tensorfile *f)
+{
+    enum { GENERATIONS = 16 };
+    const char *said = voco_tensorfile_meta(f, "voco.provenance");
+    json_t *root = said ? json_loads(said, 0, NULL) : NULL;
+    const json_t *at = root;
+
+    for (int i = 0; i < GENERATIONS && json_is_object(at); i++) {
+        const char *version = json_string_value(json_object_get(at, "voco"));
+        const char *objective = json_string_value(json_object_get(at, "objective"));
+        const json_t *options = json_object_get(at, "options");
+        const json_t *parent = json_object_get(at, "parent");
+        const char *path = json_string_value(json_object_get(parent, "path"));
+        const char *crc = json_string_value(json_object_get(parent, "crc32c"));
+
+        voco_info_row(info, "made by", NULL, "voco %s, %s, %" JSON_INTEGER_FORMAT " steps, seed "
+                      "%" JSON_INTEGER_FORMAT, version ? version : "?",
+                      objective ? objective : "?",
+                      json_integer_value(json_object_get(at, "step")),
+                      json_integer_value(json_object_get(options, "seed")));
+        if (at == root)
+            store_row(info, at, f);
+        else
+            store_row(info, at, &(struct voco_tensorfile){ .n_meta = 0 });
+        if (path)
+            voco_info_row(info, "began with", NULL, "%s%s%s", path, crc ? ", CRC-32C " : "",
+                          crc ? crc : "");
+        at = json_object_get(parent, "provenance");
+    }
+    if (root)
+        voco_info_row(info, "provenance", root, NULL);
 }
 
 static void
@@ -182,7 +261,8 @@ note_rows(struct voco_info *info, const struct voco_tensorfile *f)
 
     for (int i = 0; i < f->n_meta; i++) {
         json_object_set_new(meta, f->meta[i].key, voco_info_text(f->meta[i].value));
-        voco_info_row(info, "note", NULL, "%s = %s", f->meta[i].key, f->meta[i].value);
+        if (strcmp(f->meta[i].key, "voco.provenance") != 0)
+            voco_info_row(info, "note", NULL, "%s = %s", f->meta[i].key, f->meta[i].value);
     }
     for (int i = 0; i < f->n_foreign; i++) {
         json_array_append_new(foreign, voco_info_text(f->foreign[i]));
@@ -211,9 +291,17 @@ voco_info_weights(const char *path, const struct voco_info_options *o,
         voco_info_row(info, "format", json_string(f.format), NULL);
         if (inside)
             voco_info_row(info, "wrapper", voco_info_text(f.wrapper), NULL);
+        if (*f.prefix)
+            voco_info_row(info, "prefix", voco_info_text(f.prefix), "%s, left out in front of "
+                          "all names", f.prefix);
         network_rows(info, &net);
-        part_rows(info, &f, &names);
-        type_row(info, &f);
+        if (f.n_dicts)
+            dict_rows(info, &f);
+        if (f.n || !f.n_dicts) {
+            part_rows(info, &f, &names);
+            type_row(info, &f);
+        }
+        provenance_rows(info, &f);
         note_rows(info, &f);
         if (o->list)
             tensor_rows(info, &f);

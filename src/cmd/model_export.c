@@ -93,7 +93,10 @@ announce(const struct voco_model_config *config, const struct voco_rewrite *out,
 {
     voco_note("%s: %d tensors with the names of %s, %d left out", c.output, out->n,
               name_styles[c.names], left);
-    if (config->net == VOCO_NET_SWINUNETR)
+    if (config->net == VOCO_NET_SWINUNETR && config->assumed)
+        voco_note("MONAI before 1.5 merges patches in the legacy order, 1.5 and later in the "
+                  "fixed one; %s says as little as the input", c.output);
+    else if (config->net == VOCO_NET_SWINUNETR)
         voco_note("%s patch merging: for MONAI %s", voco_merging_name(config->merging),
                   config->merging == VOCO_MERGING_LEGACY
                   ? "before 1.5; later ones load it and compute something else"
@@ -110,10 +113,16 @@ export(const struct voco_tensorfile *file, const char *path)
     int left, n;
     enum voco_err err = voco_network_recognise(file, path, &net);
 
-    if (err != VOCO_OK || (err = voco_network_config(&net, path, &config)) != VOCO_OK)
+    if (err != VOCO_OK)
         return err;
-    if (c.merging >= 0)
-        config.merging = (enum voco_merging)c.merging;
+    if (c.merging >= 0) {
+        net.merging = (enum voco_merging)c.merging;
+        net.merging_known = true;
+    }
+    voco_network_settle(&net, path, c.merging);
+    if ((err = voco_network_config(&net, path, &config)) != VOCO_OK)
+        return err;
+    voco_tensorfile_tell(file, path);
     n = voco_model_meta(&config, net.decoder, meta) - 1;    /* a part may be written */
     if ((err = choose(file, path, &out, &left)) == VOCO_OK && out.n == 0)
         err = voco_fail(VOCO_EUSAGE, "%s: none of its tensors has a place among the names of "

@@ -33,8 +33,9 @@ static const struct voco_opt options[] = {
     { 0 }
 };
 
-/* Tensors that go with the network but not into the table of its parameters: a decoder
- * whose output layer is not a convolution to classes. */
+/* Tensors that go with the network but not into the table of its parameters: strays, by
+ * which predict and embed will know that it is another network, and a decoder whose output
+ * layer is not a convolution to classes. */
 static int
 keep_others(const struct voco_match *m, struct voco_rewrite *out)
 {
@@ -42,10 +43,12 @@ keep_others(const struct voco_match *m, struct voco_rewrite *out)
 
     for (int k = 0; k < m->file->n; k++) {
         const struct voco_filetensor *t = &m->file->item[k];
-        char *common = voco_name_common(t->name);
+        char *common = voco_name_common(t->name), *name = NULL;
 
-        if (m->param[k] < 0 && voco_name_part(common) == VOCO_PART_DECODER) {
-            voco_rewrite_add(out, t, voco_name_styled(common, VOCO_NAMES_VOCO), "F32");
+        if (m->param[k] < 0 && m->original[k] == k && !voco_name_is_index(t->name)
+            && (m->stray[k] || voco_name_part(common) == VOCO_PART_DECODER)
+            && (name = voco_name_styled(common, VOCO_NAMES_VOCO)) != NULL) {
+            voco_rewrite_add(out, t, name, "F32");
             n++;
         }
         free(common);
@@ -74,7 +77,11 @@ write_matched(const struct voco_match *m, const struct voco_network *net,
         }
     kept = keep_others(m, &out);
     if (kept)
-        voco_note("  kept as they are: %d tensors of the decoder", kept);
+        voco_note("  kept as they are: %d tensors of the network that voco does not compute",
+                  kept);
+    if (m->cover.strays)
+        voco_warn("%s: %d tensors of its network have no place in the one that voco computes: "
+                  "predict and embed will refuse %s", m->path, m->cover.strays, c.output);
     voco_rewrite_add_indices(&out);
     err = voco_rewrite_write(&out, c.output, m->file, m->path, NULL, meta,
                              n_model + n_info);
@@ -123,9 +130,7 @@ announce(const char *path, const struct voco_network *net,
 
     voco_note("%s: %s: %s%s", path, voco_network_words(net, words),
               voco_model_words(config, model),
-              config->net != VOCO_NET_SWINUNETR || net->merging_known ? ""
-              : c.merging >= 0 ? " as asked for"
-              : " (the file does not say; see --merging)");
+              config->net == VOCO_NET_SWINUNETR && config->assumed ? " (assumed)" : "");
 }
 
 static enum voco_err
@@ -143,8 +148,12 @@ import(const struct voco_tensorfile *file, const char *path)
 
     if (err != VOCO_OK)
         return err;
-    if (c.merging >= 0)
+    if (c.merging >= 0) {
         net.merging = (enum voco_merging)c.merging;
+        net.merging_known = true;
+    }
+    net.axes_known |= c.plans != NULL;
+    voco_network_settle(&net, path, c.merging);
     if (net.decoder)
         demand.need |= 1 << VOCO_PART_DECODER;
     if (!net.student)

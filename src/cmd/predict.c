@@ -11,6 +11,7 @@
 #include "dev/list.h"
 #include "dev/wrap/trace.h"
 #include "model/nnunet.h"
+#include "model/provenance.h"
 #include "task/segment/predict.h"
 #include "model/seginfo.h"
 #include "objective/segment/segment.h"
@@ -25,12 +26,12 @@ static const char *const mergings[] = { "legacy", "fixed", NULL };
 static struct {
     const char *weights, *output, *mirror;
     int preset, blend, resample, merging;
-    double spacing_mm[3], window[2], roi[3], overlap;
+    double spacing_mm[3], window[2], nan_to, roi[3], overlap;
     int64_t batch, threads, memory;
-    bool merging_given, probabilities, skip_background, skip_existing, dry_run, trace;
+    bool probabilities, skip_background, skip_existing, dry_run, trace;
 } c = {
     .preset = -1, .blend = VOCO_BLEND_GAUSSIAN, .spacing_mm = { NAN }, .window = { NAN },
-    .roi = { NAN }, .overlap = 0.5, .batch = 4,
+    .nan_to = NAN, .roi = { NAN }, .overlap = 0.5, .batch = 4, .merging = -1,
 };
 
 static const struct voco_opt options[] = {
@@ -51,6 +52,8 @@ static const struct voco_opt options[] = {
       "voxel size for the network, one number or three; 0 keeps an axis", 0, 100 },
     { "window", 0, VOCO_OPT_RANGE, c.window, "LOW,HIGH",
       "these become 0 and 1: intensities, or percentiles as the transforms have it" },
+    { "nan-to", 0, VOCO_OPT_REAL, &c.nan_to, "X",
+      "replace NaN and infinities, which are an error otherwise" },
 
     { "roi", 0, VOCO_OPT_REAL3, c.roi, "N",
       "edges of a window in voxels (default: those of the weights, or 96)", 1, 1024,
@@ -69,7 +72,7 @@ static const struct voco_opt options[] = {
 
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
       "patch merging, where the weights do not tell: legacy or fixed", .choices = mergings,
-      .given = &c.merging_given, .section = "Resources" },
+      .section = "Resources" },
     { "batch", 0, VOCO_OPT_INT, &c.batch, "N", "windows at once, at most", 1, 64 },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
@@ -93,6 +96,7 @@ struct input {
 struct job {
     struct voco_model_config config;
     struct voco_transform transform;
+    char orientation[8];                /* of what the network was trained on; "": not known */
     struct voco_datalist list;
     struct voco_store **store;
     int n_stores;
@@ -110,6 +114,14 @@ struct job {
 };
 
 /* ---- what to do ---- */
+
+/* Every parameter, and no tensor of the network beyond them. */
+static struct voco_demand
+demand(bool quiet)
+{
+    return (struct voco_demand){ .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL, .run = true,
+                                 .no_partial = true, .quiet = quiet };
+}
 
 static enum voco_err
 choose_mirror(unsigned *ret)
@@ -141,6 +153,10 @@ choose_roi(const struct job *j, const struct voco_seginfo *info, int64_t roi[3])
                              ", by which the network divides axis %c", given ? "--roi"
                              : c.weights, given ? c.roi[i] : (double)roi[i], m, 'x' + i);
     }
+    if (!given && !info->roi[0])
+        voco_warn("%s: does not say what windows the network was trained on: windows of %"
+                  PRId64 " x %" PRId64 " x %" PRId64 " are assumed; see --roi", c.weights,
+                  roi[0], roi[1], roi[2]);
     return VOCO_OK;
 }
 
@@ -175,6 +191,10 @@ choose_transform(struct job *j, const struct voco_seginfo *info)
         memcpy(t->spacing_mm, c.spacing_mm, sizeof t->spacing_mm);
     if (!isnan(c.window[0]))
         move_window(t);
+    if (!isnan(c.nan_to)) {
+        t->replace_nonfinite = true;
+        t->nonfinite_value = c.nan_to;
+    }
     if (t->scaling == VOCO_SCALING_PERCENTILE && (t->window[0] < 0 || t->window[1] > 100))
         return voco_fail(VOCO_EUSAGE, "--window: %g,%g are not percentiles from 0 to 100",
                          t->window[0], t->window[1]);
@@ -226,22 +246,27 @@ read_info(struct job *j, struct voco_seginfo *info)
 static enum voco_err
 read_weights_head(struct job *j)
 {
+    const struct voco_demand all = demand(false);
     struct voco_predict_options *o = &j->predictor.o;
     struct voco_seginfo info = { 0 };
-    enum voco_err err = voco_model_recognise(c.weights, &j->config);
+    enum voco_err err = voco_model_recognise_as(c.weights, c.merging, &j->config);
 
+    if (err == VOCO_OK)
+        err = voco_model_expect_merging(c.weights, c.merging, &j->config);
     if (err != VOCO_OK)
         return err;
     if (j->config.classes < 2)
         return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without an output layer: "
                          "fine-tune it first", c.weights);
-    if (c.merging_given)
-        j->config.merging = (enum voco_merging)c.merging;
+    if ((err = voco_model_cover(c.weights, &j->config, &all)) != VOCO_OK)
+        return err;
     *o = (struct voco_predict_options){
         .overlap = c.overlap, .blend = (enum voco_blend)c.blend,
         .skip_flat = c.skip_background, .smooth = c.resample == 1, .batch = (int)c.batch,
     };
     err = read_info(j, &info);
+    if (err == VOCO_OK)
+        err = voco_orientation_of(c.weights, j->orientation);
     if (err == VOCO_OK)
         err = choose_mirror(&o->mirror);
     if (err == VOCO_OK)
@@ -450,8 +475,10 @@ predict(struct job *j, const struct input *in)
     } else {
         const int channels = (int)j->config.in_channels;
 
-        err = in->store ? voco_predict_read_stored(in->store, in->entry, channels, &image)
-                        : voco_predict_read(in->item, &j->transform, channels, &image);
+        err = in->store ? voco_predict_read_stored(in->store, in->entry, channels,
+                                                   j->orientation, &image)
+                        : voco_predict_read(in->item, &j->transform, channels, j->orientation,
+                                            &image);
         if (err == VOCO_OK)
             err = voco_predict_run(&j->predictor, &image, labels,
                                    c.probabilities ? probabilities : NULL);
@@ -466,8 +493,7 @@ predict(struct job *j, const struct input *in)
 static enum voco_err
 open_model(struct job *j)
 {
-    const struct voco_demand all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
-                                     .quiet = true };
+    const struct voco_demand all = demand(true);        /* it is reported already */
     const struct voco_device *dev = voco_device_default();
     struct voco_coverage cover;
     enum voco_err err;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 enum { NAMED = 6 };             /* of what may be hundreds; --verbose names all */
+enum { MODULES = 32 };          /* Swin UNETR has 14 */
 
 static bool
 in(unsigned parts, const char *name)
@@ -87,6 +88,82 @@ match_one(struct voco_match *m, int i, int tensor, const struct voco_demand *dem
     }
 }
 
+/* ---- tensors of the network that no parameter takes ---- */
+
+/* The first words of the parameters' common names: swinViT, encoder1, ..., decoder5, out. */
+struct modules {
+    char *name[MODULES];
+    int n;
+};
+
+/* The same word, or both with a number at the end and the same in front of it: encoder5 is
+ * a module of a network that has encoder1 to encoder4. */
+static bool
+same_module(const char *a, const char *b)
+{
+    const size_t n = strcspn(a, "."), m = strcspn(b, ".");
+    size_t word = n, other = m;
+
+    while (word > 0 && a[word - 1] >= '0' && a[word - 1] <= '9')
+        word--;
+    while (other > 0 && b[other - 1] >= '0' && b[other - 1] <= '9')
+        other--;
+    return word == other && (word == n) == (other == m) && memcmp(a, b, word) == 0;
+}
+
+static bool
+has_module(const struct modules *all, const char *common)
+{
+    for (int i = 0; i < all->n; i++)
+        if (same_module(all->name[i], common))
+            return true;
+    return false;
+}
+
+/* Of the parameters that are wanted. */
+static void
+collect_modules(const struct voco_match *m, struct modules *ret)
+{
+    *ret = (struct modules){ .n = 0 };
+    for (int i = 0; i < m->params->n; i++) {
+        char *common = m->fit[i] == VOCO_FIT_UNWANTED ? NULL
+            : voco_name_common(m->params->item[i].name);
+
+        if (common && !has_module(ret, common)) {
+            VOCO_ASSERT(ret->n < MODULES);
+            ret->name[ret->n++] = common;
+        } else {
+            free(common);
+        }
+    }
+}
+
+/* Tensors without a parameter: the index tables follow from the window, copies from their
+ * originals; of the others, which belong to the network? */
+static void
+look_at_others(struct voco_match *m)
+{
+    struct modules modules;
+
+    collect_modules(m, &modules);
+    for (int k = 0; k < m->file->n; k++) {
+        const struct voco_filetensor *t = &m->file->item[k];
+        char *common;
+
+        m->param[k] = m->param[m->original[k]];
+        m->cover.copies += m->original[k] != k;
+        if (m->param[k] >= 0 || voco_name_is_index(t->name))
+            continue;
+        common = voco_name_common(t->name);
+        m->stray[k] = m->original[k] == k && has_module(&modules, common);
+        m->cover.strays += m->stray[k] && voco_filetype_is_float(t->type);
+        m->cover.unexpected++;
+        free(common);
+    }
+    for (int i = 0; i < modules.n; i++)
+        free(modules.name[i]);
+}
+
 enum voco_err
 voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const char *path,
                 const struct voco_params *params, const struct voco_demand *demand)
@@ -101,16 +178,15 @@ voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const 
     m->tensor = calloc((size_t)params->n + 1, sizeof *m->tensor);
     m->fit = calloc((size_t)params->n + 1, sizeof *m->fit);
     m->param = calloc((size_t)file->n + 1, sizeof *m->param);
-    VOCO_ASSERT(m->tensor && m->fit && m->param);
+    m->stray = calloc((size_t)file->n + 1, sizeof *m->stray);
+    VOCO_ASSERT(m->tensor && m->fit && m->param && m->stray);
     memset(m->param, -1, (size_t)file->n * sizeof *m->param);
     for (int i = 0; i < params->n; i++)
         match_one(m, i, voco_nametable_find(&names, params->item[i].name), demand);
-    for (int k = 0; k < file->n; k++) {
-        m->param[k] = m->param[names.original[k]];
-        m->cover.unexpected += m->param[k] < 0 && !voco_name_is_index(file->item[k].name);
-        m->cover.copies += names.original[k] != k;
-    }
+    m->original = names.original;
+    names.original = NULL;
     voco_nametable_free(&names);
+    look_at_others(m);
     return VOCO_OK;
 }
 
@@ -120,6 +196,8 @@ voco_match_free(struct voco_match *m)
     free(m->tensor);
     free(m->fit);
     free(m->param);
+    free(m->original);
+    free(m->stray);
     *m = (struct voco_match){ 0 };
 }
 
@@ -193,6 +271,7 @@ voco_match_report(const struct voco_match *m)
               / (double)c->model_elements : 0.0,
               m->file->wrapper && *m->file->wrapper ? ", from inside " : "",
               m->file->wrapper ? m->file->wrapper : "");
+    voco_tensorfile_tell(m->file, m->path);
     if (c->copies)
         voco_note("  %d copies of others, as nnU-Net writes them, are not needed", c->copies);
     if (c->adapted)
@@ -200,6 +279,43 @@ voco_match_report(const struct voco_match *m)
     print_names(&missing, "missing");
     print_names(&shape, "other shape or type");
     print_names(&unexpected, "unexpected");
+}
+
+/* "swinViT.a, swinViT.b and 50 more": floats of the network that no parameter takes.
+ * Free it. */
+static char *
+stray_names(const struct voco_match *m)
+{
+    enum { SHOWN = 2 };
+    char *text = voco_format("%s", ""), *longer;
+    int n = 0;
+
+    for (int k = 0; k < m->file->n && n < SHOWN; k++)
+        if (m->stray[k] && voco_filetype_is_float(m->file->item[k].type)) {
+            longer = voco_format("%s%s%s", text, n++ ? ", " : "", m->file->item[k].name);
+            free(text);
+            text = longer;
+        }
+    if (m->cover.strays > SHOWN) {
+        longer = voco_format("%s and %d more", text, m->cover.strays - SHOWN);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static enum voco_err
+fail_of_strays(const struct voco_match *m)
+{
+    char *names = stray_names(m);
+    const enum voco_err err = voco_fail(
+        VOCO_ECHECKPOINT, "%s: %d tensor%s of its network (%s) ha%s no place in the one that "
+        "voco computes, whose results would differ: expected the blocks, norms and layers "
+        "that %d parameters are of", m->path, m->cover.strays, voco_plural(m->cover.strays),
+        names, m->cover.strays == 1 ? "s" : "ve", m->params->n);
+
+    free(names);
+    return err;
 }
 
 enum voco_err
@@ -215,9 +331,11 @@ voco_match_enough(const struct voco_match *m, const struct voco_demand *demand)
                          m->path, c->unexpected + c->mismatched);
     if (!partial && (c->needed_missing || c->needed_mismatched))
         return voco_fail(VOCO_ECHECKPOINT, "%s: %d of %d parameters are missing and %d have "
-                         "another shape than this model's; --partial takes what fits",
-                         m->path, c->needed_missing, c->loaded + c->missing + c->mismatched,
-                         c->needed_mismatched);
+                         "another shape than this model's%s", m->path, c->needed_missing,
+                         c->loaded + c->missing + c->mismatched, c->needed_mismatched,
+                         demand->no_partial ? "" : "; --partial takes what fits");
+    if (demand->run && c->strays)
+        return fail_of_strays(m);
     if (percent < demand->min_percent)
         return voco_fail(VOCO_ECHECKPOINT, "%s: has %.2f %% of the numbers that are needed, "
                          "expected at least --min-coverage %g", m->path, percent,

@@ -24,6 +24,9 @@ struct voco_demand {
     unsigned want;              /* parts that are loaded where the file has them */
     unsigned need;              /* parts of these that must be there */
     unsigned keep;              /* parts whose other tensors are no news: the caller keeps them */
+    bool run;                   /* the network is run, not trained from here: a tensor of it
+                                 * that no parameter takes is an error */
+    bool no_partial;            /* the verb has no --partial that an error could advise */
     bool partial;               /* take what fits, at least something ... */
     double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
     enum voco_adapter adapter;
@@ -32,6 +35,7 @@ struct voco_demand {
 
 struct voco_coverage {
     int loaded, missing, unexpected, mismatched;        /* tensors */
+    int strays;                 /* of the unexpected: floats that belong to the network */
     int copies;                 /* tensors that are others over again */
     int adapted;                /* of those loaded, or left as they are: to more channels */
     int64_t loaded_elements, model_elements;            /* of what is wanted */
@@ -47,6 +51,9 @@ struct voco_match {
     enum voco_fit { VOCO_FIT_LOADED, VOCO_FIT_MISSING, VOCO_FIT_SHAPE, VOCO_FIT_UNWANTED,
                     VOCO_FIT_DROPPED } *fit;
     int *param;                 /* of each tensor: that it was meant for; -1: none */
+    int *original;              /* of each tensor that is a copy; else its own number */
+    bool *stray;                /* of each tensor: it belongs to a module that the model has
+                                 * (coverage.c), and no parameter takes it; no copy */
     unsigned keep;              /* that of the demand */
     struct voco_coverage cover;
 };

@@ -37,6 +37,8 @@ struct voco_model_config {
     int64_t classes;            /* of a segmentation network, 2 or more; 0: the encoder alone */
     struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
     int n_heads;
+    bool assumed;               /* merging, or axes of a VOCO_NET_PLAINCONV: the weights do not
+                                 * say, and nobody else did */
 };
 
 /* Parameters that follow others. */
@@ -45,8 +47,12 @@ struct voco_follower {
     double momentum;
 };
 
+struct voco_provenance;
+
 struct voco_model {
     struct voco_model_config config;
+    const struct voco_provenance *provenance;   /* that voco_model_save writes, to be set
+                                 * behind voco_model_describe; NULL: none */
     struct voco_params params;
     struct voco_segnet net;     /* where config.classes */
     struct voco_encoder encoder;                /* else */

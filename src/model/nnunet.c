@@ -266,3 +266,18 @@ voco_nnunet_read(const struct voco_tensorfile *f, const char *path,
     json_decref(owner);
     return err;
 }
+
+bool
+voco_nnunet_axes(const struct voco_tensorfile *f, int *ret_axes)
+{
+    json_t *beside = f->beside ? json_loads(f->beside, 0, NULL) : NULL;
+    struct plans p = { .path = "", .configuration = "" };
+    int order[3];
+    bool known;
+
+    p.root = json_object_get(json_object_get(beside, "init_args"), "plans");
+    known = json_object_get(p.root, "transpose_forward") != NULL
+        && read_axes(&p, order, ret_axes) == VOCO_OK;
+    json_decref(beside);
+    return known;
+}

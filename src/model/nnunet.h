@@ -25,4 +25,7 @@ enum voco_err voco_nnunet_read(const struct voco_tensorfile *f, const char *path
                                const struct voco_nnunet_source *source, bool *ret_found,
                                struct voco_seginfo *ret, int *ret_axes);
 
+/* Whether the file's own plans say how axes lie, and how: an index of voco_axes_name. */
+bool voco_nnunet_axes(const struct voco_tensorfile *f, int *ret_axes);
+
 #endif

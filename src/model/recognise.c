@@ -3,8 +3,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "model/nnunet.h"
 #include "tensorfile/names.h"
 
 const char *const voco_merging_names[] = { "legacy", "fixed", NULL };
@@ -23,6 +26,19 @@ find(const struct voco_tensorfile *f, const struct voco_nametable *names, const 
     const int i = voco_nametable_find(names, name);
 
     return i >= 0 && f->item[i].rank == rank ? &f->item[i] : NULL;
+}
+
+/* Keeps the first problem. */
+static void VOCO_PRINTF(2, 3)
+problem(struct voco_network *net, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (net->problem[0])
+        return;
+    va_start(ap, fmt);
+    vsnprintf(net->problem, sizeof net->problem, fmt, ap);
+    va_end(ap);
 }
 
 static void
@@ -54,6 +70,8 @@ recognise_merging(const struct voco_tensorfile *f, struct voco_network *net)
             net->merging_known = true;
         }
     }
+    if (merging && !net->merging_known)
+        snprintf(net->merging_odd, sizeof net->merging_odd, "%s", merging);
 }
 
 static bool
@@ -62,6 +80,7 @@ is_swinunetr(const struct voco_tensorfile *f, const struct voco_nametable *names
 {
     const struct voco_filetensor *patch = find(f, names, "swinViT.patch_embed.proj.weight", 5);
     const struct voco_filetensor *out = find(f, names, "out.conv.conv.weight", 5);
+    const char *axes = voco_tensorfile_meta(f, "voco.axes");
 
     if (!patch)
         return false;
@@ -74,6 +93,8 @@ is_swinunetr(const struct voco_tensorfile *f, const struct voco_nametable *names
     net->classes = out ? out->dim[0] : 0;
     recognise_heads(f, names, net);
     recognise_merging(f, net);
+    if (axes && strcmp(axes, voco_axes_name[0]) != 0)
+        problem(net, "voco.axes is '%.20s', expected %s", axes, voco_axes_name[0]);
     return true;
 }
 
@@ -84,19 +105,6 @@ struct reader {
     const struct voco_nametable *names;
     struct voco_network *net;
 };
-
-/* Keeps the first problem. */
-static void VOCO_PRINTF(2, 3)
-problem(struct voco_network *net, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (net->problem[0])
-        return;
-    va_start(ap, fmt);
-    vsnprintf(net->problem, sizeof net->problem, fmt, ap);
-    va_end(ap);
-}
 
 static const struct voco_filetensor * VOCO_PRINTF(3, 4)
 find_named(const struct reader *r, int rank, const char *fmt, ...)
@@ -169,10 +177,15 @@ read_up(const struct reader *r, int s)
     r->net->classes = out->dim[0];
 }
 
+/* Of our own entry, else of the plans in a checkpoint of nnU-Net. */
 static void
 recognise_axes(const struct voco_tensorfile *f, struct voco_network *net)
 {
     const char *axes = voco_tensorfile_meta(f, "voco.axes");
+    int planned;
+
+    if (!axes && voco_nnunet_axes(f, &planned))
+        axes = voco_axes_name[planned];
 
     for (int i = 0; voco_axes_name[i]; i++) {
         if (strcmp(voco_axes_name[i], axes ? axes : "zyx") == 0)
@@ -236,10 +249,35 @@ voco_network_recognise(const struct voco_tensorfile *f, const char *path,
     *ret = (struct voco_network){ 0 };
     if (err != VOCO_OK)
         return err;
-    if (!is_swinunetr(f, &names, ret))
-        is_plainconv(f, &names, ret);
+    if (!is_swinunetr(f, &names, ret) && !is_plainconv(f, &names, ret)) {
+        char *text = voco_tensorfile_contents(f, path);
+
+        snprintf(ret->holds, sizeof ret->holds, "%s", text);
+        free(text);
+    }
     voco_nametable_free(&names);
     return VOCO_OK;
+}
+
+void
+voco_network_settle(struct voco_network *net, const char *path, int merging)
+{
+    if (net->kind == VOCO_NETWORK_SWINUNETR && !net->merging_known) {
+        if (merging < 0 && net->merging_odd[0])
+            problem(net, "voco.merging is '%s', expected legacy or fixed; --merging says what "
+                    "is right", net->merging_odd);
+        else if (merging < 0)
+            voco_warn("%s: does not say in which order patches are merged: legacy is assumed, "
+                      "as in MONAI before 1.5; weights of MONAI 1.5 and later want --merging "
+                      "fixed", path);
+        else
+            net->merging = (enum voco_merging)merging;
+        net->merging_known = merging >= 0;
+    }
+    if (net->kind == VOCO_NETWORK_PLAINCONV && !net->axes_known)
+        voco_warn("%s: does not say how the network's axes lie in a volume: %s is assumed, as "
+                  "nnU-Net reads files; plans would tell (voco model import --plans)", path,
+                  voco_axes_name[net->axes]);
 }
 
 const char *

@@ -18,16 +18,23 @@ struct voco_network {
     int64_t hidden, out;        /* of the heads; 0: none */
     bool maps;                  /* encoder1 .. encoder10 are there, not swinViT alone */
     bool decoder, student, teacher;
-    bool merging_known;         /* else it is legacy, as that of all published weights */
+    bool merging_known;         /* else legacy is assumed, as that of all published weights */
     enum voco_merging merging;
+    char merging_odd[24];       /* what the file says instead of legacy or fixed; "": nothing */
     struct voco_plainconv_config plainconv;
     int axes;                   /* index of voco_axes_name */
-    bool axes_known;            /* else nnU-Net's, zyx */
-    char problem[160];          /* why voco cannot compute a PlainConvUNet; "": it can */
+    bool axes_known;            /* else nnU-Net's are assumed, zyx */
+    char holds[512];            /* not recognised: what the file has instead */
+    char problem[160];          /* why voco cannot compute this network; "": it can */
 };
 
 enum voco_err voco_network_recognise(const struct voco_tensorfile *f, const char *path,
                                      struct voco_network *ret);
+
+/* What the file does not say: merging is taken from the caller, unless -1; else a warning
+ * names what is assumed.  The one place that does: whoever uses a network comes by here,
+ * before voco_network_config. */
+void voco_network_settle(struct voco_network *net, const char *path, int merging);
 
 /* "Swin UNETR v2 (use_v2), encoder and decoder"; writes at most 96 bytes to buf. */
 const char *voco_network_words(const struct voco_network *net, char buf[96]);

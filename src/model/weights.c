@@ -2,11 +2,13 @@
 #include "model/weights.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/provenance.h"
 #include "tensorfile/safetensors.h"
 
 enum { TOKENS = VOCO_INDEX_TOKENS };
@@ -53,21 +55,33 @@ voco_position_index_name(const char *name)
     return at ? voco_format("%.*s%s", (int)(at - name), name, index_end) : NULL;
 }
 
+/* What a run was computed with is known, whatever the weights that it began with said. */
+static int
+meta_of_run(const struct voco_model_config *config, struct voco_filemeta *meta)
+{
+    struct voco_model_config known = *config;
+
+    known.assumed = false;
+    return voco_model_meta(&known, config->classes > 0, meta);
+}
+
 enum voco_err
 voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
                 const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
-    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS];
-    const int n_model = voco_model_meta(&model->config, model->config.classes > 0, meta);
+    struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS + VOCO_PROVENANCE_KEYS];
+    const int n_model = meta_of_run(&model->config, meta);
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
-    const int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
+    int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
     int n = 0;
     enum voco_err err;
 
     (void)ctx;
+    if (model->provenance)
+        n_more += voco_provenance_meta(model->provenance, meta + n_model + n_more);
     VOCO_ASSERT(item && owned && index);
     voco_position_index(index);
     for (int i = 0; i < t->n; i++) {
@@ -90,6 +104,22 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
 }
 
 /* ---- loading ---- */
+
+/* Weights that are no numbers make every result none, or background. */
+static enum voco_err
+check_finite(const char *path, const struct voco_filetensor *t, const struct voco_tensor *x)
+{
+    const int64_t n = voco_filetensor_count(t);
+    int64_t bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        bad += !isfinite(x->type == VOCO_F64 ? ((const double *)x->data)[i]
+                         : (double)((const float *)x->data)[i]);
+    return bad == 0 ? VOCO_OK
+        : voco_fail(VOCO_ECHECKPOINT, "%s: %" PRId64 " of the %" PRId64 " numbers of %s are NaN "
+                    "or infinite: the training that made them had failed", path, bad, n,
+                    t->name);
+}
 
 /* [out,1,...] in front of the buffer -> [out,channels,...] in all of it, times factor. */
 static void
@@ -116,7 +146,8 @@ upload_repeated(struct voco_ctx *ctx, const struct voco_filetensor *t, const cha
     from.data = x = malloc(voco_tensor_bytes(&from));
     if (!x)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    if ((err = voco_filetensor_convert(t, "F32", x)) == VOCO_OK) {
+    if ((err = voco_filetensor_convert(t, "F32", x)) == VOCO_OK
+        && (err = check_finite(path, t, &from)) == VOCO_OK) {
         repeat_channel(x, p->dim[0], p->dim[1], p->count / p->dim[0] / p->dim[1], factor);
         ctx->dev->upload(ctx, &from, to);
     }
@@ -136,7 +167,8 @@ upload(struct voco_ctx *ctx, const struct voco_filetensor *t, const char *path,
     from.data = malloc(voco_tensor_bytes(&from) + 1);
     if (!from.data)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %s", path, t->name);
-    if ((err = voco_filetensor_convert(t, wide ? "F64" : "F32", from.data)) == VOCO_OK)
+    if ((err = voco_filetensor_convert(t, wide ? "F64" : "F32", from.data)) == VOCO_OK
+        && (err = check_finite(path, t, &from)) == VOCO_OK)
         ctx->dev->upload(ctx, &from, to);
     free(from.data);
     return err;
@@ -180,7 +212,7 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
     if (err == VOCO_OK) {
         *ret = match.cover;
         err = voco_match_enough(&match, demand);
-        if (!demand->quiet)
+        if (!demand->quiet || err != VOCO_OK)
             voco_match_report(&match);
     }
     if (err == VOCO_OK)
@@ -191,35 +223,56 @@ voco_model_load(const char *path, struct voco_ctx *ctx, struct voco_model *model
 }
 
 enum voco_err
+voco_model_cover(const char *path, const struct voco_model_config *config,
+                 const struct voco_demand *demand)
+{
+    struct voco_tensorfile file;
+    struct voco_model model = { 0 };
+    struct voco_match match = { 0 };
+    enum voco_err err = voco_tensorfile_open(&file, path);
+
+    if (err == VOCO_OK && (err = voco_model_describe(&model, config)) == VOCO_OK
+        && (err = voco_match_make(&match, &file, path, &model.params, demand)) == VOCO_OK) {
+        err = voco_match_enough(&match, demand);
+        if (!demand->quiet || err != VOCO_OK)
+            voco_match_report(&match);
+    }
+    voco_match_free(&match);
+    voco_model_free(&model);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+enum voco_err
 voco_network_config(const struct voco_network *net, const char *path,
                     struct voco_model_config *ret)
 {
     char words[96];
 
+    if (net->problem[0])
+        return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco cannot compute it: %s", path,
+                         voco_network_words(net, words), net->problem);
     switch (net->kind) {
     case VOCO_NETWORK_SWINUNETR:
         *ret = (struct voco_model_config){
             .feature = net->feature, .in_channels = net->in_channels,
             .plain = net->version == 1, .classes = net->decoder ? net->classes : 0,
-            .merging = net->merging };
+            .merging = net->merging, .assumed = !net->merging_known };
         if (net->student && !ret->classes)
             voco_model_contrast_heads(ret, net->hidden, net->out, 0.9);
         return VOCO_OK;
     case VOCO_NETWORK_PLAINCONV:
-        if (net->problem[0])
-            return voco_fail(VOCO_ECHECKPOINT, "%s: %s; voco cannot compute it: %s", path,
-                             voco_network_words(net, words), net->problem);
         *ret = (struct voco_model_config){
             .net = VOCO_NET_PLAINCONV, .plainconv = net->plainconv,
-            .in_channels = net->in_channels, .classes = net->classes, .axes = net->axes };
+            .in_channels = net->in_channels, .classes = net->classes, .axes = net->axes,
+            .assumed = !net->axes_known };
         return VOCO_OK;
     case VOCO_NETWORK_UNKNOWN:
         break;
     }
-    return voco_fail(VOCO_ECHECKPOINT, "%s: %s: neither a Swin UNETR, with "
-                     "swinViT.patch_embed.proj.weight, nor a PlainConvUNet, with "
-                     "encoder.stages.0.0.convs.0.conv.weight", path,
-                     voco_network_words(net, words));
+    return voco_fail(VOCO_ECHECKPOINT, "%s: %s: neither a Swin UNETR, with %s, nor a "
+                     "PlainConvUNet, with %s; %s", path, voco_network_words(net, words),
+                     voco_name_marks[0], voco_name_marks[1], net->holds);
 }
 
 int
@@ -229,7 +282,8 @@ voco_model_meta(const struct voco_model_config *config, bool decoder,
     int n = 0;
 
     meta[n++] = (struct voco_filemeta){ "format", "pt" };
-    meta[n++] = config->net == VOCO_NET_SWINUNETR
+    if (!config->assumed)
+        meta[n++] = config->net == VOCO_NET_SWINUNETR
         ? (struct voco_filemeta){ "voco.merging", voco_merging_name(config->merging) }
         : (struct voco_filemeta){ "voco.axes", voco_axes_name[config->axes] };
     meta[n++] = (struct voco_filemeta){
@@ -237,27 +291,66 @@ voco_model_meta(const struct voco_model_config *config, bool decoder,
     return n;
 }
 
+static enum voco_err
+recognise(const char *path, struct voco_network *ret)
+{
+    struct voco_tensorfile file;
+    enum voco_err err = voco_tensorfile_open(&file, path);
+
+    *ret = (struct voco_network){ 0 };
+    if (err == VOCO_OK)
+        err = voco_network_recognise(&file, path, ret);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
 enum voco_err
 voco_model_recognise(const char *path, struct voco_model_config *ret)
 {
-    struct voco_tensorfile file;
-    struct voco_network net = { 0 };
-    enum voco_err err = voco_tensorfile_open(&file, path);
+    struct voco_network net;
+    const enum voco_err err = recognise(path, &net);
 
-    if (err == VOCO_OK)
-        err = voco_network_recognise(&file, path, &net);
-    voco_tensorfile_close(&file);
     return err == VOCO_OK ? voco_network_config(&net, path, ret) : err;
 }
 
 enum voco_err
-voco_model_recognise_swinunetr(const char *path, struct voco_model_config *ret)
+voco_model_recognise_as(const char *path, int merging, struct voco_model_config *ret)
 {
-    const enum voco_err err = voco_model_recognise(path, ret);
+    struct voco_network net;
+    const enum voco_err err = recognise(path, &net);
+
+    if (err != VOCO_OK)
+        return err;
+    voco_network_settle(&net, path, merging);
+    return voco_network_config(&net, path, ret);
+}
+
+enum voco_err
+voco_model_recognise_swinunetr(const char *path, int merging, struct voco_model_config *ret)
+{
+    const enum voco_err err = voco_model_recognise_as(path, merging, ret);
     char words[160];
 
     if (err == VOCO_OK && ret->net != VOCO_NET_SWINUNETR)
         return voco_fail(VOCO_ECHECKPOINT, "%s: a %s; expected the encoder of a Swin UNETR",
                          path, voco_model_words(ret, words));
     return err;
+}
+
+enum voco_err
+voco_model_expect_merging(const char *path, int merging,
+                          const struct voco_model_config *config)
+{
+    if (merging < 0)
+        return VOCO_OK;
+    if (config->net != VOCO_NET_SWINUNETR)
+        return voco_fail(VOCO_EUSAGE, "%s: a PlainConvUNet, and --merging is of Swin UNETR",
+                         path);
+    if ((int)config->merging != merging)
+        return voco_fail(VOCO_EUSAGE, "%s: trained with %s patch merging, as the file says, "
+                         "and --merging asks for %s, which would compute something else; "
+                         "voco model import --merging corrects a file that is wrong", path,
+                         voco_merging_name(config->merging),
+                         voco_merging_name((enum voco_merging)merging));
+    return VOCO_OK;
 }

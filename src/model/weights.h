@@ -21,20 +21,34 @@ enum voco_err voco_model_load(const char *path, struct voco_ctx *ctx,
                               struct voco_model *model, const struct voco_demand *demand,
                               struct voco_coverage *ret);
 
-/* The configuration of a network as a file of weights tells it; VOCO_ECHECKPOINT for
- * networks that voco does not know.  Merging is legacy where the file does not know. */
+/* The same but for the numbers: whether the file would do for a model of this kind. */
+enum voco_err voco_model_cover(const char *path, const struct voco_model_config *config,
+                               const struct voco_demand *demand);
+
+/* The configuration of a network as a file of weights tells it, for who uses no numbers of
+ * it; VOCO_ECHECKPOINT for networks that voco does not know. */
 enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
 
+/* The same for who does.  merging is what --merging was given, -1: nothing; it counts where
+ * the file does not say.  Where nobody says, a warning names the assumption. */
+enum voco_err voco_model_recognise_as(const char *path, int merging,
+                                      struct voco_model_config *ret);
+
 /* The same where only the encoder of a Swin UNETR will do. */
-enum voco_err voco_model_recognise_swinunetr(const char *path,
+enum voco_err voco_model_recognise_swinunetr(const char *path, int merging,
                                              struct voco_model_config *ret);
+
+/* For verbs that run a network: VOCO_EUSAGE where --merging contradicts the weights. */
+enum voco_err voco_model_expect_merging(const char *path, int merging,
+                                        const struct voco_model_config *config);
 
 /* The same of what is recognised already; path is for messages. */
 enum voco_err voco_network_config(const struct voco_network *net, const char *path,
                                   struct voco_model_config *ret);
 
 /* What our files say of the network beside the tensors: entries of VOCO_MODEL_KEYS, whose
- * values are constants; returns how many.  The architecture is the last. */
+ * values are constants; returns how many.  Assumptions are left out, so that they stay
+ * such.  The architecture is the last. */
 enum { VOCO_MODEL_KEYS = 3 };
 int voco_model_meta(const struct voco_model_config *config, bool decoder,
                     struct voco_filemeta meta[VOCO_MODEL_KEYS]);

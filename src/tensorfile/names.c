@@ -58,6 +58,47 @@ voco_name_common(const char *name)
     return common;
 }
 
+const char *const voco_name_marks[] = {
+    "swinViT.patch_embed.proj.weight", "encoder.stages.0.0.convs.0.conv.weight", NULL
+};
+
+static bool
+any_mark(const char *const *name, int n, size_t from)
+{
+    bool found = false;
+
+    for (int i = 0; i < n && !found; i++) {
+        char *common = voco_name_common(name[i] + from);
+
+        for (int k = 0; voco_name_marks[k]; k++)
+            found |= strcmp(common, voco_name_marks[k]) == 0;
+        free(common);
+    }
+    return found;
+}
+
+int
+voco_names_prefix(const char *const *name, int n)
+{
+    enum { WORDS = 8 };
+    size_t shared = n ? strlen(name[0]) : 0;
+    int words = 0;
+
+    if (any_mark(name, n, 0))
+        return 0;
+    for (int i = 1; i < n; i++)
+        for (size_t k = 0; k < shared; k++)
+            if (name[i][k] != name[0][k])
+                shared = k;
+    for (size_t k = 1; k <= shared && words < WORDS; k++)
+        if (name[0][k - 1] == '.') {
+            words++;
+            if (any_mark(name, n, k))
+                return (int)k;
+        }
+    return -1;
+}
+
 bool
 voco_name_is_nnunet(const char *common)
 {
@@ -87,16 +128,21 @@ voco_name_copies(const char *common, char *ret[VOCO_NAME_COPIES + 1])
     ret[n] = NULL;
 }
 
+/* Is it WORD, a number and a full stop: encoder10. ?  Networks deeper than MONAI's count on. */
+static bool
+is_numbered(const char *common, const char *word)
+{
+    const size_t n = strlen(word);
+    const size_t digits = begins(common, word) ? strspn(common + n, "0123456789") : 0;
+
+    return digits > 0 && common[n + digits] == '.';
+}
+
 enum voco_name_part
 voco_name_part(const char *common)
 {
     static const struct { const char *front; enum voco_name_part part; } parts[] = {
-        { "swinViT.", VOCO_PART_ENCODER }, { "encoder1.", VOCO_PART_BACKBONE },
-        { "encoder2.", VOCO_PART_BACKBONE }, { "encoder3.", VOCO_PART_BACKBONE },
-        { "encoder4.", VOCO_PART_BACKBONE }, { "encoder10.", VOCO_PART_BACKBONE },
-        { "decoder1.", VOCO_PART_DECODER }, { "decoder2.", VOCO_PART_DECODER },
-        { "decoder3.", VOCO_PART_DECODER }, { "decoder4.", VOCO_PART_DECODER },
-        { "decoder5.", VOCO_PART_DECODER }, { "out.", VOCO_PART_DECODER },
+        { "swinViT.", VOCO_PART_ENCODER }, { "out.", VOCO_PART_DECODER },
         { "encoder.", VOCO_PART_ENCODER }, { "decoder.", VOCO_PART_DECODER },
         { "student.", VOCO_PART_HEADS }, { "teacher.", VOCO_PART_HEADS },
     };
@@ -104,7 +150,8 @@ voco_name_part(const char *common)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (begins(common, parts[i].front))
             return parts[i].part;
-    return VOCO_PART_OTHER;
+    return is_numbered(common, "encoder") ? VOCO_PART_BACKBONE
+        : is_numbered(common, "decoder") ? VOCO_PART_DECODER : VOCO_PART_OTHER;
 }
 
 char *

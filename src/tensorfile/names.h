@@ -21,6 +21,13 @@
  * pre-training, which begin with layersN or patch_embed, get swinViT. in front. Free it. */
 char *voco_name_common(const char *name);
 
+/* How many bytes to leave out in front of all names, so that they are those of a network
+ * that voco knows: 0, or what they share up to a full stop; -1: it knows none. */
+int voco_names_prefix(const char *const *name, int n);
+
+/* One tensor of each network that is known, by its common name; NULL-terminated. */
+extern const char *const voco_name_marks[];
+
 enum voco_name_style {
     VOCO_NAMES_VOCO,            /* backbone. + common; heads as they are */
     VOCO_NAMES_MONAI,           /* common; no heads */

@@ -147,6 +147,13 @@ parse_header(struct voco_tensorfile *f, json_t *root, const char *what,
     return check_cover(f, what, buffer, buffer_bytes);
 }
 
+bool
+voco_safetensors_is(const void *bytes, size_t n)
+{
+    return n >= 9 && load_u64(bytes) >= 2 && load_u64(bytes) <= header_max
+        && ((const char *)bytes)[8] == '{';
+}
+
 enum voco_err
 voco_safetensors_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
                        const char *what)

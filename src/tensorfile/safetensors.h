@@ -13,6 +13,9 @@
 #include "base/file.h"
 #include "tensorfile/tensorfile.h"
 
+/* Does the file begin like one, as far as its first 9 bytes tell? */
+bool voco_safetensors_is(const void *bytes, size_t n);
+
 /* Of a buffer that the caller keeps; what only names it in sentences. */
 enum voco_err voco_safetensors_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
                                      const char *what);

@@ -3,6 +3,7 @@
 #include "tensorfile/tensorfile.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,11 +12,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "tensorfile/names.h"
 #include "tensorfile/safetensors.h"
 #include "tensorfile/torchfile.h"
 
-bool
-voco_tensorfile_is_named(const char *path)
+static bool
+is_named(const char *path)
 {
     static const char *const ending[] = { ".safetensors", ".pt", ".pth" };
     const size_t n = strlen(path);
@@ -27,6 +30,18 @@ voco_tensorfile_is_named(const char *path)
             return true;
     }
     return false;
+}
+
+bool
+voco_tensorfile_sniff(const char *path)
+{
+    unsigned char head[16];
+    FILE *in = fopen(path, "rb");
+    const size_t n = in ? fread(head, 1, sizeof head, in) : 0;
+
+    if (in)
+        fclose(in);
+    return voco_torchfile_is(head, n) || voco_safetensors_is(head, n) || is_named(path);
 }
 
 static enum voco_err
@@ -63,6 +78,17 @@ open_file(struct voco_tensorfile *f, const char *path)
     return VOCO_OK;
 }
 
+/* Names without what all share in front of those of a network. */
+static void
+leave_prefix_out(struct voco_tensorfile *f)
+{
+    const int prefix = voco_names_prefix((const char *const *)f->name, f->n);
+
+    f->prefix = voco_format("%.*s", prefix > 0 ? prefix : 0, f->n ? f->name[0] : "");
+    for (int i = 0; i < f->n && prefix > 0; i++)
+        f->item[i].name += prefix;
+}
+
 enum voco_err
 voco_tensorfile_open(struct voco_tensorfile *f, const char *path)
 {
@@ -77,6 +103,8 @@ voco_tensorfile_open(struct voco_tensorfile *f, const char *path)
                         path);
     else
         err = open_file(f, folder ? inside : path);
+    if (err == VOCO_OK)
+        leave_prefix_out(f);
     free(inside);
     return err;
 }
@@ -92,6 +120,13 @@ voco_tensorfile_close(struct voco_tensorfile *f)
     }
     for (int i = 0; i < f->n_foreign; i++)
         free(f->foreign[i]);
+    for (int i = 0; i < f->n_dicts; i++) {
+        free(f->dict[i].path);
+        free(f->dict[i].python);
+        free(f->dict[i].first);
+    }
+    free(f->dict);
+    free(f->prefix);
     free(f->item);
     free(f->name);
     free(f->meta);
@@ -139,6 +174,74 @@ voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key)
         if (strcmp(f->meta[i].key, key) == 0)
             return f->meta[i].value;
     return NULL;
+}
+
+void
+voco_tensorfile_tell(const struct voco_tensorfile *f, const char *path)
+{
+    if (f->prefix && *f->prefix)
+        voco_note("%s: all names begin with %s, which is left out", path, f->prefix);
+    for (int i = 0; i < f->n_dicts && f->n; i++) {
+        const struct voco_filedict *d = &f->dict[i];
+        char *text = voco_format("%s: %d tensor%s under %s (%s, ...) are not used; the weights "
+                                 "are %s%s", path, d->n, voco_plural(d->n),
+                                 *d->path ? d->path : "the top", d->first ? d->first : "?",
+                                 *f->wrapper ? "those under " : "those at the top", f->wrapper);
+
+        if (d->network)
+            voco_warn("%s", text);
+        else
+            voco_note("%s", text);
+        free(text);
+    }
+}
+
+/* " A (12 tensors: x.weight, ...)" behind the text. */
+static char *
+name_dict(char *text, const struct voco_filedict *d)
+{
+    char *longer = voco_format("%s %s (%d tensor%s: %s, ...)", text,
+                               *d->path ? d->path : "the top", d->n, voco_plural(d->n),
+                               d->first ? d->first : "?");
+
+    free(text);
+    return longer;
+}
+
+char *
+voco_tensorfile_contents(const struct voco_tensorfile *f, const char *path)
+{
+    enum { SHOWN = 3 };
+    char *text, *longer;
+
+    if (f->n == 0 && f->n_dicts == 0)
+        return f->n_foreign
+            ? voco_format("it holds no tensors but inside of objects, such as %s; in Python: "
+                          "torch.save(MODEL.state_dict(), \"NEW.pt\")", f->foreign[0])
+            : voco_format("it holds no tensors");
+    if (f->n == 0) {
+        text = voco_format("which of its dictionaries is meant?");
+        for (int i = 0; i < f->n_dicts; i++)
+            text = name_dict(text, &f->dict[i]);
+        longer = voco_format("%s; in Python: torch.save(torch.load(\"%s\", map_location=\"cpu\")"
+                             "%s, \"NEW.pt\")", text, path, f->dict[0].python);
+        free(text);
+        return longer;
+    }
+    text = voco_format("its %d tensor%s%s%s begin with", f->n, voco_plural(f->n),
+                       f->wrapper && *f->wrapper ? " under " : "",
+                       f->wrapper ? f->wrapper : "");
+    for (int i = 0; i < f->n && i < SHOWN; i++) {
+        longer = voco_format("%s%s %s", text, i ? "," : "", f->name[i]);
+        free(text);
+        text = longer;
+    }
+    for (int i = 0; i < f->n_dicts; i++) {
+        longer = voco_format("%s%s", text, i ? "," : "; beside them");
+        free(text);
+        text = name_dict(longer, &f->dict[i]);
+    }
+    return text;
 }
 
 enum voco_err

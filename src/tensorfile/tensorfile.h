@@ -31,6 +31,14 @@ struct voco_filetensor {
     size_t from;                /* ... of which this byte is the first of element 0 */
 };
 
+/* A dictionary that holds tensors, beside the one that is the file's. */
+struct voco_filedict {
+    char *path, *python;        /* "model_ema", and the way there: ["model_ema"] */
+    char *first;                /* the name of its first tensor; NULL: of none */
+    int n;                      /* tensors */
+    bool network;               /* with the names of a network that voco knows */
+};
+
 struct voco_tensorfile {
     const char *format;         /* "safetensors", "PyTorch" */
     struct voco_filetensor *item;       /* safetensors: in the order of the buffer */
@@ -38,6 +46,9 @@ struct voco_tensorfile {
     struct { char *key, *value; } *meta;
     int n_meta;
     char *wrapper;              /* "state_dict": where the tensors were; "" at the top */
+    char *prefix;               /* "net.": left out in front of all names; "": nothing */
+    struct voco_filedict *dict; /* others with tensors; where n is 0, none could be chosen */
+    int n_dicts;
     char *beside;               /* JSON of what nnU-Net keeps beside its network; or NULL */
     char **foreign;             /* Python names beside the tensors, which nobody ran */
     int n_foreign;
@@ -47,18 +58,28 @@ struct voco_tensorfile {
     size_t map_bytes;
 };
 
-/* A file, or a folder with model.safetensors.  Data stay valid until close. */
+/* A file, or a folder with model.safetensors.  Data stay valid until close.  Where a known
+ * network's names (names.h) stand behind a prefix that all names share, it is left out. */
 enum voco_err voco_tensorfile_open(struct voco_tensorfile *f, const char *path);
 void voco_tensorfile_close(struct voco_tensorfile *f);      /* accepts {0} */
 const struct voco_filetensor *voco_tensorfile_find(const struct voco_tensorfile *f,
                                                    const char *name);
 const char *voco_tensorfile_meta(const struct voco_tensorfile *f, const char *key);
 
+/* Notes for whoever loads or rewrites the file: the prefix, and other dictionaries with
+ * tensors, which are not used; a warning where they are a network, too. */
+void voco_tensorfile_tell(const struct voco_tensorfile *f, const char *path);
+
+/* What the tensors are in, for an error where no network is recognised: "its 12 tensors
+ * begin with a.weight, a.bias, b.weight".  Free it. */
+char *voco_tensorfile_contents(const struct voco_tensorfile *f, const char *path);
+
 /* Every checksum that the file has. */
 enum voco_err voco_tensorfile_verify(const struct voco_tensorfile *f);
 
-/* Is it one by its name: .safetensors, .pt, .pth? */
-bool voco_tensorfile_is_named(const char *path);
+/* Does the content begin like a format that voco_tensorfile_open knows?  By name only
+ * where there is too little content to tell: .safetensors, .pt, .pth. */
+bool voco_tensorfile_sniff(const char *path);
 
 /* ---- tensors ---- */
 

@@ -9,17 +9,9 @@
 #include "base/file.h"
 #include "tensorfile/pickle.h"
 #include "tensorfile/picklejson.h"
+#include "tensorfile/torchtree.h"
 
-enum { PICKLE_MAX = 1 << 26, WRAPPERS_MAX = 8, FOREIGN_MAX = 64, STEPS_TO_TENSOR = 8 };
-
-static const char *const wrappers[] = { "state_dict", "network_weights", "net", "student" };
-
-static const struct { const char *torch, *type; } storages[] = {
-    { "FloatStorage", "F32" }, { "HalfStorage", "F16" }, { "BFloat16Storage", "BF16" },
-    { "DoubleStorage", "F64" }, { "LongStorage", "I64" }, { "IntStorage", "I32" },
-    { "ShortStorage", "I16" }, { "CharStorage", "I8" }, { "ByteStorage", "U8" },
-    { "BoolStorage", "BOOL" },
-};
+enum { PICKLE_MAX = 1 << 26, FOREIGN_MAX = 64, STEPS_TO_TENSOR = 8 };
 
 struct torchfile {
     struct voco_tensorfile *f;
@@ -48,71 +40,22 @@ find_entry(const struct torchfile *t, const char *name)
     return e;
 }
 
-/* ---- what calls are understood ---- */
-
-static const struct { const char *module, *name; } known[] = {
-    { "collections", "OrderedDict" }, { "torch._utils", "_rebuild_tensor_v2" },
-    { "torch._utils", "_rebuild_parameter" }, { "torch", "Size" },
-};
-
-static bool
-is_known(NODE global)
-{
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (voco_pickle_is_global(global, known[i].module, known[i].name))
-            return true;
-    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
-        if (voco_pickle_is_global(global, "torch", storages[i].torch))
-            return true;
-    return false;
-}
-
 static bool
 calls(const struct torchfile *t, NODE x, const char *module, const char *name)
 {
-    return x->kind == VOCO_PICKLE_CALL
-        && voco_pickle_is_global(node(t, x->callee), module, name);
-}
-
-static bool
-is_dict(const struct torchfile *t, NODE x)
-{
-    return x->kind == VOCO_PICKLE_DICT || calls(t, x, "collections", "OrderedDict");
+    return voco_torch_calls(&t->pickle, x, module, name);
 }
 
 static bool
 is_tensor(const struct torchfile *t, NODE x)
 {
-    return calls(t, x, "torch._utils", "_rebuild_tensor_v2")
-        || calls(t, x, "torch._utils", "_rebuild_parameter");
-}
-
-/* The name of the call that x is, where it is one of a global that we do not know; else
- * NULL. Free it. */
-static char *
-foreign_name(const struct torchfile *t, NODE x)
-{
-    for (int i = 0; i < STEPS_TO_TENSOR && x->kind == VOCO_PICKLE_CALL; i++)
-        x = node(t, x->callee);
-    if (x->kind != VOCO_PICKLE_GLOBAL || is_known(x))
-        return NULL;
-    return voco_pickle_global_name(x);
+    return voco_torch_is_tensor(&t->pickle, x);
 }
 
 static enum voco_err
 refuse(const struct torchfile *t, const char *place, NODE x, const char *expected)
 {
-    char *name = foreign_name(t, x);
-    enum voco_err err;
-
-    if (name)
-        err = voco_fail(VOCO_EFORMAT, "%s: %s is a call of %s, which voco neither runs nor "
-                        "understands; expected %s", t->what, place, name, expected);
-    else
-        err = voco_fail(VOCO_EFORMAT, "%s: %s is something else; expected %s", t->what,
-                        place, expected);
-    free(name);
-    return err;
+    return voco_torch_refuse(&t->pickle, t->what, place, x, expected);
 }
 
 /* ---- tensors ---- */
@@ -154,9 +97,7 @@ find_storage(const struct torchfile *t, NODE x, struct voco_filetensor *to)
     if (!voco_pickle_is_text(part[0], "storage") || part[2]->kind != VOCO_PICKLE_TEXT
         || part[4]->kind != VOCO_PICKLE_INT)
         return refuse(t, to->name, x, "a tensor with a storage");
-    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
-        if (voco_pickle_is_global(part[1], "torch", storages[i].torch))
-            to->type = storages[i].type;
+    to->type = voco_torch_storage(part[1]);
     if (!to->type)
         return refuse(t, to->name, part[1], "a storage of f32, f16, bf16, f64 or integers");
     size = voco_filetype_bytes(to->type);
@@ -239,93 +180,6 @@ read_tensor(const struct torchfile *t, NODE x, struct voco_filetensor *to)
 /* ---- the dict of tensors ---- */
 
 static int
-count_tensors(const struct torchfile *t, NODE dict)
-{
-    int n = 0;
-
-    for (int i = 0; i + 1 < dict->n; i += 2)
-        n += is_tensor(t, node(t, dict->item[i + 1]));
-    return n;
-}
-
-/* The value of a dict under a key; NULL: none. */
-static NODE
-look_up(const struct torchfile *t, NODE dict, const char *key)
-{
-    for (int i = 0; i + 1 < dict->n; i += 2)
-        if (voco_pickle_is_text(node(t, dict->item[i]), key))
-            return node(t, dict->item[i + 1]);
-    return NULL;
-}
-
-/* The only value that is a dict of tensors; NULL where there is none or several. */
-static NODE
-only_dict(const struct torchfile *t, NODE dict, const char **ret_key, int *ret_n)
-{
-    NODE found = NULL;
-    int n = 0;
-
-    for (int i = 0; i + 1 < dict->n; i += 2) {
-        NODE key = node(t, dict->item[i]);
-        NODE value = node(t, dict->item[i + 1]);
-
-        if (key->kind == VOCO_PICKLE_TEXT && is_dict(t, value) && count_tensors(t, value)) {
-            found = value;
-            *ret_key = key->text.at;
-            *ret_n = (int)(key->text.n < 64 ? key->text.n : 64);
-            n++;
-        }
-    }
-    return n == 1 ? found : NULL;
-}
-
-static void
-note_wrapper(struct voco_tensorfile *f, const char *key, int n)
-{
-    char *longer = voco_format("%s%s%.*s", f->wrapper, *f->wrapper ? "." : "", n, key);
-
-    free(f->wrapper);
-    f->wrapper = longer;
-}
-
-/* From the top down to the dict that holds the tensors. */
-static enum voco_err
-descend(const struct torchfile *t, NODE *ret)
-{
-    NODE dict = node(t, t->pickle.root);
-
-    t->f->wrapper = voco_format("%s", "");
-    if (!is_dict(t, dict))
-        return refuse(t, "its value", dict, "a dict of tensors, as torch.save(model."
-                      "state_dict(), FILE) writes it");
-    for (int level = 0; level < WRAPPERS_MAX; level++) {
-        NODE inner = NULL;
-        const char *key = NULL;
-        int n = 0;
-
-        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && !inner; i++) {
-            NODE value = look_up(t, dict, wrappers[i]);
-
-            if (value && !is_dict(t, value) && !is_tensor(t, value))
-                return refuse(t, wrappers[i], value, "a dict of tensors");
-            if (value && is_dict(t, value)) {
-                inner = value;
-                key = wrappers[i];
-                n = (int)strlen(key);
-            }
-        }
-        if (!inner && count_tensors(t, dict) == 0)
-            inner = only_dict(t, dict, &key, &n);
-        if (!inner)
-            break;
-        note_wrapper(t->f, key, n);
-        dict = inner;
-    }
-    *ret = dict;
-    return VOCO_OK;
-}
-
-static int
 by_name(const void *a, const void *b)
 {
     const struct voco_filetensor *const *s = a, *const *t = b;
@@ -380,7 +234,7 @@ read_tensors(const struct torchfile *t, NODE dict)
     for (int i = 0; i + 1 < dict->n && err == VOCO_OK; i += 2) {
         NODE x = node(t, dict->item[i + 1]);
         char *foreign = x->kind == VOCO_PICKLE_CALL && !is_tensor(t, x)
-            ? foreign_name(t, x) : NULL;
+            ? voco_torch_foreign(&t->pickle, x) : NULL;
 
         if (is_tensor(t, x) || foreign) {
             f->name[f->n] = tensor_name(node(t, dict->item[i]));
@@ -409,7 +263,7 @@ read_beside(const struct torchfile *t)
     json_t *beside = json_object();
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        NODE value = look_up(t, root, keys[i]);
+        NODE value = voco_torch_look_up(&t->pickle, root, keys[i]);
 
         if (value)
             json_object_set_new(beside, keys[i], voco_pickle_json(&t->pickle, value));
@@ -427,7 +281,7 @@ list_foreign(const struct torchfile *t)
 
     f->foreign = calloc(FOREIGN_MAX, sizeof *f->foreign);
     for (int i = 0; f->foreign && i < t->pickle.n && f->n_foreign < FOREIGN_MAX; i++) {
-        char *name = node(t, i)->kind == VOCO_PICKLE_GLOBAL ? foreign_name(t, node(t, i))
+        char *name = node(t, i)->kind == VOCO_PICKLE_GLOBAL ? voco_torch_foreign(&t->pickle, node(t, i))
             : NULL;
         bool seen = name == NULL;
 
@@ -553,8 +407,8 @@ read_pickle(struct torchfile *t, int e)
         return err;
     what = voco_format("%s: %s", t->what, voco_zip_name(t->zip, e));
     if ((err = voco_pickle_parse(&t->pickle, bytes, n, what)) == VOCO_OK
-        && (err = descend(t, &dict)) == VOCO_OK
-        && (err = read_tensors(t, dict)) == VOCO_OK) {
+        && (err = voco_torch_find_dict(&t->pickle, t->what, t->f, &dict)) == VOCO_OK
+        && (!dict || (err = read_tensors(t, dict)) == VOCO_OK)) {
         list_foreign(t);
         read_beside(t);
     }
@@ -562,6 +416,22 @@ read_pickle(struct torchfile *t, int e)
     free(what);
     free(bytes);
     return err;
+}
+
+/* Archives that PyTorch writes besides: programs, known by an entry of theirs. */
+static enum voco_err
+refuse_programs(const void *bytes, size_t n, const char *what)
+{
+    if (voco_zip_has_ending(bytes, n, "/constants.pkl"))
+        return voco_fail(VOCO_EFORMAT, "%s: TorchScript: a program with weights inside, which "
+                         "voco does not run; in Python: torch.save(torch.jit.load(\"%s\", "
+                         "map_location=\"cpu\").state_dict(), \"NEW.pt\")", what, what);
+    if (voco_zip_has_ending(bytes, n, "/models/model.json")
+        || voco_zip_has_ending(bytes, n, "serialized_exported_program.json"))
+        return voco_fail(VOCO_EFORMAT, "%s: a program that torch.export saved, which voco does "
+                         "not run; in Python: torch.save(dict(torch.export.load(\"%s\")"
+                         ".state_dict), \"NEW.pt\")", what, what);
+    return VOCO_OK;
 }
 
 enum voco_err
@@ -577,7 +447,8 @@ voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
         return voco_fail(VOCO_EFORMAT, "%s: written by PyTorch before 1.6; in Python: "
                          "torch.save(torch.load(\"%s\", map_location=\"cpu\"), \"NEW.pt\")",
                          what, what);
-    if ((err = voco_zip_open(&t.zip, bytes, n, what)) != VOCO_OK)
+    if ((err = refuse_programs(bytes, n, what)) != VOCO_OK
+        || (err = voco_zip_open(&t.zip, bytes, n, what)) != VOCO_OK)
         return err;
     f->zip = t.zip;
     pickle = find_pickle(&t);

@@ -31,23 +31,53 @@ entry_stat(const struct voco_zip *zip, int entry)
     return st;
 }
 
+/* NULL, and what is wrong in error. */
+static zip_t *
+open_source(const void *bytes, size_t n, zip_error_t *error)
+{
+    zip_source_t *source = zip_source_buffer_create(bytes, n, 0, error);
+    zip_t *archive = source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, error)
+        : NULL;
+
+    if (!archive)
+        zip_source_free(source);
+    return archive;
+}
+
+bool
+voco_zip_has_ending(const void *bytes, size_t n, const char *ending)
+{
+    const size_t m = strlen(ending);
+    zip_error_t error;
+    zip_t *archive;
+    bool found = false;
+
+    zip_error_init(&error);
+    archive = open_source(bytes, n, &error);
+    zip_error_fini(&error);
+    for (zip_int64_t i = 0; archive && !found && i < zip_get_num_entries(archive, 0); i++) {
+        const char *name = zip_get_name(archive, (zip_uint64_t)i, 0);
+        const size_t length = name ? strlen(name) : 0;
+
+        found = length >= m && strcmp(name + length - m, ending) == 0;
+    }
+    if (archive)
+        zip_discard(archive);
+    return found;
+}
+
 static enum voco_err
 open_archive(struct voco_zip *zip, const void *bytes, size_t n)
 {
     zip_error_t error;
-    zip_source_t *source;
     enum voco_err err = VOCO_OK;
 
     zip_error_init(&error);
-    source = zip_source_buffer_create(bytes, n, 0, &error);
-    if (source)
-        zip->archive = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error);
-    if (!zip->archive) {
+    zip->archive = open_source(bytes, n, &error);
+    if (!zip->archive)
         err = voco_fail(VOCO_EFORMAT, "%s: %s: truncated, damaged, or no zip archive of "
                         "torch.save", zip->what, zip_error_code_zip(&error) == ZIP_ER_EXISTS
                         ? "a name is there twice" : zip_error_strerror(&error));
-        zip_source_free(source);
-    }
     zip_error_fini(&error);
     return err;
 }

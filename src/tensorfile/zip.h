@@ -20,6 +20,10 @@ struct voco_zip;
 /* Does the file begin like one? */
 bool voco_zip_is(const void *bytes, size_t n);
 
+/* Has it an entry whose name ends so, whether or not voco_zip_open would take it?  false
+ * for what is no archive. */
+bool voco_zip_has_ending(const void *bytes, size_t n, const char *ending);
+
 /* Of a buffer that the caller keeps until it is closed; entries are read when they are
  * asked for.  libzip checks the directory, the header in front of every entry, and that no
  * name is there twice; we, that entries are stored, not encrypted, of printable names, and

@@ -85,7 +85,8 @@ choose_network(const struct voco_finetune_config *c, struct voco_model_config *r
 
     if (c->net >= 0)
         theirs.net = (enum voco_net)c->net;
-    if (c->weights && (err = voco_model_recognise(c->weights, &theirs)) != VOCO_OK)
+    if (c->weights
+        && (err = voco_model_recognise_as(c->weights, c->merging, &theirs)) != VOCO_OK)
         return err;
     if (c->net >= 0 && (int)theirs.net != c->net)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights of %s, and --net asks for %s",

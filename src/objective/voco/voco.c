@@ -313,7 +313,8 @@ initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
     if (strncmp(c->init, "hash:", 5) == 0)
         return voco_fail(VOCO_EUSAGE, "--init '%s': expected hash:SEED with a whole number",
                          c->init);
-    if ((err = voco_model_recognise_swinunetr(c->init, &theirs)) != VOCO_OK)
+    if ((err = voco_model_recognise_swinunetr(
+             c->init, c->merging == VOCO_MERGING_FIXED ? c->merging : -1, &theirs)) != VOCO_OK)
         return err;
     if (theirs.feature != c->feature)
         return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64 ", this "

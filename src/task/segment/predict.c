@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/provenance.h"
 #include "objective/segment/segment.h"
 
 static int64_t
@@ -28,7 +29,7 @@ voco_predict_image_free(struct voco_predict_image *in)
 
 enum voco_err
 voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
-                  int channels, struct voco_predict_image *ret)
+                  int channels, const char *orientation, struct voco_predict_image *ret)
 {
     struct voco_transform_report report = { 0 };
     enum voco_err err;
@@ -45,17 +46,23 @@ voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
         err = voco_transform_case(&ret->image, t, &report);
     if (err == VOCO_OK)
         err = voco_unmap_parse(report.json, &ret->back);
+    if (err == VOCO_OK && report.nonfinite)
+        voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
+                  item->image[0], report.nonfinite, t->nonfinite_value);
     voco_transform_report_free(&report);
     if (err != VOCO_OK) {
         voco_predict_image_free(ret);
         return voco_fail_in(err, "%s", item->image[0]);
     }
-    return VOCO_OK;
+    err = voco_orientation_expect(orientation, ret->image.channel[0].affine, item->image[0]);
+    if (err != VOCO_OK)
+        voco_predict_image_free(ret);
+    return err;
 }
 
 enum voco_err
 voco_predict_read_stored(const struct voco_store *s, int i, int channels,
-                         struct voco_predict_image *ret)
+                         const char *orientation, struct voco_predict_image *ret)
 {
     static const int64_t origin[3] = { 0 };
     const struct voco_store_entry *e = voco_store_entry(s, i);
@@ -66,6 +73,8 @@ voco_predict_read_stored(const struct voco_store *s, int i, int channels,
     if (e->channels != channels)
         return voco_fail(VOCO_EFORMAT, "%s: has %d channel%s, the network expects %d", e->id,
                          e->channels, voco_plural(e->channels), channels);
+    if ((err = voco_orientation_expect(orientation, e->affine, e->id)) != VOCO_OK)
+        return err;
     if ((err = voco_unmap_parse(e->transforms, &ret->back)) != VOCO_OK)
         return voco_fail_in(err, "%s", e->id);
     if (memcmp(e->dim, ret->back.dim, sizeof e->dim) != 0)

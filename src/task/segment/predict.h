@@ -35,11 +35,13 @@ struct voco_predict_image {
 void voco_predict_image_free(struct voco_predict_image *in);    /* accepts {0} */
 
 /* Read and transform, or take from a store what has been transformed.  VOCO_EFORMAT when
- * it has not got so many channels, or cannot be used. */
+ * it has not got so many channels, lies in another orientation than the network's ("":
+ * any; model/provenance.h), or cannot be used. */
 enum voco_err voco_predict_read(const struct voco_item *item,
                                 const struct voco_transform *t, int channels,
-                                struct voco_predict_image *ret);
+                                const char *orientation, struct voco_predict_image *ret);
 enum voco_err voco_predict_read_stored(const struct voco_store *s, int i, int channels,
+                                       const char *orientation,
                                        struct voco_predict_image *ret);
 
 struct voco_predictor {
