@@ -1,9 +1,9 @@
 /*
- * A list of volumes through the transforms into a store, several at a time.
+ * Converts a list of volumes: reads, transforms and stores them, several at a time.
  *
- * Volumes already stored with the same options are left alone, so that a killed convert
- * goes on where it was.  What cannot be used is rejected with a reason and never stops
- * the rest; what the disk refuses stops everything and leaves the store as published.
+ * Volumes already stored with the same options are skipped, so that a killed convert can be
+ * run again.  A volume that cannot be used is rejected with a reason, and the others go on.
+ * An error of writing stops everything and leaves the store as it was last published.
  */
 #ifndef VOCO_DATA_CONVERT_H
 #define VOCO_DATA_CONVERT_H
@@ -38,7 +38,7 @@ enum voco_fate {
     VOCO_FATE_REJECTED
 };
 
-/* What became of an item. */
+/* The result for one item. */
 struct voco_outcome {
     enum voco_fate fate;
     char *reason;                       /* of a reject, now or earlier; owned */
@@ -61,8 +61,8 @@ enum voco_err voco_convert_run(const struct voco_datalist *list,
                                const struct voco_convert_options *o,
                                struct voco_convert_result *ret);
 
-/* What would be done with an item: sizes after the transforms and peak memory, from its
- * header alone.  VOCO_EFORMAT with the reason of a reject. */
+/* Plans an item from its header alone: sizes after the transforms and peak memory.
+ * VOCO_EFORMAT, with the reason, for an item that would be rejected. */
 struct voco_convert_plan {
     int64_t from[3], to[3];
     int channels;
@@ -73,8 +73,8 @@ enum voco_err voco_convert_plan(const struct voco_item *item,
                                 const struct voco_convert_options *o,
                                 struct voco_convert_plan *ret);
 
-/* Compares an entry of a store with what the options would make of an item now.  If they
- * differ, what says how. */
+/* Would these options make the same entry from the item?  If not, what gets a sentence on
+ * the first difference. */
 bool voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
                        const struct voco_convert_options *o, char *what, size_t what_n);
 

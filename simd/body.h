@@ -3,7 +3,7 @@
  * BODY_ISA (a value of enum voco_isa) and BODY_EXPORT (the name of the filler).
  *
  * A vector store may alias anything, the caller's struct of arguments too.  Kernels work
- * on a copy of it, which the compiler knows to stay as it is: that halves some times.
+ * on a local copy, which the compiler knows does not change: that halves some times.
  */
 #include <math.h>
 #include <stdbool.h>

@@ -65,7 +65,7 @@ hidden(void *p)
     return p;
 }
 
-/* Of the tile at (i,j): what is added to, */
+/* The initial accumulators of the tile at (i,j): c, the bias, or zeros. */
 static ALWAYS_INLINE void
 start(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
       const int rows, const int wide)
@@ -88,7 +88,7 @@ start(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_W
             acc[r][v] = v_load(c + v * VW);
 }
 
-/* and where it goes. */
+/* Stores the tile at (i,j). */
 static ALWAYS_INLINE void
 finish(const struct voco_product *p, size_t i, size_t j, vf acc[TILE_MOST][TILE_WIDE],
        const int rows, const int wide)

@@ -1,5 +1,5 @@
 /*
- * The loops that are worth writing for a particular CPU.
+ * Kernels: inner loops that are written for each instruction set.
  *
  * Every kernel is single-threaded, allocates nothing, takes any alignment and any length
  * (0 too), and reads and writes nothing outside the lengths it is given.  Arrays do not
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Each has all that those before it have. */
+/* Each includes the instructions of those before it. */
 enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_AVX512BF16,
                 VOCO_ISA_COUNT };
 
@@ -32,23 +32,22 @@ enum voco_isa { VOCO_ISA_REF, VOCO_ISA_AVX2, VOCO_ISA_AVX512, VOCO_ISA_AVX512BF1
  */
 struct voco_norm_rows {
     size_t rows, c;
-    bool x_bf16, bf16;              /* what x, and what r and y hold; the first with the
-                                     * second only */
+    bool x_bf16, bf16;              /* type of x; of r and y.  x_bf16 requires bf16 */
     const void *x;
     const void *r;                  /* may be NULL */
     const float *mean, *rstd;       /* [c] */
     float slope;
     void *y;                        /* may be x, if of its type, or r */
-    bool stream;                    /* y is none of these and larger than the caches: do
-                                     * not read it into them to write it */
+    bool stream;                    /* y is neither x nor r and is larger than the caches:
+                                     * write around them */
 };
 
 /* Its gradient from y: g = dy (y > 0 ? 1 : slope), t = y > 0 ? y : y / slope,
  * xhat = t - r. */
 struct voco_norm_rows_grad {
     size_t rows, c;
-    bool bf16, dy_bf16, dx_bf16;    /* what y, r and dr hold, dy, and dx: each with those
-                                     * before it only */
+    bool bf16, dy_bf16, dx_bf16;    /* type of y, r and dr; of dy; of dx.  Each requires
+                                     * those before it */
     const void *y;
     const void *r;                  /* may be NULL */
     const void *dy;
@@ -65,7 +64,7 @@ struct voco_norm_rows_grad {
 /* rows x c numbers, one mean and rstd per row. */
 struct voco_layernorm_rows {
     size_t rows, c;
-    bool bf16;                      /* what x and y hold */
+    bool bf16;                      /* type of x and y */
     const void *x;
     const float *w, *b;             /* [c], or both NULL */
     float eps;
@@ -75,12 +74,12 @@ struct voco_layernorm_rows {
 
 struct voco_layernorm_grad {
     size_t rows, c;
-    bool bf16;                      /* what x, dy, r, dx and y hold */
+    bool bf16;                      /* type of x, dy, r, dx and y */
     const void *x, *dy;
     const float *w, *b, *mean, *rstd;   /* b: for y only */
     const void *r;                  /* added to dx; may be NULL */
     void *dx;                       /* may be dy or r */
-    void *y;                        /* NULL, or what layernorm gave; may be x */
+    void *y;                        /* NULL, or the output of layernorm again; may be x */
     float *dw, *db;                 /* [c], added to; NULL when w is */
 };
 
@@ -199,8 +198,8 @@ struct voco_product {
     bool stream;                    /* c is larger than the caches: do not read it into
                                      * them to write it; not with add */
     uint16_t *c_bf16;               /* of pairs: unless NULL, in place of c; without add */
-    const float *next[2];           /* what will be read then, of pairs: is fetched into the */
-    size_t next_floats[2];          /* second cache meanwhile */
+    const float *next[2];           /* of pairs: the data of the next product, which are */
+    size_t next_floats[2];          /* prefetched into the second-level cache */
 };
 
 struct voco_kernels {
@@ -229,11 +228,11 @@ struct voco_kernels {
     void (*ema)(float momentum, float one_momentum, const float *s, float *t, size_t n);
 
     /* bfloat16, the upper half of a float: to it to nearest, ties to even, NaN stays NaN;
-     * avx512bf16 takes what is below 2^-126, the denormal numbers, as 0 of their sign */
+     * avx512bf16 treats denormal numbers (below 2^-126) as 0 of their sign */
     void (*widen)(const uint16_t *x, float *y, size_t n);
     void (*narrow)(const float *x, uint16_t *y, size_t n);
 
-    /* 12 lanes multiply-adds a round on registers alone: what the core can do at most. */
+    /* 12 lanes multiply-adds a round on registers alone: measures the peak of a core. */
     float (*peak)(float x, size_t rounds);
 
     /* ---- rows of c channels ---- */
@@ -272,7 +271,7 @@ struct voco_kernels {
     void (*attn_bf16_grad)(const struct voco_attn_bf16_grad *a);
 };
 
-/* What was asked for, what the CPU and the build have, what came of it. */
+/* The level that was chosen, and the best one available. */
 struct voco_isa_choice {
     enum voco_isa chosen;
     enum voco_isa best;             /* of this CPU and build */

@@ -107,7 +107,7 @@ from_bf16(uint16_t x)
 }
 
 /* Adding half of what is cut off, less one where the result is even, carries over where it
- * rounds up; a NaN might so become infinite. */
+ * rounds up; this might turn a NaN into an infinity. */
 static uint16_t
 to_bf16(float x)
 {

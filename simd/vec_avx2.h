@@ -1,5 +1,5 @@
 /*
- * The vector vocabulary on AVX2 + FMA: what simd/body*.h are written in.
+ * The vector vocabulary on AVX2 + FMA: the operations that simd/body*.h use.
  *
  * vf is a vector of VW floats.  A _n load fills lanes from n on with zeros and touches
  * nothing beyond p[n-1]; a _n store writes n lanes; 0 <= n <= VW.

@@ -12,13 +12,13 @@
  *   d-weights   dU_f [c,k]   += V_f' [c,tiles] N_f [tiles,k],  N = A dy A',  dw = G' dU G
  *   d-data      forward of dy with the taps reversed and the roles of c and k swapped
  *
- * What is multiplied are polynomials, by their values at m + 1 numbers and at infinity.
- * m = 2 takes 0, 1, -1, and little is lost.  m = 4 takes 0, +-11/16, +-11/8: of the pairs
- * tried these lose the least, a tenth of what the usual 0, +-1, +-2 lose, and every
- * element of A and B is a float (doc/numerics.md).
+ * The method multiplies polynomials by their values at m + 1 numbers and at infinity.
+ * m = 2 uses 0, 1, -1, with small rounding errors.  m = 4 uses 0, +-11/16, +-11/8: of the
+ * pairs tried these have the smallest errors, a tenth of those of the usual 0, +-1, +-2, and
+ * every element of A and B is exact in f32 (doc/numerics.md).
  *
  * The outputs of a tile are given by pointers to the floats of a voxel, [z][y][x], so that
- * what lies outside the volume can point into a bin.
+ * voxels outside the volume can point to memory that is never read.
  *
  * Kernels are single-threaded, allocate nothing and take any alignment and any number of
  * channels; see simd/kernels.h for how instruction sets are chosen.
@@ -135,8 +135,8 @@ voco_winograd_at(const struct voco_winograd *w, size_t channels, size_t kk, size
     }
 }
 
-/* The kernels of an instruction set; NULL where there are none (ref) or the build has
- * not got them. */
+/* The kernels of an instruction set; NULL for ref, which has none, and for levels that are
+ * not in the build. */
 const struct voco_winograd *voco_winograd_kernels(enum voco_isa isa);
 
 extern const struct voco_winograd voco_winograd_avx2, voco_winograd_avx512,

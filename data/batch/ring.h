@@ -1,10 +1,10 @@
 /*
- * Batches made ahead of the step that needs them: a ring of slots, filled by threads one
- * unit (a volume, say) at a time.
+ * Prefetch of batches: a ring of slots, filled by threads one unit (a volume, say) at a
+ * time.
  *
- * What a batch holds is the owner's business and must depend on step and unit alone; the
- * ring only sees to it that every unit is begun in order, filled once, and given out when
- * its whole step is there.
+ * The owner decides the contents of a batch, which must depend on step and unit alone.  The
+ * ring begins every unit in order, has it filled once, and hands out a step when all its
+ * units are complete.
  */
 #ifndef VOCO_DATA_BATCH_RING_H
 #define VOCO_DATA_BATCH_RING_H

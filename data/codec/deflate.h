@@ -24,8 +24,8 @@ enum voco_err voco_deflater_new(int level, struct voco_deflater **ret);     /* 1
 void voco_deflater_free(struct voco_deflater *d);                   /* accepts NULL */
 
 /* n_planes planes of plane bytes, one behind the other, into out with room for
- * voco_deflate_bound of them.  Returns the bytes used, 0 if it did not work (which is our
- * bug or a lack of memory). */
+ * voco_deflate_bound of them.  Returns the bytes used; 0 on a lack of memory or an
+ * error in voco. */
 size_t voco_deflate(struct voco_deflater *d, const uint8_t *planes, size_t plane,
                     size_t n_planes, uint8_t *out);
 
@@ -33,7 +33,7 @@ enum voco_err voco_inflater_new(struct voco_inflater **ret);
 void voco_inflater_free(struct voco_inflater *f);                   /* accepts NULL */
 
 /* Exactly n_raw bytes must come out of exactly n_in.  The sentence of VOCO_EFORMAT does
- * not say where. */
+ * not name the file. */
 enum voco_err voco_inflate(struct voco_inflater *f, const void *in, size_t n_in,
                            uint8_t *out, size_t n_raw);
 
@@ -42,7 +42,7 @@ enum voco_err voco_inflate(struct voco_inflater *f, const void *in, size_t n_in,
 bool voco_inflate_file(struct voco_inflater *f, const uint8_t *in, size_t n_in,
                        uint8_t *out, size_t n_raw);
 
-/* What inflates in this build: "libdeflate 1.14" or zlib's version, "1.2.13". */
+/* The library that inflates in this build: "libdeflate 1.14" or zlib's version, "1.2.13". */
 const char *voco_inflate_name(void);
 
 #endif

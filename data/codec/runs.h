@@ -1,9 +1,9 @@
 /*
- * A deflate compressor that knows literals and runs of one byte, nothing else.
+ * A deflate compressor that codes literals and runs of one byte, and no other matches.
  *
- * Byte planes of voxels are background, which is runs, and tissue, where looking for
- * earlier copies of three bytes and more takes most of a compressor's time and finds
- * chance hits.  Huffman codes do the rest, one for each block.
+ * Byte planes of voxels consist of background, which is runs, and tissue.  In tissue the
+ * search for earlier copies of three or more bytes takes most of a compressor's time and
+ * finds only chance hits.  Each block has a Huffman code of its own.
  */
 #ifndef VOCO_DATA_CODEC_RUNS_H
 #define VOCO_DATA_CODEC_RUNS_H
@@ -27,8 +27,9 @@ struct voco_bits {
     int n;                              /* bits in held, below 8 between calls */
 };
 
-/* One block of n <= VOCO_RUNS_BLOCK bytes: coded, or as it is where that would save less
- * than an eighth; n + 5 bytes at most.  last: of its stream, and the bits end. */
+/* One block of n <= VOCO_RUNS_BLOCK bytes: coded, or stored if coding would save less than
+ * an eighth; at most n + 5 bytes.  last: the block ends its stream, and the bits are
+ * flushed. */
 void voco_runs_block(struct voco_runs *r, const uint8_t *in, int n, bool last,
                      struct voco_bits *bits);
 

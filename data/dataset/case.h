@@ -15,9 +15,9 @@ enum {
     VOCO_CHANNEL_REFUSE = -1        /* from 0 on: that one */
 };
 
-/* What the headers of an item say; VOCO_EFORMAT if they do not fit each other or the
- * choice of channels.  labels: is a label map wanted?  DICOM folders are not looked into:
- * ret->format is NULL. */
+/* Reads the headers of an item; VOCO_EFORMAT if they do not fit each other or the choice of
+ * channels.  labels: is a label map wanted?  DICOM folders are not read: ret->format is
+ * NULL. */
 enum voco_err voco_case_describe(const struct voco_item *item, int channel, bool labels,
                                  struct voco_volume_header *ret);
 

@@ -1,5 +1,5 @@
 /*
- * What the user names on the command line, as a flat list of volumes to convert.
+ * The inputs named on the command line, as a flat list of volumes.
  *
  * An INPUT is one of: a volume file; a folder, searched for volumes and for folders that
  * hold DICOM files; a text list (one path a line, # comments); a CSV with the header
@@ -26,7 +26,7 @@ struct voco_item {
     char *problem;          /* NULL, or why this item cannot be used (file missing) */
 };
 
-/* What the lists say of label values: those that they name, ascending. */
+/* The label values that the lists name, ascending. */
 struct voco_class {
     int value;
     char *name;             /* "" for one that is only part of a region */
@@ -34,7 +34,7 @@ struct voco_class {
 struct voco_classes {
     struct voco_class *class_;
     int n;
-    char *problem;          /* NULL, or why what they say cannot be used */
+    char *problem;          /* NULL, or why the names cannot be used */
 };
 
 struct voco_datalist {
@@ -63,8 +63,8 @@ enum voco_err voco_datalist_add(struct voco_datalist *l, const char *input,
 /*
  * Gives every item its id, once all inputs were added: the file name without its volume
  * ending; where names repeat, the ending too ("ct.mha" beside "ct.nii") or as many parent
- * folders in front ("patient1-ct") as make them differ.  Bytes that do not belong in a
- * name become _.  The same file listed again is a problem of the later item.
+ * folders in front ("patient1-ct") as make them differ.  Bytes that are not allowed in
+ * a name become _.  The same file listed again is a problem of the later item.
  */
 enum voco_err voco_datalist_finish(struct voco_datalist *l);
 

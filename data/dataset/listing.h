@@ -32,8 +32,8 @@ void voco_listing_channel(struct voco_listing *l, struct voco_item *item, char *
 void voco_datalist_problem(struct voco_datalist *l, struct voco_item *item,
                            char *problem);
 
-/* The "labels" of a JSON list, which may be NULL, go into the classes of all lists; what
- * is wrong there becomes their problem. */
+/* The "labels" of a JSON list, which may be NULL, go into the classes of all lists; an
+ * error there becomes their problem. */
 void voco_listing_classes(struct voco_listing *l, const json_t *labels);
 void voco_classes_free(struct voco_classes *c);     /* accepts {0} */
 

@@ -1,5 +1,5 @@
 /*
- * The anatomy of a phantom: what is at a point.  Internal to data/phantom/phantom.c.
+ * The anatomy of a phantom: tissue and label at a point.  Internal to data/phantom/phantom.c.
  *
  * Canonical frame in millimetres: x to the patient's right, y to the front, z up; the
  * origin lies in the middle of the body at the level of the diaphragm.

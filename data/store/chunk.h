@@ -42,7 +42,7 @@ int64_t voco_store_elements(enum voco_store_type type, const float *voxel, int64
 
 /* Chunk number i of a volume: slab holds the elements of its chunks' x, all y and z.
  * planes is room for the chunk's raw bytes, out for voco_deflate_bound of them.  Returns
- * the bytes used, 0 if it did not work (which is our bug or a lack of memory). */
+ * the bytes used; 0 on a lack of memory or an error in voco. */
 size_t voco_chunk_encode(struct voco_deflater *d, const struct voco_chunk_grid *g,
                          size_t element_bytes, const uint8_t *slab, int64_t i,
                          uint8_t *planes, uint8_t *out);
@@ -52,13 +52,13 @@ struct voco_chunk_box {
     int64_t start[3], size[3];
 };
 
-/* What decoding makes of an element: voxels in [0,1], or the element as it is. */
+/* How an element is decoded: to a voxel in [0,1], or unchanged. */
 struct voco_chunk_decode {
     enum voco_store_type type;
     float low, width;       /* I16: (element - low) / width, clipped to [0,1] */
 };
 
-/* Copy what chunk number i and the box share from the chunk's planes to out, which is
+/* Copy the voxels that chunk number i and the box have in common from the chunk's planes to out, which is
  * the whole box in row-major order: as voxels, as classes, or as raw elements. */
 void voco_chunk_place(const struct voco_chunk_grid *g, int64_t i, const uint8_t *planes,
                       const struct voco_chunk_decode *how,

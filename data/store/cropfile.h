@@ -1,5 +1,5 @@
 /*
- * HDF5 files of prepared crops in, of embeddings out.
+ * HDF5 files: reads prepared crops, writes embeddings.
  */
 #ifndef VOCO_DATA_STORE_CROPFILE_H
 #define VOCO_DATA_STORE_CROPFILE_H

@@ -35,7 +35,7 @@ struct voco_encoded_case {
     int64_t background;
 };
 
-/* window: what becomes 0 and 1, for VOCO_STORE_I16.  *ret_clipped (may be NULL): voxels
+/* window: the intensities that become 0 and 1, for VOCO_STORE_I16.  *ret_clipped (may be NULL): voxels
  * that the element type could not hold.  Free with voco_encoded_free, also after a
  * failure. */
 enum voco_err voco_encode(const struct voco_store_options *o, const struct voco_case *c,

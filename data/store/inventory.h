@@ -1,5 +1,5 @@
 /*
- * Inventory: the lines of a manifest held against the shards that are there.
+ * Inventory: the lines of a manifest compared with the shards in the folder.
  */
 #ifndef VOCO_DATA_STORE_INVENTORY_H
 #define VOCO_DATA_STORE_INVENTORY_H

@@ -1,7 +1,7 @@
 /*
- * manifest.jsonl: what a store holds (voco-store(5)).
+ * manifest.jsonl: the contents of a store (voco-store(5)).
  *
- * The first line says what holds for the whole store, then comes one line per volume.
+ * The first line describes the whole store, each further line one volume.
  * A line ends with a checksum of itself and a newline; a last line without newline was
  * cut off by a crash and does not count.  The lines of a shard's volumes are appended
  * together after the shard has got its name: a shard without its lines is not published.

@@ -1,5 +1,5 @@
 /*
- * Lines of manifest.jsonl: what they say, as a struct and as checked JSON.
+ * Lines of manifest.jsonl, as a struct and as checked JSON.
  */
 #ifndef VOCO_DATA_STORE_MANIFEST_LINE_H
 #define VOCO_DATA_STORE_MANIFEST_LINE_H
@@ -14,7 +14,7 @@ struct voco_line {
     int shard, slot;                /* of a stored volume */
 };
 
-/* The first line of a manifest: what holds for the whole store. */
+/* The first line of a manifest: properties of the whole store. */
 struct voco_header {
     enum voco_store_type type;
     int chunk;

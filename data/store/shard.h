@@ -6,7 +6,7 @@
  * HDF5 ignores what follows its end of file.  With the index in the same file, one
  * rename publishes both, and neither can be lost or copied without the other.  Every
  * byte of a shard is under exactly one checksum: chunks and tables have their own, the
- * structure checksum covers what is left of the HDF5 part, and the footer ends with its
+ * structure checksum covers the rest of the HDF5 part, and the footer ends with its
  * own.  All numbers are little-endian.
  */
 #ifndef VOCO_DATA_STORE_SHARD_H

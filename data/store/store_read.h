@@ -1,4 +1,4 @@
-/* What reading and verifying a store share. */
+/* Shared by reading and verifying a store. */
 #ifndef VOCO_DATA_STORE_STORE_READ_H
 #define VOCO_DATA_STORE_STORE_READ_H
 

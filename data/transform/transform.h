@@ -54,7 +54,7 @@ struct voco_transform {
 /* Do intensities end outside of [0,1]? */
 bool voco_transform_is_unbounded(const struct voco_transform *t);
 
-/* What happened to one case; numbers of voxels are those of all its channels. */
+/* Report on one case; voxels are counted over all its channels. */
 struct voco_transform_report {
     double window[2];           /* intensities that become 0 and 1, in the first channel */
     int64_t voxels;             /* within the foreground */
@@ -87,11 +87,11 @@ char *voco_transform_options(const struct voco_transform *t);
 /* Those options back from the text.  VOCO_EFORMAT names the key that is wrong. */
 enum voco_err voco_transform_parse(const char *json, struct voco_transform *ret);
 
-/* The options inside what a report, or a store's entry, says of its transforms. */
+/* The options in a report, or in the record of transforms of a store's entry. */
 enum voco_err voco_transform_of_report(const char *report, struct voco_transform *ret);
 
 /* Were the transforms of a manifest entry (a report's json) made with these options?
- * If not, what names the first that differs: "--spacing was 1.5,1.5,1.5, now 1,1,1". */
+ * If not, `what` gets the first that differs: "--spacing was 1.5,1.5,1.5, now 1,1,1". */
 bool voco_transform_same(const char *json, const struct voco_transform *t,
                          char *what, size_t what_n);
 

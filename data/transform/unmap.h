@@ -1,6 +1,6 @@
 /*
- * From the grid that the transforms made back to the volume's own: what a network says
- * about the one, in the space of the other.
+ * The inverse of the transforms: maps predictions from the transformed grid to the grid of
+ * the original volume.
  *
  * The record of the transforms (struct voco_transform_report, or a store's manifest)
  * holds every step.  All of them map indices by an affine: orientation and spacing
@@ -18,9 +18,9 @@ struct voco_unmap {
     int64_t source_dim[3];
     double source_affine[4][4];
     double to_full[4][4];       /* index of the source -> index after orient and spacing */
-    int64_t full_dim[3];        /* beyond these its border goes on */
+    int64_t full_dim[3];        /* beyond these the border is continued */
     double scale[3], shift[3];  /* that index -> index of the final grid */
-    int64_t dim[3];             /* beyond these there is nothing: cropped away */
+    int64_t dim[3];             /* beyond these there are no predictions: cropped away */
 };
 
 /* VOCO_EFORMAT when the record is not one that transforms write. */

@@ -1,5 +1,5 @@
 /*
- * Intensities: finding the window, mapping it to [0,1], and what is wrong with voxels.
+ * Intensities: finding the window, mapping it to [0,1], and replacing invalid voxels.
  */
 #ifndef VOCO_DATA_TRANSFORM_WINDOW_H
 #define VOCO_DATA_TRANSFORM_WINDOW_H
@@ -16,7 +16,7 @@ void voco_window_extrema(const struct voco_volume *v, float *ret_low, float *ret
 /* Mean and standard deviation (over n) of the nonzero voxels; returns n. */
 int64_t voco_window_moments(const struct voco_volume *v, double *ret_mean, double *ret_sd);
 
-/* Of n voxels, those of a box that all others are 0 outside of. */
+/* The same over n voxels, of which v holds a box; all voxels outside of it are 0. */
 void voco_window_box_moments(const struct voco_volume *v, int64_t n, double *ret_mean,
                              double *ret_sd);
 

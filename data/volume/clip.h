@@ -1,7 +1,7 @@
 /*
- * Floats as the integers of their bits, which are in the order of their values once the
- * sign is seen to: what comparisons of floats do not become, since they might trap,
- * gcc makes vectors of.
+ * Comparing and clipping floats through the integers of their bits, which have the order of
+ * the values once the sign is handled.  gcc vectorises these; it does not vectorise
+ * comparisons of floats, which might trap.
  */
 #ifndef VOCO_DATA_VOLUME_CLIP_H
 #define VOCO_DATA_VOLUME_CLIP_H

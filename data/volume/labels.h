@@ -1,5 +1,5 @@
 /*
- * Label maps: which value of a file becomes which class of the store.
+ * Label maps: rules that map the values in a file to the classes of the store.
  *
  * As text, a map is a list of rules with commas between them:
  *
@@ -7,10 +7,10 @@
  *   0-13     so are all of these
  *   8:2      the value 8 is class 2
  *   20-29:3  so are all of these
- *   *:0      whatever no other rule names is class 0
+ *   *:0      all values that no other rule names are class 0
  *   any      every whole number is the class of that number
  *
- * What no rule names is unknown, and a volume with unknown values is refused.
+ * Values that no rule names are unknown, and a volume with unknown values is refused.
  */
 #ifndef VOCO_DATA_VOLUME_LABELS_H
 #define VOCO_DATA_VOLUME_LABELS_H
@@ -21,7 +21,7 @@
 #include "data/volume/volume.h"
 
 enum {
-    VOCO_LABEL_MAX = 65535,     /* largest value and class: what the store can hold */
+    VOCO_LABEL_MAX = 65535,     /* largest value and class that the store can hold */
     VOCO_LABEL_UNKNOWN = -1
 };
 

@@ -1,6 +1,6 @@
 /*
- * Between the file formats and volume.c: what a header says, and reading the elements
- * that it announces.
+ * Between the file formats and volume.c: the contents of a header, and reading the elements
+ * that it describes.
  *
  * Each format parses its own header into a struct voco_source; turning the elements
  * into floats with z contiguous is the same for all of them.
@@ -54,8 +54,8 @@ enum voco_err voco_source_bytes(const char *path, const struct voco_source *src,
 /* All numbers finite, no axis of length 0, axes independent. */
 enum voco_err voco_affine_check(const char *path, double affine[4][4]);
 
-/* Open the file with the elements of all volumes and see that it can hold them, before
- * anyone asks for memory.  Close *ret after a failure too. */
+/* Open the file with the elements of all volumes and check that it is long enough, before
+ * memory is allocated.  Close *ret after a failure too. */
 enum voco_err voco_source_open(const struct voco_source *src, struct voco_stream *ret);
 
 /* out[v][(x*dim1 + y)*dim2 + z] for every volume v, and the checks at the end of the

@@ -3,7 +3,7 @@
  *
  * gzip (also of several members) and zlib streams are told apart by their first bytes.
  * voco_stream_finish goes on to the very end of compressed data, where the checksum and
- * the length are: a truncated copy is found although all voxels came out.
+ * the length are: this detects a truncated copy even if it contains all voxels.
  */
 #ifndef VOCO_DATA_VOLUME_STREAM_H
 #define VOCO_DATA_VOLUME_STREAM_H

@@ -8,8 +8,8 @@
  *   cpu      f32: oneDNN, BLAS, OpenMP and the kernels of simd/
  *   bf16     the same, with activations stored in bfloat16
  *   oracle   f64: plain loops, the specification
- *   dry      nothing: arenas count, data are out of reach; the memory planner
- *   trace    another device, with a line per call: op, shapes, time, rate
+ *   dry      computes nothing, over memory that cannot be accessed: the memory planner
+ *   trace    another device, and a record of each call: op, shapes, time, rate
  *
  * The last two wrap another device: wrap/dry.h, wrap/trace.h.  list.h has the others by
  * name.
@@ -56,9 +56,10 @@ struct voco_ctx {
     struct voco_arena temp;     /* scratch inside one op */
     uint64_t weights_version;   /* packed weights of another version are stale */
     int threads;
-    bool lean;                  /* blocks keep only what is dear to make again */
-    bool inference;             /* no gradient follows: what is coarse enough to turn signs
-                                 * of activations may be taken where it is faster */
+    bool lean;                  /* selective recomputation: blocks do not store activations
+                                 * that are cheap to compute again */
+    bool inference;             /* no gradient follows: faster kernels with larger errors,
+                                 * which may flip the sign of small activations, are allowed */
     enum voco_err err;          /* sticky; the sentence is voco_fail_text() */
 };
 
@@ -86,7 +87,7 @@ struct voco_adamw {
     int64_t step;               /* 1 for the first update */
 };
 
-enum { VOCO_CLASSES_MAX = 256 };       /* what a label fits into */
+enum { VOCO_CLASSES_MAX = 256 };       /* labels are stored in 8 bits */
 
 /*
  * Dice plus cross entropy of classes after a softmax, per item of a batch:
@@ -94,8 +95,8 @@ enum { VOCO_CLASSES_MAX = 256 };       /* what a label fits into */
  *   dice = mean over classes of 1 - (2 sum p t + smooth_nr) / (sum q + sum t + smooth_dr)
  *   ce   = mean over voxels of -log p[label]              q = p, or p^2 when squared
  *
- * t is 1 where the label is the class.  Without background class 0 has no Dice term; the
- * cross entropy has all classes always.
+ * t is 1 where the label is the class.  Without background, class 0 has no Dice term; the
+ * cross entropy always includes all classes.
  */
 struct voco_dicece {
     bool background, squared;
@@ -211,17 +212,17 @@ struct voco_device {
     void (*leaky_forward)(struct voco_ctx *ctx, X x, double slope, Y y);
     void (*leaky_backward)(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
     void (*gelu_forward)(struct voco_ctx *ctx, X x, Y y);               /* exact, erf */
-    /* y: gelu(x) once more, which is nearly free here, or NULL */
+    /* y: NULL, or gelu(x) once more, which costs little here */
     void (*gelu_backward)(struct voco_ctx *ctx, X x, X dy, Y dx, Y y);
     void (*scale_rows)(struct voco_ctx *ctx, X x, X factor, Y y);       /* [m,c], [m] */
 
     /* ---- attention ----
      * qkv [n,d,h,w,3c]: q, k, v, each heads x head_dim; qkv_bias [3c];
      * table [(2 full_window - 1)^3, heads]; y [n,d,h,w,c];
-     * lse [n, windows, heads, tokens]: log-sum-exp of each row of biased, masked scores,
-     * 0 for padding tokens, whose rows nothing needs.
+     * lse [n, windows, heads, tokens]: log-sum-exp of each row of biased, masked scores;
+     * 0 for padding tokens, whose rows are never used.
      * Scores are scaled by head_dim^-1/2.  Backward rebuilds the probabilities;
-     * dqkv_bias [3c] receives what flows into padding tokens, and only that (added);
+     * dqkv_bias [3c]: the gradient that flows into padding tokens is added, no other;
      * dtable is added to. */
     void (*attn_forward)(struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
                          X qkv_bias, X table, Y y, Y lse);
@@ -282,15 +283,15 @@ struct voco_device {
                   Y vmax);
     void (*ema)(struct voco_ctx *ctx, double momentum, X student, Y teacher);
 
-    /* ---- what a conv3d or attn entry pushes on temp, at most, in bytes; x is the
+    /* ---- workspace: the most bytes that a conv3d or attn entry pushes on temp; x is the
      * forward input, also for backward.  Others: voco_small_scratch ---- */
     size_t (*conv_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
                              const struct voco_conv *conv, X x);
     size_t (*attn_workspace)(struct voco_ctx *ctx, enum voco_workspace what,
                              const struct voco_windows *win, X qkv);
-    /* bytes that the device keeps outside the arenas for one conv's weights */
+    /* bytes of prepacked weights that the device holds for one conv, outside the arenas */
     size_t (*conv_packed_bytes)(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
-    /* whether conv3d_forward of x makes moments on the way */
+    /* whether conv3d_forward of x can also compute moments */
     bool (*conv_moments)(struct voco_ctx *ctx, const struct voco_conv *conv, X x);
 };
 
@@ -300,8 +301,8 @@ struct voco_device {
 extern const struct voco_device voco_oracle;
 extern const struct voco_device voco_cpu, voco_cpu_bf16;
 
-/* What an entry other than conv3d_* and attn_* may push on temp, where x is its first
- * tensor: partial sums of its columns, per thread or per piece of rows. */
+/* The most bytes that any other entry pushes on temp, where x is its first tensor: partial
+ * sums of its columns, per thread or per piece of rows. */
 static inline size_t
 voco_small_scratch(const struct voco_ctx *ctx, const struct voco_tensor *x)
 {
@@ -320,9 +321,9 @@ void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);
 
 /* Uninitialised tensor on top of an arena, of the device's type of activations or, with
  * _real, of everything else; sets ctx->err and returns a tensor with data NULL when the
- * arena is full.  Dimensions are int64_t.  _like: an activation if x is one.  _exact: x
- * itself if it is real, else a real tensor of its shape: for results on their way into a
- * norm, whose signs decide where gradients go and had better not be rounded first.
+ * arena is full.  Dimensions are int64_t.  _like: an activation if x is one.  _exact:
+ * always of type real, with the shape of x: for inputs of a norm, which should not be rounded,
+ * since the signs of its results decide where gradients flow.
  * _moments: room for those of conv(x) in *room, or NULL where the convolution does not
  * make them. */
 struct voco_tensor voco_push(struct voco_ctx *ctx, struct voco_arena *arena, int rank, ...);

@@ -1,13 +1,13 @@
 /*
- * The encoder of Swin UNETR: what the decoder builds on, and, pooled, VoCo's embedding.
+ * The encoder of Swin UNETR.  The decoder uses its maps; VoCo's embedding is their means.
  *
  *   h0 = patch_embed(x)                            f x (s/2)^3
  *   h_i = layers_i(layers_ic(h_(i-1)))             2^i f x (s/2^(i+1))^3     i = 1..4
  *   maps = encoder1(x), encoder2(n(h0)), encoder3(n(h1)), encoder4(n(h2)), encoder10(n(h4))
  *   embedding = means of the maps over their voxels, side by side            24 f numbers
  *
- * n is a layer norm over channels without parameters; only what goes into the encoderN
- * blocks is normalised, the stages pass on the plain h_i.  The first version of Swin UNETR
+ * n is a layer norm over channels without parameters; only the inputs of the encoderN
+ * blocks are normalised, the stages pass on h_i itself.  The first version of Swin UNETR
  * ("plain") has no layers_ic.  No operation couples two crops of a batch.
  *
  * x [n,d,h,w,c], sizes even; the maps of a decoder fit together where they are multiples
@@ -36,8 +36,8 @@ struct voco_encoder {
     struct voco_resblock map[VOCO_MAPS];        /* encoder1, 2, 3, 4, 10 */
 };
 
-/* What stays on keep: nothing (inference, all on temp); the inputs and outputs of blocks,
- * whose insides backward computes again; everything. */
+/* Which activations are stored on keep: none (inference, all on temp); the inputs and
+ * outputs of blocks, whose insides backward recomputes (activation checkpointing); all. */
 enum voco_keep { VOCO_KEEP_NOTHING, VOCO_KEEP_ENDS, VOCO_KEEP_ALL };
 
 struct voco_level_saved {
@@ -80,13 +80,13 @@ void voco_encoder_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 
 /* ---- its parts, for the decoder ---- */
 
-/* s->h from x; s->keep is set by the caller and tells where they are pushed. */
+/* Computes s->h from x.  The caller sets s->keep, which decides the arena. */
 void voco_encoder_trunk_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                                 const struct voco_encoder *e, const struct voco_tensor *x,
                                 struct voco_encoder_saved *s);
 
-/* dh[i] holds what maps and decoder send to h[i] and is lost.  dx, the image's gradient,
- * is added to; it may be NULL. */
+/* dh[i] holds the gradients that maps and decoder send to h[i]; it is overwritten.  dx, the
+ * image's gradient, is added to; it may be NULL. */
 void voco_encoder_trunk_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                                  const struct voco_encoder *e,
                                  struct voco_encoder_saved *s,
@@ -100,8 +100,8 @@ void voco_encoder_map_forward(struct voco_ctx *ctx, const struct voco_weights *w
                               const struct voco_encoder *e, int i,
                               struct voco_encoder_saved *s, const struct voco_tensor *y);
 
-/* Consumes dy; dsource is overwritten, NULL where the source needs no gradient.  y is what
- * forward made, or made anew when s->keep is VOCO_KEEP_ENDS. */
+/* Consumes dy; dsource is overwritten, NULL where the source needs no gradient.  y is the
+ * output of forward, recomputed if s->keep is VOCO_KEEP_ENDS. */
 void voco_encoder_map_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                                const struct voco_encoder *e, int i,
                                struct voco_encoder_saved *s, const struct voco_tensor *y,

@@ -1,7 +1,7 @@
 /*
  * A projection head.
  *
- *   projector: linear, batch norm, ReLU; again; linear      [rows, 24f] -> [rows, 1024]
+ *   projector: linear, batch norm, ReLU; linear, batch norm, ReLU; linear      [rows, 24f] -> [rows, 1024]
  *
  * The batch norms have no parameters and no running statistics: they run over all rows of
  * the batch, random crops and bases alike.

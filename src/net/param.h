@@ -1,10 +1,10 @@
 /*
- * Parameters: one table of names, one slab of numbers.
+ * Parameters: one table of names, one parameter buffer (slab).
  *
  * A row of the table is one entry of the PyTorch state_dict, name and shape letter for
- * letter.  Weights, gradients and the optimizer's moments are slabs with the same
- * offsets, so that the update, the norm and a checkpoint are single loops.  Rows begin
- * at multiples of 16 elements; the gaps hold zeros for ever.
+ * letter.  Weights, gradients and the optimizer's moments are flat buffers (slabs) with the
+ * same offsets, so that the update, the norm and a checkpoint are single loops.  Rows begin
+ * at multiples of 16 elements; the gaps always hold zeros.
  */
 #ifndef VOCO_NET_PARAM_H
 #define VOCO_NET_PARAM_H
@@ -28,8 +28,8 @@ struct voco_params {
     int64_t count;              /* elements of a slab, gaps included */
 };
 
-/* Append a parameter; returns its index.  The name is formatted: "%s.weight". Aborts on
- * a name that is there already. */
+/* Append a parameter; returns its index.  The name is formatted: "%s.weight". Aborts if
+ * the name exists. */
 int voco_params_add(struct voco_params *t, int rank, const int64_t *dim,
                     const char *fmt, ...) VOCO_PRINTF(4, 5);
 void voco_params_free(struct voco_params *t);
@@ -59,9 +59,9 @@ enum voco_init { VOCO_INIT_TORCH, VOCO_INIT_HE, VOCO_INIT_HASH };
  * TORCH: PyTorch's and MONAI's defaults: weights and biases of convolutions and linear
  *   layers uniform in +-1/sqrt(fan_in), norms 1 and 0, bias tables normal(0, 0.02) cut at
  *   +-2; random numbers of (seed, name), so that a parameter's values do not depend on
- *   what else the model has.  fan_in is that of the weight a bias belongs to.
- * HE: as nnU-Net begins: weights normal with the variance 2 / (1 + 0.01^2) / fan_in, for
- *   what leaks 0.01; biases 0, norms 1 and 0; random numbers as those of TORCH.
+ *   the other parameters.  fan_in is that of the weight a bias belongs to.
+ * HE: nnU-Net's initialisation: weights normal with the variance 2 / (1 + 0.01^2) / fan_in,
+ *   for leaky ReLU of slope 0.01; biases 0, norms 1 and 0; random numbers as for TORCH.
  * HASH: the reference's formula by name and rank (see tests/golden). */
 void voco_param_init(const struct voco_params *t, int id, enum voco_init init,
                      uint64_t seed, float *out);

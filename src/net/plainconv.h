@@ -8,8 +8,8 @@
  *   d[n-1] = e[n-1]        d[s] = up_s([transposed(d[s+1]), e[s]])
  *   logits[s] = out_s(d[s])                            1x1x1; [0] is of full resolution
  *
- * Between a norm and its activation only the normalised numbers are kept; what the next
- * convolution saw is made of them again.
+ * Of each norm and activation only the normalised numbers are stored; backward recomputes
+ * the input of the next convolution from them.
  */
 #ifndef VOCO_NET_PLAINCONV_H
 #define VOCO_NET_PLAINCONV_H
@@ -47,8 +47,9 @@ struct voco_plainconv {
     struct voco_plainconv_stage up[VOCO_PLAIN_STAGES];  /* at resolution 0 .. stages-2 */
     int up_w[VOCO_PLAIN_STAGES], up_b[VOCO_PLAIN_STAGES];       /* from s+1 to s */
     int out_w[VOCO_PLAIN_STAGES], out_b[VOCO_PLAIN_STAGES];
-    bool again;                 /* backward computes the insides of stages again */
-    bool frozen;                /* backward ends at e[]: down[] keeps and learns nothing */
+    bool again;                 /* activation checkpointing: backward recomputes stages */
+    bool frozen;                /* backward ends at e[]: down[] stores nothing and is not
+                                 * trained */
 };
 
 struct voco_plainconv_stage_saved {
@@ -57,7 +58,7 @@ struct voco_plainconv_stage_saved {
 
 struct voco_plainconv_saved {
     struct voco_tensor x, e[VOCO_PLAIN_STAGES], d[VOCO_PLAIN_STAGES];
-    struct voco_tensor both[VOCO_PLAIN_STAGES];         /* what up[s] sees */
+    struct voco_tensor both[VOCO_PLAIN_STAGES];         /* the input of up[s] */
     struct voco_plainconv_stage_saved down[VOCO_PLAIN_STAGES], up[VOCO_PLAIN_STAGES];
 };
 
@@ -66,8 +67,8 @@ void voco_plainconv_init(struct voco_plainconv *p, struct voco_params *t,
                          const struct voco_plainconv_config *config, int64_t in_channels,
                          int64_t classes);
 
-/* Factor by which resolution s is smaller than x, on each axis; every size of x is a
- * multiple of that of the last. */
+/* Factor by which resolution s is smaller than x, on each axis.  Every size of x must be a
+ * multiple of the factor of the last resolution. */
 void voco_plainconv_shrink(const struct voco_plainconv_config *config, int s,
                            int64_t ret[3]);
 

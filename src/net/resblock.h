@@ -17,8 +17,8 @@ struct voco_resblock {
     int conv1, conv2, conv3;    /* parameters; conv3 is -1 where cin == cout */
 };
 
-/* What backward needs: x and y live with the caller, the rest on keep.  Lean, with few
- * input channels: h and r are made again, which takes a fraction of conv2. */
+/* Stored for backward: x and y belong to the caller, the rest is on keep.  Lean, with few
+ * input channels: h and r are recomputed, at a fraction of the cost of conv2. */
 struct voco_resblock_saved {
     bool lean;
     struct voco_tensor x, h, r, y;

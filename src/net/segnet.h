@@ -1,5 +1,5 @@
 /*
- * A network for segmentation, whichever: from volumes to logits of classes, and back.
+ * A segmentation network of any kind: from volumes to logits of classes, and back.
  *
  * Networks with deep supervision have outputs at coarser resolutions too, which count in
  * training only: output i has 1/2^i of the weight of the first, the coarsest none, as in
@@ -39,10 +39,10 @@ void voco_segnet_shrink(const struct voco_segnet *net, int i, int64_t ret[3]);
 /* Sizes of images are multiples of this. */
 void voco_segnet_multiple(const struct voco_segnet *net, int64_t ret[3]);
 
-/* Whether backward computes the insides of blocks again. */
+/* Activation checkpointing: backward recomputes the insides of blocks. */
 void voco_segnet_set_again(struct voco_segnet *net, bool again);
 
-/* Whether backward leaves the encoder out, whose gradients then stay what they are. */
+/* Frozen: backward leaves out the encoder, whose gradients stay as they are. */
 void voco_segnet_set_frozen(struct voco_segnet *net, bool frozen);
 
 /* logits[outputs], the finest first.  saved NULL: inference, nothing stays on keep. */

@@ -21,8 +21,8 @@ struct voco_swinblock {
     int table;                  /* relative position bias */
 };
 
-/* x and y live with the caller, the rest on keep.  What is cheap to make again from
- * these (norms and the activation) is not kept; lean, qkv and hidden are not either. */
+/* x and y belong to the caller, the rest is on keep.  Norms and the activation are cheap to
+ * recompute and are not stored; lean: qkv and hidden are not stored either. */
 struct voco_swinblock_saved {
     bool lean;
     struct voco_tensor x, x1, qkv, attended, hidden;

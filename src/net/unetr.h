@@ -1,5 +1,5 @@
 /*
- * Swin UNETR, whole: the encoder, five up blocks, an output layer.
+ * The whole Swin UNETR: the encoder, five up blocks, an output layer.
  *
  *   d5 = encoder10(n(h4))                                       16f, 1/32 of the edge
  *   d4 = decoder5(d5, n(h3))                                     8f, 1/16
@@ -24,8 +24,8 @@ struct voco_unetr {
     struct voco_upblock up[VOCO_UPS];           /* decoder1 .. decoder5 */
     int64_t classes;
     int out_w, out_b;
-    bool again;                 /* backward computes the insides of blocks again */
-    bool frozen;                /* backward ends at the skips: the encoder keeps nothing */
+    bool again;                 /* activation checkpointing: backward recomputes blocks */
+    bool frozen;                /* backward ends at the skips: the encoder stores nothing */
 };
 
 struct voco_unetr_saved {

@@ -17,7 +17,7 @@ struct voco_upblock {
     struct voco_resblock block;
 };
 
-/* What backward needs: x, skip and y live with the caller, the rest on keep. */
+/* Stored for backward: x, skip and y belong to the caller, the rest is on keep. */
 struct voco_upblock_saved {
     struct voco_tensor x;
     struct voco_resblock_saved block;

@@ -1,8 +1,8 @@
 /*
  * metrics.jsonl: one JSON object per step, the history of the run that counts.
  *
- * Every number reads back as the same double.  What is not finite is written as null, and
- * said under "nonfinite": {"step":7,"loss":null,"nonfinite":{"loss":"nan"}}.
+ * Every number reads back as the same double.  A number that is not finite is written as null
+ * and named under "nonfinite": {"step":7,"loss":null,"nonfinite":{"loss":"nan"}}.
  */
 #ifndef VOCO_REPORT_METRICS_H
 #define VOCO_REPORT_METRICS_H
@@ -23,8 +23,8 @@ struct voco_metric {
 
 struct voco_metrics;        /* the writer */
 
-/* Open for appending at from_step: lines of that step and later ones, and what a crash
- * left half-written, are removed first (the file is rewritten whole).  0: a new run. */
+/* Open for appending at from_step: lines of that step and later ones, and a line that a
+ * crash left incomplete, are removed first (the file is rewritten).  0: a new run. */
 enum voco_err voco_metrics_open(const char *path, int64_t from_step,
                                 struct voco_metrics **ret);
 

@@ -36,7 +36,7 @@ enum voco_pickle_kind {
     VOCO_PICKLE_DICT,           /* item: key, value, key, value, ... */
     VOCO_PICKLE_GLOBAL,         /* text: "os", more: "system" */
     VOCO_PICKLE_CALL,           /* of callee with args; item: what was added to the result */
-    VOCO_PICKLE_PERSISTENT      /* args: what stands for something outside of the pickle */
+    VOCO_PICKLE_PERSISTENT      /* args: identify an object outside of the pickle */
 };
 
 /* Bytes inside the pickle, without a 0 behind them. */

@@ -1,7 +1,7 @@
 /*
  * Files of named tensors: safetensors, PyTorch's .pt and .pth, checkpoints of voco.
  *
- * What reads weights knows this struct and none of the formats.  A file is mapped, not
+ * Readers of weights know this struct and none of the formats.  A file is mapped, not
  * read: the pages of a tensor come from the disk when its elements are asked for.  All
  * that a hostile or damaged file could get wrong is checked when it is opened, so that
  * every tensor listed lies in the file.
