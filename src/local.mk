@@ -112,6 +112,8 @@ libvoco_la_SOURCES += \
 	src/dev/shape.h \
 	src/dev/wrap/dry.c \
 	src/dev/wrap/dry.h \
+	src/dev/wrap/fallback.c \
+	src/dev/wrap/fallback.h \
 	src/dev/wrap/trace.c \
 	src/dev/wrap/trace.h \
 	src/eval/distance.c \

@@ -10,9 +10,9 @@
  *   oracle   f64: plain loops, the specification
  *   dry      computes nothing, over memory that cannot be accessed: the memory planner
  *   trace    another device, and a record of each call: op, shapes, time, rate
+ *   fallback another device, and what it lacks computed by a second one
  *
- * The last two wrap another device: wrap/dry.h, wrap/trace.h.  list.h has the others by
- * name.
+ * The last three wrap a device: wrap/.  list.h has the others by name.
  *
  * Conventions of every entry
  *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
@@ -51,6 +51,7 @@ struct voco_uses;
 struct voco_ctx {
     const struct voco_device *dev;
     void *state;                /* of the device: primitive and weight caches */
+    struct voco_ctx *helper;    /* of another device, in wrap/fallback.c; else NULL */
     struct voco_arena keep;     /* saved for backward; forward pushes, backward releases */
     struct voco_arena grad;     /* gradients flowing down */
     struct voco_arena temp;     /* scratch inside one op */

@@ -12,6 +12,39 @@ dry_of(const struct voco_ctx *ctx)
     return (struct voco_dry *)ctx->dev;     /* its first member */
 }
 
+/* ---- life: the inner device is itself meanwhile ---- */
+
+static enum voco_err
+open_inner(struct voco_ctx *ctx, const struct voco_ctx_options *options)
+{
+    const struct voco_device *self = ctx->dev;
+    enum voco_err err;
+
+    ctx->dev = dry_of(ctx)->inner;
+    err = ctx->dev->open(ctx, options);
+    ctx->dev = self;
+    return err;
+}
+
+static void
+close_inner(struct voco_ctx *ctx)
+{
+    const struct voco_device *self = ctx->dev;
+
+    ctx->dev = dry_of(ctx)->inner;
+    ctx->dev->close(ctx);
+    ctx->dev = self;
+}
+
+static enum voco_err
+reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
+{
+    (void)ctx;
+    return voco_arena_init(ret, limit, true);
+}
+
+/* ---- counting ---- */
+
 /* Scratch of so many bytes comes and goes. */
 static void
 borrow(struct voco_ctx *ctx, size_t bytes)
@@ -194,13 +227,6 @@ plan_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win,
                                                        qkv));
 }
 
-static enum voco_err
-reserve(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret)
-{
-    (void)ctx;
-    return voco_arena_init(ret, limit, true);
-}
-
 /* A new entry of the table needs a line in entries.h. */
 #define ONE(...) + 1
 _Static_assert(offsetof(struct voco_device, conv_workspace)
@@ -215,6 +241,8 @@ voco_dry_init(struct voco_dry *ret, const struct voco_device *inner)
 {
     *ret = (struct voco_dry){ .device = *inner, .inner = inner };
     ret->device.name = "dry";
+    ret->device.open = open_inner;
+    ret->device.close = close_inner;
     ret->device.reserve = reserve;
     VOCO_DEVICE_ENTRIES(SET, , VOCO_TENSOR, VOCO_TENSOR)
     ret->device.download = download_zeros;

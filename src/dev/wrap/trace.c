@@ -14,6 +14,30 @@ trace_of(const struct voco_ctx *ctx)
     return (struct voco_trace *)ctx->dev;       /* its first member */
 }
 
+/* ---- life: the inner device is itself meanwhile ---- */
+
+static enum voco_err
+open_inner(struct voco_ctx *ctx, const struct voco_ctx_options *options)
+{
+    const struct voco_device *self = ctx->dev;
+    enum voco_err err;
+
+    ctx->dev = trace_of(ctx)->inner;
+    err = ctx->dev->open(ctx, options);
+    ctx->dev = self;
+    return err;
+}
+
+static void
+close_inner(struct voco_ctx *ctx)
+{
+    const struct voco_device *self = ctx->dev;
+
+    ctx->dev = trace_of(ctx)->inner;
+    ctx->dev->close(ctx);
+    ctx->dev = self;
+}
+
 /* ---- what a call worked on ---- */
 
 static bool
@@ -152,6 +176,8 @@ voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *o
 {
     *ret = (struct voco_trace){ .device = *inner, .inner = inner, .out = out,
                                 .peak = peak };
+    ret->device.open = open_inner;
+    ret->device.close = close_inner;
     VOCO_DEVICE_ENTRIES(SET, , VOCO_TENSOR, VOCO_TENSOR)
     if (out)
         fprintf(out, "%-23s %-*s %10s %8s %7s%s\n", "op", VOCO_TRACE_SHAPES, "shapes",
