@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "tensorfile/safetensors.h"
+#include "tests/devices.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 #include "train/checkpoint.h"
@@ -23,7 +24,7 @@ static void
 setup(void)
 {
     scratch_setup();
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+    ck_assert_int_eq(voco_ctx_open(&ctx, device_under_test(),
                                    &(struct voco_ctx_options){ .limit = (size_t)1 << 30,
                                                                .threads = 1 }), VOCO_OK);
 }

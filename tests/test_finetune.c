@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "dev/cpu/cpu.h"
+#include "tests/devices.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 #include "train/best.h"
@@ -21,7 +22,7 @@ rig_open(struct rig *r, int64_t channels, bool training, uint64_t seed)
                                               .classes = 3 };
 
     *r = (struct rig){ 0 };
-    ck_assert_int_eq(voco_ctx_open(&r->ctx, &voco_cpu,
+    ck_assert_int_eq(voco_ctx_open(&r->ctx, device_under_test(),
                                    &(struct voco_ctx_options){ .limit = (size_t)1 << 34,
                                                                .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&r->model, &config), VOCO_OK);

@@ -215,7 +215,7 @@ START_TEST(passes_that_keep_less_agree)
     struct pass p;
     double *y, *dw;
 
-    open_pass(&p, net, &voco_cpu);
+    open_pass(&p, net, device_under_test());
     run_pass(&p);
     y = download(&p.y[0]);
     dw = download(&p.w.grad);
@@ -244,12 +244,12 @@ START_TEST(frozen_encoder_has_no_gradient_and_the_decoder_the_same)
     double *all, *frozen;
     size_t kept;
 
-    open_pass(&p, &nets[_i], &voco_cpu);
+    open_pass(&p, &nets[_i], device_under_test());
     run_pass(&p);
     all = download(&p.w.grad);
     kept = ctx.keep.peak;
     close_pass(&p);
-    open_pass(&p, &nets[_i], &voco_cpu);
+    open_pass(&p, &nets[_i], device_under_test());
     p.net.frozen = true;
     run_pass(&p);
     frozen = download(&p.w.grad);
@@ -275,13 +275,13 @@ START_TEST(dry_run_foresees_the_arenas)
     struct pass p;
     size_t peak[3];
 
-    voco_dry_init(&dry, &voco_cpu);
+    voco_dry_init(&dry, device_under_test());
     open_pass(&p, net, &dry.device);
     p.net.frozen = _i % 2;
     run_pass(&p);
     peak[0] = ctx.keep.peak, peak[1] = ctx.grad.peak, peak[2] = ctx.temp.peak;
     close_pass(&p);
-    open_pass(&p, net, &voco_cpu);
+    open_pass(&p, net, device_under_test());
     p.net.frozen = _i % 2;
     run_pass(&p);
     ck_assert_uint_eq(peak[0], ctx.keep.peak);
@@ -372,7 +372,7 @@ START_TEST(axes_are_turned_there_and_back)
 
         memcpy(turned + ((c * Y + b) * X + a) * CIN, x + i * CIN, CIN * sizeof *x);
     }
-    open_model(&voco_cpu, 5);
+    open_model(device_under_test(), 5);
     ck_assert_str_eq(voco_axes_name[5], "zyx");
     ck_assert_int_eq(voco_segment_logits(&ctx, &model, x, 1, size, y), VOCO_OK);
     model.config.axes = 0;

@@ -15,6 +15,7 @@
 #include "objective/voco/replay.h"
 #include "dev/wrap/dry.h"
 #include "tests/compare.h"
+#include "tests/devices.h"
 #include "tests/golden_model.h"
 #include "tests/golden_read.h"
 #include "tests/gradcheck.h"
@@ -264,7 +265,7 @@ spare_a_minute(void)
 START_TEST(step_agrees_with_the_reference)
 {
     spare_a_minute();
-    follow_reference("step_fs12", "hash:1:2:2", &voco_cpu, VOCO_MERGING_FIXED, 2,
+    follow_reference("step_fs12", "hash:1:2:2", device_under_test(), VOCO_MERGING_FIXED, 2,
                      (struct voco_grouping){ 4, 6 }, &f32);
 }
 END_TEST
@@ -272,8 +273,8 @@ END_TEST
 START_TEST(step_with_legacy_merging_agrees_with_the_reference)
 {
     spare_a_minute();
-    follow_reference("step_fs12_legacy", "hash:2:2:1", &voco_cpu, VOCO_MERGING_LEGACY, 1,
-                     (struct voco_grouping){ 4, 5 }, &f32);
+    follow_reference("step_fs12_legacy", "hash:2:2:1", device_under_test(),
+                     VOCO_MERGING_LEGACY, 1, (struct voco_grouping){ 4, 5 }, &f32);
 }
 END_TEST
 
@@ -351,7 +352,7 @@ small_gradient(struct voco_grouping grouping, struct taken *result, int64_t *n)
     struct rig r;
     double *got;
 
-    small_open(&r, &voco_cpu, grouping);
+    small_open(&r, device_under_test(), grouping);
     ck_assert_int_eq(take(&r, &in, NULL, result), VOCO_OK);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.keep), 0);
     ck_assert_uint_eq(voco_arena_mark(&r.ctx.grad), 0);
@@ -479,7 +480,7 @@ static void
 stopping_pool_forward(struct voco_ctx *ctx, const struct voco_tensor *x,
                       const struct voco_tensor *y, int64_t first)
 {
-    voco_cpu.pool_forward(ctx, x, y, first);
+    device_under_test()->pool_forward(ctx, x, y, first);
     count_down();
 }
 
@@ -487,7 +488,7 @@ static void
 stopping_pool_backward(struct voco_ctx *ctx, const struct voco_tensor *dy, int64_t first,
                        const struct voco_tensor *dx)
 {
-    voco_cpu.pool_backward(ctx, dy, first, dx);
+    device_under_test()->pool_backward(ctx, dy, first, dx);
     count_down();
 }
 
@@ -495,7 +496,7 @@ static void
 stopping_ema(struct voco_ctx *ctx, double momentum, const struct voco_tensor *student,
              const struct voco_tensor *teacher)
 {
-    voco_cpu.ema(ctx, momentum, student, teacher);
+    device_under_test()->ema(ctx, momentum, student, teacher);
     count_down();
 }
 
@@ -524,13 +525,13 @@ static void
 abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], size_t k)
 {
     struct taken result;
-    struct voco_device dev = voco_cpu;
+    struct voco_device dev = *device_under_test();
 
     dev.pool_forward = stops[k].entry == FORWARD ? stopping_pool_forward
-                                                 : voco_cpu.pool_forward;
+                                                 : device_under_test()->pool_forward;
     dev.pool_backward = stops[k].entry == BACKWARD ? stopping_pool_backward
-                                                   : voco_cpu.pool_backward;
-    dev.ema = stops[k].entry == EMA ? stopping_ema : voco_cpu.ema;
+                                                   : device_under_test()->pool_backward;
+    dev.ema = stops[k].entry == EMA ? stopping_ema : device_under_test()->ema;
     r->ctx.dev = &dev;
     stop_flag = 0;
     calls_left = stops[k].calls;
@@ -538,7 +539,7 @@ abandon(struct rig *r, const struct voco_step_input *in, void *const before[4], 
     ck_assert_int_lt(calls_left, 0);
     check_same_slabs(&r->model, before, stops[k].where);
     ck_assert_uint_eq(voco_arena_mark(&r->ctx.keep), 0);
-    r->ctx.dev = &voco_cpu;
+    r->ctx.dev = device_under_test();
     stop_flag = 0;
 }
 
@@ -550,7 +551,7 @@ START_TEST(abandoned_step_leaves_the_model_as_it_was)
     struct rig r;
 
     free(small_gradient((struct voco_grouping){ 4, 1 }, &want, &(int64_t){ 0 }));
-    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 1 });
+    small_open(&r, device_under_test(), (struct voco_grouping){ 4, 1 });
     for (int i = 0; i < 4; i++) {
         const struct voco_tensor *slab[] = { &r.model.weight, &r.model.m, &r.model.v,
                                              &r.model.vmax };
@@ -584,7 +585,7 @@ START_TEST(nan_in_a_crop_is_reported_and_leaves_the_trained_weights)
     memcpy(copy, small_crops, voxels * sizeof *copy);
     copy[12345] = NAN;
     in.img = copy;
-    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 3 });
+    small_open(&r, device_under_test(), (struct voco_grouping){ 4, 3 });
     ck_assert_int_eq(take(&r, &in, NULL, &result), VOCO_OK);
     ck_assert(!result.finite);
     in.img = small_crops;               /* the next batch is sound */
@@ -607,7 +608,7 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
     struct voco_dry dry;
     struct rig planned = { 0 }, real;
 
-    voco_dry_init(&dry, &voco_cpu);
+    voco_dry_init(&dry, device_under_test());
     ck_assert_int_eq(voco_ctx_open(&planned.ctx, &dry.device,
                                    &(struct voco_ctx_options){ .limit = (size_t)1 << 42,
                                                                .threads = 2 }),
@@ -621,7 +622,7 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
     ck_assert_int_eq(take(&planned, &nothing, NULL, &result), VOCO_OK);
     ck_assert_int_eq(voco_step_predict(&planned.step, &nothing), VOCO_OK);
 
-    rig_open(&real, &voco_cpu, &config, 1, 1, SMALL_SW, SMALL_ROI, grouping[_i]);
+    rig_open(&real, device_under_test(), &config, 1, 1, SMALL_SW, SMALL_ROI, grouping[_i]);
     ck_assert_int_eq(take(&real, &in, NULL, &result), VOCO_OK);
     ck_assert_uint_eq(real.ctx.keep.peak, planned.ctx.keep.peak);
     ck_assert_uint_eq(real.ctx.grad.peak, planned.ctx.grad.peak);
@@ -645,8 +646,8 @@ base_plan(uint64_t memory, struct voco_plan *ret)
     struct voco_plan_job job;
 
     voco_pretrain_plan(&config, &model, &job);
-    return voco_plan_make(&voco_cpu, &job, &(struct voco_ctx_options){ .threads = 2 }, memory,
-                          NULL, ret);
+    return voco_plan_make(device_under_test(), &job,
+                          &(struct voco_ctx_options){ .threads = 2 }, memory, NULL, ret);
 }
 
 START_TEST(plan_takes_the_fastest_grouping_that_fits)
@@ -783,7 +784,7 @@ START_TEST(embed_is_the_forward_of_the_step)
     double largest = 0;
     struct rig r;
 
-    small_open(&r, &voco_cpu, (struct voco_grouping){ 4, 1 });
+    small_open(&r, device_under_test(), (struct voco_grouping){ 4, 1 });
     ck_assert_int_eq(voco_step_predict(&r.step, &in), VOCO_OK);
     voco_step_embeddings(&r.step, want);
     ck_assert_int_eq(voco_embed(&r.ctx, &r.model, small_crops, SMALL_CROPS, SMALL_ROI, 3,

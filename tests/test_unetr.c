@@ -202,9 +202,9 @@ follow_reference(const struct voco_device *dev, double loss_tolerance, double to
     golden_close(&g);
 }
 
-START_TEST(cpu_agrees_with_the_reference)
+START_TEST(device_agrees_with_the_reference)
 {
-    follow_reference(&voco_cpu, 1e-5, 1e-4, 1e-3);
+    follow_reference(device_under_test(), 1e-5, 1e-4, 1e-3);
 }
 END_TEST
 
@@ -363,8 +363,8 @@ START_TEST(recomputation_gives_the_same_bits)
 {
     struct voco_segment_batch b = make_batch(1, 1, 32, 64, 32, 1, 3);
     double loss[2];
-    double *kept = gradient_of(&voco_cpu, &b, 1, false, false, &loss[0]);
-    double *again = gradient_of(&voco_cpu, &b, 1, true, false, &loss[1]);
+    double *kept = gradient_of(device_under_test(), &b, 1, false, false, &loss[0]);
+    double *again = gradient_of(device_under_test(), &b, 1, true, false, &loss[1]);
     struct voco_model described;
 
     ck_assert_double_eq(loss[0], loss[1]);
@@ -382,8 +382,8 @@ START_TEST(frozen_encoder_has_no_gradient_and_the_decoder_the_same)
 {
     struct voco_segment_batch b = make_batch(1, 1, 32, 64, 32, 1, 3);
     double loss[2];
-    double *all = gradient_of(&voco_cpu, &b, 1, _i, false, &loss[0]);
-    double *frozen = gradient_of(&voco_cpu, &b, 1, _i, true, &loss[1]);
+    double *all = gradient_of(device_under_test(), &b, 1, _i, false, &loss[0]);
+    double *frozen = gradient_of(device_under_test(), &b, 1, _i, true, &loss[1]);
     struct voco_model described;
     int64_t n;
 
@@ -428,7 +428,7 @@ START_TEST(updates_lower_the_loss)
     struct voco_segment_result first, last;
     struct voco_rates rates;
 
-    open_model(&voco_cpu, &tiny, 4);
+    open_model(device_under_test(), &tiny, 4);
     ck_assert_int_eq(voco_rates_make(&rates, &model, 1.0, false), VOCO_OK);
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, 1, &first), VOCO_OK);
     for (int step = 1; step <= 3; step++) {
@@ -484,31 +484,32 @@ START_TEST(plan_bounds_what_a_batch_takes)
     struct voco_plan all, plan;
     struct voco_segment_result result;
 
-    ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
+    ck_assert_int_eq(voco_segment_plan(device_under_test(), &request, &plan), VOCO_OK);
     ck_assert_int_eq(plan.grouping.group, 2);
     ck_assert(!plan.grouping.again);
     if (again) {
         all = plan;
         request.n = 1;
-        ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
+        ck_assert_int_eq(voco_segment_plan(device_under_test(), &request, &plan), VOCO_OK);
         request.memory = plan.total - 1;
-        ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
+        ck_assert_int_eq(voco_segment_plan(device_under_test(), &request, &plan), VOCO_OK);
         ck_assert(plan.grouping.again);
         ck_assert_uint_lt(plan.total, all.total);
         ck_assert_double_gt(plan.flops, all.flops / 2);
         request.memory = 1 << 20;
-        ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &all), VOCO_EMEMORY);
+        ck_assert_int_eq(voco_segment_plan(device_under_test(), &request, &all),
+                         VOCO_EMEMORY);
         ck_assert_ptr_nonnull(strstr(voco_fail_text(), "1 MiB are allowed"));
     }
     if (frozen) {
         all = plan;
         request.frozen = true;
-        ck_assert_int_eq(voco_segment_plan(&voco_cpu, &request, &plan), VOCO_OK);
+        ck_assert_int_eq(voco_segment_plan(device_under_test(), &request, &plan), VOCO_OK);
         ck_assert_uint_lt(plan.kept, all.kept);
         ck_assert_uint_lt(plan.gradients, all.gradients);
         ck_assert_double_lt(plan.flops, all.flops);
     }
-    open_model(&voco_cpu, &tiny, 1);
+    open_model(device_under_test(), &tiny, 1);
     model.net.unetr.again = plan.grouping.again;
     model.net.unetr.frozen = frozen;
     if (training)
@@ -533,7 +534,7 @@ test_suite(void)
     TCase *tc = tcase_create("unetr");
 
     tcase_set_timeout(tc, 600);
-    tcase_add_test(tc, cpu_agrees_with_the_reference);
+    tcase_add_test(tc, device_agrees_with_the_reference);
     tcase_add_test(tc, oracle_agrees_with_the_reference);
     tcase_add_test(tc, gradient_of_an_up_block_is_that_of_finite_differences);
     tcase_add_loop_test(tc, gradient_is_that_of_finite_differences, 0,
