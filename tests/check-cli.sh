@@ -91,13 +91,13 @@ for shell in bash zsh; do
     done
 done
 if command -v bash > /dev/null; then
-    bash -c '. "$1"; COMP_WORDS=(voco comp); COMP_CWORD=1; _voco; echo "${COMPREPLY[*]}"' \
-        - completion/voco > "$work/out" 2> "$work/err"
+    PATH=$PWD:$PATH bash -c '. "$1"; COMP_WORDS=(voco comp); COMP_CWORD=1; _voco; echo "${COMPREPLY[*]}"' \
+        - "$srcdir/share/completion/voco" > "$work/out" 2> "$work/err"
     grep -qx completion "$work/out" || complain 'bash does not complete "voco comp"'
-    bash -c '. "$1"; COMP_WORDS=(voco -q model ex); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
+    PATH=$PWD:$PATH bash -c '. "$1"; COMP_WORDS=(voco -q model ex); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
              COMP_WORDS=(voco model export --na); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
              COMP_WORDS=(voco model export -n nvi); COMP_CWORD=4; _voco; echo "${COMPREPLY[*]}"' \
-        - completion/voco > "$work/out" 2> "$work/err"
+        - "$srcdir/share/completion/voco" > "$work/out" 2> "$work/err"
     printf 'export\n--names\nnvidia-ssl\n' | diff - "$work/out" ||
         complain 'bash does not complete "voco model"'
 fi
