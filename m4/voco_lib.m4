@@ -17,12 +17,16 @@ AS_IF([test "x$with_$2" != xno],
  [AC_MSG_CHECKING([for $2])
   voco_where_$1=
   AS_CASE(["x$$1_LIBS:$with_$2"],
+   [x:*[[\ \	]]*],
+    [AC_MSG_ERROR([--with-$2=$with_$2: make cannot hold a path with a blank; give a symbolic link to it])],
    [x:/*|x:.*],
-    [voco_where_$1=$with_$2
+    [AS_IF([test ! -d "$with_$2"],
+      [AC_MSG_ERROR([--with-$2=$with_$2: there is no such folder])])
+     with_$2=`cd "$with_$2" && pwd`
+     voco_where_$1=$with_$2
      $1_CFLAGS="-I$with_$2/include"
      for voco_dir in "$with_$2/lib64" "$with_$2/lib"; do
-       AS_IF([test -d "$voco_dir"],
-        [$1_LIBS="$$1_LIBS -L$voco_dir -Wl,-rpath,$voco_dir"])
+       AS_IF([test -d "$voco_dir"], [$1_LIBS="$$1_LIBS -L$voco_dir"])
      done
      $1_LIBS="$$1_LIBS $6"],
    [x:yes],
@@ -41,6 +45,7 @@ AS_IF([test "x$with_$2" != xno],
   AC_LINK_IFELSE([AC_LANG_PROGRAM([#include <$4>], [return (void *)$5 == (void *)&main;])],
     [voco_found_$1=yes])
   CFLAGS=$voco_save_CFLAGS LIBS=$voco_save_LIBS
+  AS_IF([test "x$voco_found_$1" = xyes], [VOCO_REMEMBER([$$1_LIBS])])
   AC_MSG_RESULT([$voco_found_$1 ($voco_where_$1)])])
 AS_IF([test "x$voco_found_$1" = xno],
  [$1_CFLAGS= $1_LIBS=
@@ -49,3 +54,25 @@ AS_IF([test "x$voco_found_$1" = xno],
   Debian, Ubuntu:  apt-get install $7
   elsewhere:       configure --with-$2=DIR   where DIR/include and DIR/lib hold it])])])
 ])
+
+# VOCO_REMEMBER(LIBS): adds the folders of -L in LIBS, but for the system's, to RPATH_LDFLAGS.
+AC_DEFUN([VOCO_REMEMBER],
+[AC_REQUIRE([VOCO_RPATH])
+for voco_word in $1; do
+  AS_CASE([$voco_word],
+   [-L/usr/lib|-L/usr/lib/*|-L/usr/lib64|-L/usr/lib64/*|-L/lib|-L/lib/*|-L/lib64|-L/lib64/*], [],
+   [-L/*],
+    [voco_dir=`expr "x$voco_word" : 'x-L\(.*\)'`
+     AS_CASE([" $RPATH_LDFLAGS "],
+      [*" -Wl,-rpath,$voco_dir "*], [],
+      [AS_IF([test "x$enable_rpath" != xno],
+        [RPATH_LDFLAGS="$RPATH_LDFLAGS -Wl,-rpath,$voco_dir"])])])
+done])
+
+AC_DEFUN([VOCO_RPATH],
+[AC_ARG_ENABLE([rpath],
+  [AS_HELP_STRING([--disable-rpath],
+    [do not remember in the program the folders where libraries were found])],
+  [], [enable_rpath=yes])
+RPATH_LDFLAGS=
+AC_SUBST([RPATH_LDFLAGS])])

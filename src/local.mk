@@ -58,6 +58,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu/attn.c \
 	src/dev/cpu/attn.h \
 	src/dev/cpu/attn_bf16.c \
+	src/dev/cpu/blas.c \
 	src/dev/cpu/block.c \
 	src/dev/cpu/block.h \
 	src/dev/cpu/contrast.c \

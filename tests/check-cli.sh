@@ -91,15 +91,15 @@ for shell in bash zsh; do
 done
 if command -v bash > found; then
     # shellcheck disable=SC2016
-    bash -c '. "$1"; COMP_WORDS=(voco comp); COMP_CWORD=1; _voco; echo "${COMPREPLY[*]}"' \
-        - "$build/completion/voco" > out 2> err
+    PATH=$build:$PATH bash -c '. "$1"; COMP_WORDS=(voco comp); COMP_CWORD=1; _voco; echo "${COMPREPLY[*]}"' \
+        - "$srcdir/share/completion/voco" > out 2> err
     grep -qx completion out
     ok $? 'bash completes "voco comp"'
     # shellcheck disable=SC2016
-    bash -c '. "$1"; COMP_WORDS=(voco -q model ex); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
+    PATH=$build:$PATH bash -c '. "$1"; COMP_WORDS=(voco -q model ex); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
              COMP_WORDS=(voco model export --na); COMP_CWORD=3; _voco; echo "${COMPREPLY[*]}"
              COMP_WORDS=(voco model export -n nvi); COMP_CWORD=4; _voco; echo "${COMPREPLY[*]}"' \
-        - "$build/completion/voco" > out 2> err
+        - "$srcdir/share/completion/voco" > out 2> err
     printf 'export\n--names\nnvidia-ssl\n' | diff - out > diff.out
     ok $? 'bash completes verbs, options and choices of "voco model"'
 else

@@ -37,8 +37,9 @@ voco_aligned(size_t bytes)
     return (bytes + VOCO_ALIGN - 1) / VOCO_ALIGN * VOCO_ALIGN;
 }
 
-/* Reserve address space of the host.  planning: nothing is ever accessible.  Free with
- * voco_arena_free.  Fails with VOCO_EMEMORY when the address space is refused. */
+/* Reserve address space of the host.  planning: nothing is reserved and nothing is ever
+ * accessible.  Free with voco_arena_free.  Fails with VOCO_EMEMORY when the address space
+ * is refused. */
 enum voco_err voco_arena_init(struct voco_arena *a, size_t limit, bool planning);
 
 void voco_arena_free(struct voco_arena *a);

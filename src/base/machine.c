@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -335,6 +336,20 @@ voco_default_threads(void)
         return asked;
     voco_machine_read("", &m);
     return m.threads;
+}
+
+uint64_t
+voco_addresses_left(void)
+{
+    struct rlimit limit;
+    char line[128];
+    uint64_t used = 0;
+
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    if (first_line("/proc/self/statm", line, sizeof line))
+        used = (uint64_t)strtoull(line, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
 int64_t

@@ -27,6 +27,9 @@ struct voco_machine {
  * "" but in tests. */
 void voco_machine_read(const char *root, struct voco_machine *ret);
 
+/* Bytes of addresses that ulimit -v leaves this process; UINT64_MAX: no limit. */
+uint64_t voco_addresses_left(void);
+
 /* Pages that this process has had the kernel make for it so far, without a disk. */
 int64_t voco_page_faults(void);
 

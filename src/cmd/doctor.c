@@ -110,19 +110,19 @@ check_memory(const struct voco_machine *m)
     else
         say(FINE, "memory", NULL, "%s free, cgroup limit %s", room, limit);
 
-    if (voco_arena_init(&arena, (size_t)4 << 40, true)) {
-        say(BAD, "addresses", "ulimit -v unlimited", "cannot reserve 4 TiB of address space "
-            "for planning");
+    if (m->address_limit) {
+        voco_format_bytes((double)m->address_limit, limit);
+        say(WARN, "addresses", "ulimit -v unlimited",
+            "limited to %s: each of the three arenas of a step has a quarter", limit);
         return;
     }
-    voco_arena_free(&arena);
     if (voco_arena_init(&arena, m->memory > 4096 ? (size_t)m->memory : 4096, false)) {
-        say(BAD, "addresses", "ulimit -v unlimited; vm.overcommit_memory must not be 2",
+        say(BAD, "addresses", "vm.overcommit_memory must not be 2",
             "cannot reserve %s of address space", room);
         return;
     }
     voco_arena_free(&arena);
-    say(FINE, "addresses", NULL, "address space can be reserved as planning needs it");
+    say(FINE, "addresses", NULL, "address space can be reserved as a step needs it");
 }
 
 static void
@@ -247,8 +247,7 @@ static void
 check_libraries(void)
 {
     say(FINE, "oneDNN", NULL, "%s", fact("onednn"));
-    say(FINE, "BLAS", NULL, "%s; %s threads by itself, 1 inside voco", fact("blas"),
-        fact("blas-threads"));
+    say(FINE, "BLAS", NULL, "%s; its own threads: %s", fact("blas"), fact("blas-threads"));
     say(FINE, "HDF5", NULL, "%s; inflate by %s", voco_h5_version(), voco_inflate_name());
     if (on_path("dcm2niix"))
         say(FINE, "dcm2niix", NULL, "found: DICOM folders can be converted");

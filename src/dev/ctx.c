@@ -4,6 +4,18 @@
 #include "base/machine.h"
 #include "dev/device.h"
 
+/*
+ * Bytes for each of the three arenas, when the caller does not say.  Under a limit of the
+ * address space: a quarter of what is left each, the last one for all that is no arena.
+ */
+static size_t
+default_limit(void)
+{
+    const uint64_t left = voco_addresses_left(), most = UINT64_C(1) << 40;
+
+    return (size_t)(left / 4 < most ? left / 4 : most);
+}
+
 enum voco_err
 voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
               const struct voco_ctx_options *options)
@@ -11,8 +23,6 @@ voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
     struct voco_ctx_options o = options ? *options : (struct voco_ctx_options){ 0 };
     enum voco_err err;
 
-    if (o.limit == 0)
-        o.limit = (size_t)1 << 40;
     *ctx = (struct voco_ctx){ .dev = dev, .weights_version = 1,
                               .threads = o.threads > 0 ? o.threads
                                                        : voco_default_threads() };
@@ -20,6 +30,8 @@ voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
         ctx->dev = NULL;
         return err;
     }
+    if (o.limit == 0)
+        o.limit = default_limit();      /* of what the libraries have left */
     if ((err = dev->reserve(ctx, o.limit, &ctx->keep)) != VOCO_OK
         || (err = dev->reserve(ctx, o.limit, &ctx->grad)) != VOCO_OK
         || (err = dev->reserve(ctx, o.limit, &ctx->temp)) != VOCO_OK)
@@ -51,8 +63,11 @@ push(struct voco_ctx *ctx, struct voco_arena *arena, struct voco_tensor x)
     x.data = voco_arena_push(arena, voco_tensor_bytes(&x));
     if (!x.data) {
         voco_fail(VOCO_EMEMORY, "%zu MiB of working memory are not enough for one more "
-                  "tensor of %zu MiB: raise --memory or lower the batch",
-                  arena->limit >> 20, voco_tensor_bytes(&x) >> 20);
+                  "tensor of %zu MiB: %s or lower the batch", arena->limit >> 20,
+                  voco_tensor_bytes(&x) >> 20,
+                  voco_addresses_left() < UINT64_MAX
+                      ? "raise the limit of the address space (ulimit -v)"
+                      : "raise --memory");
         voco_ctx_fail(ctx, VOCO_EMEMORY);
     }
     return x;

@@ -110,7 +110,7 @@ enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
 
 /* How a context is opened; {0}, or no options at all, gives the defaults. */
 struct voco_ctx_options {
-    size_t limit;               /* bytes each arena may grow to; 0: 1 TiB, more than there is */
+    size_t limit;               /* bytes each arena may grow to; 0: 1 TiB, less under ulimit -v */
     int threads;                /* 0: voco_default_threads() */
     /* Measured choices among implementations, which the context points to; NULL: the rules
      * alone.  Those for another number of threads are not used. */

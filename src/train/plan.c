@@ -12,6 +12,9 @@ voco_plan_default_memory(void)
     struct voco_machine machine;
 
     voco_machine_read("", &machine);
+    /* under ulimit -v each arena has a quarter of the addresses (src/dev/ctx.c) */
+    if (machine.address_limit && machine.address_limit / 4 < machine.memory / 2)
+        return machine.address_limit / 4;
     return machine.memory / 2;
 }
 
@@ -116,7 +119,10 @@ voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job,
         return err;
     }
     return voco_fail(VOCO_EMEMORY, "%s needs at least %llu MiB, and %llu MiB are allowed: "
-                     "raise --memory, or lower %s", job->name,
+                     "raise %s, or lower %s", job->name,
                      (unsigned long long)((ret->total >> 20) + 1),
-                     (unsigned long long)(memory >> 20), job->advice);
+                     (unsigned long long)(memory >> 20),
+                     voco_addresses_left() / 4 < ret->total
+                         ? "the limit of the address space (ulimit -v)" : "--memory",
+                     job->advice);
 }

@@ -35,8 +35,8 @@ voco_cpu_open(struct voco_ctx *ctx, const struct voco_ctx_options *options)
         return voco_fail(VOCO_EMEMORY, "no memory for the device's state");
     ctx->state = cpu;
     omp_set_num_threads(ctx->threads);
-    voco_cpu_blas_init();
-    if ((err = voco_cpu_tune_open(ctx, options->choices)) != VOCO_OK
+    if ((err = voco_cpu_blas_open(ctx->threads)) != VOCO_OK
+        || (err = voco_cpu_tune_open(ctx, options->choices)) != VOCO_OK
         || (err = voco_cpu_kernels_open(ctx)) != VOCO_OK
         || (err = voco_dnnl_open(ctx->threads, getenv("VOCO_ISA"), &cpu->dnnl)) != VOCO_OK
         || (err = voco_cpu_conv_open(ctx)) != VOCO_OK)

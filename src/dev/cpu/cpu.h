@@ -121,7 +121,7 @@ struct voco_cpu_info {
     char isa[16];               /* kernels in use: a value of VOCO_ISA */
     char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
     char blas[96];              /* "OpenBLAS 0.3.21 ... Zen" */
-    int blas_threads;           /* what it would use by itself; voco sets 1 */
+    int blas_threads;           /* of a call: 1; 0: it does not tell */
 };
 
 void voco_cpu_info(struct voco_cpu_info *ret);
@@ -147,19 +147,22 @@ int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
 const char *voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
 bool voco_cpu_conv_knows(const char *impl);
 
-/* ---- gemm.c ---- */
-void voco_cpu_blas_init(void);
+/* ---- blas.c ---- */
+/* Loads the BLAS for calls from so many threads: before the first call of voco_cpu_sgemm. */
+enum voco_err voco_cpu_blas_open(int threads);
 void voco_cpu_blas_describe(struct voco_cpu_info *ret);
-
-int voco_cpu_gemm_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
-                        const char *ret[VOCO_IMPLS_MAX]);
-const char *voco_cpu_gemm_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
-bool voco_cpu_gemm_knows(const char *impl);
+bool voco_cpu_blas_is_narrow(void);
 
 /* c[m,n] = op(a) op(b) (+ c), row-major, by the calling thread alone. */
 void voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a,
                     int64_t lda, const float *b, int64_t ldb, bool add, float *c,
                     int64_t ldc);
+
+/* ---- gemm.c ---- */
+int voco_cpu_gemm_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
+                        const char *ret[VOCO_IMPLS_MAX]);
+const char *voco_cpu_gemm_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
+bool voco_cpu_gemm_knows(const char *impl);
 
 /* y[columns] += sums of the columns of x.  Uses voco_cpu_scratch. */
 void voco_cpu_columns_add(struct voco_ctx *ctx, const struct voco_tensor *x, float *y);

@@ -1,6 +1,5 @@
 /* Linear layers: own kernels, OpenBLAS with one thread per OpenMP thread, or oneDNN's
  * matmul. */
-#include <cblas.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,55 +9,6 @@
 #include "dev/cpu/gemm.h"
 #include "dev/cpu/dnnl_shim.h"
 #include "simd/kernels.h"
-
-/* Only OpenBLAS has these; another BLAS leaves them NULL. */
-extern void openblas_set_num_threads(int n) __attribute__((weak));
-extern int openblas_get_num_threads(void) __attribute__((weak));
-extern char *openblas_get_config(void) __attribute__((weak));
-extern char *openblas_get_corename(void) __attribute__((weak));
-
-void
-voco_cpu_blas_init(void)
-{
-    if (openblas_set_num_threads)
-        openblas_set_num_threads(1);
-}
-
-void
-voco_cpu_blas_describe(struct voco_cpu_info *ret)
-{
-    ret->blas_threads = openblas_get_num_threads ? openblas_get_num_threads() : 0;
-    if (openblas_get_config && openblas_get_corename)
-        snprintf(ret->blas, sizeof ret->blas, "%.56s, kernels for %.24s",
-                 openblas_get_config(), openblas_get_corename());
-    else
-        snprintf(ret->blas, sizeof ret->blas, "a BLAS that is not OpenBLAS");
-}
-
-/* Does the BLAS use AVX-512 where the machine has it?  Debian's 0.3.21 runs Haswell
- * kernels on CPUs newer than itself; there oneDNN's matmul is twice as wide. */
-static bool
-blas_is_narrow(void)
-{
-    static const char *const wide[] = { "SkylakeX", "Cooperlake", "SapphireRapids" };
-    const char *name = openblas_get_corename ? openblas_get_corename() : "";
-
-    if (!voco_dnnl_has_avx512())
-        return false;
-    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
-        if (strcmp(name, wide[i]) == 0)
-            return false;
-    return true;
-}
-
-void
-voco_cpu_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a,
-               int64_t lda, const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
-{
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans,
-                tb ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, a,
-                (blasint)lda, b, (blasint)ldb, add ? 1.0f : 0.0f, c, (blasint)ldc);
-}
 
 /* Rows of c whose block stays in L2 between its filling and its product. */
 static int64_t
@@ -173,7 +123,7 @@ rule(const struct voco_ctx *ctx, const struct voco_gemm *g)
         return TILES;
     if (many_weights && voco_dnnl_has_avx512())
         return DNNL;
-    return rows_of(g) >= 32768 || blas_is_narrow() ? DNNL : BLAS;
+    return rows_of(g) >= 32768 || voco_cpu_blas_is_narrow() ? DNNL : BLAS;
 }
 
 static struct voco_shape
