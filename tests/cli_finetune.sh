@@ -73,6 +73,13 @@ cmp run/best.json pieces/best.json > out.cmp 2>&1; ok $? "the same best"
 # shellcheck disable=SC2086
 expect 0 'loaded (100.0 %' "from its own weights, encoder frozen" \
     tune -o frozen $options --epochs 1 --weights run/best.safetensors --freeze-encoder
+expect 0 'began with  *run/best.safetensors, CRC-32C' "which say what they began with" \
+    "$voco" model inspect frozen/model.safetensors
+ok "$(test "$(grep -c 'made by .*segment' out)" = 2; echo $?)" "and how that was made"
+grep -q 'trained on  *store, hash [0-9a-f]*, 4 volumes, axes RAS' out
+ok $? "and of which store"
+expect 0 '"orientation\|voco.orientation' "the best ones say it, too" \
+    "$voco" model inspect run/best.safetensors
 expect 0 'windows of 32' "its weights predict" \
     "$voco" predict -w frozen/best.safetensors -o labels ct/phantom-00000.nii.gz
 expect 0 'for MONAI' "exported as .pt" "$voco" model export run/best.safetensors -o best.pt

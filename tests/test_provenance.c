@@ -26,7 +26,8 @@ static void
 setup(void)
 {
     scratch_setup();
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu, &(struct voco_ctx_options){ .threads = 1 }), VOCO_OK);
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+                                   &(struct voco_ctx_options){ .threads = 1 }), VOCO_OK);
 }
 
 static void

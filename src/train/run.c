@@ -97,6 +97,34 @@ record_options(struct voco_run *r)
     r->loop.options = r->options;
 }
 
+/* Where the weights will come from, for every file of them. */
+static enum voco_err
+record_provenance(struct voco_run *r)
+{
+    const char *init = json_string_value(json_object_get(r->more, "init"));
+    const char *weights = json_string_value(json_object_get(r->more, "weights"));
+    struct voco_store *store;
+    enum voco_err err;
+
+    voco_provenance_begin(&r->provenance, r->objective->name, r->options, &r->setup.model,
+                          &r->loop.state.step);
+    if (r->config->store) {
+        if ((err = voco_store_open(r->config->store, &store)) != VOCO_OK)
+            return err;
+        voco_provenance_store(&r->provenance, r->config->store, voco_store_hash(store));
+        for (int i = 0; i < voco_store_count(store); i++) {
+            const struct voco_store_entry *e = voco_store_entry(store, i);
+
+            voco_provenance_volume(&r->provenance, e->id, e->affine);
+        }
+        voco_store_close(store);
+    }
+    if (init || weights)
+        voco_provenance_parent(&r->provenance, init ? init : weights);
+    r->model.provenance = &r->provenance;
+    return VOCO_OK;
+}
+
 static enum voco_err
 set_up(struct voco_run *r)
 {
@@ -118,7 +146,7 @@ set_up(struct voco_run *r)
     r->peak_flops = r->ctx.dev->peak(&r->ctx);
     r->trace.peak = r->peak_flops * 1e-9;
     record_options(r);
-    return VOCO_OK;
+    return record_provenance(r);
 }
 
 static enum voco_err
@@ -441,6 +469,7 @@ tear_down(struct voco_run *r)
     r->objective->release(r->data);
     voco_rates_free(&r->rates);
     voco_seginfo_free(&r->info);
+    voco_provenance_free(&r->provenance);
     voco_model_free(&r->model);
     voco_ctx_close(&r->ctx);
     voco_trace_free(&r->trace);

@@ -15,6 +15,7 @@
 #define VOCO_TRAIN_RUN_H
 
 #include "dev/wrap/trace.h"
+#include "model/provenance.h"
 #include "train/gradient.h"
 #include "train/rates.h"
 #include "train/task.h"
@@ -34,6 +35,7 @@ struct voco_run {
     struct voco_model model;
     struct voco_rates rates;
     struct voco_seginfo info;           /* of the files of weights, for a task */
+    struct voco_provenance provenance;  /* the same, of every run */
     struct voco_input input[VOCO_INPUTS_MAX];
     struct voco_batches *batches[VOCO_INPUTS_MAX];
     int n_inputs;
