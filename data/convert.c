@@ -57,10 +57,24 @@ same_source(const char *stored, const char *now)
     return same;
 }
 
+/* The files of an item's image that are read. */
+static char *const *
+images_of(const struct voco_item *item, int channel, int *ret_n)
+{
+    const bool all = channel == VOCO_CHANNEL_ALL || item->n_images == 1;
+
+    *ret_n = all ? item->n_images : 1;
+    return all || channel < 0 || channel >= item->n_images ? item->image
+                                                           : item->image + channel;
+}
+
 bool
 voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
                   const struct voco_convert_options *o, char *what, size_t what_n)
 {
+    char *const *image;
+    int n;
+
     if (!same_source(entry->source, voco_case_source(item, o->channel))) {
         snprintf(what, what_n, "it was made from %s, now %s", entry->source,
                  voco_case_source(item, o->channel));
@@ -76,7 +90,12 @@ voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *
                  entry->label.source, item->label);
         return false;
     }
-    return voco_transform_same(entry->transforms, &o->transform, what, what_n);
+    if (!voco_transform_same(entry->transforms, &o->transform, what, what_n))
+        return false;
+    image = images_of(item, o->channel, &n);
+    return voco_stamp_same(&entry->stamp, image, n, what, what_n)
+        && (!o->labels || !entry->label.source || !item->label
+            || voco_stamp_same(&entry->label.stamp, &item->label, 1, what, what_n));
 }
 
 /* Sorts the items into skipped and to do; the first that was stored otherwise is an
@@ -212,19 +231,36 @@ count_stored(struct state *s, int index, const struct voco_transform_report *r,
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Before they are read: what changes while they are is found the next time. */
+static enum voco_err
+stamp_files(const struct voco_item *item, const struct voco_convert_options *o,
+            struct voco_store_entry *entry)
+{
+    int n;
+    char *const *image = images_of(item, o->channel, &n);
+    enum voco_err err = voco_stamp_make(image, n, &entry->stamp);
+
+    if (!err && entry->label.source)
+        err = voco_stamp_make(&item->label, 1, &entry->label.stamp);
+    return err;
+}
+
 /* Reads, transforms and stores.  *ret_bad: the volume is at fault, not the store. */
 static enum voco_err
 convert_volume(struct state *s, int index, bool *ret_bad)
 {
     const struct voco_item *item = &s->list->item[index];
-    struct voco_case c;
+    struct voco_case c = { .channel = NULL };
     struct voco_transform_report r = { .json = NULL };
     struct voco_store_entry entry = entry_of(s, item);
     int64_t outside = 0;
-    enum voco_err err = voco_case_read(item, s->o->channel, s->o->labels, &c);
+    enum voco_err err = stamp_files(item, s->o, &entry);
 
     *ret_bad = true;
+    if (!err)
+        err = voco_case_read(item, s->o->channel, s->o->labels, &c);
     if (!err) {
+        entry.place = c.channel[0].place;
         err = voco_transform_case(&c, &s->o->transform, &r);
         if (err)
             err = voco_fail_in(err, "%s", entry.source);

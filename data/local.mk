@@ -44,6 +44,8 @@ libvoco_la_SOURCES += \
 	data/store/manifest.h \
 	data/store/manifest_line.c \
 	data/store/manifest_line.h \
+	data/store/manifest_origin.c \
+	data/store/manifest_origin.h \
 	data/store/shard.c \
 	data/store/shard.h \
 	data/store/store.h \
@@ -77,15 +79,26 @@ libvoco_la_SOURCES += \
 	data/volume/dicom.c \
 	data/volume/headtext.c \
 	data/volume/headtext.h \
+	data/volume/kind.c \
+	data/volume/kind.h \
 	data/volume/labels.c \
 	data/volume/labels.h \
 	data/volume/metaimage.c \
 	data/volume/nifti.c \
 	data/volume/nifti_write.c \
 	data/volume/nrrd.c \
+	data/volume/nrrd_head.c \
+	data/volume/nrrd_head.h \
+	data/volume/once.c \
+	data/volume/once.h \
+	data/volume/place.h \
 	data/volume/source.c \
 	data/volume/source.h \
+	data/volume/stamp.c \
+	data/volume/stamp.h \
 	data/volume/stream.c \
 	data/volume/stream.h \
+	data/volume/unit.c \
+	data/volume/unit.h \
 	data/volume/volume.c \
 	data/volume/volume.h

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "data/store/chunk.h"
+#include "data/store/manifest_origin.h"
 
 enum { CHECK_BYTES = 20 };      /* ,"check":"01234567"} */
 
@@ -60,9 +61,10 @@ label_object(const struct voco_store_label *l)
         json_object_set_new(voxels, key, json_integer(l->count[i].voxels));
     }
     snprintf(crc, sizeof crc, "%08x", (unsigned)l->crc);
-    return json_pack("{s:s,s:s,s:o,s:I,s:s}", "source", l->source, "type",
+    return json_pack("{s:s,s:s,s:o,s:I,s:s,s:o*}", "source", l->source, "type",
                      l->type == VOCO_STORE_LABEL8 ? "u8" : "u16", "voxels", voxels,
-                     "background", (json_int_t)l->background, "crc", crc);
+                     "background", (json_int_t)l->background, "crc", crc, "files",
+                     voco_stamp_json(&l->stamp));
 }
 
 char *
@@ -100,6 +102,10 @@ voco_line_text(const struct voco_line *line)
             json_object_set_new(o, "channels", json_integer(e->channels));
         if (e->label.source)
             json_object_set_new(o, "label", label_object(&e->label));
+        if (e->stamp.known)
+            json_object_set_new(o, "files", voco_stamp_json(&e->stamp));
+        if (e->place.known)
+            json_object_set_new(o, "place", voco_place_json(&e->place));
     }
     return checked_text(o);
 }
@@ -312,6 +318,8 @@ take_label(struct asked *outer, struct voco_store_label *l)
                 l->count[l->n_counts++] = (struct voco_class_count){
                     atoi(key), json_integer_value(n)};
     }
+    if (!voco_stamp_of_json(json_object_get(a.object, "files"), &l->stamp))
+        a.wrong = "files";
     if ((a.wrong || !l->source || !l->count) && !outer->wrong)
         outer->wrong = "label";
 }
@@ -342,6 +350,10 @@ take_stored(struct asked *a, struct voco_line *line)
     e->channels = 1;
     if (json_object_get(a->object, "channels") && (v = ask(a, "channels", is_channels)))
         e->channels = (int)json_integer_value(v);
+    if (!voco_stamp_of_json(json_object_get(a->object, "files"), &e->stamp) && !a->wrong)
+        a->wrong = "files";
+    if (!voco_place_of_json(json_object_get(a->object, "place"), &e->place) && !a->wrong)
+        a->wrong = "place";
     take_label(a, &e->label);
 }
 
@@ -517,7 +529,8 @@ voco_line_copy(const struct voco_store_entry *entry, const char *reason,
         line->entry.transforms = voco_utf8_copy(entry->transforms);
         line->entry.channels = 1;
         line->entry.label = (struct voco_store_label){
-            .source = entry->label.source ? voco_utf8_copy(entry->label.source) : NULL};
+            .source = entry->label.source ? voco_utf8_copy(entry->label.source) : NULL,
+            .stamp = entry->label.stamp};
     }
     if (!line || !line->entry.id || !line->entry.source || !line->entry.dataset
         || !line->entry.preset || (reason && !line->entry.reason)

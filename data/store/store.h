@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "data/volume/labels.h"
+#include "data/volume/stamp.h"
 #include "data/volume/volume.h"
 
 enum { VOCO_CHANNELS_MAX = 64 };
@@ -40,6 +41,7 @@ struct voco_store_options {
 /* The label map of a volume, on the grid of its image. */
 struct voco_store_label {
     const char *source;         /* path as it was given to convert; NULL: no label map */
+    struct voco_stamp stamp;    /* of its files then */
     enum voco_store_type type;  /* VOCO_STORE_LABEL8 or VOCO_STORE_LABEL16 */
     struct voco_class_count *count;     /* by ascending class */
     int n_counts;
@@ -51,6 +53,8 @@ struct voco_store_label {
 struct voco_store_entry {
     const char *id;         /* unique in the store */
     const char *source;     /* path as it was given to convert */
+    struct voco_stamp stamp;            /* of its files, of all channels, then */
+    struct voco_place place;            /* how its header says where it lies */
     const char *dataset;    /* group for sampling weights ("abdomen"); may be "" */
     const char *preset;
     const char *reason;     /* NULL for a stored volume, else why it was rejected */
@@ -74,8 +78,8 @@ enum voco_err voco_store_create(const char *path, const struct voco_store_option
  * there is none.  A rejected id may be added or rejected again: the last line counts. */
 const struct voco_store_entry *voco_store_written(const struct voco_store_writer *w,
                                                   const char *id);
-/* Thread-safe.  entry: id source dataset preset transforms window label.source are read
- * and copied; dim, spacing, affine and what label counts are taken from the case.  U16:
+/* Thread-safe.  entry: id source stamp place dataset preset transforms window label.source
+ * label.stamp are read and copied; dim, spacing, affine and what label counts are taken from the case.  U16:
  * voxels are clipped to [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16:
  * rounded, clipped. */
 enum voco_err voco_store_add_case(struct voco_store_writer *w,

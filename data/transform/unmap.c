@@ -133,6 +133,7 @@ read_record(const json_t *all, struct voco_unmap *m)
         || !read_matrix(json_object_get(source, "affine"), m->source_affine)
         || !json_is_array(steps))
         return false;
+    m->source_place = (struct voco_place){.known = false};
     voco_affine_identity(m->to_full);
     memcpy(m->full_dim, m->source_dim, sizeof m->full_dim);
     memcpy(m->dim, m->source_dim, sizeof m->dim);

@@ -17,6 +17,7 @@
 struct voco_unmap {
     int64_t source_dim[3];
     double source_affine[4][4];
+    struct voco_place source_place;     /* the record does not hold it: unknown */
     double to_full[4][4];       /* index of the source -> index after orient and spacing */
     int64_t full_dim[3];        /* beyond these the border is continued */
     double scale[3], shift[3];  /* that index -> index of the final grid */

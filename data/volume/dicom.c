@@ -1,5 +1,6 @@
 /* DICOM folders, through dcm2niix run as a program (no shell): its exit code and what it
  * wrote decide. */
+#define _GNU_SOURCE                 /* strcasestr */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/volume/kind.h"
 #include "data/volume/source.h"
 #include "data/volume/volume.h"
 
@@ -27,25 +29,6 @@ struct outputs {
     char *stem[FILES_MAX];
     int n;
 };
-
-static bool
-has_dicom_magic(const char *path)
-{
-    char head[132];
-    struct stat st;
-    bool yes = false;
-    FILE *in;
-
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-        return false;
-    in = fopen(path, "rb");
-    if (in == NULL)
-        return false;
-    if (fread(head, 1, sizeof head, in) == sizeof head)
-        yes = memcmp(head + 128, "DICM", 4) == 0;
-    fclose(in);
-    return yes;
-}
 
 bool
 voco_is_dicom_folder(const char *path)
@@ -60,7 +43,7 @@ voco_is_dicom_folder(const char *path)
         if (e->d_name[0] == '.' || voco_volume_ending(e->d_name) > 0)
             continue;
         char *file = voco_format("%s/%s", path, e->d_name);
-        found = has_dicom_magic(file);
+        found = !voco_is_folder(file) && voco_kind_sniff(file) == VOCO_KIND_DICOM;
         free(file);
     }
     closedir(folder);
@@ -100,23 +83,39 @@ run(const char *input, const char *folder, const char *log, int *ret_status)
     return VOCO_OK;
 }
 
-/* The first line with "Error", else the last line, else "". Free the result. */
+/* Lines that every run of dcm2niix prints. */
+static bool
+is_banner(const char *line)
+{
+    static const char *const SAID[] = {
+        "Chris Rorden's dcm2niiX", "Defaults ignored", "Found ", "Conversion required"
+    };
+
+    for (size_t i = 0; i < sizeof SAID / sizeof *SAID; i++)
+        if (strncmp(line, SAID[i], strlen(SAID[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The last line of an error, else of a warning, else the last one that is news. Free the
+ * result. */
 static char *
 reason_in(const char *log)
 {
-    char *text = NULL, *best = NULL;
+    static const char *const WORD[] = {"error", "warning", ""};
+    char *text = NULL, *best[3] = {NULL};
     size_t n;
 
     if (voco_file_read(log, 1 << 20, &text, &n) != VOCO_OK)
         return voco_format("it said nothing");
-    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n")) {
-        best = line;
-        if (strstr(line, "Error") != NULL || strstr(line, "error") != NULL)
-            break;
-    }
-    best = voco_format("%.300s", best != NULL ? best : "it said nothing");
+    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n"))
+        for (int i = 0; i < 3; i++)
+            if (!is_banner(line) && strcasestr(line, WORD[i]) != NULL)
+                best[i] = line;
+    char *const reason = best[0] != NULL ? best[0] : best[1] != NULL ? best[1] : best[2];
+    char *const copy = voco_format("%.300s", reason != NULL ? reason : "it said nothing");
     free(text);
-    return best;
+    return copy;
 }
 
 static int
@@ -237,6 +236,16 @@ several(const char *input, const char *folder, const struct outputs *o)
 }
 
 static enum voco_err
+fail_without_volume(const char *input, const char *log)
+{
+    char *reason = reason_in(log);
+
+    voco_fail(VOCO_EFORMAT, "%s: dcm2niix found no volume: %s", input, reason);
+    free(reason);
+    return VOCO_EFORMAT;
+}
+
+static enum voco_err
 judge(const char *input, const char *folder, const char *log, int status, char **ret_file)
 {
     struct outputs o = {.n = 0};
@@ -257,7 +266,7 @@ judge(const char *input, const char *folder, const char *log, int status, char *
     list_outputs(folder, &o);
     prefer_corrected(&o);
     if (o.n == 0)
-        err = voco_fail(VOCO_EFORMAT, "%s: dcm2niix found no volume", input);
+        err = fail_without_volume(input, log);
     else if (o.n > 1)
         err = several(input, folder, &o);
     if (err == VOCO_OK) {
@@ -305,4 +314,35 @@ voco_dicom_convert(const char *path, char **ret_folder, char **ret_file)
     free(log);
     free(input);
     return err;
+}
+
+enum voco_err
+voco_dicom_files(const char *path, char ***ret, int *ret_n)
+{
+    DIR *folder = opendir(path);
+    struct dirent *e;
+    int room = 0;
+
+    *ret = NULL;
+    *ret_n = 0;
+    if (folder == NULL)
+        return voco_fail_errno(VOCO_EIO, "%s", path);
+    while ((e = readdir(folder)) != NULL) {
+        char *file = voco_format("%s/%s", path, e->d_name);
+
+        if (e->d_name[0] == '.' || voco_is_folder(file)) {
+            free(file);
+            continue;
+        }
+        if (*ret_n == room) {
+            room = room > 0 ? 2 * room : 64;
+            *ret = realloc(*ret, (size_t)room * sizeof **ret);
+            VOCO_ASSERT(*ret != NULL);
+        }
+        (*ret)[(*ret_n)++] = file;
+    }
+    closedir(folder);
+    if (*ret_n > 0)
+        qsort(*ret, (size_t)*ret_n, sizeof **ret, by_name);
+    return VOCO_OK;
 }

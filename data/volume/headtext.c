@@ -1,6 +1,7 @@
 /* Lines and numbers of text headers. */
 #include "data/volume/headtext.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -73,6 +74,19 @@ voco_trim(char *text)
     for (n = strlen(text); n > 0 && strchr(BLANKS, text[n - 1]) != NULL; n--)
         text[n - 1] = '\0';
     return text;
+}
+
+bool
+voco_headtext_same(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        if (isblank((unsigned char)*a) && isblank((unsigned char)*b)) {
+            a += strspn(a, " \t") - 1;
+            b += strspn(b, " \t") - 1;
+        } else if (*a != *b)
+            return false;
+    }
+    return *a == *b;
 }
 
 static const char *

@@ -26,6 +26,9 @@ char *voco_headtext_line(struct voco_headtext *t);
 /* Without blanks at both ends; text is changed. */
 char *voco_trim(char *text);
 
+/* Are two values of a field equal, but for the number of blanks between the words? */
+bool voco_headtext_same(const char *a, const char *b);
+
 /* Numbers with blanks between: *ret_n of them, at most max; anything else on the line is
  * VOCO_EFORMAT naming path and key. */
 enum voco_err voco_parse_reals(const char *path, const char *key, const char *text,

@@ -7,9 +7,10 @@
 #include <strings.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "data/volume/headtext.h"
+#include "data/volume/once.h"
 #include "data/volume/source.h"
+#include "data/volume/unit.h"
 
 enum { DIMS_MAX = 10 };
 
@@ -18,8 +19,27 @@ struct metaimage {
     int n_dim, n_spacing, n_size, n_offset, n_matrix;
     double spacing[DIMS_MAX], size[DIMS_MAX], offset[DIMS_MAX];
     double matrix[DIMS_MAX * DIMS_MAX], slope, inter;
+    double unit_mm;
     const char *type, *file;            /* point into the header text */
     bool compressed, big_endian, ascii;
+};
+
+/* Keys that decide what the voxels are and where they lie, each with its other names.
+ * Others do not: programs add keys of their own. */
+enum key {
+    NDIMS, DIM_SIZE, SPACING, SIZE, OFFSET, MATRIX, CHANNELS, HEADER_SIZE, COMPRESSED,
+    MSB_FIRST, BINARY, SLOPE, INTERCEPT, UNITS, ELEMENT, FILE_NAME, KEYS
+};
+static const char *const KEY[KEYS][3] = {
+    [NDIMS] = {"NDims"}, [DIM_SIZE] = {"DimSize"}, [SPACING] = {"ElementSpacing"},
+    [SIZE] = {"ElementSize"}, [OFFSET] = {"Offset", "Position", "Origin"},
+    [MATRIX] = {"TransformMatrix", "Rotation", "Orientation"},
+    [CHANNELS] = {"ElementNumberOfChannels"}, [HEADER_SIZE] = {"HeaderSize"},
+    [COMPRESSED] = {"CompressedData"},
+    [MSB_FIRST] = {"BinaryDataByteOrderMSB", "ElementByteOrderMSB"},
+    [BINARY] = {"BinaryData"}, [SLOPE] = {"ElementToIntensityFunctionSlope"},
+    [INTERCEPT] = {"ElementToIntensityFunctionOffset"}, [UNITS] = {"DistanceUnits"},
+    [ELEMENT] = {"ElementType"}, [FILE_NAME] = {"ElementDataFile"}
 };
 
 static enum voco_err
@@ -46,54 +66,76 @@ parse_one(const char *path, const char *key, const char *value, int64_t *ret)
     return err;
 }
 
-static bool
-is_any(const char *key, const char *a, const char *b, const char *c)
+/* KEYS: one that decides nothing. */
+static enum key
+key_of(const char *name)
 {
-    return strcasecmp(key, a) == 0 || (b != NULL && strcasecmp(key, b) == 0) ||
-           (c != NULL && strcasecmp(key, c) == 0);
+    for (int i = 0; i < KEYS; i++)
+        for (int k = 0; k < 3 && KEY[i][k] != NULL; k++)
+            if (strcasecmp(name, KEY[i][k]) == 0)
+                return (enum key)i;
+    return KEYS;
 }
 
-/* Keys that are not named here do not change what the voxels are. */
+/* "?" is what MetaIO writes where nobody said. */
 static enum voco_err
-take(const char *path, const char *key, char *value, struct metaimage *m)
+parse_unit(const char *path, const char *value, double *ret)
 {
+    if (*value == '\0' || strcmp(value, "?") == 0 ||
+        voco_length_unit(value, (int)strlen(value), ret))
+        return VOCO_OK;
+    return voco_fail(VOCO_EFORMAT, "%s: DistanceUnits = %.40s, expected mm, cm or um",
+                     path, value);
+}
+
+static enum voco_err
+take(const char *path, enum key which, const char *key, const char *value,
+     struct metaimage *m)
+{
+    enum voco_err err;
     int n;
 
-    if (is_any(key, "NDims", NULL, NULL))
+    switch (which) {
+    case NDIMS:
         return parse_one(path, key, value, &m->ndims);
-    if (is_any(key, "DimSize", NULL, NULL))
+    case DIM_SIZE:
         return voco_parse_ints(path, key, value, DIMS_MAX, m->dim, &m->n_dim);
-    if (is_any(key, "ElementSpacing", NULL, NULL))
+    case SPACING:
         return voco_parse_reals(path, key, value, DIMS_MAX, m->spacing, &m->n_spacing);
-    if (is_any(key, "ElementSize", NULL, NULL))
+    case SIZE:
         return voco_parse_reals(path, key, value, DIMS_MAX, m->size, &m->n_size);
-    if (is_any(key, "Offset", "Position", "Origin"))
+    case OFFSET:
         return voco_parse_reals(path, key, value, DIMS_MAX, m->offset, &m->n_offset);
-    if (is_any(key, "TransformMatrix", "Rotation", "Orientation"))
+    case MATRIX:
         return voco_parse_reals(path, key, value, DIMS_MAX * DIMS_MAX, m->matrix,
                                 &m->n_matrix);
-    if (is_any(key, "ElementNumberOfChannels", NULL, NULL))
+    case CHANNELS:
         return parse_one(path, key, value, &m->channels);
-    if (is_any(key, "HeaderSize", NULL, NULL))
+    case HEADER_SIZE:
         return parse_one(path, key, value, &m->header_bytes);
-    if (is_any(key, "CompressedData", NULL, NULL))
+    case COMPRESSED:
         return parse_bool(path, key, value, &m->compressed);
-    if (is_any(key, "BinaryDataByteOrderMSB", "ElementByteOrderMSB", NULL))
+    case MSB_FIRST:
         return parse_bool(path, key, value, &m->big_endian);
-    if (is_any(key, "BinaryData", NULL, NULL)) {
-        const enum voco_err err = parse_bool(path, key, value, &m->ascii);
-
+    case BINARY:
+        err = parse_bool(path, key, value, &m->ascii);
         m->ascii = !m->ascii;
         return err;
-    }
-    if (is_any(key, "ElementToIntensityFunctionSlope", NULL, NULL))
+    case SLOPE:
         return voco_parse_reals(path, key, value, 1, &m->slope, &n);
-    if (is_any(key, "ElementToIntensityFunctionOffset", NULL, NULL))
+    case INTERCEPT:
         return voco_parse_reals(path, key, value, 1, &m->inter, &n);
-    if (is_any(key, "ElementType", NULL, NULL))
+    case UNITS:
+        return parse_unit(path, value, &m->unit_mm);
+    case ELEMENT:
         m->type = value;
-    if (is_any(key, "ElementDataFile", NULL, NULL))
+        return VOCO_OK;
+    case FILE_NAME:
         m->file = value;
+        return VOCO_OK;
+    case KEYS:
+        break;
+    }
     return VOCO_OK;
 }
 
@@ -101,6 +143,7 @@ take(const char *path, const char *key, char *value, struct metaimage *m)
 static enum voco_err
 parse_lines(struct voco_headtext *t, struct metaimage *m)
 {
+    const char *seen[KEYS + 1] = {NULL};
     enum voco_err err = VOCO_OK;
     char *line;
 
@@ -117,7 +160,15 @@ parse_lines(struct voco_headtext *t, struct metaimage *m)
                              " \"%.40s\"", t->path, line);
         }
         *equals = '\0';
-        err = take(t->path, voco_trim(line), voco_trim(equals + 1), m);
+        const char *const name = voco_trim(line), *const value = voco_trim(equals + 1);
+        const enum key key = key_of(name);
+
+        if (key != KEYS && seen[key] != NULL && !voco_headtext_same(seen[key], value))
+            return voco_fail(VOCO_EFORMAT, "%s: %s comes twice, with \"%.60s\" and"
+                             " \"%.60s\"; remove the wrong one", t->path, KEY[key][0],
+                             seen[key], value);
+        seen[key] = value;
+        err = take(t->path, key, name, value, m);
     }
     return err;
 }
@@ -194,16 +245,17 @@ choose_affine(const char *path, const struct metaimage *m, struct voco_source *s
                             m->ndims * m->ndims)) != VOCO_OK)
         return err;
     if (spacing == NULL)
-        voco_note("%s: no ElementSpacing: 1 mm assumed, as the format says", path);
+        voco_warn_once("%s: no ElementSpacing: 1 mm assumed, as the format says", path);
     for (int i = 0; i < 3; i++) {
         const double turn = i < 2 ? -1 : 1;
 
         for (int j = 0; j < 3; j++) {
             const double cosine = m->n_matrix == 0 ? i == j : m->matrix[j * m->ndims + i];
 
-            src->affine[i][j] = turn * cosine * (spacing != NULL ? spacing[j] : 1);
+            src->affine[i][j] = turn * cosine * m->unit_mm
+                * (spacing != NULL ? spacing[j] : 1);
         }
-        src->affine[i][3] = m->n_offset == 0 ? 0 : turn * m->offset[i];
+        src->affine[i][3] = m->n_offset == 0 ? 0 : turn * m->offset[i] * m->unit_mm;
         if (spacing != NULL && !(spacing[i] > 0))
             return voco_fail(VOCO_EFORMAT, "%s: spacing along %c is %g, expected more"
                              " than 0 mm", path, "xyz"[i], spacing[i]);
@@ -242,7 +294,7 @@ choose_place(const struct voco_headtext *t, const struct metaimage *m,
 enum voco_err
 voco_metaimage_parse(const char *path, struct voco_source *ret)
 {
-    struct metaimage m = {.channels = 1, .slope = 1};
+    struct metaimage m = {.channels = 1, .slope = 1, .unit_mm = 1};
     struct voco_headtext t;
     enum voco_err err;
 
@@ -256,7 +308,7 @@ voco_metaimage_parse(const char *path, struct voco_source *ret)
         (err = choose_affine(path, &m, ret)) == VOCO_OK)
         err = choose_place(&t, &m, ret);
     if (err == VOCO_OK && (m.slope != 1 || m.inter != 0))
-        voco_note("%s: ElementToIntensityFunction is not applied, as in ITK", path);
+        voco_warn_once("%s: ElementToIntensityFunction is not applied, as in ITK", path);
     voco_headtext_close(&t);
     return err;
 }

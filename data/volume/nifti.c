@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/volume/kind.h"
+#include "data/volume/once.h"
 #include "data/volume/source.h"
 
 enum { NIFTI1_BYTES = 348, NIFTI2_BYTES = 540, FLAG_BYTES = 4 };
@@ -247,6 +249,35 @@ pixdim_affine(const struct nifti *n, const int64_t dim[3], double affine[4][4])
     }
 }
 
+/* What the header itself says of it, for what is written beside it. */
+static struct voco_place
+place_of(const struct nifti *n)
+{
+    struct voco_place p = {.known = true, .units = n->units, .qform_code = n->qform_code,
+                           .sform_code = n->sform_code};
+
+    memcpy(p.pixdim, n->pixdim, sizeof p.pixdim);
+    memcpy(p.quatern, n->quatern, sizeof p.quatern);
+    memcpy(p.qoffset, n->qoffset, sizeof p.qoffset);
+    memcpy(p.srow, n->srow, sizeof p.srow);
+    return p;
+}
+
+/* Lengths in metres or micrometres become millimetres. */
+static void
+to_millimetres(const char *path, const struct nifti *n, double affine[4][4])
+{
+    const double mm = n->units == 1 ? 1e3 : n->units == 3 ? 1e-3 : 1;
+
+    if (mm == 1)
+        return;
+    voco_note("%s: lengths are in %s, as the header says", path,
+              n->units == 1 ? "metres" : "micrometres");
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 4; j++)
+            affine[i][j] *= mm;
+}
+
 static enum voco_err
 choose_affine(const char *path, const struct nifti *n, struct voco_source *src)
 {
@@ -265,31 +296,10 @@ choose_affine(const char *path, const struct nifti *n, struct voco_source *src)
                              n->pixdim[i + 1]);
     if (n->qform_code > 0)
         return qform_affine(path, n, affine);
+    voco_warn_once("%s: neither sform nor qform: axes to the left, front and top assumed,"
+                   " around the middle", path);
     pixdim_affine(n, src->dim, affine);
     return VOCO_OK;
-}
-
-/* case.hdr -> case.img, case.hdr.gz -> case.img.gz; the other packing if only that is
- * there. */
-static char *
-image_of(const char *path)
-{
-    const size_t n = strlen(path);
-    const bool gz = n > 7 && strcasecmp(path + n - 7, ".hdr.gz") == 0;
-    const int stem = (int)(n - (gz ? 7 : n > 4 && strcasecmp(path + n - 4, ".hdr") == 0
-                                ? 4 : 0));
-    char *image = voco_format("%.*s.img%s", stem, path, gz ? ".gz" : "");
-
-    if (!voco_file_exists(image)) {
-        char *other = voco_format("%.*s.img%s", stem, path, gz ? "" : ".gz");
-
-        if (voco_file_exists(other)) {
-            free(image);
-            return other;
-        }
-        free(other);
-    }
-    return image;
 }
 
 /* Elements begin at vox_offset; in a single file behind the header and its 4 flag bytes,
@@ -305,7 +315,7 @@ choose_place(const char *path, const struct nifti *n, struct voco_source *src)
         return voco_fail(VOCO_EFORMAT, "%s: vox_offset is %g, expected a whole number"
                          " from %d on", path, n->vox_offset, first);
     src->skip = (int64_t)at;
-    src->path = n->single ? voco_format("%s", path) : image_of(path);
+    src->path = n->single ? voco_format("%s", path) : voco_image_of(path);
     src->packing = n->single ? VOCO_GUESS
         : strcasecmp(src->path + strlen(src->path) - 3, ".gz") == 0 ? VOCO_PACKED
         : VOCO_PLAIN;                       /* a first voxel may look like gzip */
@@ -349,8 +359,7 @@ voco_nifti_parse(const char *path, struct voco_source *ret)
         ret->slope = n.slope;
         ret->inter = n.inter;
     }
-    if (n.units == 1 || n.units == 3)
-        voco_note("%s: the header says that lengths are in %s; taken as millimetres, as"
-                  " other tools do", path, n.units == 1 ? "metres" : "micrometres");
+    ret->place = place_of(&n);
+    to_millimetres(path, &n, ret->affine);
     return VOCO_OK;
 }

@@ -1,4 +1,5 @@
-/* Writing volumes as NIfTI-1: f32 or u8, sform, native byte order, gzip by name. */
+/* Writing volumes as NIfTI-1: f32 or u8, in the place that another file has or by sform,
+ * native byte order, gzip by name. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,9 +15,8 @@ enum { HEADER_BYTES = 352, GZIP_WINDOW = 15 + 16, BUFFER = 1 << 16 };
 enum { NIFTI_U8 = 2, NIFTI_F32 = 16 };
 
 /* What goes into a file: n volumes of one size, as voxels() has them, z contiguous. */
-struct grid {
-    const int64_t *dim;
-    const double (*affine)[4];
+struct content {
+    const struct voco_grid *grid;
     int n, type;
     enum voco_err (*voxels)(void *user, int i, const void **ret);
     void *user;
@@ -47,39 +47,66 @@ put_float(unsigned char *h, int at, double value)
 }
 
 static size_t
-element_bytes(const struct grid *g)
+element_bytes(const struct content *c)
 {
-    return g->type == NIFTI_U8 ? 1 : 4;
+    return c->type == NIFTI_U8 ? 1 : 4;
+}
+
+/* The transform of the affine, in millimetres, as sform. */
+static void
+put_affine(unsigned char *h, const double affine[4][4])
+{
+    double spacing[3];
+
+    put_float(h, 76, 1);
+    voco_affine_spacing(affine, spacing);
+    for (int i = 0; i < 3; i++) {
+        put_float(h, 80 + 4 * i, spacing[i]);
+        for (int j = 0; j < 4; j++)
+            put_float(h, 280 + 16 * i + 4 * j, affine[i][j]);
+    }
+    h[123] = 2;                                     /* mm */
+    put_short(h, 254, 1);                           /* sform: scanner coordinates */
+}
+
+/* The words of another header, again. */
+static void
+put_place(unsigned char *h, const struct voco_place *p)
+{
+    for (int i = 0; i < 4; i++)
+        put_float(h, 76 + 4 * i, p->pixdim[i]);
+    for (int i = 0; i < 3; i++) {
+        put_float(h, 256 + 4 * i, p->quatern[i]);
+        put_float(h, 268 + 4 * i, p->qoffset[i]);
+        for (int j = 0; j < 4; j++)
+            put_float(h, 280 + 16 * i + 4 * j, p->srow[i][j]);
+    }
+    h[123] = (unsigned char)(p->units & 7);
+    put_short(h, 252, p->qform_code);
+    put_short(h, 254, p->sform_code);
 }
 
 static void
-make_header(const struct grid *g, unsigned char h[HEADER_BYTES])
+make_header(const struct content *c, unsigned char h[HEADER_BYTES])
 {
     const int32_t size = 348;
-    double spacing[3];
 
     memset(h, 0, HEADER_BYTES);
     memcpy(h, &size, sizeof size);
     h[38] = 'r';                                    /* "regular", for old readers */
-    put_short(h, 40, g->n > 1 ? 4 : 3);
-    put_float(h, 76, 1);
-    voco_affine_spacing(g->affine, spacing);
-    for (int i = 0; i < 3; i++) {
-        put_short(h, 42 + 2 * i, (int)g->dim[i]);
-        put_float(h, 80 + 4 * i, spacing[i]);
-        for (int j = 0; j < 4; j++)
-            put_float(h, 280 + 16 * i + 4 * j, g->affine[i][j]);
-    }
-    for (int i = 3; i < 7; i++)
-        put_short(h, 42 + 2 * i, i == 3 ? g->n : 1);
-    if (g->n > 1)
+    put_short(h, 40, c->n > 1 ? 4 : 3);
+    for (int i = 0; i < 7; i++)
+        put_short(h, 42 + 2 * i, i < 3 ? (int)c->grid->dim[i] : i == 3 ? c->n : 1);
+    if (c->grid->place.known)
+        put_place(h, &c->grid->place);
+    else
+        put_affine(h, c->grid->affine);
+    if (c->n > 1)
         put_float(h, 92, 1);                        /* step along the fourth axis */
-    put_short(h, 70, g->type);
-    put_short(h, 72, (int)(8 * element_bytes(g)));
+    put_short(h, 70, c->type);
+    put_short(h, 72, (int)(8 * element_bytes(c)));
     put_float(h, 108, HEADER_BYTES);
     put_float(h, 112, 1);                           /* slope */
-    h[123] = 2;                                     /* mm */
-    put_short(h, 254, 1);                           /* sform: scanner coordinates */
     memcpy(h + 344, "n+1", 4);
 }
 
@@ -107,11 +134,11 @@ put(struct sink *s, const void *data, size_t n, int flush)
 
 /* x fastest in the file: one row at a time is gathered. */
 static enum voco_err
-put_volume(struct sink *s, const struct grid *g, const unsigned char *voxel,
+put_volume(struct sink *s, const struct content *c, const unsigned char *voxel,
            unsigned char *row)
 {
-    const int64_t *dim = g->dim;
-    const size_t size = element_bytes(g);
+    const int64_t *dim = c->grid->dim;
+    const size_t size = element_bytes(c);
     enum voco_err err = VOCO_OK;
 
     for (int64_t z = 0; err == VOCO_OK && z < dim[2]; z++)
@@ -125,20 +152,20 @@ put_volume(struct sink *s, const struct grid *g, const unsigned char *voxel,
 }
 
 static enum voco_err
-put_all(struct sink *s, const struct grid *g)
+put_all(struct sink *s, const struct content *c)
 {
     unsigned char header[HEADER_BYTES];
-    unsigned char *row = malloc((size_t)g->dim[0] * element_bytes(g));
+    unsigned char *row = malloc((size_t)c->grid->dim[0] * element_bytes(c));
     const void *voxel;
     enum voco_err err;
 
     if (row == NULL)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for a row", s->file.path);
-    make_header(g, header);
+    make_header(c, header);
     err = put(s, header, sizeof header, Z_NO_FLUSH);
-    for (int i = 0; err == VOCO_OK && i < g->n; i++)
-        if ((err = g->voxels(g->user, i, &voxel)) == VOCO_OK)
-            err = put_volume(s, g, voxel, row);
+    for (int i = 0; err == VOCO_OK && i < c->n; i++)
+        if ((err = c->voxels(c->user, i, &voxel)) == VOCO_OK)
+            err = put_volume(s, c, voxel, row);
     if (err == VOCO_OK && s->packed)
         err = put(s, row, 0, Z_FINISH);
     free(row);
@@ -146,22 +173,22 @@ put_all(struct sink *s, const struct grid *g)
 }
 
 static enum voco_err
-write_grid(const char *path, const struct grid *g)
+write_content(const char *path, const struct content *c)
 {
     const size_t n = strlen(path);
     struct sink s = {.packed = n > 3 && strcasecmp(path + n - 3, ".gz") == 0};
     enum voco_err err;
 
     for (int i = 0; i < 3; i++)
-        if (g->dim[i] < 1 || g->dim[i] > INT16_MAX)
+        if (c->grid->dim[i] < 1 || c->grid->dim[i] > INT16_MAX)
             return voco_fail(VOCO_EFORMAT, "%s: size %" PRId64 " along %c, NIfTI-1 holds"
-                             " 1 to %d", path, g->dim[i], "xyz"[i], INT16_MAX);
-    if (s.packed && deflateInit2(&s.z, g->type == NIFTI_U8 ? 4 : 6, Z_DEFLATED, GZIP_WINDOW,
+                             " 1 to %d", path, c->grid->dim[i], "xyz"[i], INT16_MAX);
+    if (s.packed && deflateInit2(&s.z, c->type == NIFTI_U8 ? 4 : 6, Z_DEFLATED, GZIP_WINDOW,
                                  8, Z_DEFAULT_STRATEGY) != Z_OK)
         return voco_fail(VOCO_EMEMORY, "%s: no memory to deflate", path);
     err = voco_newfile_open(&s.file, path);
     if (err == VOCO_OK) {
-        err = put_all(&s, g);
+        err = put_all(&s, c);
         if (err == VOCO_OK)
             err = voco_newfile_commit(&s.file);
         else
@@ -183,18 +210,21 @@ given_voxels(void *user, int i, const void **ret)
 enum voco_err
 voco_volume_write(const char *path, const struct voco_volume *v)
 {
-    const struct grid g = {v->dim, v->affine, 1, NIFTI_F32, given_voxels, v->voxel};
+    struct voco_grid grid = {.place = {.known = false}};
+    const struct content c = {&grid, 1, NIFTI_F32, given_voxels, v->voxel};
 
-    return write_grid(path, &g);
+    memcpy(grid.dim, v->dim, sizeof grid.dim);
+    memcpy(grid.affine, v->affine, sizeof grid.affine);
+    return write_content(path, &c);
 }
 
 enum voco_err
-voco_volume_write_labels(const char *path, const int64_t dim[3], const double affine[4][4],
+voco_volume_write_labels(const char *path, const struct voco_grid *g,
                          const uint8_t *label)
 {
-    const struct grid g = {dim, affine, 1, NIFTI_U8, given_voxels, (void *)label};
+    const struct content c = {g, 1, NIFTI_U8, given_voxels, (void *)label};
 
-    return write_grid(path, &g);
+    return write_content(path, &c);
 }
 
 /* One volume at a time, in a buffer. */
@@ -214,18 +244,17 @@ made_voxels(void *user, int i, const void **ret)
 }
 
 enum voco_err
-voco_volume_write_many(const char *path, const int64_t dim[3], const double affine[4][4],
-                       int n, enum voco_err (*make)(void *user, int i, float *voxel),
-                       void *user)
+voco_volume_write_many(const char *path, const struct voco_grid *g, int n,
+                       enum voco_err (*make)(void *user, int i, float *voxel), void *user)
 {
     struct maker m = {.make = make, .user = user};
-    const struct grid g = {dim, affine, n, NIFTI_F32, made_voxels, &m};
+    const struct content c = {g, n, NIFTI_F32, made_voxels, &m};
     enum voco_err err;
 
-    m.voxel = malloc((size_t)(dim[0] * dim[1] * dim[2]) * sizeof *m.voxel);
+    m.voxel = malloc((size_t)(g->dim[0] * g->dim[1] * g->dim[2]) * sizeof *m.voxel);
     if (!m.voxel)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for a volume", path);
-    err = write_grid(path, &g);
+    err = write_content(path, &c);
     free(m.voxel);
     return err;
 }

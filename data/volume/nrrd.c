@@ -7,13 +7,17 @@
 #include <strings.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "data/volume/headtext.h"
+#include "data/volume/nrrd_head.h"
+#include "data/volume/once.h"
 #include "data/volume/source.h"
+#include "data/volume/unit.h"
 
 enum { DIMS_MAX = 16 };
 
+/* The fields as numbers. */
 struct nrrd {
+    const struct voco_nrrd_head *head;
     int64_t dimension, size[DIMS_MAX], line_skip, byte_skip;
     int n_size, n_spacing, n_axis;
     double spacing[DIMS_MAX];
@@ -21,7 +25,7 @@ struct nrrd {
     bool spatial[DIMS_MAX];             /* has a direction; false: "none" */
     double origin[3];
     bool has_origin;
-    const char *type, *encoding, *endian, *space, *file;    /* into the header text */
+    double axis_mm[DIMS_MAX], space_mm[3];      /* millimetres in the units */
 };
 
 static enum voco_err
@@ -81,73 +85,106 @@ parse_directions(const char *path, const char *value, struct nrrd *n)
     return VOCO_OK;
 }
 
-/* Fields that are not named here do not change what the voxels are. */
+/* "mm" "um" "" to millimetres each; a unit that is "", none or ??? is not known, and 1. */
 static enum voco_err
-take(const char *path, const char *key, char *value, struct nrrd *n)
+parse_units(const char *path, const char *key, const char *value, int max, double *out)
 {
-    const char *p = value;
+    int n = 0;
 
-    if (strcasecmp(key, "dimension") == 0)
-        return parse_one(path, key, value, &n->dimension);
-    if (strcasecmp(key, "sizes") == 0)
-        return voco_parse_ints(path, key, value, DIMS_MAX, n->size, &n->n_size);
-    if (strcasecmp(key, "spacings") == 0)
-        return voco_parse_reals(path, key, value, DIMS_MAX, n->spacing, &n->n_spacing);
-    if (strcasecmp(key, "line skip") == 0 || strcasecmp(key, "lineskip") == 0)
-        return parse_one(path, key, value, &n->line_skip);
-    if (strcasecmp(key, "byte skip") == 0 || strcasecmp(key, "byteskip") == 0)
-        return parse_one(path, key, value, &n->byte_skip);
-    if (strcasecmp(key, "space directions") == 0)
-        return parse_directions(path, value, n);
-    if (strcasecmp(key, "space origin") == 0) {
-        n->has_origin = true;
-        return parse_vector(path, key, &p, n->origin);
+    for (const char *p = value + strspn(value, " \t"); *p != '\0'; n++) {
+        const bool quoted = *p == '"';
+        const char *word = p + quoted;
+        const int length = (int)strcspn(word, quoted ? "\"" : " \t");
+        const bool silent = length == 0 || strncmp(word, "none", 4) == 0 ||
+                            strncmp(word, "???", 3) == 0;
+
+        p = word + length;
+        p += *p == '"';
+        p += strspn(p, " \t");
+        if (n == max)
+            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d units", path, key, max);
+        out[n] = 1;
+        if (!silent && !voco_length_unit(word, length, &out[n]))
+            return voco_fail(VOCO_EFORMAT, "%s: %s: \"%.*s\" is no unit of length,"
+                             " expected mm, cm, m, um or nm", path, key,
+                             length < 40 ? length : 40, word);
     }
-    if (strcasecmp(key, "type") == 0)
-        n->type = value;
-    else if (strcasecmp(key, "encoding") == 0)
-        n->encoding = value;
-    else if (strcasecmp(key, "endian") == 0)
-        n->endian = value;
-    else if (strcasecmp(key, "space") == 0)
-        n->space = value;
-    else if (strcasecmp(key, "data file") == 0 || strcasecmp(key, "datafile") == 0)
-        n->file = value;
     return VOCO_OK;
 }
 
-/* Magic, then "field: value", "key:=value" or "# comment" up to an empty line; a detached
- * header may also just end. */
 static enum voco_err
-parse_lines(struct voco_headtext *t, struct nrrd *n)
+parse_value(const char *path, enum voco_nrrd_field field, const char *value,
+            struct nrrd *n)
 {
-    char *line = voco_headtext_line(t);
-    enum voco_err err = VOCO_OK;
-    bool complete = false;
+    const char *key = voco_nrrd_name(field), *p = value;
 
-    if (line == NULL || strncmp(line, "NRRD000", 7) != 0 || line[7] < '1' ||
-        line[7] > '5')
-        return voco_fail(VOCO_EFORMAT, "%s: NRRD version \"%.12s\", expected NRRD0001 to"
-                         " NRRD0005", t->path, line != NULL ? line : "");
-    while (err == VOCO_OK && (line = voco_headtext_line(t)) != NULL) {
-        char *colon = strchr(line, ':');
-
-        if (*line == '\0') {
-            complete = true;
-            break;
-        }
-        if (*line == '#' || (colon != NULL && colon[1] == '='))
-            continue;
-        if (colon == NULL)
-            return voco_fail(VOCO_EFORMAT, "%s: expected a line \"field: value\", found"
-                             " \"%.40s\"", t->path, line);
-        *colon = '\0';
-        err = take(t->path, voco_trim(line), voco_trim(colon + 1), n);
+    switch (field) {
+    case VOCO_NRRD_DIMENSION:
+        return parse_one(path, key, value, &n->dimension);
+    case VOCO_NRRD_SIZES:
+        return voco_parse_ints(path, key, value, DIMS_MAX, n->size, &n->n_size);
+    case VOCO_NRRD_SPACINGS:
+        return voco_parse_reals(path, key, value, DIMS_MAX, n->spacing, &n->n_spacing);
+    case VOCO_NRRD_LINE_SKIP:
+        return parse_one(path, key, value, &n->line_skip);
+    case VOCO_NRRD_BYTE_SKIP:
+        return parse_one(path, key, value, &n->byte_skip);
+    case VOCO_NRRD_SPACE_DIRECTIONS:
+        return parse_directions(path, value, n);
+    case VOCO_NRRD_SPACE_ORIGIN:
+        n->has_origin = true;
+        return parse_vector(path, key, &p, n->origin);
+    case VOCO_NRRD_SPACE_UNITS:
+        return parse_units(path, key, value, 3, n->space_mm);
+    default:
+        return VOCO_OK;                 /* words, looked at where they count */
     }
-    if (err == VOCO_OK && !complete && n->file == NULL)
-        return voco_fail(VOCO_EFORMAT, "%s: truncated: the header has no end (an empty"
-                         " line)", t->path);
+}
+
+static enum voco_err
+parse_values(const char *path, struct nrrd *n)
+{
+    enum voco_err err = VOCO_OK;
+
+    for (int i = 0; i < 3; i++)
+        n->space_mm[i] = 1;
+    for (int i = 0; i < DIMS_MAX; i++)
+        n->axis_mm[i] = 1;
+    for (int i = 0; i < VOCO_NRRD_USED && err == VOCO_OK; i++)
+        if (n->head->value[i] != NULL)
+            err = parse_value(path, (enum voco_nrrd_field)i, n->head->value[i], n);
     return err;
+}
+
+/* Voxels that cannot be read are refused for that, before anything is missed that only
+ * other encodings need. */
+static enum voco_err
+choose_encoding(const char *path, const struct nrrd *n, struct voco_source *src)
+{
+    static const char *const NAME[] = {
+        "ascii", "text", "txt", "hex", "bzip2", "bz2", "zrl"
+    };
+    const char *encoding = n->head->value[VOCO_NRRD_ENCODING];
+    const char *file = n->head->value[VOCO_NRRD_DATA_FILE];
+
+    if (file != NULL && (strncasecmp(file, "LIST", 4) == 0 || strchr(file, '%') != NULL))
+        return voco_fail(VOCO_EFORMAT, "%s: data file: %.60s: voxels in several data files"
+                         " are not supported; join them into one", path, file);
+    if (encoding == NULL)
+        return voco_fail(VOCO_EFORMAT, "%s: encoding is missing, expected raw or gzip",
+                         path);
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++)
+        if (strcasecmp(encoding, NAME[i]) == 0)
+            return voco_fail(VOCO_EFORMAT, "%s: encoding is %s: %s is not supported,"
+                             " expected raw or gzip; save it anew", path, encoding,
+                             i < 3 ? "text for voxels" : "that");
+    src->packing = VOCO_PLAIN;
+    if (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "gz") == 0)
+        src->packing = VOCO_PACKED;
+    else if (strcasecmp(encoding, "raw") != 0)
+        return voco_fail(VOCO_EFORMAT, "%s: encoding is %.40s, expected raw or gzip",
+                         path, encoding);
+    return VOCO_OK;
 }
 
 static enum voco_err
@@ -169,7 +206,9 @@ choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
          VOCO_EL_U64},
         {"|float|", VOCO_EL_F32}, {"|double|", VOCO_EL_F64}
     };
-    const char *type = n->type != NULL ? n->type : "missing";
+    const char *type = n->head->value[VOCO_NRRD_TYPE] != NULL
+        ? n->head->value[VOCO_NRRD_TYPE] : "missing";
+    const char *endian = n->head->value[VOCO_NRRD_ENDIAN];
     char *barred = voco_format("|%s|", type);
     bool found = false;
 
@@ -184,18 +223,40 @@ choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
                          " another number type", path, type);
     if (voco_element_bytes(src->element) == 1)
         return VOCO_OK;
-    if (n->endian == NULL || (strcasecmp(n->endian, "little") != 0 &&
-                              strcasecmp(n->endian, "big") != 0))
+    if (endian == NULL || (strcasecmp(endian, "little") != 0 &&
+                           strcasecmp(endian, "big") != 0))
         return voco_fail(VOCO_EFORMAT, "%s: endian is %.40s, expected little or big",
-                         path, n->endian != NULL ? n->endian : "missing");
-    src->big_endian = strcasecmp(n->endian, "big") == 0;
+                         path, endian != NULL ? endian : "missing");
+    src->big_endian = strcasecmp(endian, "big") == 0;
     return VOCO_OK;
+}
+
+/* Where there are no directions, kinds say which axes lie in space: 1, 0, or -1 where
+ * they say nothing. */
+static int
+kind_in_space(const char *kinds, int axis)
+{
+    static const char *const NAME[] = {"domain", "space", "none", "???"};
+    const char *p = kinds != NULL ? kinds + strspn(kinds, " \t") : "";
+
+    for (; *p != '\0' && axis > 0; axis--) {
+        p += strcspn(p, " \t");
+        p += strspn(p, " \t");
+    }
+    for (int i = 0; i < 4; i++) {
+        const size_t n = strlen(NAME[i]);
+
+        if (strncasecmp(p, NAME[i], n) == 0 && strcspn(p, " \t") == n)
+            return i < 2 ? 1 : -1;
+    }
+    return *p != '\0' ? 0 : -1;
 }
 
 /* The three axes of the volume; any other one must have size 1. */
 static enum voco_err
 choose_axes(const char *path, const struct nrrd *n, int axis[3])
 {
+    const char *kinds = n->head->value[VOCO_NRRD_KINDS];
     int found = 0;
 
     if (n->dimension < 3 || n->dimension > DIMS_MAX)
@@ -207,10 +268,11 @@ choose_axes(const char *path, const struct nrrd *n, int axis[3])
                          " spacings and %d space directions", path, n->dimension,
                          n->n_size, n->n_spacing, n->n_axis);
     for (int i = 0; i < n->dimension; i++) {
-        if (n->n_axis != 0 ? n->spatial[i] : found < 3) {
+        const int kind = kind_in_space(kinds, i);
+
+        if (n->n_axis != 0 ? n->spatial[i] : kind == 1 || (kind < 0 && found < 3)) {
             if (found == 3)
-                return voco_fail(VOCO_EFORMAT, "%s: more than three space directions",
-                                 path);
+                return voco_fail(VOCO_EFORMAT, "%s: more than three axes in space", path);
             axis[found++] = i;
         } else if (n->size[i] != 1)
             return voco_fail(VOCO_EFORMAT, "%s: %" PRId64 "-D: axis %d holds %" PRId64
@@ -218,15 +280,14 @@ choose_axes(const char *path, const struct nrrd *n, int axis[3])
                              n->dimension, i, n->size[i]);
     }
     if (found != 3)
-        return voco_fail(VOCO_EFORMAT, "%s: %d space directions, expected 3", path,
-                         found);
+        return voco_fail(VOCO_EFORMAT, "%s: %d axes in space, expected 3", path, found);
     return VOCO_OK;
 }
 
 /* Signs that turn the file's space into RAS.  Without a space the common readers assume
  * LPS, and so do we. */
 static enum voco_err
-choose_space(const char *path, const char *space, double turn[3])
+choose_space(const char *path, const struct voco_nrrd_head *head, double turn[3])
 {
     static const struct {
         const char *name, *brief;
@@ -236,9 +297,17 @@ choose_space(const char *path, const char *space, double turn[3])
         {"left-anterior-superior", "LAS", {-1, 1, 1}},
         {"left-posterior-superior", "LPS", {-1, -1, 1}}
     };
+    const char *space = head->value[VOCO_NRRD_SPACE];
+    const char *dimension = head->value[VOCO_NRRD_SPACE_DIMENSION];
 
-    if (space == NULL)
+    if (dimension != NULL && strcmp(dimension, "3") != 0)
+        return voco_fail(VOCO_EFORMAT, "%s: space dimension is %.40s, expected 3", path,
+                         dimension);
+    if (space == NULL) {
+        voco_warn_once("%s: the header names no space: left-posterior-superior assumed",
+                       path);
         space = "LPS";
+    }
     for (size_t i = 0; i < sizeof SPACE / sizeof *SPACE; i++)
         if (strcasecmp(space, SPACE[i].name) == 0 ||
             strcasecmp(space, SPACE[i].brief) == 0) {
@@ -249,28 +318,49 @@ choose_space(const char *path, const char *space, double turn[3])
                      " their long names)", path, space);
 }
 
-static enum voco_err
-choose_affine(const char *path, const struct nrrd *n, struct voco_source *src)
+/* What is known, and not obeyed. */
+static void
+warn_of_assumptions(const char *path, const struct nrrd *n)
 {
+    const char *const *value = n->head->value;
+
+    if (n->n_axis == 0 && n->n_spacing == 0)
+        voco_warn_once("%s: neither space directions nor spacings: 1 mm assumed", path);
+    if (n->n_axis == 0 && !n->has_origin &&
+        (value[VOCO_NRRD_AXIS_MINS] != NULL || value[VOCO_NRRD_AXIS_MAXS] != NULL))
+        voco_warn_once("%s: axis mins and axis maxs are not obeyed: the origin is taken"
+                       " as 0", path);
+    if (value[VOCO_NRRD_OLD_MIN] != NULL || value[VOCO_NRRD_OLD_MAX] != NULL)
+        voco_warn_once("%s: old min and old max are not applied: voxels are taken as they"
+                       " are stored", path);
+}
+
+static enum voco_err
+choose_affine(const char *path, struct nrrd *n, struct voco_source *src)
+{
+    const char *units = n->head->value[VOCO_NRRD_UNITS];
     double turn[3];
     int axis[3];
     enum voco_err err = choose_axes(path, n, axis);
 
     if (err == VOCO_OK)
-        err = choose_space(path, n->space, turn);
+        err = choose_space(path, n->head, turn);
+    if (err == VOCO_OK && units != NULL && n->n_axis == 0)
+        err = parse_units(path, "units", units, DIMS_MAX, n->axis_mm);
     if (err != VOCO_OK)
         return err;
-    if (n->n_axis == 0 && n->n_spacing == 0)
-        voco_note("%s: neither space directions nor spacings: 1 mm assumed", path);
+    warn_of_assumptions(path, n);
     for (int j = 0; j < 3; j++) {
         src->dim[j] = n->size[axis[j]];
         for (int i = 0; i < 3; i++) {
-            const double plain = i != j ? 0 : n->n_spacing != 0 ? n->spacing[axis[j]] : 1;
-            const double along = n->n_axis != 0 ? n->axis[axis[j]][i] : plain;
+            const double step = n->n_spacing != 0 ? n->spacing[axis[j]] : 1;
+            const double plain = i != j ? 0 : step * n->axis_mm[axis[j]];
+            const double along = n->n_axis != 0
+                ? n->axis[axis[j]][i] * n->space_mm[i] : plain;
 
             src->affine[i][j] = turn[i] * along;
         }
-        src->affine[j][3] = n->has_origin ? turn[j] * n->origin[j] : 0;
+        src->affine[j][3] = n->has_origin ? turn[j] * n->origin[j] * n->space_mm[j] : 0;
     }
     src->affine[3][3] = 1;
     return VOCO_OK;
@@ -296,21 +386,13 @@ skip_lines(const char *path, int64_t lines, int64_t *offset)
 static enum voco_err
 choose_place(const struct voco_headtext *t, const struct nrrd *n, struct voco_source *src)
 {
-    const char *encoding = n->encoding != NULL ? n->encoding : "missing";
+    const char *file = n->head->value[VOCO_NRRD_DATA_FILE];
 
-    if (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "gz") == 0)
-        src->packing = VOCO_PACKED;
-    else if (strcasecmp(encoding, "raw") != 0)
-        return voco_fail(VOCO_EFORMAT, "%s: encoding is %.40s, expected raw or gzip",
-                         t->path, encoding);
-    if (n->file == NULL) {
+    if (file == NULL) {
         src->path = voco_format("%s", t->path);
         src->offset = (int64_t)t->at;
     } else {
-        if (strncasecmp(n->file, "LIST", 4) == 0 || strchr(n->file, '%') != NULL)
-            return voco_fail(VOCO_EFORMAT, "%s: data file: %.60s: several data files are"
-                             " not supported", t->path, n->file);
-        src->path = voco_sibling(t->path, n->file);
+        src->path = voco_sibling(t->path, file);
         if (!voco_file_exists(src->path))
             return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not"
                              " there", t->path, src->path);
@@ -319,7 +401,7 @@ choose_place(const struct voco_headtext *t, const struct nrrd *n, struct voco_so
         (n->byte_skip == -1 && src->packing == VOCO_PACKED))
         return voco_fail(VOCO_EFORMAT, "%s: line skip %" PRId64 ", byte skip %" PRId64
                          " with encoding %s", t->path, n->line_skip, n->byte_skip,
-                         encoding);
+                         n->head->value[VOCO_NRRD_ENCODING]);
     if (n->byte_skip == -1) {
         src->offset = VOCO_SOURCE_AT_END;
         return VOCO_OK;
@@ -331,7 +413,8 @@ choose_place(const struct voco_headtext *t, const struct nrrd *n, struct voco_so
 enum voco_err
 voco_nrrd_parse(const char *path, struct voco_source *ret)
 {
-    struct nrrd n = {0};
+    struct voco_nrrd_head head = {{NULL}};
+    struct nrrd n = {.head = &head};
     struct voco_headtext t;
     enum voco_err err;
 
@@ -339,7 +422,9 @@ voco_nrrd_parse(const char *path, struct voco_source *ret)
     err = voco_headtext_open(&t, path);
     if (err != VOCO_OK)
         return err;
-    if ((err = parse_lines(&t, &n)) == VOCO_OK &&
+    if ((err = voco_nrrd_head_read(&t, &head)) == VOCO_OK &&
+        (err = parse_values(path, &n)) == VOCO_OK &&
+        (err = choose_encoding(path, &n, ret)) == VOCO_OK &&
         (err = choose_element(path, &n, ret)) == VOCO_OK &&
         (err = choose_affine(path, &n, ret)) == VOCO_OK)
         err = choose_place(&t, &n, ret);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/volume/place.h"
 #include "data/volume/stream.h"
 
 enum voco_element {
@@ -24,6 +25,7 @@ struct voco_source {
     int64_t dim[3];         /* x fastest in the file */
     int n_volumes;          /* of this size, one behind the other */
     double affine[4][4];    /* index to RAS+ millimetres */
+    struct voco_place place;
     enum voco_element element;
     bool big_endian;
     double slope, inter;    /* 1, 0: elements are the intensities */
@@ -43,6 +45,9 @@ enum voco_err voco_nrrd_parse(const char *path, struct voco_source *ret);
 /* Convert a folder into a NIfTI file inside a fresh temporary folder; *ret_folder is to
  * be removed and freed by the caller, *ret_file to be freed. */
 enum voco_err voco_dicom_convert(const char *path, char **ret_folder, char **ret_file);
+
+/* The files of a DICOM folder in byte order of their names.  Free each and the array. */
+enum voco_err voco_dicom_files(const char *path, char ***ret, int *ret_n);
 
 void voco_source_free(struct voco_source *src);     /* accepts {0} */
 

@@ -1,13 +1,11 @@
-/* Volumes in memory; which reader a file needs.  Formats: nifti.c, metaimage.c, nrrd.c,
- * dicom.c; elements: source.c; writing: nifti_write.c. */
+/* Volumes in memory, and reading them.  Which reader a file needs: kind.c; formats:
+ * nifti.c, metaimage.c, nrrd.c, dicom.c; elements: source.c; writing: nifti_write.c. */
 #include "data/volume/volume.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,17 +13,8 @@
 #include "base/pages.h"
 #include "data/volume/affine.h"
 #include "data/volume/clip.h"
+#include "data/volume/kind.h"
 #include "data/volume/source.h"
-
-enum { HEAD = 512 };
-
-enum kind {
-    KIND_UNKNOWN, KIND_NIFTI, KIND_METAIMAGE, KIND_NRRD, KIND_DICOM_FILE
-};
-
-static const char *const KIND_NAME[] = {
-    "unknown", "NIfTI", "MetaImage", "NRRD", "DICOM"
-};
 
 /* A source, and the temporary folder it lies in when it came out of dcm2niix. */
 struct opened {
@@ -33,175 +22,16 @@ struct opened {
     char *folder;
 };
 
-int
-voco_volume_ending(const char *name)
-{
-    static const char *const ENDING[] = {
-        ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".mha", ".mhd", ".nrrd",
-        ".nhdr"
-    };
-    const size_t n = strlen(name);
-
-    for (size_t i = 0; i < sizeof ENDING / sizeof *ENDING; i++) {
-        const size_t m = strlen(ENDING[i]);
-
-        if (n > m && strcasecmp(name + n - m, ENDING[i]) == 0)
-            return (int)m;
-    }
-    return 0;
-}
-
-static bool
-ends_in(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), m = strlen(ending);
-
-    return n > m && strcasecmp(name + n - m, ending) == 0;
-}
-
-/* "ObjectType = Image", "NDims=3", ...: a text line with one of the first keys. */
-static bool
-begins_like_metaimage(const char *head)
-{
-    static const char *const FIRST[] = {
-        "ObjectType", "NDims", "Comment", "ObjectSubType", "TransformType", "Name", "ID",
-        "BinaryData", "CreationDate"
-    };
-
-    head += strspn(head, " \t\r\n");
-    for (size_t i = 0; i < sizeof FIRST / sizeof *FIRST; i++) {
-        const size_t n = strlen(FIRST[i]);
-
-        if (strncasecmp(head, FIRST[i], n) == 0 &&
-            head[n + strspn(head + n, " \t")] == '=')
-            return true;
-    }
-    return false;
-}
-
-/* head[0..n) with a 0 behind it. */
-static enum kind
-kind_of_content(const char *head, size_t n)
-{
-    static const char SIZE[4][4] = {                /* 348 and 540, both byte orders */
-        {0x5c, 1, 0, 0}, {0, 0, 1, 0x5c}, {0x1c, 2, 0, 0}, {0, 0, 2, 0x1c}
-    };
-
-    for (int i = 0; n >= 4 && i < 4; i++)
-        if (memcmp(head, SIZE[i], 4) == 0)
-            return KIND_NIFTI;
-    if (n >= 7 && memcmp(head, "NRRD000", 7) == 0)
-        return KIND_NRRD;
-    if (n >= 132 && memcmp(head + 128, "DICM", 4) == 0)
-        return KIND_DICOM_FILE;
-    if (begins_like_metaimage(head))
-        return KIND_METAIMAGE;
-    return KIND_UNKNOWN;
-}
-
-static enum kind
-kind_of_name(const char *path)
-{
-    if (ends_in(path, ".mha") || ends_in(path, ".mhd"))
-        return KIND_METAIMAGE;
-    if (ends_in(path, ".nrrd") || ends_in(path, ".nhdr"))
-        return KIND_NRRD;
-    return voco_volume_ending(path) > 0 ? KIND_NIFTI : KIND_UNKNOWN;
-}
-
-/* The first bytes of a file, inflated when it is gzip. */
-static enum voco_err
-read_head(const char *path, char head[HEAD + 1], size_t *ret_n, bool *ret_packed)
-{
-    struct voco_stream s;
-    enum voco_err err = voco_stream_open(&s, path, 0, VOCO_GUESS);
-
-    *ret_n = 0;
-    if (err != VOCO_OK)
-        return err;
-    *ret_packed = s.z != NULL;
-    if (s.file_bytes == 0)
-        err = voco_fail(VOCO_EFORMAT, "%s: the file is empty", path);
-    else
-        err = voco_stream_peek(&s, head, HEAD, ret_n);
-    head[*ret_n] = '\0';
-    voco_stream_close(&s);
-    return err;
-}
-
-bool
-voco_volume_sniff(const char *path)
-{
-    char head[HEAD + 1];
-    bool packed;
-    size_t n;
-
-    if (voco_is_folder(path) || read_head(path, head, &n, &packed) != VOCO_OK)
-        return false;
-    return kind_of_content(head, n) != KIND_UNKNOWN;
-}
-
-static enum voco_err
-recognise(const char *path, enum kind *ret)
-{
-    char head[HEAD + 1];
-    bool packed = false;
-    size_t n;
-    const enum voco_err err = read_head(path, head, &n, &packed);
-
-    if (err != VOCO_OK)
-        return err;
-    *ret = kind_of_content(head, n);
-    if (*ret == KIND_UNKNOWN)
-        *ret = kind_of_name(path);              /* its reader says what is wrong */
-    if (*ret == KIND_DICOM_FILE)
-        return voco_fail(VOCO_EFORMAT, "%s: one DICOM file; give the folder that holds"
-                         " the series", path);
-    if (*ret == KIND_UNKNOWN)
-        return voco_fail(VOCO_EFORMAT, "%s: neither the content nor the name is that of a"
-                         " volume (NIfTI, MetaImage, NRRD or a DICOM folder)", path);
-    if (packed && *ret != KIND_NIFTI)
-        return voco_fail(VOCO_EFORMAT, "%s: a %s file inside gzip is not supported:"
-                         " gunzip it", path, KIND_NAME[*ret]);
-    return VOCO_OK;
-}
-
-/* case.img is data: its header is case.hdr. Free the result. */
-static char *
-header_of(const char *path)
-{
-    const char *const ending = ends_in(path, ".img") ? ".img"
-        : ends_in(path, ".img.gz") ? ".img.gz" : NULL;
-    char *header;
-
-    if (ending == NULL)
-        return voco_format("%s", path);
-    const int stem = (int)(strlen(path) - strlen(ending));
-    header = voco_format("%.*s.hdr", stem, path);
-    if (!voco_file_exists(header)) {
-        char *packed = voco_format("%.*s.hdr.gz", stem, path);
-
-        if (voco_file_exists(packed)) {
-            free(header);
-            return packed;
-        }
-        free(packed);
-        free(header);
-        header = voco_format("%s", path);       /* perhaps a single file after all */
-    }
-    return header;
-}
-
 static enum voco_err
 parse_file(const char *path, struct voco_source *src)
 {
-    char *header = header_of(path);
-    enum kind kind = KIND_UNKNOWN;
-    enum voco_err err = recognise(header, &kind);
+    char *header = voco_header_of(path);
+    enum voco_kind kind = VOCO_KIND_UNKNOWN;
+    enum voco_err err = voco_kind_recognise(header, &kind);
 
-    if (err == VOCO_OK && kind == KIND_METAIMAGE)
+    if (err == VOCO_OK && kind == VOCO_KIND_METAIMAGE)
         err = voco_metaimage_parse(header, src);
-    else if (err == VOCO_OK && kind == KIND_NRRD)
+    else if (err == VOCO_OK && kind == VOCO_KIND_NRRD)
         err = voco_nrrd_parse(header, src);
     else if (err == VOCO_OK)
         err = voco_nifti_parse(header, src);
@@ -358,6 +188,7 @@ read_opened(const struct opened *o, struct voco_volume **ret)
         if (err != VOCO_OK)
             voco_fail_in(err, "%s", o->src.path);
         memcpy((*ret)[i].affine, o->src.affine, sizeof o->src.affine);
+        (*ret)[i].place = o->src.place;
         voxel[i] = (*ret)[i].voxel;
     }
     if (err == VOCO_OK)
@@ -429,4 +260,25 @@ voco_volume_describe(const char *path, struct voco_volume_header *ret)
     voco_stream_close(&s);
     close_any(&o);
     return err;
+}
+
+/* The files that a path stands for: header and voxels, or those of a DICOM folder. */
+enum voco_err
+voco_volume_files(const char *path, char ***ret, int *ret_n)
+{
+    struct voco_source src = {.path = NULL};
+
+    if (voco_is_folder(path))
+        return voco_dicom_files(path, ret, ret_n);
+    *ret_n = 0;
+    *ret = calloc(2, sizeof **ret);
+    if (*ret == NULL)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory", path);
+    (*ret)[(*ret_n)++] = voco_header_of(path);
+    if (parse_file(path, &src) == VOCO_OK && strcmp(src.path, **ret) != 0) {
+        (*ret)[(*ret_n)++] = src.path;
+        src.path = NULL;
+    }
+    voco_source_free(&src);
+    return VOCO_OK;
 }

@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/volume/place.h"
 
 struct voco_volume {
     int64_t dim[3];
     float *voxel;           /* owned */
     double affine[4][4];
+    struct voco_place place;    /* as it was read; transforms leave it behind */
 };
 
 /* The volumes of one case, on one grid: the channels of its image, and its labels. */
@@ -59,6 +61,10 @@ enum voco_err voco_volume_describe(const char *path, struct voco_volume_header *
  * and for what cannot be opened. */
 bool voco_volume_sniff(const char *path);
 
+/* The files that hold the volume: header and voxels, or those of a DICOM folder.  Free
+ * each and the array. */
+enum voco_err voco_volume_files(const char *path, char ***ret, int *ret_n);
+
 /* Bytes of the volume ending of a file name (".nii.gz": 7), 0 if it has none. */
 int voco_volume_ending(const char *name);
 
@@ -81,13 +87,19 @@ void voco_volume_spacing(const struct voco_volume *v, double spacing_mm[3]);
 /* Write NIfTI-1, f32, sform; gzip when the name ends in .gz.  Whole or absent. */
 enum voco_err voco_volume_write(const char *path, const struct voco_volume *v);
 
+/* A grid to write on; place, where it is known, says how it lies, else the affine does. */
+struct voco_grid {
+    int64_t dim[3];
+    double affine[4][4];
+    struct voco_place place;
+};
+
 /* The same of labels, u8; label[] as voxel[]. */
-enum voco_err voco_volume_write_labels(const char *path, const int64_t dim[3],
-                                       const double affine[4][4], const uint8_t *label);
+enum voco_err voco_volume_write_labels(const char *path, const struct voco_grid *g,
+                                       const uint8_t *label);
 
 /* The same of n volumes behind each other, f32, 4-D: make fills one after the other. */
-enum voco_err voco_volume_write_many(const char *path, const int64_t dim[3],
-                                     const double affine[4][4], int n,
+enum voco_err voco_volume_write_many(const char *path, const struct voco_grid *g, int n,
                                      enum voco_err (*make)(void *user, int i,
                                                            float *voxel), void *user);
 

@@ -32,6 +32,7 @@ voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
                   int channels, const char *orientation, struct voco_predict_image *ret)
 {
     struct voco_transform_report report = { 0 };
+    struct voco_place place;
     enum voco_err err;
 
     *ret = (struct voco_predict_image){ 0 };
@@ -42,6 +43,7 @@ voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
     if (ret->image.n_channels != channels)
         err = voco_fail(VOCO_EFORMAT, "has %d channel%s, the network expects %d",
                         ret->image.n_channels, voco_plural(ret->image.n_channels), channels);
+    place = ret->image.channel[0].place;
     if (err == VOCO_OK)
         err = voco_transform_case(&ret->image, t, &report);
     if (err == VOCO_OK)
@@ -49,6 +51,7 @@ voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
     if (err == VOCO_OK && report.nonfinite)
         voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
                   item->image[0], report.nonfinite, t->nonfinite_value);
+    ret->back.source_place = place;
     voco_transform_report_free(&report);
     if (err != VOCO_OK) {
         voco_predict_image_free(ret);
@@ -77,6 +80,7 @@ voco_predict_read_stored(const struct voco_store *s, int i, int channels,
         return err;
     if ((err = voco_unmap_parse(e->transforms, &ret->back)) != VOCO_OK)
         return voco_fail_in(err, "%s", e->id);
+    ret->back.source_place = e->place;
     if (memcmp(e->dim, ret->back.dim, sizeof e->dim) != 0)
         return voco_fail(VOCO_EFORMAT, "%s: its transforms lead to another size than it has",
                          e->id);
@@ -280,12 +284,23 @@ make_class(void *user, int c, float *out)
     return VOCO_OK;
 }
 
+static struct voco_grid
+source_grid(const struct voco_unmap *map)
+{
+    struct voco_grid g = { .place = map->source_place };
+
+    memcpy(g.dim, map->source_dim, sizeof g.dim);
+    memcpy(g.affine, map->source_affine, sizeof g.affine);
+    return g;
+}
+
 /* Probabilities to a file, or, without one, only the labels from them. */
 static enum voco_err
 return_probabilities(const struct job *j, const struct voco_unmap *map, bool smooth,
                      const char *path, uint8_t *label)
 {
     const int64_t n = product(map->source_dim);
+    const struct voco_grid grid = source_grid(map);
     struct back b = { .j = j, .map = map, .label = label };
     float *out = path ? NULL : malloc((size_t)n * sizeof *out);
     enum voco_err err = VOCO_OK;
@@ -295,8 +310,7 @@ return_probabilities(const struct job *j, const struct voco_unmap *map, bool smo
     if (!b.x || (smooth && !b.best) || (!path && !out))
         err = voco_fail(VOCO_EMEMORY, "no memory for probabilities of %" PRId64 " voxels", n);
     else if (path)
-        err = voco_volume_write_many(path, map->source_dim, map->source_affine, j->classes,
-                                     make_class, &b);
+        err = voco_volume_write_many(path, &grid, j->classes, make_class, &b);
     else
         for (int c = 0; c < j->classes && err == VOCO_OK; c++)
             err = make_class(&b, c, out);
@@ -310,6 +324,7 @@ static enum voco_err
 return_labels(struct job *j, const struct voco_unmap *map, const char *labels,
               const char *probabilities)
 {
+    const struct voco_grid grid = source_grid(map);
     uint8_t *out = malloc((size_t)product(map->source_dim));
     enum voco_err err = VOCO_OK;
 
@@ -320,7 +335,7 @@ return_labels(struct job *j, const struct voco_unmap *map, const char *labels,
     if (!j->p->o.smooth)
         voco_unmap_labels(map, j->label, out);
     if (err == VOCO_OK)
-        err = voco_volume_write_labels(labels, map->source_dim, map->source_affine, out);
+        err = voco_volume_write_labels(labels, &grid, out);
     free(out);
     return err;
 }
