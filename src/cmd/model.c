@@ -63,7 +63,7 @@ inspect(int argc, char **argv)
 
 static const struct voco_verb voco_cmd_model_inspect = {
     .name = "model inspect",
-    .summary = "say what a file of weights is, and name its tensors",
+    .summary = "describe a file of weights and list its tensors",
     .args = "FILE...",
     .details = "A FILE is a .pt or .pth of PyTorch 1.6 or later, a .safetensors file, a\n"
                "checkpoint or a run folder.  Nothing in it is run.",

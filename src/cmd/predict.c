@@ -43,7 +43,7 @@ static const struct voco_opt options[] = {
     { "skip-existing", 0, VOCO_OPT_FLAG, &c.skip_existing, NULL,
       "leave inputs alone whose label map is there" },
     { "dry-run", 'n', VOCO_OPT_FLAG, &c.dry_run, NULL,
-      "say what would be done and what it takes, and stop" },
+      "print the plan and the memory that it needs, and stop" },
 
     { "preset", 'p', VOCO_OPT_CHOICE, &c.preset, "NAME",
       "transforms as voco convert has them (default: those of the weights)",
@@ -624,9 +624,9 @@ const struct voco_verb voco_cmd_predict = {
     .summary = "write label maps of volumes in their own space",
     .args = "INPUT...",
     .details = "INPUT is a volume, a DICOM folder, a folder or list of volumes, or a store.\n"
-               "FOLDER/NAME.nii.gz has the sizes and the place of the volume it is of, each\n"
-               "voxel the number of its class.  The network looks through windows; what\n"
-               "they say of a voxel is averaged.",
+               "FOLDER/NAME.nii.gz has the sizes and the position of its volume, and in each\n"
+               "voxel the number of a class.  The network predicts overlapping windows, whose\n"
+               "results are averaged.",
     .options = options,
     .min_args = 1, .max_args = -1,
     .run = run,
