@@ -9,14 +9,17 @@
 #include <string.h>
 
 #include "dev/device.h"
+#include "tests/far.h"
 
 static const struct voco_device *const devices[] = {
     &voco_oracle,
     &voco_cpu,
+    &far_f32.device,
     &voco_cpu_bf16,         /* last: only primitives are compared so closely */
+    &far_bf16.device,
 };
 
-enum { ALL_DEVICES = sizeof devices / sizeof devices[0], DEVICES = ALL_DEVICES - 1 };
+enum { ALL_DEVICES = sizeof devices / sizeof devices[0], DEVICES = ALL_DEVICES - 2 };
 
 /* For tests of whole networks, which would take minutes on all: the one that
  * VOCO_TEST_DEVICE names, or cpu. */

@@ -7,6 +7,8 @@ tests_libtest_la_SOURCES = \
 	tests/compare.c \
 	tests/compare.h \
 	tests/devices.h \
+	tests/far.c \
+	tests/far.h \
 	tests/golden_model.c \
 	tests/golden_model.h \
 	tests/golden_read.c \
@@ -38,6 +40,7 @@ test_programs = \
 	tests/test_deflate \
 	tests/test_device \
 	tests/test_dry \
+	tests/test_far \
 	tests/test_finetune \
 	tests/test_formats \
 	tests/test_golden_net \

@@ -5,6 +5,7 @@
  *
  *   FILE:LINE:P|F|E:CASE:TEST:TURN: MESSAGE
  */
+#include "tests/far.h"
 #include "tests/test.h"
 
 #include <stdbool.h>
@@ -106,6 +107,7 @@ main(void)
         _exit(tell_all(fdopen(fd[0], "r")));
     }
     close(fd[0]);
+    far_init();
     runner = srunner_create(test_suite());
     snprintf(path, sizeof path, "/dev/fd/%d", fd[1]);
     srunner_set_log(runner, path);

@@ -67,8 +67,8 @@
       (VOCO_X x, VOCO_X w, VOCO_X b, VOCO_X mean, VOCO_X rstd, VOCO_X dy, VOCO_X r,      \
        VOCO_X dx, VOCO_X y, VOCO_X dw, VOCO_X db),                                       \
       (x, w, b, mean, rstd, dy, r, dx, y, dw, db),                                       \
-      (IN(x), IN(w), IN(mean), IN(rstd), IN(dy), IN(r), OUT(dx), OUT(y), OUT(dw),        \
-       OUT(db)),                                                                         \
+      (IN(x), IN(w), IN(b), IN(mean), IN(rstd), IN(dy), IN(r), OUT(dx), OUT(y),          \
+       OUT(dw), OUT(db)),                                                                \
       voco_flops_each(x, 14))                                                            \
     E(P, affine_forward, (VOCO_X x, VOCO_X w, VOCO_X b, double slope, VOCO_X y),         \
       (x, w, b, slope, y), (IN(x), IN(w), IN(b), OUT(y)), voco_flops_each(x, 3))         \
