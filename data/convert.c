@@ -245,6 +245,24 @@ stamp_files(const struct voco_item *item, const struct voco_convert_options *o,
     return err;
 }
 
+/* Label maps lie beside images under names of all kinds: what a search found and looks like
+ * one is left out, what somebody named is taken at their word. */
+static enum voco_err
+check_content(const struct voco_item *item, const struct voco_volume *v, const char *path)
+{
+    int values;
+
+    if (!voco_volume_looks_labelled(v, &values))
+        return VOCO_OK;
+    if (item->found)
+        return voco_fail(VOCO_EFORMAT, "%s: looks like a label map, with %d different whole"
+                         " values: left out; name the file, or list it, to store it as an"
+                         " image", path, values);
+    voco_warn("%s: stored as an image, but looks like a label map, with %d different whole"
+              " values", path, values);
+    return VOCO_OK;
+}
+
 /* Reads, transforms and stores.  *ret_bad: the volume is at fault, not the store. */
 static enum voco_err
 convert_volume(struct state *s, int index, bool *ret_bad)
@@ -261,6 +279,9 @@ convert_volume(struct state *s, int index, bool *ret_bad)
         err = voco_case_read(item, s->o->channel, s->o->labels, &c);
     if (!err) {
         entry.place = c.channel[0].place;
+        err = check_content(item, &c.channel[0], entry.source);
+    }
+    if (!err) {
         err = voco_transform_case(&c, &s->o->transform, &r);
         if (err)
             err = voco_fail_in(err, "%s", entry.source);

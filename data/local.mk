@@ -22,6 +22,8 @@ libvoco_la_SOURCES += \
 	data/dataset/datalist_json.c \
 	data/dataset/datalist_text.c \
 	data/dataset/listing.h \
+	data/dataset/pairing.c \
+	data/dataset/pairing.h \
 	data/dataset/recipe.c \
 	data/dataset/recipe.h \
 	data/dataset/split.c \
@@ -81,6 +83,7 @@ libvoco_la_SOURCES += \
 	data/volume/headtext.h \
 	data/volume/kind.c \
 	data/volume/kind.h \
+	data/volume/labelled.c \
 	data/volume/labels.c \
 	data/volume/labels.h \
 	data/volume/metaimage.c \

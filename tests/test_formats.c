@@ -49,6 +49,23 @@ assert_refused(const char *path, const char *reason)
     ck_assert_says(path);
 }
 
+/* The lines of a header whose names, up to the mark, none of the changes has. */
+static void
+append_unchanged(struct bytes *b, const char *header, const char *changes, char mark)
+{
+    for (const char *line = header; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const int all = (int)(strchr(line, '\n') + 1 - line);
+        const int name = (int)(strchr(line, mark) ? strchr(line, mark) - line : all) + 1;
+        char *text = voco_format("%.*s", all, line), *begin = voco_format("%.*s", name, line);
+        const char *at = strstr(changes, begin);
+
+        if (name > all || at == NULL || (at != changes && at[-1] != '\n'))
+            append_text(b, text);
+        free(text);
+        free(begin);
+    }
+}
+
 /* ---- MetaImage ---- */
 
 static const char META[] =
@@ -61,7 +78,7 @@ meta(const char *name, const char *lines, const char *data_file, const struct by
     static struct bytes b;
 
     b.n = 0;
-    append_text(&b, META);
+    append_unchanged(&b, META, lines, '=');
     append_text(&b, lines);
     append_text(&b, "ElementDataFile = ");
     append_text(&b, data_file);
@@ -186,7 +203,7 @@ nrrd(const char *name, const char *lines, const struct bytes *data)
     static struct bytes b;
 
     b.n = 0;
-    append_text(&b, NRRD);
+    append_unchanged(&b, NRRD, lines, ':');
     append_text(&b, lines);
     if (data != NULL) {
         append_text(&b, "\n");

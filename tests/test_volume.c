@@ -2,7 +2,9 @@
  * be wrong with a NIfTI file. */
 #define _GNU_SOURCE
 #include <math.h>
+#include <zlib.h>
 
+#include "data/volume/labels.h"
 #include "data/volume/volume.h"
 #include "scratch.h"
 #include "tests/test.h"
@@ -172,8 +174,10 @@ START_TEST(gzip_of_several_members_and_zero_padding_is_one_stream)
     v = read_ok(scratch_bytes("a.nii.gz", all.data, all.n));
     assert_values(&v, 1, 0);
     voco_volume_free(&v);
-    all.data[all.n++] = 'x';
-    assert_refused(scratch_bytes("a.nii.gz", all.data, all.n), "behind the compressed");
+    all.data[all.n++] = 'x';                        /* and what follows is left alone */
+    v = read_ok(scratch_bytes("a.nii.gz", all.data, all.n));
+    assert_values(&v, 1, 0);
+    voco_volume_free(&v);
 }
 END_TEST
 
@@ -393,20 +397,113 @@ START_TEST(damaged_gzip_is_found_although_all_voxels_come_out)
 }
 END_TEST
 
-START_TEST(small_file_that_inflates_for_long_is_stopped)
+START_TEST(what_follows_the_checksum_is_ignored_and_data_without_one_are_stopped)
 {
     static struct bytes b, z, all;
+    static unsigned char long_data[1 << 22];
+    struct voco_volume v;
+    char *path;
+    gzFile out;
 
     make_nifti(&b, 1, I16, false);
+    v = read_ok(scratch_bytes("raw.nii", b.data, b.n + 9));
+    assert_values(&v, 1, 0);
+    voco_volume_free(&v);
     deflated(&b, true, &all);
-    memset(&b, 0, sizeof b);
-    b.n = sizeof b.data;
+    memset(&z, 0, sizeof z);
+    z.n = sizeof z.data;
+    deflated(&z, true, &all);
     deflated(&b, true, &z);
-    for (int i = 0; i < 40; i++) {                  /* 40 members of 64 KiB of zeros */
-        memcpy(all.data + all.n, z.data, z.n);
-        all.n += z.n;
+    memcpy(z.data + z.n, all.data, all.n);          /* a member of 64 KiB of zeros */
+    v = read_ok(scratch_bytes("a.nii.gz", z.data, z.n + all.n));
+    assert_values(&v, 1, 0);
+    voco_volume_free(&v);
+    memcpy(long_data, b.data, b.n);
+    path = voco_format("%s", scratch("long.nii.gz"));
+    out = gzopen(path, "wb");
+    ck_assert_int_eq(gzwrite(out, long_data, sizeof long_data), (int)sizeof long_data);
+    gzclose(out);
+    assert_refused(path, "go on past");
+    free(path);
+}
+END_TEST
+
+/* ---- units and places ---- */
+
+START_TEST(metres_and_micrometres_are_obeyed_and_written_again_with_both_transforms)
+{
+    static const struct { int code; double mm; } UNIT[] = {{1, 1e3}, {2, 1}, {3, 1e-3}, {0, 1}};
+    static struct bytes b;
+    static const uint8_t label[NX * NY * NZ];
+
+    for (int i = 0; i < 4; i++) {
+        struct voco_grid g = {.dim = {NX, NY, NZ}};
+        struct voco_volume v, again;
+
+        make_nifti(&b, 1, I16, false);
+        b.data[123] = (unsigned char)UNIT[i].code;
+        put_int(&b, QFORM, 2, false, 2);
+        put_real(&b, QOFFSET, 4, false, 17);
+        v = read_ok(scratch_bytes("a.nii", b.data, b.n));
+        assert_affine(&v, -2 * UNIT[i].mm, -3 * UNIT[i].mm, 4 * UNIT[i].mm,
+                      10 * UNIT[i].mm, 20 * UNIT[i].mm, 30 * UNIT[i].mm);
+        g.place = v.place;
+        ck_assert_int_eq(voco_volume_write_labels(scratch("l.nii"), &g, label), VOCO_OK);
+        again = read_ok(scratch("l.nii"));
+        ck_assert(memcmp(again.affine, v.affine, sizeof v.affine) == 0);
+        ck_assert_int_eq(again.place.units, UNIT[i].code);
+        ck_assert_int_eq(again.place.qform_code, 2);
+        ck_assert_double_eq(again.place.qoffset[0], 17);
+        ck_assert(memcmp(again.place.srow, v.place.srow, sizeof v.place.srow) == 0);
+        voco_volume_free(&again);
+        voco_volume_free(&v);
     }
-    assert_refused(scratch_bytes("a.nii.gz", all.data, all.n), "go on past");
+}
+END_TEST
+
+START_TEST(pair_in_capitals_is_read_from_either_name)
+{
+    static const char *const NAME[][2] = {{"C.HDR", "C.IMG"}, {"d.Hdr", "d.Img"},
+                                          {"e.HDR", "e.img"}, {"f.hdr", "f.IMG"}};
+    static struct bytes b;
+
+    make_nifti(&b, 1, I16, true);
+    memcpy(b.data + MAGIC, "ni1", 4);
+    put_real(&b, VOX_OFFSET, 4, true, 0);
+    for (int i = 0; i < 4; i++) {
+        scratch_bytes(NAME[i][0], b.data, 348);
+        scratch_bytes(NAME[i][1], b.data + 352, b.n - 352);
+        for (int k = 0; k < 2; k++) {
+            struct voco_volume v = read_ok(scratch(NAME[i][k]));
+
+            assert_values(&v, 1, 0);
+            voco_volume_free(&v);
+        }
+    }
+}
+END_TEST
+
+START_TEST(few_whole_values_look_like_labels_and_noise_does_not)
+{
+    struct voco_volume v;
+    int values;
+
+    ck_assert_int_eq(voco_volume_alloc(&v, (int64_t[3]){20, 20, 20}), VOCO_OK);
+    for (int i = 0; i < 8000; i++)
+        v.voxel[i] = (float)(i / 400 > 9);
+    ck_assert(voco_volume_looks_labelled(&v, &values));
+    ck_assert_int_eq(values, 2);
+    for (int i = 0; i < 8000; i++)                  /* 100 cubes of 4 x 4 x 5 */
+        v.voxel[i] = (float)(i / 1600 * 20 + i / 80 % 5 * 4 + i / 5 % 4 + 7);
+    ck_assert(voco_volume_looks_labelled(&v, &values));
+    ck_assert_int_eq(values, 100);
+    for (int i = 0; i < 8000; i++)                  /* 8 bits, as of a scanner */
+        v.voxel[i] = (float)((unsigned)i * 2654435761u >> 24);
+    ck_assert(!voco_volume_looks_labelled(&v, &values));
+    for (int i = 0; i < 8000; i++)
+        v.voxel[i] = (float)(i / 400 > 9) - 0.5f;
+    ck_assert(!voco_volume_looks_labelled(&v, &values));
+    voco_volume_free(&v);
 }
 END_TEST
 
@@ -453,7 +550,10 @@ test_suite(void)
     tcase_add_test(bad, unusable_geometry_is_refused);
     tcase_add_test(bad, wrong_offsets_and_magic_are_refused);
     tcase_add_test(bad, damaged_gzip_is_found_although_all_voxels_come_out);
-    tcase_add_test(bad, small_file_that_inflates_for_long_is_stopped);
+    tcase_add_test(bad, what_follows_the_checksum_is_ignored_and_data_without_one_are_stopped);
+    tcase_add_test(good, metres_and_micrometres_are_obeyed_and_written_again_with_both_transforms);
+    tcase_add_test(good, pair_in_capitals_is_read_from_either_name);
+    tcase_add_test(good, few_whole_values_look_like_labels_and_noise_does_not);
     tcase_add_test(bad, what_is_no_volume_is_said_plainly);
     suite_add_tcase(s, memory);
     suite_add_tcase(s, good);

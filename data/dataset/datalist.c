@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "data/volume/headtext.h"
 #include "data/dataset/listing.h"
+#include "data/dataset/pairing.h"
 #include "data/volume/volume.h"
 
 static void
@@ -188,50 +189,48 @@ add_any(struct voco_listing *l)
 
 /* ---- label maps of the same names ---- */
 
-/* "ct/case_0000.nii.gz" -> "case": nnU-Net's images end in their channel. Free it. */
-static char *
-case_name(const char *path, bool without_channel)
+/* The stems of the volumes among names[0..n), which move to the front; *ret_n of them. */
+static char **
+volume_stems(char **names, int n, int *ret_n)
 {
-    char *stem = voco_stem(path);
-    const size_t n = strlen(stem);
+    char **stem = grown(NULL, (size_t)n + 1, sizeof *stem);
 
-    if (without_channel && n > 5 && strcmp(stem + n - 5, "_0000") == 0)
-        stem[n - 5] = '\0';
-    return stem;
-}
+    *ret_n = 0;
+    for (int i = 0; i < n; i++) {
+        char *const name = names[i];
 
-/* The file of names[0..n) with this stem, or NULL. */
-static char *
-find_label(const char *folder, char **names, int n, const char *image)
-{
-    char *found = NULL;
-
-    for (int bare = 0; bare < 2 && found == NULL; bare++) {
-        char *want = case_name(image, bare == 1);
-
-        for (int i = 0; i < n && found == NULL; i++) {
-            char *stem = voco_stem(names[i]);
-
-            if (voco_volume_ending(names[i]) > 0 && strcmp(stem, want) == 0)
-                found = voco_format("%s/%s", folder, names[i]);
-            free(stem);
-        }
-        free(want);
+        if (voco_volume_ending(name) == 0)
+            continue;
+        names[i] = names[*ret_n];
+        names[*ret_n] = name;
+        stem[(*ret_n)++] = voco_stem(name);
     }
-    return found;
+    return stem;
 }
 
 /* Items from first on that have no label map yet get that of their name. */
 static enum voco_err
 add_labels(struct voco_datalist *list, int first, const char *folder)
 {
-    char **names = NULL;
-    int n = 0;
-    const enum voco_err err = voco_folder_names(folder, &names, &n);
+    const int n_items = list->n - first;
+    char **image = grown(NULL, (size_t)n_items + 1, sizeof *image), **names = NULL;
+    char **stem = NULL;
+    int *of = grown(NULL, (size_t)n_items + 1, sizeof *of), n = 0, m = 0;
+    enum voco_err err = voco_folder_names(folder, &names, &n);
 
-    for (int i = first; i < list->n && err == VOCO_OK; i++)
-        if (list->item[i].label == NULL)
-            list->item[i].label = find_label(folder, names, n, list->item[i].image[0]);
+    for (int i = 0; i < n_items; i++)
+        image[i] = voco_stem(list->item[first + i].image[0]);
+    if (err == VOCO_OK) {
+        stem = volume_stems(names, n, &m);
+        err = voco_pair_names((const char *const *)image, n_items,
+                              (const char *const *)stem, m, of);
+    }
+    for (int i = 0; i < n_items && err == VOCO_OK; i++)
+        if (list->item[first + i].label == NULL && of[i] >= 0)
+            list->item[first + i].label = voco_format("%s/%s", folder, names[of[i]]);
+    free(of);
+    voco_names_free(image, n_items);
+    voco_names_free(stem, m);
     voco_names_free(names, n);
     return err;
 }

@@ -23,6 +23,7 @@ struct voco_item {
     char *label;            /* NULL: none */
     char *class_name;       /* NULL: none; as the list writes it */
     char *dataset;          /* name of the list or folder; "" for single files */
+    bool found;             /* in a folder that was searched; else somebody named it */
     char *problem;          /* NULL, or why this item cannot be used (file missing) */
 };
 

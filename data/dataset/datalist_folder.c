@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -15,8 +14,7 @@ enum { DEPTH_MAX = 64 };
 
 /* Folders between the input and here: a link back to one of them is not followed. */
 struct trail {
-    dev_t device[DEPTH_MAX];
-    ino_t inode[DEPTH_MAX];
+    char *full[DEPTH_MAX];      /* real paths: inode numbers are not unique everywhere */
     int n;
 };
 
@@ -81,16 +79,22 @@ is_volume_name(const char *name)
 static bool
 enter(struct trail *t, const char *path)
 {
-    struct stat st;
+    char *full = t->n < DEPTH_MAX ? realpath(path, NULL) : NULL;
 
-    if (t->n == DEPTH_MAX || stat(path, &st) != 0)
-        return false;
-    for (int i = 0; i < t->n; i++)
-        if (t->device[i] == st.st_dev && t->inode[i] == st.st_ino)
+    for (int i = 0; full != NULL && i < t->n; i++)
+        if (strcmp(t->full[i], full) == 0) {
+            free(full);
             return false;
-    t->device[t->n] = st.st_dev;
-    t->inode[t->n++] = st.st_ino;
-    return true;
+        }
+    if (full != NULL)
+        t->full[t->n++] = full;
+    return full != NULL;
+}
+
+static void
+leave(struct trail *t)
+{
+    free(t->full[--t->n]);
 }
 
 static enum voco_err
@@ -121,7 +125,7 @@ walk(struct voco_listing *l, const char *path, struct trail *trail)
         voco_warn("%s: not followed: too deep, or a link to a folder above it", path);
     else if (voco_file_exists(json)) {
         err = add_json(l, json);
-        trail->n--;
+        leave(trail);
     } else {
         err = voco_folder_names(path, &names, &n);
         for (int i = 0; err == VOCO_OK && i < n; i++) {
@@ -129,7 +133,7 @@ walk(struct voco_listing *l, const char *path, struct trail *trail)
 
             if (!voco_is_folder(below)) {
                 if (is_volume_name(names[i]))
-                    voco_listing_push(l, voco_format("%s", below), NULL);
+                    voco_listing_push(l, voco_format("%s", below), NULL)->found = true;
             } else if (is_label_folder(names[i]))
                 voco_note("%s: left out: its name says labels, not images", below);
             else
@@ -137,9 +141,9 @@ walk(struct voco_listing *l, const char *path, struct trail *trail)
             free(below);
         }
         if (err == VOCO_OK && voco_is_dicom_folder(path))
-            voco_listing_push(l, voco_format("%s", path), NULL);
+            voco_listing_push(l, voco_format("%s", path), NULL)->found = true;
         voco_names_free(names, n);
-        trail->n--;
+        leave(trail);
     }
     free(json);
     return err;

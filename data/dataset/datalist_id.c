@@ -1,4 +1,6 @@
 /* Ids of a list's items: short, unique, the same every time. */
+#define _XOPEN_SOURCE 700           /* realpath, st_mtim */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,22 +206,75 @@ add_checksums(struct named *name, int n)
     }
 }
 
+/* A file by its real path, or, with several links, by what they have in common. */
 struct seen {
-    dev_t device;
-    ino_t inode;
+    char *full;
+    struct stat st;
     int index;
 };
 
 static int
-by_inode(const void *a, const void *b)
+by_full(const void *a, const void *b)
 {
     const struct seen *x = a, *y = b;
+    const int order = strcmp(x->full, y->full);
 
-    if (x->device != y->device)
-        return x->device < y->device ? -1 : 1;
-    if (x->inode != y->inode)
-        return x->inode < y->inode ? -1 : 1;
-    return x->index - y->index;
+    return order != 0 ? order : x->index - y->index;
+}
+
+static int
+compare(intmax_t a, intmax_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Links to one file: some file systems number files alike, so that sizes and times of
+ * what has more than one link count, too. */
+static int
+by_link(const void *a, const void *b)
+{
+    const struct stat *x = &((const struct seen *)a)->st, *y = &((const struct seen *)b)->st;
+    int order = compare((intmax_t)x->st_dev, (intmax_t)y->st_dev);
+
+    if (order == 0)
+        order = compare((intmax_t)x->st_ino, (intmax_t)y->st_ino);
+    if (order == 0)
+        order = compare((intmax_t)x->st_size, (intmax_t)y->st_size);
+    if (order == 0)
+        order = compare((intmax_t)x->st_mtim.tv_sec, (intmax_t)y->st_mtim.tv_sec);
+    if (order == 0)
+        order = compare((intmax_t)x->st_mtim.tv_nsec, (intmax_t)y->st_mtim.tv_nsec);
+    return order != 0 ? order
+        : ((const struct seen *)a)->index - ((const struct seen *)b)->index;
+}
+
+static bool
+is_same(const struct seen *a, const struct seen *b, bool linked)
+{
+    struct seen c = *b;
+
+    c.index = a->index;
+    return linked ? S_ISREG(a->st.st_mode) && a->st.st_nlink > 1 && b->st.st_nlink > 1 &&
+                    by_link(a, &c) == 0
+                  : strcmp(a->full, b->full) == 0;
+}
+
+/* seen[] is sorted, with equal ones side by side. */
+static void
+mark_again(struct voco_datalist *l, struct named *name, const struct seen *seen, int n,
+           bool linked)
+{
+    for (int i = 1; i < n; i++) {
+        const int index = seen[i].index, before = seen[i - 1].index;
+
+        if (!is_same(&seen[i], &seen[i - 1], linked) || name[index].again > 0)
+            continue;
+        name[index].again = name[before].again > 0 ? name[before].again + 1 : 2;
+        voco_datalist_problem(l, &l->item[index],
+                              voco_format("%s: listed twice, first as %s",
+                                          l->item[index].image[0],
+                                          l->item[before].image[0]));
+    }
 }
 
 /* name[] is still in the order of the list. */
@@ -231,23 +286,17 @@ find_repeated_files(struct voco_datalist *l, struct named *name)
 
     VOCO_ASSERT(seen != NULL);              /* as voco_format: small next to the files */
     for (int i = 0; i < l->n; i++) {
-        struct stat st;
-
-        if (stat(l->item[i].image[0], &st) == 0)
-            seen[n++] = (struct seen){st.st_dev, st.st_ino, i};
+        seen[n].index = i;
+        if (stat(l->item[i].image[0], &seen[n].st) == 0 &&
+            (seen[n].full = realpath(l->item[i].image[0], NULL)) != NULL)
+            n++;
     }
-    qsort(seen, (size_t)n, sizeof *seen, by_inode);
-    for (int i = 1; i < n; i++) {
-        const int index = seen[i].index, before = seen[i - 1].index;
-
-        if (seen[i].device != seen[i - 1].device || seen[i].inode != seen[i - 1].inode)
-            continue;
-        name[index].again = name[before].again > 0 ? name[before].again + 1 : 2;
-        voco_datalist_problem(l, &l->item[index],
-                              voco_format("%s: listed twice, first as %s",
-                                          l->item[index].image[0],
-                                          l->item[before].image[0]));
-    }
+    qsort(seen, (size_t)n, sizeof *seen, by_full);
+    mark_again(l, name, seen, n, false);
+    qsort(seen, (size_t)n, sizeof *seen, by_link);
+    mark_again(l, name, seen, n, true);
+    for (int i = 0; i < n; i++)
+        free(seen[i].full);
     free(seen);
 }
 

@@ -23,17 +23,36 @@ class_of(const json_t *entry)
     return NULL;
 }
 
-/* nnU-Net v1 lists CASE.nii.gz and keeps CASE_0000.nii.gz; NULL if that is not there. */
+/* nnU-Net v1 lists CASE.nii.gz and keeps CASE_0000.nii.gz, CASE_0001.nii.gz, ... Free
+ * it. */
 static char *
-first_channel_of(const char *path)
+channel_of(const char *path, int channel)
 {
     const int ending = voco_volume_ending(path), n = (int)strlen(path) - ending;
-    char *channel = voco_format("%.*s_0000%s", n, path, path + n);
 
-    if (voco_file_exists(channel))
-        return channel;
-    free(channel);
-    return NULL;
+    return voco_format("%.*s_%04d%s", n, path, channel, path + n);
+}
+
+static bool
+has_channel(const char *path, int channel)
+{
+    char *name = channel_of(path, channel);
+    const bool there = voco_file_exists(name);
+
+    free(name);
+    return there;
+}
+
+/* The modalities that the list names, or, if there are more, the files. */
+static struct voco_item *
+push_channels(struct voco_listing *l, const char *path, char *label)
+{
+    struct voco_item *item = voco_listing_push(l, channel_of(path, 0), label);
+
+    for (int i = 1; i < CHANNELS_MAX && (i < l->n_modalities || has_channel(path, i)); i++)
+        voco_listing_channel(l, item, channel_of(path, i));
+    item->id = voco_stem(path);
+    return item;
 }
 
 /* An image as one path or an array of paths; takes label over. */
@@ -42,7 +61,7 @@ push_images(struct voco_listing *l, const char *where, size_t index, const json_
             char *label, struct voco_item **ret)
 {
     const json_t *first = json_is_array(image) ? json_array_get(image, 0) : image;
-    char *path, *channel = NULL;
+    char *path;
 
     if (!json_is_string(first)) {
         free(label);
@@ -50,13 +69,10 @@ push_images(struct voco_listing *l, const char *where, size_t index, const json_
                          " ...}", l->path, where, index);
     }
     path = voco_listing_path(l, json_string_value(first));
-    if (!voco_file_exists(path))
-        channel = first_channel_of(path);
-    if (channel == NULL)
+    if (voco_file_exists(path) || !has_channel(path, 0))
         *ret = voco_listing_push(l, path, label);
     else {
-        *ret = voco_listing_push(l, channel, label);
-        (*ret)->id = voco_stem(path);
+        *ret = push_channels(l, path, label);
         free(path);
     }
     for (size_t i = 1; json_is_array(image) && i < json_array_size(image); i++) {
@@ -267,6 +283,7 @@ take_root(struct voco_listing *l, json_t *root)
     enum voco_err err;
 
     name_dataset(l, root);
+    l->n_modalities = (int)json_object_size(json_object_get(root, "modality"));
     voco_listing_classes(l, json_object_get(root, "labels"));
     if (json_is_array(root))
         err = take_entries(l, "list", root);

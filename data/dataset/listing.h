@@ -16,6 +16,7 @@ struct voco_listing {
     char *dataset;          /* name for its items; owned */
     char *missing_label;    /* the first one that is not there; owned */
     int n_missing_labels, n_labels;
+    int n_modalities;       /* that a list of nnU-Net v1 or the Decathlon names */
 };
 
 /* A path as a list writes it, seen from the list's folder or from --root.  Free it. */

@@ -15,6 +15,7 @@
 #ifndef VOCO_DATA_VOLUME_LABELS_H
 #define VOCO_DATA_VOLUME_LABELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -50,5 +51,9 @@ struct voco_class_count {
 };
 enum voco_err voco_label_count(const struct voco_volume *v, struct voco_class_count **ret,
                                int *ret_n);
+
+/* Do the voxels look like labels: a few whole numbers, or more of them where neighbours
+ * mostly agree?  *ret_values: how many numbers there are, if so. */
+bool voco_volume_looks_labelled(const struct voco_volume *v, int *ret_values);
 
 #endif

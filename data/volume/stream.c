@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "base/log.h"
 #include "base/pages.h"
 #include "data/codec/deflate.h"
 
@@ -119,9 +120,10 @@ next_member(struct voco_stream *s)
         s->ended = true;
         return VOCO_OK;
     }
-    if (*s->z->next_in != 0x1f)
-        return voco_fail(VOCO_EFORMAT, "%s: unknown bytes behind the compressed data",
-                         s->path);
+    if (*s->z->next_in != 0x1f) {
+        s->ended = s->more = true;
+        return VOCO_OK;
+    }
     return inflateReset(s->z) == Z_OK
         ? VOCO_OK : voco_fail(VOCO_EINTERNAL, "%s: inflateReset failed", s->path);
 }
@@ -145,6 +147,7 @@ inflate_some(struct voco_stream *s)
     case Z_BUF_ERROR:                       /* more input comes in the next round */
         return VOCO_OK;
     case Z_STREAM_END:
+        s->checked = s->position;
         return next_member(s);
     case Z_MEM_ERROR:
         return voco_fail(VOCO_EMEMORY, "%s: no memory to inflate", s->path);
@@ -212,6 +215,7 @@ voco_stream_read_all(struct voco_stream *s, void *out, size_t n)
     voco_inflater_free(f);
     if (whole) {
         s->position = (int64_t)n;
+        s->checked = s->position;
         s->ended = true;
     } else if (begin >= 0) {
         clearerr(s->in);
@@ -248,6 +252,25 @@ voco_stream_expect(const struct voco_stream *s, int64_t n)
                      s->z != NULL ? "compressed " : "");
 }
 
+/* Is there anything but padding with zeros behind what was read? */
+static bool
+goes_on(struct voco_stream *s)
+{
+    int c;
+
+    if (s->z == NULL)
+        return s->file_bytes > s->position;
+    if (s->more)
+        return true;
+    for (; s->z->avail_in > 0; s->z->avail_in--)
+        if (*s->z->next_in++ != 0)
+            return true;
+    while ((c = getc(s->in)) != EOF)
+        if (c != 0)
+            return true;
+    return false;
+}
+
 enum voco_err
 voco_stream_finish(struct voco_stream *s)
 {
@@ -256,13 +279,13 @@ voco_stream_finish(struct voco_stream *s)
     size_t got;
     enum voco_err err = VOCO_OK;
 
-    if (s->z == NULL)
-        return VOCO_OK;
-    while (err == VOCO_OK && !s->ended) {
-        if (s->position - last > SLACK)
+    while (s->z != NULL && err == VOCO_OK && !s->ended && s->checked < last) {
+        if (s->position - last > last + SLACK)
             return voco_fail(VOCO_EFORMAT, "%s: the data go on past the %lld bytes that"
                              " the header announces", s->path, (long long)last);
         err = voco_stream_peek(s, scrap, sizeof scrap, &got);
     }
+    if (err == VOCO_OK && goes_on(s))
+        voco_note("%s: bytes behind the voxels are ignored", s->path);
     return err;
 }

@@ -28,7 +28,9 @@ struct voco_stream {
     unsigned char *buffer;
     int64_t file_bytes;     /* behind the offset of open, before inflating */
     int64_t position;       /* bytes handed out so far */
-    bool ended;             /* compressed data: the last checksum was right */
+    int64_t checked;        /* compressed data: bytes whose checksum was right */
+    bool ended;             /* no more compressed data */
+    bool more;              /* but bytes that are none */
 };
 
 /* The data begin at offset in the file. */
@@ -52,8 +54,9 @@ enum voco_err voco_stream_skip(struct voco_stream *s, int64_t n);
  * this refuses absurd sizes before any memory is asked for. */
 enum voco_err voco_stream_expect(const struct voco_stream *s, int64_t n);
 
-/* Read compressed data to their end, so that checksum and length are compared.  More
- * than a little behind the last voxel is an error: a small file may inflate for hours. */
+/* Behind the last byte that a header announces: read on until its checksum was compared.
+ * What follows in the file is noted, whatever it is.  Data that go on for as long again
+ * before their checksum are an error: a small file may inflate for hours. */
 enum voco_err voco_stream_finish(struct voco_stream *s);
 
 void voco_stream_close(struct voco_stream *s);      /* accepts {0} */

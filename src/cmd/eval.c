@@ -56,7 +56,9 @@ print_number(enum voco_metric m, double x)
         printf(m == VOCO_METRIC_HD95 ? "%9.2f" : "%9.4f", x);
 }
 
-/* Dice with its interval, the other means without: the files have them all. */
+/* Dice with its interval, the other means without: the files have them all.  A mean of
+ * fewer cases than Dice's has their number behind it: where one of the two is empty, there
+ * is no distance. */
 static void
 print_classes(const struct voco_eval *e)
 {
@@ -77,8 +79,11 @@ print_classes(const struct voco_eval *e)
             printf("  %.4f .. %.4f ", s[VOCO_METRIC_DICE].low, s[VOCO_METRIC_DICE].high);
         else
             printf("  %-17s", "");
-        for (int m = VOCO_METRIC_HD95; m < VOCO_METRICS; m++)
+        for (int m = VOCO_METRIC_HD95; m < VOCO_METRICS; m++) {
             print_number((enum voco_metric)m, s[m].mean);
+            if (s[m].n != s[VOCO_METRIC_DICE].n)
+                printf(" (n=%d)", s[m].n);
+        }
         putchar('\n');
     }
 }

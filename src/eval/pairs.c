@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/dataset/pairing.h"
 
 enum { SHOWN = 3 };
 
@@ -53,31 +54,56 @@ push(struct voco_eval *e, const char *id, const char *predicted, const char *tru
                                                .truth = voco_format("%s", truth) };
 }
 
-/* Two lists in the order of their ids, side by side. */
+static const char **
+ids_of(const struct voco_item **item, int n)
+{
+    const char **id = calloc((size_t)n + 1, sizeof *id);
+
+    for (int i = 0; id && i < n; i++)
+        id[i] = item[i]->id;
+    return id;
+}
+
+/* prediction[j] of each truth, or -1: of several that mean it, an equal name or the first. */
 static void
+invert(const int *of, const struct voco_item **p, int n, const struct voco_item **t, int m,
+       int *prediction)
+{
+    for (int j = 0; j < m; j++)
+        prediction[j] = -1;
+    for (int i = 0; i < n; i++)
+        if (of[i] >= 0 && (prediction[of[i]] < 0 || strcmp(p[i]->id, t[of[i]]->id) == 0))
+            prediction[of[i]] = i;
+}
+
+/* Two lists in the order of their ids. */
+static enum voco_err
 match(const struct voco_item **p, int n, const struct voco_item **t, int m,
       struct voco_eval *e)
 {
-    int i = 0, j = 0;
+    const char **a = ids_of(p, n), **b = ids_of(t, m);
+    int *of = calloc((size_t)n + 1, sizeof *of);
+    int *prediction = calloc((size_t)m + 1, sizeof *prediction);
+    enum voco_err err = VOCO_OK;
 
-    if (n == 1 && m == 1) {             /* two files: whatever they are called */
+    if (!a || !b || !of || !prediction)
+        err = voco_fail(VOCO_EMEMORY, "no memory for %d pairs", m);
+    else if (n == 1 && m == 1)          /* two files: whatever they are called */
         push(e, t[0]->id, p[0]->image[0], map_of(t[0]));
-        return;
+    else if (!(err = voco_pair_names(a, n, b, m, of))) {
+        invert(of, p, n, t, m, prediction);
+        for (int j = 0; j < m; j++)
+            if (prediction[j] >= 0)
+                push(e, t[j]->id, p[prediction[j]]->image[0], map_of(t[j]));
+            else
+                e->missing[e->n_missing++] = voco_format("%s", t[j]->id);
+        e->n_extra = n - e->n;
     }
-    while (j < m) {
-        const int order = i < n ? strcmp(p[i]->id, t[j]->id) : 1;
-
-        if (order == 0) {
-            push(e, t[j]->id, p[i++]->image[0], map_of(t[j]));
-            j++;
-        } else if (order < 0) {
-            e->n_extra++;
-            i++;
-        } else {
-            e->missing[e->n_missing++] = voco_format("%s", t[j++]->id);
-        }
-    }
-    e->n_extra += n - i;
+    free(a);
+    free(b);
+    free(of);
+    free(prediction);
+    return err;
 }
 
 /* "a, b, c, ..." of the ids; free it. */
@@ -129,7 +155,7 @@ pair_lists(const struct voco_eval_options *o, const struct voco_datalist *predic
     if (!p || !t || !e->item || !e->missing)
         err = voco_fail(VOCO_EMEMORY, "no memory for %d pairs", truth->n);
     else
-        match(p, predicted->n, t, truth->n, e);
+        err = match(p, predicted->n, t, truth->n, e);
     if (!err && e->n == 0) {
         char *a = some_ids(p, predicted->n), *b = some_ids(t, truth->n);
 
