@@ -210,8 +210,6 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.h \
 	src/report/text.c \
 	src/task/segment/predict.c \
-	src/task/segment/predict.c \
-	src/task/segment/predict.c \
 	src/task/segment/predict.h \
 	src/task/segment/segment.c \
 	src/task/segment/segment.h \
