@@ -9,7 +9,7 @@ tune() { "$voco" finetune seg -s store -f 12 --roi 32 --samples 2 --threads 2 --
 same() { cmp "$1/model.safetensors" "$2/model.safetensors" > out.cmp 2>&1; }
 
 # keep RUN: what each step did, but for the times
-keep() { sed 's/"seconds[^,}]*[,}]//g; s/"val_seconds[^,}]*,//g; s/"gflops.*//' "$1/metrics.jsonl"; }
+keep() { sed 's/"seconds[^,}]*[,}]//g; s/"crops_per_second[^,}]*,//g; s/"page_faults[^,}]*,//g; s/"val_seconds[^,}]*,//g; s/"gflops.*//' "$1/metrics.jsonl"; }
 
 "$voco" -q phantom -n 4 --size 48,48,40 --spacing 8,8,8 -o ct --labels truth || exit 99
 "$voco" -q convert --preset abdomen --spacing 8 --pad 32 --pad-first none -o store \
