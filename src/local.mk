@@ -187,6 +187,8 @@ libvoco_la_SOURCES += \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
+	src/report/html.c \
+	src/report/html.h \
 	src/report/metrics.c \
 	src/report/metrics.h \
 	src/report/plot.c \
