@@ -14,6 +14,7 @@ voco_SOURCES = \
 	src/cmd/info_rows.c \
 	src/cmd/info_run.c \
 	src/cmd/info_weights.c \
+	src/cmd/leak.c \
 	src/cmd/loop_options.c \
 	src/cmd/loop_options.h \
 	src/cmd/main.c \
@@ -127,6 +128,26 @@ libvoco_la_SOURCES += \
 	src/eval/stats.h \
 	src/eval/write.c \
 	src/eval/write.h \
+	src/leak/align.c \
+	src/leak/align.h \
+	src/leak/contrast.c \
+	src/leak/contrast.h \
+	src/leak/feature.c \
+	src/leak/feature.h \
+	src/leak/html.c \
+	src/leak/leak.c \
+	src/leak/leak.h \
+	src/leak/match.c \
+	src/leak/match.h \
+	src/leak/scans.c \
+	src/leak/scans.h \
+	src/leak/smooth.c \
+	src/leak/smooth.h \
+	src/leak/thumb.c \
+	src/leak/thumb.h \
+	src/leak/turn.c \
+	src/leak/turn.h \
+	src/leak/write.c \
 	src/model/coverage.c \
 	src/model/coverage.h \
 	src/model/model.c \

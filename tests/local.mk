@@ -17,6 +17,8 @@ EXTRA_DIST += \
 	tools/golden_sliding.py \
 	tools/feature_rank.py \
 	tools/golden_transform.py \
+	tools/leak_table.sh \
+	tools/leak_variants.py \
 	tools/replay_from_store.py
 dist_check_SCRIPTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
 TESTS += tests/check-cli.sh tests/check-info.sh tests/check-man.sh tools/check-includes.sh
@@ -106,6 +108,11 @@ tests_test_labels_SOURCES = tests/store_util.h tests/test_labels.c
 tests_test_labels_LDADD = $(TEST_LIBS)
 TESTS += tests/test_labels
 
+check_PROGRAMS += tests/test_leak
+tests_test_leak_SOURCES = tests/store_util.h tests/test_leak.c
+tests_test_leak_LDADD = $(TEST_LIBS)
+TESTS += tests/test_leak
+
 check_PROGRAMS += tests/test_score
 tests_test_score_SOURCES = tests/test_score.c
 tests_test_score_LDADD = $(TEST_LIBS)
@@ -191,6 +198,9 @@ TESTS += tests/cli_convert.sh
 
 dist_check_SCRIPTS += tests/cli_eval.sh
 TESTS += tests/cli_eval.sh
+
+dist_check_SCRIPTS += tests/cli_leak.sh
+TESTS += tests/cli_leak.sh
 
 dist_check_SCRIPTS += tests/cli_tasks.sh
 TESTS += tests/cli_tasks.sh
