@@ -42,6 +42,8 @@ libvoco_la_SOURCES += \
 	data/store/hdf5.h \
 	data/store/inventory.c \
 	data/store/inventory.h \
+	data/store/leaklist.c \
+	data/store/leaklist.h \
 	data/store/manifest.c \
 	data/store/manifest.h \
 	data/store/manifest_line.c \

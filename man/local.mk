@@ -7,6 +7,7 @@ dist_man_MANS += \
 	man/voco-eval.1 \
 	man/voco-finetune.1 \
 	man/voco-info.1 \
+	man/voco-leak.1 \
 	man/voco-model.1 \
 	man/voco-phantom.1 \
 	man/voco-plan.1 \

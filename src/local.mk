@@ -14,6 +14,7 @@ voco_SOURCES = \
 	src/cmd/info_rows.c \
 	src/cmd/info_run.c \
 	src/cmd/info_weights.c \
+	src/cmd/leak.c \
 	src/cmd/main.c \
 	src/cmd/model.c \
 	src/cmd/model.h \
@@ -132,6 +133,26 @@ libvoco_la_SOURCES += \
 	src/eval/stats.h \
 	src/eval/write.c \
 	src/eval/write.h \
+	src/leak/align.c \
+	src/leak/align.h \
+	src/leak/contrast.c \
+	src/leak/contrast.h \
+	src/leak/feature.c \
+	src/leak/feature.h \
+	src/leak/html.c \
+	src/leak/leak.c \
+	src/leak/leak.h \
+	src/leak/match.c \
+	src/leak/match.h \
+	src/leak/scans.c \
+	src/leak/scans.h \
+	src/leak/smooth.c \
+	src/leak/smooth.h \
+	src/leak/thumb.c \
+	src/leak/thumb.h \
+	src/leak/turn.c \
+	src/leak/turn.h \
+	src/leak/write.c \
 	src/model/coverage.c \
 	src/model/coverage.h \
 	src/model/model.c \
@@ -199,6 +220,8 @@ libvoco_la_SOURCES += \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
+	src/report/html.c \
+	src/report/html.h \
 	src/report/metrics.c \
 	src/report/metrics.h \
 	src/report/plot.c \

@@ -85,6 +85,8 @@ expect 0 "liver  *2  *1.0000" "a dataset.json as truth, with names" "$voco" eval
 expect 0 "report.html, eval.json and cases.csv written" "a report" \
     "$voco" eval -o report --images ct lab nn/dataset.json
 [ "$(grep -c 'data:image/png;base64' report/report.html)" = 2 ]; ok $? "has a slice of each case"
+[ "$(grep -o '\-\-c:#[0-9a-f]*' report/report.html | sort -u | wc -l)" = 11 ]
+ok $? "each of 11 classes has its own colour"
 ! grep -q 'http' report/report.html; ok $? "and names no other site"
 [ "$(head -n 1 report/cases.csv)" = \
     "id,class,name,dice,hd95_mm,surface_dice,volume_error,truth_ml,predicted_ml" ]

@@ -48,6 +48,7 @@ test_programs = \
 	tests/test_grad \
 	tests/test_kernels \
 	tests/test_labels \
+	tests/test_leak \
 	tests/test_loader \
 	tests/test_opt \
 	tests/test_phantom \
@@ -82,6 +83,7 @@ test_scripts = \
 	tests/cli_eval.sh \
 	tests/cli_finetune.sh \
 	tests/cli_labels.sh \
+	tests/cli_leak.sh \
 	tests/cli_model.sh \
 	tests/cli_predict.sh \
 	tests/cli_pretrain.sh \
@@ -135,6 +137,8 @@ EXTRA_DIST += \
 	tools/golden_pt.py \
 	tools/golden_sliding.py \
 	tools/golden_transform.py \
+	tools/leak_table.sh \
+	tools/leak_variants.py \
 	tools/replay_from_store.py
 
 AM_TESTS_ENVIRONMENT = \

@@ -161,6 +161,49 @@ START_TEST(every_character_can_be_drawn_and_only_blank_is_blank)
 }
 END_TEST
 
+/* sRGB to CIELAB, white D65. */
+static void
+to_lab(uint32_t color, double lab[3])
+{
+    static const double xyz_of[3][3] = { { 0.4124564, 0.3575761, 0.1804375 },
+                                         { 0.2126729, 0.7151522, 0.0721750 },
+                                         { 0.0193339, 0.1191920, 0.9503041 } };
+    static const double white[3] = { 0.95047, 1, 1.08883 };
+    double f[3];
+
+    for (int k = 0; k < 3; k++) {
+        double sum = 0;
+
+        for (int c = 0; c < 3; c++) {
+            const double v = (color >> (16 - 8 * c) & 255) / 255.0;
+
+            sum += xyz_of[k][c] * (v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4));
+        }
+        sum /= white[k];
+        f[k] = sum > 0.008856 ? cbrt(sum) : 7.787 * sum + 16.0 / 116;
+    }
+    lab[0] = 116 * f[1] - 16;
+    lab[1] = 500 * (f[0] - f[1]);
+    lab[2] = 200 * (f[1] - f[2]);
+}
+
+/* Differences of about 2 can just be seen side by side; classes lie apart in a picture. */
+START_TEST(colors_of_classes_can_be_told_apart)
+{
+    ck_assert_int_ge(VOCO_BRIGHT_COLORS, 20);
+    for (int i = 0; i < VOCO_BRIGHT_COLORS; i++)
+        for (int k = 0; k < i; k++) {
+            double a[3], b[3];
+
+            to_lab(voco_color_bright(i), a);
+            to_lab(voco_color_bright(k), b);
+            ck_assert_msg(hypot(hypot(a[0] - b[0], a[1] - b[1]), a[2] - b[2]) > 20,
+                          "colours %d and %d", k, i);
+        }
+    ck_assert_uint_eq(voco_color_bright(0), voco_color_bright(VOCO_BRIGHT_COLORS));
+}
+END_TEST
+
 START_TEST(gray_images_mirror_by_negative_strides)
 {
     const float v[4] = { 0, 1, 0, 0 };      /* white is right above */
@@ -572,6 +615,7 @@ test_suite(void)
     tcase_add_test(files, event_records_are_framed_and_encoded_as_tensorboard_reads_them);
     tcase_add_test(numbers, everything_outside_the_canvas_is_clipped);
     tcase_add_test(numbers, every_character_can_be_drawn_and_only_blank_is_blank);
+    tcase_add_test(numbers, colors_of_classes_can_be_told_apart);
     tcase_add_test(numbers, gray_images_mirror_by_negative_strides);
     tcase_add_test(numbers, ticks_are_round_and_inside);
     tcase_add_test(numbers, doubles_read_back_the_same);

@@ -3,6 +3,7 @@
 
 const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_convert,
+    &voco_cmd_leak,
     &voco_cmd_plan,
     &voco_cmd_tune,
     &voco_cmd_pretrain,

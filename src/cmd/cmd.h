@@ -13,6 +13,7 @@ extern const struct voco_verb voco_cmd_embed;
 extern const struct voco_verb voco_cmd_eval;
 extern const struct voco_verb voco_cmd_info;
 extern const struct voco_verb voco_cmd_finetune;
+extern const struct voco_verb voco_cmd_leak;
 extern const struct voco_verb voco_cmd_model;
 extern const struct voco_verb voco_cmd_phantom;
 extern const struct voco_verb voco_cmd_plot;

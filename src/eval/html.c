@@ -10,54 +10,9 @@
 #include "data/transform/geometry.h"
 #include "eval/overlay.h"
 #include "eval/write.h"
+#include "report/html.h"
 
 enum { SIDE = 300 };            /* pixels of a slice */
-
-static const char STYLE[] =
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;"
-    "padding:0 1rem;color:#1c2024;background:#fff}"
-    "h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .5rem}"
-    "p,figcaption{color:#566}table{border-collapse:collapse;font-variant-numeric:"
-    "tabular-nums}th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid "
-    "#dde}th:first-child,td:first-child{text-align:left}th{font-weight:600}"
-    "td small{color:#788}.swatch{display:inline-block;width:.7em;height:.7em;"
-    "border-radius:2px;margin-right:.5em;background:var(--c)}"
-    ".warn{background:#fff4e0;border:1px solid #e6b566;padding:.6rem 1rem;"
-    "border-radius:6px;color:#5a3c00}figure{display:inline-block;margin:.5rem .8rem .8rem "
-    "0;vertical-align:top}figcaption{font-size:.85rem}img{display:block;border-radius:4px}"
-    ".good{color:#0a7a3d}.bad{color:#b3261e}"
-    "@media(prefers-color-scheme:dark){body{background:#14171a;color:#e6e8ea}p,figcaption"
-    "{color:#a3adb5}th,td{border-color:#2c3238}.warn{background:#33270f;color:#f0d9ae}}";
-
-static void
-put_text(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        switch (*text) {
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '&': fputs("&amp;", out); break;
-        case '"': fputs("&quot;", out); break;
-        default: putc(*text, out);
-        }
-}
-
-static void
-put_base64(FILE *out, const uint8_t *p, size_t n)
-{
-    static const char DIGIT[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < n; i += 3) {
-        const uint32_t word = (uint32_t)p[i] << 16
-            | (uint32_t)(i + 1 < n ? p[i + 1] : 0) << 8 | (i + 2 < n ? p[i + 2] : 0);
-
-        putc(DIGIT[word >> 18], out);
-        putc(DIGIT[word >> 12 & 63], out);
-        putc(i + 1 < n ? DIGIT[word >> 6 & 63] : '=', out);
-        putc(i + 2 < n ? DIGIT[word & 63] : '=', out);
-    }
-}
 
 /* ---- tables ---- */
 
@@ -78,7 +33,7 @@ put_stats(FILE *out, enum voco_metric m, const struct voco_stats *s)
     fputs("<td>", out);
     put_value(out, m, s->mean);
     if (s->n > 1) {
-        fputs(" <small>", out);
+        fputs("<small class=\"line\">", out);
         put_value(out, m, s->low);
         fputs(" &hellip; ", out);
         put_value(out, m, s->high);
@@ -93,19 +48,19 @@ put_strip(FILE *out, const struct voco_eval *e, int class_id)
 {
     const struct voco_stats *s = &e->stats[class_id * VOCO_METRICS + VOCO_METRIC_DICE];
 
-    fputs("<td><svg width=\"170\" height=\"16\" role=\"img\"><line x1=\"5\" x2=\"165\" "
+    fputs("<td><svg width=\"150\" height=\"16\" role=\"img\"><line x1=\"5\" x2=\"145\" "
           "y1=\"8\" y2=\"8\" stroke=\"#9aa\" stroke-width=\"1\"/>", out);
     for (int i = 0; i < e->n; i++) {
         const double v = voco_eval_value(&e->item[i], class_id, VOCO_METRIC_DICE);
 
         if (isfinite(v))
             fprintf(out, "<circle cx=\"%.1f\" cy=\"8\" r=\"3\" fill=\"#4a7\" fill-opacity="
-                    "\".45\"/>", 5 + 160 * v);
+                    "\".45\"/>", 5 + 140 * v);
     }
     if (s->n > 1)
         fprintf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"8\" y2=\"8\" stroke=\"#c52\" "
-                "stroke-width=\"4\" stroke-opacity=\".8\"/>", 5 + 160 * s->low,
-                5 + 160 * fmax(s->high, s->low + 0.005));
+                "stroke-width=\"4\" stroke-opacity=\".8\"/>", 5 + 140 * s->low,
+                5 + 140 * fmax(s->high, s->low + 0.005));
     fputs("</svg></td>", out);
 }
 
@@ -120,7 +75,7 @@ put_class_name(FILE *out, const struct voco_eval *e, int class_id)
     }
     fprintf(out, "<td><span class=\"swatch\" style=\"--c:#%06x\"></span>",
             (unsigned)voco_overlay_color(class_id));
-    put_text(out, voco_eval_class(e, class_id, buf));
+    voco_html_text(out, voco_eval_class(e, class_id, buf));
     fputs("</td>", out);
 }
 
@@ -151,7 +106,7 @@ static void
 put_classes(FILE *out, const struct voco_eval *e)
 {
     fputs("<h2>Classes</h2><p>Mean over cases and its 95&nbsp;% bootstrap interval; dots are "
-          "the cases' Dice from 0 to 1.</p><table>", out);
+          "the cases' Dice from 0 to 1.</p><div class=\"table\"><table>", out);
     put_head(out, "class", "cases");
     fputs("<th>Dice of cases</th><th>missed</th><th>invented</th></tr>", out);
     for (int k = 0; k < e->n_classes; k++) {
@@ -169,9 +124,11 @@ put_classes(FILE *out, const struct voco_eval *e)
         count_absent(e, k, &missed, &invented);
         if (k > 0)
             fprintf(out, "<td>%d</td><td>%d</td>", missed, invented);
+        else
+            fputs("<td></td><td></td>", out);
         fputs("</tr>\n", out);
     }
-    fputs("</table>", out);
+    fputs("</table></div>", out);
 }
 
 static void
@@ -180,10 +137,10 @@ put_comparison(FILE *out, const struct voco_eval_page *page)
     const struct voco_eval_paired *p = page->paired;
 
     fputs("<h2>Against ", out);
-    put_text(out, page->against);
+    voco_html_text(out, page->against);
     fprintf(out, "</h2><p>This prediction minus the other over %d cases that both have, 95&nbsp;"
             "%% bootstrap interval, two-sided p under random signs; the volume error by its "
-            "size.</p><table>", p->n);
+            "size.</p><div class=\"table\"><table>", p->n);
     put_head(out, "class", "cases");
     fputs("</tr>", out);
     for (int k = 0; k < p->n_classes; k++) {
@@ -202,8 +159,9 @@ put_comparison(FILE *out, const struct voco_eval_page *page)
             if (isfinite(s[m].mean)) {
                 fprintf(out, m == VOCO_METRIC_HD95 ? "%+.2f" : "%+.4f", s[m].mean);
                 fprintf(out, m == VOCO_METRIC_HD95
-                            ? " <small>%+.2f &hellip; %+.2f, p&nbsp;%.2g</small>"
-                            : " <small>%+.4f &hellip; %+.4f, p&nbsp;%.2g</small>",
+                            ? "<small class=\"line\">%+.2f &hellip; %+.2f, p&nbsp;%.2g</small>"
+                            : "<small class=\"line\">%+.4f &hellip; %+.4f, p&nbsp;%.2g"
+                              "</small>",
                         s[m].low, s[m].high, p->p[k * VOCO_METRICS + m]);
             } else
                 fputs("&ndash;", out);
@@ -211,13 +169,13 @@ put_comparison(FILE *out, const struct voco_eval_page *page)
         }
         fputs("</tr>\n", out);
     }
-    fputs("</table>", out);
+    fputs("</table></div>", out);
 }
 
 static void
 put_cases(FILE *out, const struct voco_eval *e, const int *rank)
 {
-    fputs("<h2>Cases</h2><p>The worst first.</p><table>", out);
+    fputs("<h2>Cases</h2><p>The worst first.</p><div class=\"table\"><table>", out);
     put_head(out, "case", "size");
     fputs("<th>worst class</th></tr>", out);
     for (int r = 0; r < e->n; r++) {
@@ -227,10 +185,10 @@ put_cases(FILE *out, const struct voco_eval *e, const int *rank)
         char buf[24];
 
         fputs("<tr><td>", out);
-        put_text(out, c->id);
+        voco_html_text(out, c->id);
         if (!c->score) {
             fputs("</td><td colspan=\"6\">", out);
-            put_text(out, c->problem);
+            voco_html_text(out, c->problem);
             fputs("</td></tr>\n", out);
             continue;
         }
@@ -248,12 +206,12 @@ put_cases(FILE *out, const struct voco_eval *e, const int *rank)
             }
         fputs("<td>", out);
         if (worst) {
-            put_text(out, voco_eval_class(e, worst, buf));
+            voco_html_text(out, voco_eval_class(e, worst, buf));
             fprintf(out, " <small>%.4f</small>", least);
         }
         fputs("</td></tr>\n", out);
     }
-    fputs("</table>", out);
+    fputs("</table></div>", out);
 }
 
 /* ---- slices ---- */
@@ -312,10 +270,10 @@ put_slice(FILE *out, const struct voco_eval_page *page, const struct voco_datali
         err = voco_overlay_png(&m, image, slice, SIDE, &png, &n);
     }
     if (!err) {
-        fputs("<figure><img alt=\"slice with labels\" src=\"data:image/png;base64,", out);
-        put_base64(out, png, n);
-        fputs("\"><figcaption>", out);
-        put_text(out, c->id);
+        fputs("<figure>", out);
+        voco_html_png(out, "slice with labels", png, n);
+        fputs("<figcaption>", out);
+        voco_html_text(out, c->id);
         fprintf(out, "<br>Dice %.4f, slice %lld of %lld</figcaption></figure>\n",
                 c->mean[VOCO_METRIC_DICE], (long long)slice + 1, (long long)m.dim[2]);
     }
@@ -386,14 +344,13 @@ put_title(FILE *out, const struct voco_eval_page *page)
     const struct voco_eval_options *o = page->o;
     const struct voco_eval *e = page->e;
 
-    fprintf(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\""
-            "viewport\" content=\"width=device-width\"><title>voco eval</title><style>%s"
-            "</style>\n<h1>", STYLE);
-    put_text(out, o->predicted);
+    voco_html_begin(out, "voco eval");
+    fputs("<h1>", out);
+    voco_html_text(out, o->predicted);
     fputs("</h1><p>", out);
     if (o->truth) {
         fputs("against ", out);
-        put_text(out, o->truth);
+        voco_html_text(out, o->truth);
         fputs("; ", out);
     }
     fprintf(out, "%d cases; ", e->n_scored);
@@ -409,7 +366,7 @@ put_title(FILE *out, const struct voco_eval_page *page)
                 "not be scored; they do not count.", e->n_missing, e->n - e->n_scored);
         for (int i = 0; i < e->n_missing && i < 20; i++) {
             fputs(i ? ", " : " No prediction: ", out);
-            put_text(out, e->missing[i]);
+            voco_html_text(out, e->missing[i]);
         }
         fputs(e->n_missing > 20 ? ", &hellip;</p>" : "</p>", out);
     }
@@ -433,7 +390,7 @@ voco_eval_html(const char *path, const struct voco_eval_page *page)
         put_comparison(f.out, page);
     err = put_slices(f.out, page, rank);
     put_cases(f.out, page->e, rank);
-    fputs("</html>\n", f.out);
+    voco_html_end(f.out);
     free(rank);
     if (!err)
         return voco_newfile_commit(&f);

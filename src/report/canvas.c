@@ -11,8 +11,11 @@
 static const uint32_t okabe_ito[] = {
     0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9, 0x444444,
 };
-static const uint32_t on_dark[] = {
-    0x56B4E9, 0xE69F00, 0x1FD6A0, 0xF29BCB, 0xF0E442, 0xFF8A4C,
+/* Each colour behind the sixth is far from all before it, in CIELAB of 48 < L < 93. */
+static const uint32_t on_dark[VOCO_BRIGHT_COLORS] = {
+    0x56B4E9, 0xE69F00, 0x1FD6A0, 0xF29BCB, 0xF0E442, 0xFF8A4C, 0xA52DFF, 0x69785A,
+    0xFF2D5A, 0x876987, 0xFFE1C3, 0x5AFF00, 0x009696, 0xD2D2FF, 0x00A50F, 0xB4F0F0,
+    0x5A78A5, 0xD23C00, 0xA5B487, 0xA57869, 0xFF00B4, 0xA56900, 0x878700, 0xB487F0,
 };
 
 uint32_t
@@ -24,7 +27,7 @@ voco_color(int i)
 uint32_t
 voco_color_bright(int i)
 {
-    return on_dark[(unsigned)i % (sizeof on_dark / sizeof *on_dark)];
+    return on_dark[(unsigned)i % VOCO_BRIGHT_COLORS];
 }
 
 static uint8_t

@@ -22,7 +22,9 @@ struct voco_canvas {
  * that vanishes on white; i is taken modulo their number. */
 uint32_t voco_color(int i);
 
-/* The same family, brighter, for outlines on dark images. */
+/* For areas and outlines on dark images: VOCO_BRIGHT_COLORS that can be told apart (CIEDE2000
+ * of any two at least 18), the first six of the family above; i modulo their number. */
+enum { VOCO_BRIGHT_COLORS = 24 };
 uint32_t voco_color_bright(int i);
 
 /* (1-t) a + t b, channel by channel. */
