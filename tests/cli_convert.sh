@@ -116,7 +116,7 @@ expect 0 "stored as an image, but looks like" "one that is named is stored" \
 mkdir -p nn1/imagesTr
 for case in a b; do
     cp good.nii.gz nn1/imagesTr/${case}_0000.nii.gz
-    cp ct/phantom-00001.nii.gz nn1/imagesTr/${case}_0001.nii.gz
+    cp good.nii.gz nn1/imagesTr/${case}_0001.nii.gz
 done
 printf '{"modality": {"0": "T1", "1": "T2"}, "training":
     [{"image": "./imagesTr/a.nii.gz"}, {"image": "./imagesTr/b.nii.gz"}]}' > nn1/dataset.json
