@@ -94,6 +94,37 @@ expect 4 "wrong.json" "wrong JSON" "$voco" convert -o t $small wrong.json
 expect 4 "nowhere" "an input that is not there" "$voco" convert -o t $small nowhere
 [ ! -e t ]; ok $? "leaves no store"
 
+# ---- what changed, what is no image, what a list holds ----
+mkdir -p changing
+cp good.nii.gz changing/a.nii.gz
+expect 0 "1 volume stored" "a file that will change" "$voco" convert -o s9 $small changing/a.nii.gz
+touch -d '2020-01-01' changing/a.nii.gz
+expect 0 "1 there before" "another time alone is no change" \
+    "$voco" convert -o s9 $small changing/a.nii.gz
+cp ct/phantom-00001.nii.gz changing/a.nii.gz
+expect 2 "has changed since" "other bytes are" "$voco" convert -o s9 $small changing/a.nii.gz
+
+mkdir mixed
+cp good.nii.gz mixed/imaging.nii.gz
+printf '\000\000\000\000\000\000\200\077%.0s' $(seq 32) > voxels
+image mixed/unlabelled.mha
+expect 3 "looks like a label map" "a label map in a folder is left out" \
+    "$voco" convert -o s10 $small mixed
+expect 0 "stored as an image, but looks like" "one that is named is stored" \
+    "$voco" -q convert -o s11 $small mixed/unlabelled.mha
+
+mkdir -p nn1/imagesTr
+for case in a b; do
+    cp good.nii.gz nn1/imagesTr/${case}_0000.nii.gz
+    cp good.nii.gz nn1/imagesTr/${case}_0001.nii.gz
+done
+printf '{"modality": {"0": "T1", "1": "T2"}, "training":
+    [{"image": "./imagesTr/a.nii.gz"}, {"image": "./imagesTr/b.nii.gz"}]}' > nn1/dataset.json
+expect 4 "one of 2 channels" "both modalities of a list of nnU-Net 1 are met" \
+    "$voco" convert -o s12 $small nn1
+expect 0 "2 volumes stored" "and stored" "$voco" convert -o s13 $small --channel all nn1
+grep -c '"channels":2' s13/manifest.jsonl > out; grep -q '^2$' out; ok $? "as two channels"
+
 # ---- usage ----
 expect 2 "preset" "unknown preset" "$voco" convert -o t -p abdomenn ct
 expect 2 "did you mean" "unknown option" "$voco" convert -o t --spacingg 1 ct

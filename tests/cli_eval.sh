@@ -49,6 +49,18 @@ expect 2 "class-names: a name is empty" "an empty name" \
     "$voco" eval --class-names background, half.mha truth.mha
 expect 4 "not the same grid" "another place" "$voco" eval moved.mha truth.mha
 
+# ---- pairs by the names of cases, and means of fewer cases ----
+mkdir images truths
+for case in A B; do cp half.mha images/${case}_0000.mha; cp truth.mha truths/$case.mha; done
+expect 0 "class 1  *2  *0.6667 " "CASE_0000 is a prediction of CASE" "$voco" eval images truths
+map empty.mha 0 0 64
+cp empty.mha images/B_0000.mha
+expect 0 "class 1  *2  *0.3333 .* 2.00 (n=1)" "a distance where one of two is empty is of one" \
+    "$voco" eval images truths
+mkdir numbered
+cp half.mha numbered/c_0001.mha; cp truth.mha numbered/c_0002.mha
+expect 0 "class 1  *2  *1.0000 " "equal names go first" "$voco" eval numbered numbered
+
 # ---- folders ----
 "$voco" -q phantom -o ct --labels lab -n 5 --size 40,36,24 --spacing 9,9,14
 expect 0 "mean of classes  *5  *1.0000  *1.0000 .. 1.0000 *0.00 *1.0000 *+0.0%" \
