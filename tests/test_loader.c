@@ -186,7 +186,7 @@ START_TEST(an_epoch_holds_every_volume_as_often_as_its_weight)
     bool different = false;
     int first[16];
 
-    ok(voco_sampler_init(&sampler, s, 1, repeat, 2));
+    ok(voco_sampler_init(&sampler, s, 1, repeat, 2, NULL));
     ck_assert_int_eq(sampler.length, 2 * 2 + 3 * 4);
     for (int epoch = 0; epoch < 3; epoch++) {
         int count[VOLUMES] = {0};
@@ -206,7 +206,7 @@ START_TEST(an_epoch_holds_every_volume_as_often_as_its_weight)
     ck_assert(different);
     ck_assert_int_eq(voco_sampler_at(&sampler, 5), first[5]);
     voco_sampler_free(&sampler);
-    ok(voco_sampler_init(&sampler, s, 1, one, 1));
+    ok(voco_sampler_init(&sampler, s, 1, one, 1, NULL));
     ck_assert_int_eq(sampler.length, 2);
     voco_sampler_free(&sampler);
     voco_store_close(s);
@@ -224,14 +224,14 @@ START_TEST(wrong_repeat_weights_are_refused_by_name)
     struct voco_sampler sampler;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &bad[i], 1));
+        fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &bad[i], 1, NULL));
         says(bad[i]);
         voco_sampler_free(&sampler);
     }
-    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &unknown, 1));
+    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, &unknown, 1, NULL));
     says("it has: chest, abdomen");
     voco_sampler_free(&sampler);
-    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, none, 2));
+    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, none, 2, NULL));
     voco_sampler_free(&sampler);
     voco_store_close(s);
     scratch_remove(folder);

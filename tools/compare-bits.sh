@@ -16,7 +16,8 @@
 # Compared are metrics.jsonl without times and rates; best.json; every file of weights and of
 # checkpoints; label maps, probabilities, embeddings.  In a checkpoint's state.json the
 # version of voco may differ, and the working tree may record settings that BASE did not, in
-# another order; so the lines of state.json and of SUMS itself in SUMS may differ, too.
+# another order.  Of files of weights the tensors count, not the metadata beside them.  So SUMS
+# must name the same files; its checksums may differ.
 set -u
 die() { echo "compare-bits: $*" >&2; exit 2; }
 
@@ -92,7 +93,13 @@ comparable() {
     *metrics.jsonl)
         sed -E 's/"([a-z_]*seconds[a-z_]*|crops_per_second|gflops|peak_fraction|page_faults)":[^,}]*,?//g' "$1" ;;
     *state.json) recorded "$1" "$2" ;;
-    *SUMS) grep -Ev ' (state\.json|SUMS)$' "$1" ;;
+    *SUMS) awk '{ print $3 }' "$1" ;;
+    *.safetensors)
+        header "$1" | perl -MJSON::PP -0777 -ne '
+            my $header = decode_json($_);
+            delete $header->{__metadata__};
+            print JSON::PP->new->canonical->encode($header)'
+        tail -c +$(($(od -An -tu8 -N8 "$1") + 9)) "$1" ;;
     *.gz) gzip -dc "$1" ;;
     *.h5) perl -0777 -pe 's/(\x12\0\x08\0.\0{3}\x01\0{3}).{4}/$1when/gs' "$1" ;;
     *) cat "$1" ;;
@@ -151,7 +158,7 @@ first_difference() {
 same() {
     cmp -s "$1" "$2" && return
     case $1 in
-    *metrics.jsonl | *state.json | *SUMS | *.gz | *.h5)
+    *metrics.jsonl | *state.json | *SUMS | *.safetensors | *.gz | *.h5)
         comparable "$1" "$2" > a.bin
         comparable "$2" "$1" > b.bin
         cmp -s a.bin b.bin ;;

@@ -89,7 +89,7 @@ voco_sampler_list(struct voco_sampler *s, const int *volume, int n, uint64_t see
 
 enum voco_err
 voco_sampler_init(struct voco_sampler *s, const struct voco_store *store, uint64_t seed,
-                  const char *const *repeat, int n_repeat)
+                  const char *const *repeat, int n_repeat, const bool *exclude)
 {
     const int n = voco_store_count(store);
     int *weight = malloc(((size_t)n + 1) * sizeof *weight);
@@ -102,10 +102,13 @@ voco_sampler_init(struct voco_sampler *s, const struct voco_store *store, uint64
         weight[i] = 1;
     for (int k = 0; k < n_repeat && !err; k++)
         err = apply(store, repeat[k], weight);
-    for (int i = 0; i < n && !err; i++)
+    for (int i = 0; i < n && !err; i++) {
+        if (exclude && exclude[i])
+            weight[i] = 0;
         s->length += weight[i];
+    }
     if (!err && s->length == 0)
-        err = voco_fail(VOCO_EUSAGE, n ? "every dataset of the store has weight 0"
+        err = voco_fail(VOCO_EUSAGE, n ? "every volume of the store has weight 0 or is excluded"
                                        : "the store holds no volumes");
     if (!err && s->length > UINT32_MAX)
         err = voco_fail(VOCO_EUSAGE, "an epoch of %lld volumes is too long",

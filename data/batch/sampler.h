@@ -8,6 +8,7 @@
 #ifndef VOCO_DATA_BATCH_SAMPLER_H
 #define VOCO_DATA_BATCH_SAMPLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -22,9 +23,11 @@ struct voco_sampler {
 };
 
 /* repeat[k] is "dataset=weight", weight 0..1000; datasets not named count once.
+ * exclude[i]: volume i counts zero times; may be NULL.
  * Free with voco_sampler_free, also after a failure. */
 enum voco_err voco_sampler_init(struct voco_sampler *s, const struct voco_store *store,
-                                uint64_t seed, const char *const *repeat, int n_repeat);
+                                uint64_t seed, const char *const *repeat, int n_repeat,
+                                const bool *exclude);
 /* The same of n given volumes, at least one, each once. */
 enum voco_err voco_sampler_list(struct voco_sampler *s, const int *volume, int n,
                                 uint64_t seed);

@@ -245,7 +245,8 @@ voco_loader_new(const struct voco_store *store, const struct voco_loader_options
     l->o = *o;
     voco_block_size(o->roi, size);
     l->block_voxels = size[0] * size[1] * size[2];
-    err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat, o->n_repeat);
+    err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat, o->n_repeat,
+                            o->exclude);
     if (err)
         voco_loader_close(l);
     else

@@ -26,6 +26,7 @@ struct voco_loader_options {
     int ahead;              /* batches kept ready, >= 1 */
     const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
     int n_repeat;
+    const bool *exclude;    /* [volumes of the store] that are left out; NULL: none */
 };
 
 struct voco_batch {

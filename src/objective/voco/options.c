@@ -12,6 +12,8 @@ const struct voco_opt voco_pretrain_options[] = {
     { "out", 'o', VOCO_OPT_FOLDER, AT(run.loop.out), "RUN", "folder of this run" },
     { "repeat", 0, VOCO_OPT_LIST, AT(repeat), "DATASET=N",
       "count the volumes of a dataset N times in an epoch", .role = VOCO_NUMERIC },
+    { "exclude", 0, VOCO_OPT_FILE, AT(exclude), "REPORT",
+      "leave out the volumes that a report of voco leak names", .role = VOCO_NUMERIC },
     { "window", 0, VOCO_OPT_RANGE, AT(window), "LOW,HIGH",
       "intensities that become 0 and 1, for a store of type i16", .role = VOCO_NUMERIC },
     { "no-augment", 0, VOCO_OPT_OFF, AT(augment), NULL,

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "data/store/leaklist.h"
 #include "objective/voco/batch_mosaic.h"
 #include "objective/voco/replay.h"
 #include "objective/voco/signals.h"
@@ -21,6 +22,7 @@
 /* A store with the source of its batches, or a batch that is replayed. */
 struct data {
     struct voco_store *store;
+    bool *exclude;              /* [volumes] that are left out; NULL: none */
     struct voco_loader *loader;
     struct voco_replay replay;
 };
@@ -35,17 +37,18 @@ release(void *data)
     voco_loader_close(d->loader);
     voco_store_close(d->store);
     voco_replay_free(&d->replay);
+    free(d->exclude);
     free(d);
 }
 
 static struct voco_loader_options
-loader_options(const struct voco_pretrain_config *c)
+loader_options(const struct voco_pretrain_config *c, const struct data *d)
 {
     struct voco_loader_options o = {
         .seed = (uint64_t)c->run.seed, .batch = c->size.volumes, .sw = c->size.sw,
         .roi = c->size.roi, .augment = c->augment, .drop = c->drop,
         .threads = c->run.loader_threads ? (int)c->run.loader_threads : 1,
-        .ahead = VOCO_BATCHES_AHEAD, .n_repeat = c->repeat.n,
+        .ahead = VOCO_BATCHES_AHEAD, .n_repeat = c->repeat.n, .exclude = d->exclude,
     };
 
     for (int i = 0; i < c->repeat.n; i++)
@@ -67,6 +70,15 @@ open_store(const struct voco_pretrain_config *c, struct data *d)
     voco_note("%s: %d volume%s%s", c->run.store, n, voco_plural(n),
               voco_store_rejects(d->store) ? " (some inputs of convert were rejected: "
               "voco info tells which)" : "");
+    if (c->exclude) {
+        int left_out;
+
+        if ((err = voco_leak_report_read(c->exclude, d->store, &d->exclude, &left_out))
+            != VOCO_OK)
+            return err;
+        voco_note("%s: %d volume%s left out", c->exclude, left_out, voco_plural(left_out));
+        n -= left_out;
+    }
     if (n < c->size.volumes)
         voco_warn("%d volume%s for a batch of %d: a step will see some twice", n,
                   voco_plural(n), c->size.volumes);
@@ -174,8 +186,8 @@ static enum voco_err
 inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], int *ret_n)
 {
     const struct voco_pretrain_config *c = config;
-    const struct voco_loader_options o = loader_options(c);
     struct data *d = data;
+    const struct voco_loader_options o = loader_options(c, d);
     enum voco_err err = VOCO_OK;
 
     if (d->store)
@@ -440,7 +452,7 @@ finish(struct voco_run *run)
 
     if (!d->store)
         return VOCO_OK;
-    o = loader_options((const struct voco_pretrain_config *)run->config);
+    o = loader_options((const struct voco_pretrain_config *)run->config, d);
     o.augment = false;
     o.n_repeat = 0;
     o.threads = o.ahead = 1;

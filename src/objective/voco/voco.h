@@ -20,6 +20,7 @@ struct voco_contrast_size {
 struct voco_pretrain_config {
     struct voco_run_config run;
     const char *replay;             /* instead of run.store */
+    const char *exclude;            /* report of voco leak; NULL: none */
     const char *init;               /* NULL, "hash:SEED" or a weights file */
     bool partial;                   /* of init: take what fits ... */
     double min_coverage;            /* ... and per cent of the backbone that it must have */
