@@ -4,12 +4,17 @@
 #
 #   compare-predict.sh VOLUME [FEATURE [CLASSES [ROI [OVERLAP]]]]
 #
-# Run it in the build folder, after `make voco tests/make_segweights`.  PYTHON names an
+# VOLUME is NIfTI.  Run it in the build folder, after `make voco tests/make_segweights`.  PYTHON names an
 # interpreter that has torch, monai, safetensors and nibabel, BATCH the windows that it runs
 # at once (4).
 set -e
 volume=$1 feature=${2-48} classes=${3-14} roi=${4-96} overlap=${5-0.5}
 here=$(dirname "$0")
+case $volume in
+*.nii | *.nii.gz) ;;
+*) echo "compare-predict.sh: $volume: the half in MONAI reads NIfTI (.nii, .nii.gz) only" >&2
+   exit 2 ;;
+esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests/make_segweights "$work/w.safetensors" "$feature" 1 "$classes" "$roi" abdomen 3

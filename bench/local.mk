@@ -20,3 +20,8 @@ EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_ste
 EXTRA_DIST += bench/compare-finetune.sh bench/peer/finetune_step.py bench/peer/peer.py
 EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py
 EXTRA_DIST += bench/compare-convert.sh bench/peer/convert.py
+
+# Makes weights for compare-finetune.sh and compare-predict.sh, and for tests; needs no Check.
+check_PROGRAMS += tests/make_segweights
+tests_make_segweights_SOURCES = tests/make_segweights.c
+tests_make_segweights_LDADD = libvoco.la

@@ -92,14 +92,14 @@ test_scripts = \
 	tests/cli_torch_plainconv.sh \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
+	tests/limits.sh \
 	tools/check-includes.sh
 
 check_PROGRAMS += $(test_programs) \
 	tests/edit_weights \
 	tests/fuzz/replay \
 	tests/make_dicom \
-	tests/make_replay \
-	tests/make_segweights
+	tests/make_replay
 dist_check_SCRIPTS += $(test_scripts) tests/driver.sh tests/summary.sh
 TESTS += $(test_programs) $(test_scripts) tests/fuzz/replay
 

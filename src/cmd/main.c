@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -87,8 +88,10 @@ run(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    enum voco_err err = run(argc, argv);
+    enum voco_err err;
 
+    signal(SIGXFSZ, SIG_IGN);           /* under ulimit -f a write fails with EFBIG */
+    err = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && !err)
         err = voco_fail_errno(VOCO_EIO, "cannot write to standard output");
     if (err)

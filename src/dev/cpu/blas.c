@@ -104,11 +104,14 @@ load_once(void)
         blas.set_num_threads(1);
 }
 
-/* OpenBLAS's buffers are 128 MiB at most, in every version that was looked at. */
+enum { BUFFER_MIB = 128 };      /* OpenBLAS 0.3.21's, of which only what is used costs memory */
+
+/* Is there room for these buffers, and as much as one more?  oneDNN makes its code where
+ * little is left and does not look whether it got the room. */
 static bool
 is_room_for(int buffers)
 {
-    const size_t bytes = (size_t)buffers << 27;
+    const size_t bytes = ((size_t)buffers + 1) * BUFFER_MIB << 20;
     void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
                    0);
 
@@ -128,9 +131,9 @@ make_buffers(int threads)
     if (more <= 0 || !blas.memory_alloc || !blas.memory_free)
         return VOCO_OK;
     if (!is_room_for(more) || !(buffer = calloc((size_t)threads, sizeof *buffer)))
-        return voco_fail(VOCO_EMEMORY, "no room for the BLAS's buffers, %d MiB of addresses "
-                         "for %d threads: raise ulimit -v or use fewer threads",
-                         more * 128, threads);
+        return voco_fail(VOCO_EMEMORY, "no room for the BLAS's buffers and oneDNN's code, %d MiB "
+                         "of addresses for %d threads: raise ulimit -v or use fewer threads",
+                         (more + 1) * BUFFER_MIB, threads);
     for (int i = 0; i < threads; i++)
         buffer[i] = blas.memory_alloc(0);
     for (int i = 0; i < threads; i++)
