@@ -42,6 +42,11 @@ ok $? "slices of each pair, side by side"
 "$voco" leak -o again --threads 1 store --against 'test' --against both > out 2> err
 cmp report/leak.json again/leak.json > out 2>&1 && cmp report/report.html again/report.html >> out 2>&1
 ok $? "threads change no byte"
+expect 0 "report/leak.json: 2 volumes left out" "voco pretrain leaves the volumes out" \
+    "$voco" pretrain --store store --exclude report/leak.json --out run -f 12 --batch 1 \
+    --sw 1 --steps 1 --schedule constant --memory 4G
+expect 2 "report/leak.json" "but not of another store" \
+    "$voco" pretrain --store teststore --exclude report/leak.json --out run
 expect 0 "written" "a report without pairs" "$voco" leak -o none store --against clean
 grep -q '"pairs": \[\]' none/leak.json; ok $? "says so"
 mkdir odd && cp ct/phantom-00002.nii.gz 'odd/a&b<c>.nii.gz'

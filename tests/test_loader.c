@@ -209,6 +209,20 @@ START_TEST(an_epoch_holds_every_volume_as_often_as_its_weight)
     ok(voco_sampler_init(&sampler, s, 1, one, 1, NULL));
     ck_assert_int_eq(sampler.length, 2);
     voco_sampler_free(&sampler);
+    ok(voco_sampler_init(&sampler, s, 1, NULL, 0,
+                         (const bool[VOLUMES]){ false, true, false, true }));
+    ck_assert_int_eq(sampler.length, VOLUMES - 2);
+    for (int p = 0; p < 2 * VOLUMES; p++) {
+        const int v = voco_sampler_at(&sampler, p);
+
+        ck_assert(v != 1 && v != 3);
+    }
+    voco_sampler_free(&sampler);
+    fails(VOCO_EUSAGE, voco_sampler_init(&sampler, s, 1, NULL, 0,
+                                         (const bool[VOLUMES]){ true, true, true, true,
+                                                                true }));
+    says("excluded");
+    voco_sampler_free(&sampler);
     voco_store_close(s);
     scratch_remove(folder);
 }
