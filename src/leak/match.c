@@ -199,6 +199,24 @@ count_votes(const struct vote *vote, int n, struct voco_alignment *io)
     return most;
 }
 
+/* The largest of n numbers, or 0: eight maxima side by side, which compilers make vectors
+ * of without leave to reorder floats. */
+static float
+largest(const float *y, int n)
+{
+    float part[8] = { 0 }, best = 0;
+    int k = 0;
+
+    for (; k + 8 <= n; k += 8)
+        for (int j = 0; j < 8; j++)
+            part[j] = y[k + j] > part[j] ? y[k + j] : part[j];
+    for (; k < n; k++)
+        best = y[k] > best ? y[k] : best;
+    for (int j = 0; j < 8; j++)
+        best = part[j] > best ? part[j] : best;
+    return best;
+}
+
 /* y: products of the features of thumbnail i with all of b. */
 static void
 search_one(struct found *f, int i, const float *y)
@@ -209,12 +227,9 @@ search_one(struct found *f, int i, const float *y)
     int n = 0;
 
     for (int r = 0; r < a->n_features; r++, y += b->n_features) {
-        float best = 0;
+        const float best = largest(y, b->n_features);
         int at = 0;
 
-#pragma omp simd reduction(max:best)
-        for (int k = 0; k < b->n_features; k++)
-            best = y[k] > best ? y[k] : best;
         if ((double)best < ALIKE)
             continue;
         while (y[at] < best)
