@@ -422,9 +422,11 @@ validate_at_end(struct voco_run *r)
     const int64_t steps = r->config->loop.steps;
     enum voco_err err;
 
+    if (!validation_due(r, steps))
+        return VOCO_OK;
     voco_record_clear(&r->record);
-    if (!validation_due(r, steps) || (err = validate(r, steps)) != VOCO_OK)
-        return validation_due(r, steps) ? err : VOCO_OK;
+    if ((err = validate(r, steps)) != VOCO_OK)
+        return err;
     return voco_runlog_write(&r->log, steps, r->record.row, r->record.n, NULL);
 }
 
