@@ -184,17 +184,18 @@ segment(const struct voco_device *dev, const struct network *net, struct outcome
     const int64_t voxels = ITEMS * net->size[0] * net->size[1] * net->size[2];
     const int64_t channels = net->config.in_channels, classes = net->config.classes;
     float *image = malloc((size_t)(voxels * channels) * sizeof *image);
-    float *label = malloc((size_t)voxels * sizeof *label);
+    float *uniform = malloc((size_t)voxels * sizeof *uniform);
+    uint8_t *label = malloc((size_t)voxels);
     float *logits = malloc((size_t)(voxels * classes) * sizeof *logits);
     struct voco_segment_batch batch = { .image = image, .label = label, .n = ITEMS,
                                         .size = { net->size[0], net->size[1],
                                                   net->size[2] } };
 
-    ck_assert(image && label && logits);
+    ck_assert(image && uniform && label && logits);
     voco_hash_uniform(1, "image", voxels * channels, 0, 1, image);
-    voco_hash_uniform(1, "label", voxels, 0, (double)classes, label);
+    voco_hash_uniform(1, "label", voxels, 0, (double)classes, uniform);
     for (int64_t i = 0; i < voxels; i++)
-        label[i] = floorf(label[i]);
+        label[i] = (uint8_t)uniform[i];
     open_model(dev, &net->config);
     ck_assert_int_eq(voco_take_gradient(&objective, &batch, &ctx, &model, &voco_comm_self,
                                         NULL, NULL, &ret->g), VOCO_OK);
@@ -206,6 +207,7 @@ segment(const struct voco_device *dev, const struct network *net, struct outcome
         ck_assert(isfinite(logits[i]));
     close_model();
     free(image);
+    free(uniform);
     free(label);
     free(logits);
 }
