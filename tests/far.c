@@ -23,7 +23,6 @@ release(void *base, size_t reserved)
             munmap(range[i].bytes, reserved);
             range[i] = (struct range){ 0 };
         }
-    munmap(base, reserved);
 }
 
 static enum voco_err

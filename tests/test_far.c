@@ -15,7 +15,9 @@
 #include "objective/voco/step.h"
 #include "tests/far.h"
 #include "tests/golden_model.h"
+#include "tests/scratch.h"
 #include "tests/test.h"
+#include "train/checkpoint.h"
 #include "train/comm.h"
 #include "train/gradient.h"
 #include "train/rates.h"
@@ -46,12 +48,38 @@ close_model(void)
     voco_ctx_close(&ctx);
 }
 
-/* What a step left: its loss, and gradient and weights in double. */
+/* What a step left: its loss, gradient and weights in double, and the files of a
+ * checkpoint, which the same device has read again. */
 struct outcome {
     struct voco_gradient g;
     double *grad, *weight;
     int64_t trained, parameters;
+    char *sums;                 /* of the files */
 };
+
+static void
+save(struct outcome *ret)
+{
+    const char *run = scratch(ctx.dev->name);
+    char *folder = voco_format("%s/ckpt-7", run), *path = voco_format("%s/SUMS", folder);
+    size_t n;
+    struct voco_state state = { .step = 7, .updates = 1, .lr_scale = 1 };
+    double *before = golden_host_copy(&ctx, &model.vmax), *after;
+
+    ck_assert_int_eq(voco_folder_make(run), VOCO_OK);
+    ck_assert_int_eq(voco_checkpoint_write(run, &ctx, &model, &state, 1), VOCO_OK);
+    ctx.dev->fill(&ctx, &model.weight, 0);
+    ctx.dev->fill(&ctx, &model.vmax, 0);
+    ck_assert_int_eq(voco_checkpoint_read(folder, &ctx, &model, &state), VOCO_OK);
+    after = golden_host_copy(&ctx, &model.vmax);
+    ck_assert_mem_eq(before, after, (size_t)model.trained * sizeof *after);
+    ck_assert_int_eq(voco_file_read(path, 1 << 20, &ret->sums, &n), VOCO_OK);
+    free((char *)state.options);
+    free(before);
+    free(after);
+    free(folder);
+    free(path);
+}
 
 static void
 update(struct outcome *ret)
@@ -65,6 +93,7 @@ update(struct outcome *ret)
     ret->parameters = voco_count(&model.weight);
     ret->grad = golden_host_copy(&ctx, &model.grad);
     ck_assert_int_eq(voco_rates_update(&rates, &model, &ctx, &o), VOCO_OK);
+    save(ret);
     ret->weight = golden_host_copy(&ctx, &model.weight);
     voco_rates_free(&rates);
 }
@@ -76,9 +105,12 @@ compare(struct outcome *a, struct outcome *b)
     ck_assert_double_eq(a->g.loss, b->g.loss);
     ck_assert_double_eq(a->g.norm, b->g.norm);
     ck_assert_mem_eq(a->grad, b->grad, (size_t)a->trained * sizeof *a->grad);
+    ck_assert_str_eq(a->sums, b->sums);
     ck_assert_mem_eq(a->weight, b->weight, (size_t)a->parameters * sizeof *a->weight);
     free(a->grad);
     free(a->weight);
+    free(a->sums);
+    free(b->sums);
     free(b->grad);
     free(b->weight);
 }
@@ -184,17 +216,18 @@ segment(const struct voco_device *dev, const struct network *net, struct outcome
     const int64_t voxels = ITEMS * net->size[0] * net->size[1] * net->size[2];
     const int64_t channels = net->config.in_channels, classes = net->config.classes;
     float *image = malloc((size_t)(voxels * channels) * sizeof *image);
-    float *label = malloc((size_t)voxels * sizeof *label);
+    float *uniform = malloc((size_t)voxels * sizeof *uniform);
+    uint8_t *label = malloc((size_t)voxels);
     float *logits = malloc((size_t)(voxels * classes) * sizeof *logits);
     struct voco_segment_batch batch = { .image = image, .label = label, .n = ITEMS,
                                         .size = { net->size[0], net->size[1],
                                                   net->size[2] } };
 
-    ck_assert(image && label && logits);
+    ck_assert(image && uniform && label && logits);
     voco_hash_uniform(1, "image", voxels * channels, 0, 1, image);
-    voco_hash_uniform(1, "label", voxels, 0, (double)classes, label);
+    voco_hash_uniform(1, "label", voxels, 0, (double)classes, uniform);
     for (int64_t i = 0; i < voxels; i++)
-        label[i] = floorf(label[i]);
+        label[i] = (uint8_t)uniform[i];
     open_model(dev, &net->config);
     ck_assert_int_eq(voco_take_gradient(&objective, &batch, &ctx, &model, &voco_comm_self,
                                         NULL, NULL, &ret->g), VOCO_OK);
@@ -206,6 +239,7 @@ segment(const struct voco_device *dev, const struct network *net, struct outcome
         ck_assert(isfinite(logits[i]));
     close_model();
     free(image);
+    free(uniform);
     free(label);
     free(logits);
 }
@@ -271,6 +305,7 @@ test_suite(void)
     TCase *steps = tcase_create("steps"), *small = tcase_create("small");
 
     tcase_set_timeout(steps, 300);
+    tcase_add_checked_fixture(steps, scratch_setup, scratch_teardown);
     tcase_add_loop_test(steps, pretraining_has_the_bits_of_the_helper, 0, 2);
     tcase_add_loop_test(steps, segmentation_has_the_bits_of_the_helper, 0, NETWORKS);
     suite_add_tcase(suite, steps);

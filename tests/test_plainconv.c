@@ -338,16 +338,17 @@ batch_loss(void *unused)
 /* All of it: turned batches, labels of less resolution, the weights of outputs. */
 START_TEST(gradient_of_the_loss_is_that_of_finite_differences)
 {
-    static float image[2 * VOXELS * CIN], label[2 * VOXELS];
+    static float image[2 * VOXELS * CIN], uniform[2 * VOXELS];
+    static uint8_t label[2 * VOXELS];
     const struct gradcheck check = { .what = "loss", .loss = batch_loss, .seed = 3,
                                      .step = 1e-7, .tolerance = 1e-5, .directions = 2 };
     struct voco_segment_result result;
 
     open_model(&voco_oracle, 5);
     voco_hash_uniform(1, "image", COUNT(image), -1, 1, image);
-    voco_hash_uniform(1, "label", COUNT(label), 0, N_CLASSES, label);
+    voco_hash_uniform(1, "label", COUNT(label), 0, N_CLASSES, uniform);
     for (int i = 0; i < COUNT(label); i++)
-        label[i] = floorf(label[i]);
+        label[i] = (uint8_t)uniform[i];
     batch = (struct voco_segment_batch){ .image = image, .label = label, .n = 2,
                                          .size = { X, Y, Z } };
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &batch, 1, &result),

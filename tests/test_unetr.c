@@ -55,19 +55,21 @@ static const struct voco_model_config tiny = {
     .feature = 12, .in_channels = 1, .classes = 3, .merging = VOCO_MERGING_FIXED,
 };
 
-/* Host arrays of a batch by the hash; labels are whole numbers. Free image and label. */
+/* Host arrays of a batch by the hash. Free image and label. */
 static struct voco_segment_batch
 make_batch(uint64_t seed, int n, int64_t d, int64_t h, int64_t w, int channels, int classes)
 {
     const int64_t voxels = n * d * h * w;
     float *image = malloc((size_t)(voxels * channels) * sizeof *image);
-    float *label = malloc((size_t)voxels * sizeof *label);
+    float *uniform = malloc((size_t)voxels * sizeof *uniform);
+    uint8_t *label = malloc((size_t)voxels);
 
-    ck_assert(image && label);
+    ck_assert(image && uniform && label);
     voco_hash_uniform(seed, "x", voxels * channels, 0, 1, image);
-    voco_hash_uniform(seed, "labels", voxels, 0, 1, label);
+    voco_hash_uniform(seed, "labels", voxels, 0, 1, uniform);
     for (int64_t i = 0; i < voxels; i++)
-        label[i] = floorf(label[i] * (float)classes);
+        label[i] = (uint8_t)(uniform[i] * (float)classes);
+    free(uniform);
     return (struct voco_segment_batch){ .image = image, .label = label, .n = n,
                                         .size = { d, h, w } };
 }
@@ -127,7 +129,7 @@ check_image_gradient(const struct golden *g, const struct voco_segment_batch *b,
     const struct voco_tensor host_x = voco_view((void *)b->image, VOCO_F32, 5, INT64_C(1),
                                                 b->size[0], b->size[1], b->size[2],
                                                 INT64_C(1));
-    const struct voco_tensor host_label = voco_view((void *)b->label, VOCO_F32, 2,
+    const struct voco_tensor host_label = voco_view((void *)b->label, VOCO_U8, 2,
                                                     INT64_C(1), voxels);
     struct voco_unetr_saved saved;
     double *got, norm = 0;

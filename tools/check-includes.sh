@@ -100,6 +100,10 @@ function complain(why)
     if (!allowed(FILENAME, part[2]))
         complain("may include from: " may[room_of(FILENAME)])
 }
+# No device is special to what uses devices: dev/list.h has them by name.
+/voco_(cpu|oracle)([^a-z0-9_]|_bf16|$)/ && FILENAME !~ /^src\/dev\// {
+    complain("devices outside src/dev come from dev/list.h")
+}
 /^[ \t]*#[ \t]*include[ \t]*</ {
     split($0, part, /[<>]/)
     where = owner(part[2])

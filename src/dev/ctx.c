@@ -1,5 +1,6 @@
 /* The context that every op gets: a device, three arenas, one sticky error. */
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "base/machine.h"
 #include "dev/device.h"
@@ -48,6 +49,22 @@ voco_ctx_close(struct voco_ctx *ctx)
     if (ctx->dev)
         ctx->dev->close(ctx);
     ctx->dev = NULL;
+}
+
+enum voco_err
+voco_host_view(struct voco_ctx *ctx, const struct voco_tensor *x, struct voco_tensor *ret,
+               void **ret_owned)
+{
+    *ret = *x;
+    *ret_owned = NULL;
+    if (ctx->dev->host_memory || voco_count(x) == 0)
+        return VOCO_OK;
+    ret->data = *ret_owned = malloc(voco_tensor_bytes(x));
+    if (!ret->data)
+        return voco_fail(VOCO_EMEMORY, "no memory for a copy of %zu MiB from the device",
+                         voco_tensor_bytes(x) >> 20);
+    ctx->dev->download(ctx, x, ret);
+    return ctx->err;
 }
 
 void

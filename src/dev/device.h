@@ -134,6 +134,7 @@ struct voco_device {
     const char *option;         /* that of --device, and "device" in config.json */
     enum voco_type real;        /* VOCO_F32 or VOCO_F64 */
     enum voco_type act;         /* of activations: real, or VOCO_BF16 */
+    bool host_memory;           /* the host reaches its memory: files are written from it */
 
     /* ---- life ---- */
     enum voco_err (*open)(struct voco_ctx *ctx, const struct voco_ctx_options *options);
@@ -316,6 +317,12 @@ voco_small_scratch(const struct voco_ctx *ctx, const struct voco_tensor *x)
 enum voco_err voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
                             const struct voco_ctx_options *options);
 void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */
+
+/* x, of type real, for what reads elements on the host, such as a writer of files: x itself
+ * where the device's memory is the host's, else a copy.  Free *ret_owned, which may be
+ * NULL. */
+enum voco_err voco_host_view(struct voco_ctx *ctx, const struct voco_tensor *x,
+                             struct voco_tensor *ret, void **ret_owned);
 
 /* Keep the first error. */
 void voco_ctx_fail(struct voco_ctx *ctx, enum voco_err err);

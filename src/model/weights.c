@@ -31,7 +31,7 @@ voco_position_index(int64_t *index)
         }
 }
 
-/* A row of the table as a file's tensor.  Host memory of the device's own type. */
+/* A row of the table as a file's tensor; slab is of the host (voco_host_view). */
 static struct voco_filetensor
 file_tensor(const struct voco_params *t, int id, const struct voco_tensor *slab,
             const char *name)
@@ -76,23 +76,26 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
     int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
+    struct voco_tensor weight;
+    void *copy;
     int n = 0;
-    enum voco_err err;
+    enum voco_err err = voco_host_view(ctx, &model->weight, &weight, &copy);
 
-    (void)ctx;
     if (model->provenance)
         n_more += voco_provenance_meta(model->provenance, meta + n_model + n_more);
     VOCO_ASSERT(item && owned && index);
     voco_position_index(index);
     for (int i = 0; i < t->n; i++) {
-        item[n++] = file_tensor(t, i, &model->weight, t->item[i].name);
+        item[n++] = file_tensor(t, i, &weight, t->item[i].name);
         owned[i] = voco_position_index_name(t->item[i].name);
         if (owned[i])
             item[n++] = (struct voco_filetensor){
                 .name = owned[i], .type = "I64", .rank = 2, .dim = { TOKENS, TOKENS },
                 .data = index, .bytes = sizeof(int64_t) * TOKENS * TOKENS };
     }
-    err = voco_safetensors_write(path, item, n, meta, n_model + n_more, ret_crc, ret_bytes);
+    if (err == VOCO_OK)
+        err = voco_safetensors_write(path, item, n, meta, n_model + n_more, ret_crc,
+                                     ret_bytes);
     for (int i = 0; i < n_more; i++)
         free((char *)meta[n_model + i].value);
     for (int i = 0; i < t->n; i++)
@@ -100,6 +103,7 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
     free(owned);
     free(item);
     free(index);
+    free(copy);
     return err;
 }
 

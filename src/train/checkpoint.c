@@ -48,18 +48,21 @@ trained_rows(const struct voco_model *model)
 }
 
 static enum voco_err
-write_optimizer(const char *path, const struct voco_model *model, struct sum *sum)
+write_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
+                struct sum *sum)
 {
     const int rows = trained_rows(model);
     struct voco_filetensor *item = calloc((size_t)(MOMENTS * rows), sizeof *item);
-    enum voco_err err;
+    void *copy[MOMENTS] = { 0 };
+    enum voco_err err = VOCO_OK;
 
     VOCO_ASSERT(item);
-    for (int k = 0; k < MOMENTS; k++)
+    for (int k = 0; k < MOMENTS && err == VOCO_OK; k++) {
+        struct voco_weights w = { .table = &model->params };
+
+        err = voco_host_view(ctx, moment_slab(model, k), &w.weight, &copy[k]);
         for (int i = 0; i < rows; i++) {
             const struct voco_param *p = &model->params.item[i];
-            const struct voco_weights w = { .table = &model->params,
-                                            .weight = *moment_slab(model, k) };
             const struct voco_tensor x = voco_weight(&w, i);
             struct voco_filetensor *t = &item[k * rows + i];
 
@@ -68,7 +71,12 @@ write_optimizer(const char *path, const struct voco_model *model, struct sum *su
                 .type = x.type == VOCO_F64 ? "F64" : "F32", .dim = { p->count },
                 .data = x.data, .bytes = voco_tensor_bytes(&x) };
         }
-    err = voco_safetensors_write(path, item, MOMENTS * rows, NULL, 0, &sum->crc, &sum->bytes);
+    }
+    if (err == VOCO_OK)
+        err = voco_safetensors_write(path, item, MOMENTS * rows, NULL, 0, &sum->crc,
+                                     &sum->bytes);
+    for (int k = 0; k < MOMENTS; k++)
+        free(copy[k]);
     for (int i = 0; i < MOMENTS * rows; i++)
         free((char *)item[i].name);
     free(item);
@@ -259,7 +267,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
     if ((err = voco_folder_make(temporary)) == VOCO_OK
         && (err = voco_model_save(path[MODEL], ctx, model, NULL, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK
-        && (err = write_optimizer(path[OPTIMIZER], model, &sum[OPTIMIZER])) == VOCO_OK
+        && (err = write_optimizer(path[OPTIMIZER], ctx, model, &sum[OPTIMIZER])) == VOCO_OK
         && (err = write_state(path[STATE], state, &sum[STATE])) == VOCO_OK
         && (err = write_sums(sums, sum)) == VOCO_OK)
         err = publish(run, temporary, final, state->step);

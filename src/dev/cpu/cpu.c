@@ -102,6 +102,7 @@ voco_cpu_sync(struct voco_ctx *ctx)
 
 /* Entries look at the types of their tensors, so both devices have the same ones. */
 #define ENTRIES \
+    .host_memory = true, \
     VOCO_DEVICE_TABLE(voco_cpu_) \
     .choices_read = voco_tuning_choices, .choices_used = voco_tuning_hash, \
     .choices_keep = voco_tuning_keep,

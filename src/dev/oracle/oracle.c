@@ -379,5 +379,6 @@ voco_oracle_conv_moments(struct voco_ctx *ctx, const struct voco_conv *conv, X x
 
 const struct voco_device voco_oracle = {
     .name = "oracle", .option = "oracle", .real = VOCO_F64, .act = VOCO_F64,
+    .host_memory = true,
     VOCO_DEVICE_TABLE(voco_oracle_)
 };

@@ -319,18 +319,12 @@ struct work {
     int group;
     struct voco_dicece loss;
     struct voco_segment_batch batch;
-    float *label;               /* [crops][x][y][z] of a batch */
 };
 
 static void
 close_work(void *work)
 {
-    struct work *w = work;
-
-    if (!w)
-        return;
-    free(w->label);
-    free(w);
+    free(work);
 }
 
 static enum voco_err
@@ -349,10 +343,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
                   .smooth_nr = c->squared_dice ? 0 : 1e-5,
                   .smooth_dr = c->squared_dice ? 1e-6 : 1e-5 },
         .batch = { .n = crops(c), .size = { size[0], size[1], size[2] } },
-        .label = malloc((size_t)(crops(c) * size[0] * size[1] * size[2]) * sizeof(float)),
     };
-    if (!w->label)
-        return voco_fail(VOCO_EMEMORY, "no memory for the labels of a batch");
     voco_segnet_set_again(&model->net, grouping->again);
     voco_segnet_set_frozen(&model->net, c->freeze_encoder);
     return VOCO_OK;
@@ -364,14 +355,11 @@ gradient(void *work, const struct voco_batch_head *const batch[],
 {
     struct work *w = work;
     const struct voco_seg_batch *b = (const struct voco_seg_batch *)batch[0];
-    const int64_t voxels = b->n * b->roi[0] * b->roi[1] * b->roi[2];
     struct voco_segment_result result;
     enum voco_err err;
 
-    for (int64_t i = 0; i < voxels; i++)
-        w->label[i] = b->label[i];
     w->batch.image = b->image;
-    w->batch.label = w->label;
+    w->batch.label = b->label;
     w->batch.stop = stop;
     err = voco_segment_gradient(w->ctx, w->model, &w->loss, &w->batch, w->group, &result);
     ret_term[0] = result.dice;

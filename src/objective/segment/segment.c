@@ -1,21 +1,14 @@
 /* Segmentation: the network between host arrays, and its plan. */
 #include "objective/segment/segment.h"
 
-#include <stdlib.h>
-#include <string.h>
+/* ---- axes ---- */
 
-/* Host numbers as a tensor on keep. */
-static struct voco_tensor
-upload(struct voco_ctx *ctx, const float *host, struct voco_tensor shape)
+/* Sizes on the network's axes of what has these on the volume's. */
+static void
+network_size(const struct voco_model_config *config, const int64_t size[3], int64_t ret[3])
 {
-    const struct voco_tensor x = voco_push_like(ctx, &ctx->keep, &shape);
-    struct voco_tensor from = x;
-
-    from.type = VOCO_F32;
-    from.data = (void *)host;           /* upload only reads it */
-    if (!ctx->err)
-        ctx->dev->upload(ctx, &from, &x);
-    return x;
+    for (int i = 0; i < 3; i++)
+        ret[i] = size[voco_model_axis(config, i)];
 }
 
 static struct voco_tensor
@@ -24,155 +17,91 @@ shape_of(int64_t n, const int64_t size[3], int64_t c)
     return voco_view(NULL, VOCO_F32, 5, n, size[0], size[1], size[2], c);
 }
 
-/* ---- axes ---- */
-
-/* The sizes of the network's axes. */
-static void
-turned_size(const struct voco_model_config *config, const int64_t size[3], int64_t ret[3])
+/* Host numbers [n][size][c] on the volume's axes as a tensor on keep, on the network's. */
+static struct voco_tensor
+upload(struct voco_ctx *ctx, const struct voco_model_config *config, const void *host,
+       enum voco_type type, int64_t n, const int64_t size[3], int64_t c)
 {
+    const int axis[3] = { voco_model_axis(config, 0), voco_model_axis(config, 1),
+                          voco_model_axis(config, 2) };
+    struct voco_tensor from = shape_of(n, size, c), x, there;
+    int64_t turned[3];
+    size_t mark;
+
+    network_size(config, size, turned);
+    there = shape_of(n, turned, c);
+    x = voco_push_like(ctx, &ctx->keep, &there);
+    mark = voco_arena_mark(&ctx->keep);
+    there = config->axes ? voco_push_like(ctx, &ctx->keep, &from) : x;
+    from.type = type;
+    from.data = (void *)host;           /* upload only reads it */
+    if (!ctx->err)
+        ctx->dev->upload(ctx, &from, &there);
+    if (!ctx->err && config->axes)
+        ctx->dev->permute(ctx, &there, axis, &x);
+    voco_arena_release(&ctx->keep, mark);
+    return x;
+}
+
+/* x on the volume's axes again, into out. */
+static void
+download(struct voco_ctx *ctx, const struct voco_model_config *config,
+         const struct voco_tensor *x, const int64_t size[3], float *out)
+{
+    struct voco_tensor host = shape_of(x->dim[0], size, x->dim[4]), there = *x;
+    int back[3];
+
     for (int i = 0; i < 3; i++)
-        ret[i] = size[voco_model_axis(config, i)];
-}
-
-/* Items [n][size][c] on the volume's axes to or from the network's. */
-static void
-turn(const struct voco_model_config *config, const int64_t size[3], int64_t n, int64_t c,
-     const float *from, float *to, bool to_network)
-{
-    const int64_t step[3] = { size[1] * size[2] * c, size[2] * c, c };
-    const int64_t item = size[0] * step[0];
-    const int a0 = voco_model_axis(config, 0), a1 = voco_model_axis(config, 1);
-    const int a2 = voco_model_axis(config, 2);
-
-    #pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < n * size[a0]; row++) {
-        int64_t network = row * (item / size[a0]);
-        const int64_t first = row / size[a0] * item + row % size[a0] * step[a0];
-
-        for (int64_t j = 0; j < size[a1]; j++)
-            for (int64_t k = 0; k < size[a2]; k++, network += c) {
-                const int64_t volume = first + j * step[a1] + k * step[a2];
-
-                memcpy(to + (to_network ? network : volume),
-                       from + (to_network ? volume : network), (size_t)c * sizeof *to);
-            }
+        back[voco_model_axis(config, i)] = i;
+    if (config->axes) {
+        there = voco_push_like(ctx, &ctx->keep, &host);
+        if (!ctx->err)
+            ctx->dev->permute(ctx, x, back, &there);
     }
-}
-
-/* The same items on the network's axes; *ret_owned is NULL where these are the volume's.
- * Free it. */
-static enum voco_err
-turn_in(const struct voco_model_config *config, const int64_t size[3], int64_t n, int64_t c,
-        const float *x, const float **ret, float **ret_owned)
-{
-    *ret = x;
-    *ret_owned = NULL;
-    if (config->axes == 0)
-        return VOCO_OK;
-    *ret_owned = malloc((size_t)(n * size[0] * size[1] * size[2] * c) * sizeof *x);
-    if (!*ret_owned)
-        return voco_fail(VOCO_EMEMORY, "no memory for a batch on the network's axes");
-    turn(config, size, n, c, x, *ret_owned, true);
-    *ret = *ret_owned;
-    return VOCO_OK;
+    host.data = out;
+    if (!ctx->err)
+        ctx->dev->download(ctx, &there, &host);
 }
 
 /* ---- logits ---- */
-
-/* Everything on the network's axes. */
-static enum voco_err
-network_logits(struct voco_ctx *ctx, const struct voco_model *model, const float *windows,
-               int n, const int64_t size[3], float *out)
-{
-    const struct voco_weights w = voco_model_weights(model);
-    const size_t mark = voco_arena_mark(&ctx->keep);
-    const struct voco_tensor x = upload(ctx, windows, shape_of(n, size,
-                                                               model->config.in_channels));
-    const struct voco_tensor like = shape_of(n, size, model->config.classes);
-    const struct voco_tensor y = voco_push_like(ctx, &ctx->keep, &like);
-    struct voco_tensor host = y;
-
-    host.type = VOCO_F32;
-    host.data = out;
-    if (!ctx->err)
-        voco_segnet_forward(ctx, &w, &model->net, &x, &y, 1, NULL);
-    if (!ctx->err)
-        ctx->dev->download(ctx, &y, &host);
-    voco_arena_release(&ctx->keep, mark);
-    return ctx->err;
-}
 
 enum voco_err
 voco_segment_logits(struct voco_ctx *ctx, const struct voco_model *model,
                     const float *windows, int n, const int64_t size[3], float *out)
 {
     const struct voco_model_config *c = &model->config;
-    const size_t count = (size_t)(n * size[0] * size[1] * size[2] * c->classes);
-    const float *x;
-    float *owned, *y = out;
-    int64_t turned[3];
-    enum voco_err err = turn_in(c, size, n, c->in_channels, windows, &x, &owned);
+    const struct voco_weights w = voco_model_weights(model);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor x = upload(ctx, c, windows, VOCO_F32, n, size, c->in_channels);
+    const struct voco_tensor like = shape_of(n, &x.dim[1], c->classes);
+    const struct voco_tensor y = voco_push_like(ctx, &ctx->keep, &like);
 
-    turned_size(c, size, turned);
-    if (err == VOCO_OK && owned && !(y = malloc(count * sizeof *y)))
-        err = voco_fail(VOCO_EMEMORY, "no memory for logits on the network's axes");
-    if (err == VOCO_OK)
-        err = network_logits(ctx, model, x, n, turned, y);
-    if (err == VOCO_OK && owned)
-        turn(c, size, n, c->classes, y, out, false);
-    if (y != out)
-        free(y);
-    free(owned);
-    return err;
+    if (!ctx->err)
+        voco_segnet_forward(ctx, &w, &model->net, &x, &y, 1, NULL);
+    if (!ctx->err)
+        download(ctx, c, &y, size, out);
+    voco_arena_release(&ctx->keep, mark);
+    return ctx->err;
 }
 
 /* ---- loss and gradient ---- */
 
-/* The labels of output i: those at the middle of its larger voxels, the upper one of two,
- * as nnU-Net takes them. */
-static enum voco_err
-shrink_labels(const struct voco_segment_batch *b, int first, int n, const int64_t by[3],
-              float **ret)
-{
-    const int64_t size[3] = { b->size[0] / by[0], b->size[1] / by[1], b->size[2] / by[2] };
-    float *to;
-
-    *ret = to = malloc((size_t)(n * size[0] * size[1] * size[2]) * sizeof *to);
-    if (!to)
-        return voco_fail(VOCO_EMEMORY, "no memory for labels of less resolution");
-    for (int64_t r = 0; r < n * size[0] * size[1]; r++) {
-        const int64_t item = r / size[0] / size[1] + first;
-        const int64_t i = r / size[1] % size[0] * by[0] + by[0] / 2;
-        const int64_t j = r % size[1] * by[1] + by[1] / 2;
-        const float *row = b->label + ((item * b->size[0] + i) * b->size[1] + j) * b->size[2];
-
-        for (int64_t k = 0; k < size[2]; k++)
-            *to++ = row[k * by[2] + by[2] / 2];
-    }
-    return VOCO_OK;
-}
-
-/* The labels of output i on keep. */
+/* Labels for an output of less resolution, on keep: those at the middle of its larger
+ * voxels, as nnU-Net takes them. */
 static struct voco_tensor
-upload_labels(struct voco_ctx *ctx, const struct voco_segment_batch *b, int first, int n,
-              const int64_t by[3])
+shrink_labels(struct voco_ctx *ctx, const struct voco_tensor *label, const int64_t by[3])
 {
-    const int64_t voxels = b->size[0] * b->size[1] * b->size[2], less = by[0] * by[1] * by[2];
-    const struct voco_tensor flat = voco_view(NULL, VOCO_F32, 1, n * (voxels / less));
-    struct voco_tensor label;
-    float *shrunk;
-    enum voco_err err;
+    const int64_t size[3] = { label->dim[1] / by[0], label->dim[2] / by[1],
+                              label->dim[3] / by[2] };
+    const struct voco_tensor like = shape_of(label->dim[0], size, 1);
+    struct voco_tensor less;
 
-    if (less == 1 || ctx->keep.planning) {
-        label = upload(ctx, b->label + first * voxels, flat);
-    } else {
-        err = shrink_labels(b, first, n, by, &shrunk);
-        if (err != VOCO_OK)
-            voco_ctx_fail(ctx, err);
-        label = upload(ctx, shrunk, flat);
-        free(shrunk);
-    }
-    return voco_view(label.data, label.type, 2, (int64_t)n, voxels / less);
+    if (by[0] * by[1] * by[2] == 1)
+        return *label;
+    less = voco_push_like(ctx, &ctx->keep, &like);
+    if (!ctx->err)
+        ctx->dev->subsample(ctx, label, by, &less);
+    return less;
 }
 
 /* One output's share of the loss, and with train its gradient in the place of y. */
@@ -182,14 +111,16 @@ output_loss(struct voco_ctx *ctx, const struct voco_dicece *o, const struct voco
             const struct voco_tensor *loss)
 {
     const struct voco_tensor flat = voco_as_voxels(y);
+    const struct voco_tensor truth = voco_reshape(label, 2, label->dim[0],
+                                                  voco_count(label) / label->dim[0]);
     const size_t mark = voco_arena_mark(&ctx->keep);
     const struct voco_tensor sums = voco_push_real(ctx, &ctx->keep, 3, y->dim[0], y->dim[4],
                                               (int64_t)3);
 
     if (!ctx->err) {
-        ctx->dev->dicece_forward(ctx, o, &flat, label, weight, &sums, loss);
+        ctx->dev->dicece_forward(ctx, o, &flat, &truth, weight, &sums, loss);
         if (train)
-            ctx->dev->dicece_backward(ctx, o, &flat, label, &sums, weight, &flat);
+            ctx->dev->dicece_backward(ctx, o, &flat, &truth, &sums, weight, &flat);
     }
     voco_arena_release(&ctx->keep, mark);
 }
@@ -204,9 +135,12 @@ run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     const struct voco_weights w = voco_model_weights(model);
     const size_t mark = voco_arena_mark(&ctx->keep);
     const int64_t voxels = b->size[0] * b->size[1] * b->size[2];
-    const int64_t cin = model->config.in_channels;
-    const struct voco_tensor x = upload(ctx, b->image + first * voxels * cin,
-                                        shape_of(n, b->size, cin));
+    const struct voco_model_config *c = &model->config;
+    const int64_t cin = c->in_channels;
+    const struct voco_tensor x = upload(ctx, c, b->image + first * voxels * cin, VOCO_F32, n,
+                                        b->size, cin);
+    const struct voco_tensor whole = upload(ctx, c, b->label + first * voxels, VOCO_U8, n,
+                                            b->size, 1);
     struct voco_tensor y[VOCO_OUTPUTS], label[VOCO_OUTPUTS];
     struct voco_segnet_saved saved;
     double weight[VOCO_OUTPUTS];
@@ -218,9 +152,9 @@ run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
 
         voco_segnet_shrink(&model->net, i, by);
         for (int k = 0; k < 3; k++)
-            size[k] = b->size[k] / by[k];
-        like = shape_of(n, size, model->config.classes);
-        label[i] = upload_labels(ctx, b, first, n, by);
+            size[k] = x.dim[1 + k] / by[k];
+        like = shape_of(n, size, c->classes);
+        label[i] = shrink_labels(ctx, &whole, by);
         y[i] = voco_push_like(ctx, &ctx->keep, &like);
     }
     if (!ctx->err)
@@ -260,46 +194,12 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     return ctx->err;
 }
 
-/* A batch on the network's axes. */
-struct turned {
-    struct voco_segment_batch batch;
-    float *image, *label;       /* owned */
-};
-
-static enum voco_err
-turn_batch(const struct voco_model_config *c, const struct voco_segment_batch *b,
-           struct turned *ret)
-{
-    enum voco_err err;
-
-    *ret = (struct turned){ .batch = *b };
-    turned_size(c, b->size, ret->batch.size);
-    err = turn_in(c, b->size, b->n, c->in_channels, b->image, &ret->batch.image,
-                  &ret->image);
-    if (err == VOCO_OK)
-        err = turn_in(c, b->size, b->n, 1, b->label, &ret->batch.label, &ret->label);
-    return err;
-}
-
-static void
-turned_free(struct turned *t)
-{
-    free(t->image);
-    free(t->label);
-}
-
 enum voco_err
 voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *model,
                   const struct voco_dicece *o, const struct voco_segment_batch *batch,
                   int group, struct voco_segment_result *ret)
 {
-    struct turned t;
-    enum voco_err err = turn_batch(&model->config, batch, &t);
-
-    if (err == VOCO_OK)
-        err = run_batch(ctx, model, o, &t.batch, group, false, ret);
-    turned_free(&t);
-    return err;
+    return run_batch(ctx, model, o, batch, group, false, ret);
 }
 
 enum voco_err
@@ -307,13 +207,7 @@ voco_segment_gradient(struct voco_ctx *ctx, struct voco_model *model,
                       const struct voco_dicece *o, const struct voco_segment_batch *batch,
                       int group, struct voco_segment_result *ret)
 {
-    struct turned t;
-    enum voco_err err = turn_batch(&model->config, batch, &t);
-
-    if (err == VOCO_OK)
-        err = run_batch(ctx, model, o, &t.batch, group, true, ret);
-    turned_free(&t);
-    return err;
+    return run_batch(ctx, model, o, batch, group, true, ret);
 }
 
 /* ---- memory ---- */
@@ -351,16 +245,18 @@ rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_mode
     const struct voco_dicece o = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
     const int64_t voxels = r->n * r->size[0] * r->size[1] * r->size[2];
     /* a batch out of reach: in a planning context nobody reads it */
-    float *const nowhere = model->weight.data;
-    struct voco_segment_batch nothing = { .n = r->n, .image = nowhere, .label = nowhere };
+    void *const nowhere = model->weight.data;
+    const struct voco_segment_batch nothing = {
+        .n = r->n, .image = nowhere, .label = nowhere,
+        .size = { r->size[0], r->size[1], r->size[2] },
+    };
     struct voco_segment_result result;
 
-    turned_size(&r->model, r->size, nothing.size);
     voco_segnet_set_again(&model->net, grouping->again);
     voco_segnet_set_frozen(&model->net, r->frozen);
     ctx->inference = !r->training;
-    if (r->model.axes)                  /* images, labels, logits on the network's axes */
-        *bytes += 4 * (uint64_t)voxels * (uint64_t)(r->model.in_channels + r->model.classes);
+    if (r->model.axes && !r->training)  /* logits on the volume's axes: inference has them */
+        *bytes += 4 * (uint64_t)voxels * (uint64_t)r->model.classes;
     if (r->training) {
         ctx->dev->fill(ctx, &model->grad, 0.0);
         voco_model_grad_squared(model, ctx);

@@ -19,7 +19,7 @@ enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model 
 
 struct voco_segment_batch {
     const float *image;         /* [n][x][y][z][in_channels] */
-    const float *label;         /* [n][x][y][z], whole numbers below classes */
+    const uint8_t *label;       /* [n][x][y][z], below classes */
     int n;
     int64_t size[3];
     const volatile sig_atomic_t *stop;  /* asked between micro-batches: set, VOCO_ESTOPPED;
