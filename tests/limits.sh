@@ -18,7 +18,8 @@ volume=ct/phantom-00000.nii.gz
 
 quick='version info verify plan tasks plot model completion phantom'
 slow='convert doctor predict eval embed finetune pretrain tune'
-seconds=60                              # far more than any of them takes
+# far more than any of them takes, but for a sanitizer on a busy machine
+seconds=$((60 * ${CK_TIMEOUT_MULTIPLIER:-1}))
 
 # run VERB COMMAND...: COMMAND in front of one run of the verb
 run() {
@@ -50,6 +51,16 @@ run() {
     timeout -k 5 $seconds "$@" > out 2> err
 }
 
+# judge RESULT NAME: the check's result.  LLVM's OpenMP ends the process where it finds no
+# room for a thread (#34) or for its mark in /dev/shm (#179); GNU's needs no mark.
+judge() {
+    if [ "$1" != 0 ] && grep -Eq '^OMP: Error #(34|179)' err; then
+        skip "$2" "$(sed -n 's/^OMP: Error/LLVM OpenMP error/p' err | head -n 1)"
+    else
+        ok "$@"
+    fi
+}
+
 # under NAME "VERBS" COMMAND...: each verb is done, or says why not.  127 and 1 come from
 # the loader and from OpenMP, which do not find room before voco begins.  2 would be a command
 # line that is wrong.
@@ -64,7 +75,7 @@ under() {
         1 | 3 | 4 | 5 | 6 | 7 | 8 | 127) grep -q '[a-z]' err || grep -q WRONG out ;;
         *) false ;;
         esac
-        ok $? "$v, $name: exit $got"
+        judge $? "$v, $name: exit $got"
     done
 }
 
@@ -75,7 +86,7 @@ does() {
     for v in $verbs; do
         run "$v" "$@"
         got=$?
-        ok $got "$v, $name: exit $got"
+        judge $got "$v, $name: exit $got"
     done
 }
 

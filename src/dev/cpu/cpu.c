@@ -25,6 +25,17 @@ voco_cpu_close(struct voco_ctx *ctx)
     ctx->state = NULL;
 }
 
+/* LLVM's OpenMP aborts at numbers such as "" and "-3".  It reads them when it is first used;
+ * omp_set_num_threads says all that they could say. */
+static void
+forget_threads_that_are_no_number(void)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+
+    if (text && atoi(text) <= 0)
+        unsetenv("OMP_NUM_THREADS");
+}
+
 enum voco_err
 voco_cpu_open(struct voco_ctx *ctx, const struct voco_ctx_options *options)
 {
@@ -34,6 +45,7 @@ voco_cpu_open(struct voco_ctx *ctx, const struct voco_ctx_options *options)
     if (!cpu)
         return voco_fail(VOCO_EMEMORY, "no memory for the device's state");
     ctx->state = cpu;
+    forget_threads_that_are_no_number();
     omp_set_num_threads(ctx->threads);
     if ((err = voco_cpu_blas_open(ctx->threads)) != VOCO_OK
         || (err = voco_cpu_tune_open(ctx, options->choices)) != VOCO_OK

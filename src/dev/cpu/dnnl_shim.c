@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/machine.h"
 #include "dev/cpu/dnnl_shim_api.h"
 
 enum { SRC, WEIGHTS, BIAS, DST, N_SLOT };
@@ -51,7 +52,10 @@ failed(dnnl_status_t st, const char *what)
 {
     return voco_fail(st == dnnl_out_of_memory ? VOCO_EMEMORY : VOCO_EINTERNAL,
                      "oneDNN could not %s (%s)", what,
-                     st == dnnl_out_of_memory ? "out of memory"
+                     st == dnnl_out_of_memory
+                         ? voco_addresses_left() < UINT64_MAX
+                               ? "out of memory; raise the limit of the address space, "
+                                 "ulimit -v" : "out of memory"
                      : st == dnnl_unimplemented ? "not implemented"
                      : st == dnnl_invalid_arguments ? "invalid arguments" : "run-time error");
 }
@@ -157,6 +161,17 @@ layout_of(struct voco_dnnl *dnnl, MD md)
     return i;
 }
 
+/* dnnl_primitive_create, but with an error where oneDNN would crash: it does not check
+ * whether it was given memory for the code that it generates. */
+static dnnl_status_t
+create(dnnl_primitive_t *ret, dnnl_primitive_desc_t pd)
+{
+    const uint64_t code_bytes = UINT64_C(16) << 20;     /* 2 MiB were the most */
+
+    return voco_addresses_left() < code_bytes ? dnnl_out_of_memory
+                                              : dnnl_primitive_create(ret, pd);
+}
+
 static dnnl_status_t
 reorder_make(struct voco_dnnl *dnnl, struct reorder *r, MD from, MD to, bool add)
 {
@@ -173,7 +188,7 @@ reorder_make(struct voco_dnnl *dnnl, struct reorder *r, MD from, MD to, bool add
         goto out;
     if ((st = dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine,
                                                  attr)) != dnnl_success
-        || (st = dnnl_primitive_create(&r->prim, pd)) != dnnl_success
+        || (st = create(&r->prim, pd)) != dnnl_success
         || (st = dnnl_memory_create(&r->from, from, dnnl->engine, DNNL_MEMORY_NONE))
            != dnnl_success
         || (st = dnnl_memory_create(&r->to, to, dnnl->engine, DNNL_MEMORY_NONE))
@@ -206,7 +221,7 @@ static dnnl_status_t
 op_fill(struct voco_dnnl *dnnl, struct voco_dnnl_op *op, dnnl_primitive_desc_t pd)
 {
     const char *path = NULL;
-    dnnl_status_t st = dnnl_primitive_create(&op->prim, pd);
+    dnnl_status_t st = create(&op->prim, pd);
     MD pad = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, DNNL_ARG_SCRATCHPAD);
 
     for (int i = 0; i < N_SLOT && st == dnnl_success; i++) {
