@@ -133,11 +133,12 @@ enum voco_err
 voco_zipwriter_add_bytes(struct voco_zipwriter *w, const char *name, const void *data,
                          size_t bytes)
 {
-    char *copy = malloc(bytes + 1);
+    char *copy = bytes ? malloc(bytes) : NULL;
     zip_source_t *source;
 
-    VOCO_ASSERT(copy);
-    memcpy(copy, data, bytes);
+    VOCO_ASSERT(copy || bytes == 0);
+    if (bytes)
+        memcpy(copy, data, bytes);
     source = zip_source_buffer(w->archive, copy, bytes, 1);     /* libzip frees it */
     VOCO_ASSERT(source);
     return add(w, name, bytes, source);
