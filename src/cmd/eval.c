@@ -219,7 +219,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_eval = {
     .name = "eval",
-    .summary = "score predicted label maps against the truth",
+    .summary = "compare predicted label maps with the truth",
     .args = "PRED [TRUTH]",
     .details =
         "PRED and TRUTH are folders or lists, whose cases are paired by their names, or two\n"
