@@ -21,7 +21,7 @@ streams 0 '^voco [0-9]' '' --version
 streams 0 '^Usage: voco VERB' '' --help
 streams 0 '^Usage: voco doctor' '' doctor --help
 streams 0 '^Usage: voco doctor' '' -q doctor /nowhere -h
-streams 2 '' "^voco: what to do? 'voco --help' lists the verbs"
+streams 2 '' "^voco: there is no verb; 'voco --help' lists the verbs"
 streams 2 '' "^voco: unknown verb 'docter'; did you mean 'doctor'?" docter
 streams 2 '' "^voco: unknown verb 'xyzzy'" xyzzy
 streams 2 '' "^voco: unknown option '--frob'" --frob

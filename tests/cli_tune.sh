@@ -46,7 +46,7 @@ if [ "${VOCO_TEST_LEVEL-}" = short ]; then
         "some seconds of training: VOCO_TEST_LEVEL=short"
 else
     sed 's/"voco": "/&Z/' kept.json > "tables/${table##*/}"
-    VOCO_TUNE=tables expect 0 "another version of voco: it is made anew" \
+    VOCO_TUNE=tables expect 0 "another version of voco: a new table replaces it" \
         "an old table in a folder that VOCO_TUNE names is replaced" tune
     VOCO_TUNE=tables expect 0 "tuned: tables/${table##*/}: " "and used" plan
     rm -r cache

@@ -74,7 +74,7 @@ compare(const struct voco_manifest *m, const struct voco_shard *s, const struct 
         good = good && is_part(e, VOCO_PART_LABEL, s, &v[n - 1])
             && v[n - 1].crc == e->label.crc;
     if (!good || voco_channels_crc(v, e->channels) != e->crc)
-        return voco_fail(VOCO_EFORMAT, "%s: what it says of volume %s does not agree "
+        return voco_fail(VOCO_EFORMAT, "%s: its entry for volume %s does not agree "
                          "with %s", m->path, e->id, s->path);
     return VOCO_OK;
 }

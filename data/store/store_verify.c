@@ -172,7 +172,7 @@ verify_open_shard(struct verifying *v, const struct voco_shard *s, int fd,
         return;
     err = voco_shard_structure(s, fd, table, n, &crc);
     if (!err && crc != s->structure_crc)
-        err = voco_fail(VOCO_EFORMAT, "%s: the checksum of its HDF5 structure (what is "
+        err = voco_fail(VOCO_EFORMAT, "%s: the checksum of its HDF5 structure (the bytes "
                         "between the chunks) is wrong", s->path);
     if (err)
         note_fault(v, err);

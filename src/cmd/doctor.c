@@ -264,7 +264,8 @@ check_table(void)
     if (voco_tuning_describe(&text))
         say(FINE, "tuned", NULL, "%s", text);
     else
-        say(FINE, "tuned", "voco tune measures what is fastest here", "%s", text);
+        say(FINE, "tuned", "voco tune measures which implementations are fastest here", "%s",
+            text);
     free(text);
 }
 

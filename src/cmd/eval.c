@@ -26,12 +26,13 @@ static const struct voco_opt options[] = {
     { "labels", 0, VOCO_OPT_TEXT, &labels, "MAP",
       "which values are which class, as for voco convert" },
     { "truth-labels", 0, VOCO_OPT_TEXT, &truth_labels, "MAP",
-      "those of the truth, where they are other ones than the prediction's" },
+      "the same for the truth, if its values differ from those of the prediction" },
     { "class-names", 0, VOCO_OPT_TEXT, &class_names, "A,B,...",
-      "of the classes 0, 1, ... in what is written (default: those of a list)" },
+      "names of classes 0, 1, ... in the results (default: those of a list)" },
     { "spacing", 0, VOCO_OPT_REAL3, spacing_mm, "MM",
       "resample both before (default: native grids); one number or three", 0, 100 },
-    { "tolerance", 0, VOCO_OPT_REAL, &tolerance_mm, "MM", "of the surface Dice", 0, 1000 },
+    { "tolerance", 0, VOCO_OPT_REAL, &tolerance_mm, "MM",
+      "distance that counts as equal in the surface Dice", 0, 1000 },
 
     { "images", 0, VOCO_OPT_FOLDER, &images, "FOLDER",
       "images, or a list of them, under the slices of the report", .section = "Report" },
@@ -40,7 +41,7 @@ static const struct voco_opt options[] = {
 
     { "bootstrap", 0, VOCO_OPT_INT, &replicates, "N", "replicates of the intervals", 10,
       1000000, .section = "Statistics" },
-    { "seed", 0, VOCO_OPT_INT, &seed, "N", "of the intervals and of p", 0, 1e18 },
+    { "seed", 0, VOCO_OPT_INT, &seed, "N", "seed of the intervals and of p", 0, 1e18 },
     { "threads", 0, VOCO_OPT_INT, &threads, "N", "(default: the cores)", 1, 1024 },
     { NULL }
 };
@@ -218,7 +219,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_eval = {
     .name = "eval",
-    .summary = "score predicted label maps against the truth",
+    .summary = "compare predicted label maps with the truth",
     .args = "PRED [TRUTH]",
     .details =
         "PRED and TRUTH are folders or lists, whose cases are paired by their names, or two\n"

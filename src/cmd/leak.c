@@ -134,8 +134,8 @@ const struct voco_verb voco_cmd_leak = {
     .summary = "find scans that a store shares with a test set, also changed copies",
     .args = "STORE... --against LIST",
     .details =
-        "STORE is a store, or as LIST a volume, or a folder or list of volumes.  Copies are\n"
-        "found by what is in them, not by names: resampled, cropped, windowed, turned,\n"
+        "STORE is a store or, as LIST, a volume, or a folder or list of volumes.  Copies are\n"
+        "found by their voxels, not by their names: resampled, cropped, windowed, turned,\n"
         "noisy or in another format.  Exit status 3 when there are some.",
     .options = options,
     .min_args = 1, .max_args = -1,

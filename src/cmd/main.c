@@ -82,7 +82,7 @@ run(int argc, char **argv)
             return run_verb(voco_verbs, NULL, argc - i, argv + i);
         }
     }
-    return voco_fail(VOCO_EUSAGE, "what to do? 'voco --help' lists the verbs");
+    return voco_fail(VOCO_EUSAGE, "there is no verb; 'voco --help' lists the verbs");
 }
 
 int

@@ -78,7 +78,7 @@ static const struct voco_verb *const subs[] = {
 
 const struct voco_verb voco_cmd_model = {
     .name = "model",
-    .summary = "look into files of weights, bring them in, take them out",
+    .summary = "inspect, import and export files of weights",
     .args = "FILE...",
     .details = "'voco model VERB --help' explains one of them.",
     .subs = subs,

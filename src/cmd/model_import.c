@@ -20,14 +20,14 @@ static struct {
 static const struct voco_opt options[] = {
     { "output", 'o', VOCO_OPT_FILE, &c.output, "OUT.safetensors", "the file to write" },
     { "merging", 0, VOCO_OPT_CHOICE, &c.merging, "ORDER",
-      "patch merging that the weights were trained with, where it is not what the file says "
-      "or, if it says nothing, legacy", .choices = voco_merging_names },
+      "order of patch merging that the weights were trained with (default: that of the "
+      "file, or legacy)", .choices = voco_merging_names },
     { "plans", 0, VOCO_OPT_FILE, &c.plans, "PLANS.json",
       "nnU-Net's plans, which say how volumes are prepared, where the checkpoint has none" },
     { "configuration", 0, VOCO_OPT_TEXT, &c.configuration, "NAME",
       "of the plans (default: that of the checkpoint, or 3d_fullres)" },
     { "partial", 0, VOCO_OPT_FLAG, &c.partial, NULL,
-      "take what fits, where parameters are missing or have another shape" },
+      "load the parameters that fit, where others are missing or have another shape" },
     { "min-coverage", 0, VOCO_OPT_REAL, &c.min_coverage, "PERCENT",
       "as --partial, but the file must have this share of the numbers", 0, 100 },
     { 0 }

@@ -109,7 +109,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_phantom = {
     .name = "phantom",
-    .summary = "make torso-like CT volumes to try things with",
+    .summary = "make torso-like CT volumes for experiments",
     .args = "",
     .details =
         "The volumes are phantom-00000.nii.gz and so on, in HU, with the axes that CT\n"

@@ -17,16 +17,16 @@ static const struct voco_opt options[] = {
     { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
       1, 64 },
     { "precision", 0, VOCO_OPT_CHOICE, &c.run.precision, "TYPE",
-      "in which activations are stored; auto: bf16 where the CPU multiplies it, else f32",
+      "type of stored activations; auto: bf16 where the CPU multiplies it, else f32",
       0, 0, voco_precision_names },
     { "memory", 'm', VOCO_OPT_SIZE, &c.run.memory, "SIZE",
-      "what the step may use; 0: half of what is available", 0, 1e15 },
+      "limit of memory; 0: half of the available memory", 0, 1e15 },
     { "threads", 't', VOCO_OPT_INT, &c.run.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
     { "group", 0, VOCO_OPT_INT, &c.group, "N",
-      "crops that go through the network together; 0: up to 4, by memory", 0, 1024 },
+      "crops in a micro-batch; 0: up to 4, by memory", 0, 1024 },
     { "no-probe", 0, VOCO_OPT_FLAG, &no_probe, NULL,
-      "do not run a group of crops to estimate the time" },
+      "do not run a micro-batch to estimate the time" },
     { 0 }
 };
 
@@ -37,11 +37,11 @@ device(void)
 }
 
 static void
-row(const char *what, double bytes)
+row(const char *name, double bytes)
 {
     char text[16];
 
-    printf("  %-34s %12s\n", what, voco_format_bytes(bytes, text));
+    printf("  %-36s %12s\n", name, voco_format_bytes(bytes, text));
 }
 
 static void
@@ -49,24 +49,24 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
 {
     char text[16];
 
-    printf("model       feature size %lld, %.2f M parameters (%.2f M trained)\n",
+    printf("model          feature size %lld, %.2f M parameters (%.2f M trained)\n",
            (long long)c.feature, (double)p->parameters * 1e-6, (double)p->trained * 1e-6);
-    printf("step        %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
+    printf("step           %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
            (long long)c.batch, voco_plural(c.batch), (long long)c.sw, p->items);
-    printf("arithmetic  %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
+    printf("arithmetic     %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
-    printf("groups      %d of %d crops; activations of %d kept, of %d in part, "
-           "%d computed twice\n", p->groups, p->grouping.group,
+    printf("micro-batches  %d of %d crop%s: %d stored, %d stored in part, %d recomputed\n",
+           p->groups, p->grouping.group, voco_plural(p->grouping.group),
            p->grouping.kept - p->grouping.lean, p->grouping.lean,
            p->groups - p->grouping.kept);
-    printf("memory      %s of %s allowed\n", voco_format_bytes((double)p->total, text),
+    printf("memory         %s of %s allowed\n", voco_format_bytes((double)p->total, text),
            allowed ? voco_format_bytes((double)allowed, (char[16]){ 0 }) : "any");
-    row("weights, gradients, moments", (double)p->slabs);
-    row("activations", (double)p->kept);
-    row("gradients on their way", (double)p->gradients);
-    row("scratch", (double)p->scratch);
-    row("weights in the order of kernels", (double)p->packed);
-    row("batches made ahead", (double)p->batches);
+    row("parameters, gradients, moments", (double)p->slabs);
+    row("stored activations", (double)p->kept);
+    row("gradients of activations", (double)p->gradients);
+    row("workspace", (double)p->scratch);
+    row("prepacked weights", (double)p->packed);
+    row("prefetched batches", (double)p->batches);
 }
 
 static enum voco_err
@@ -78,9 +78,9 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config,
     const enum voco_err err = voco_pretrain_probe(device(), p, config, open, &probe);
 
     if (err == VOCO_OK)
-        printf("time        about %s a step (%.2f s a crop forward and backward, measured); "
-               "%.0f GFLOP/s,\n            %.0f %% of the %.0f that %d threads reach on "
-               "registers (direct operations counted)\n",
+        printf("time           about %s a step (%.2f s a crop forward and backward, "
+               "measured);\n               %.0f GFLOP/s, %.0f %% of the %.0f that %d threads "
+               "reach on registers\n               (direct operations counted)\n",
                voco_format_seconds(probe.step_s, step), probe.group_s / probe.group,
                p->flops / probe.step_s * 1e-9, 100.0 * p->flops / probe.step_s / probe.peak,
                probe.peak * 1e-9, probe.threads);
@@ -118,10 +118,10 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_plan = {
     .name = "plan",
-    .summary = "tell what a pre-training step needs: operations, memory, time",
+    .summary = "print the operations, memory and time that a pre-training step needs",
     .args = "",
-    .details = "Nothing is trained.  The memory figures are found by running the real step\n"
-               "over memory that nobody may touch; the time by running one group of crops.",
+    .details = "Nothing is trained.  The memory is found by a dry run of the real step, which\n"
+               "computes nothing; the time by running one micro-batch of crops.",
     .options = options,
     .max_args = 0,
     .run = run,

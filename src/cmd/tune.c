@@ -49,14 +49,13 @@ static const struct voco_opt options[] = {
     { "out", 'o', VOCO_OPT_FILE, &c.out, "FILE",
       "write the table here, instead of where voco looks for it", .section = "Machine" },
     { "memory", 'm', VOCO_OPT_SIZE, &c.memory, "SIZE",
-      "what the job may use; 0: half of what is available", 0, 1e15 },
+      "limit of memory; 0: half of the available memory", 0, 1e15 },
     { "threads", 't', VOCO_OPT_INT, &c.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
     { "group", 0, VOCO_OPT_INT, &c.group, "N",
-      "pretrain: crops that go through the network together; 0: up to 4, by memory", 0,
-      1024 },
+      "pretrain: crops in a micro-batch; 0: up to 4, by memory", 0, 1024 },
     { "no-probe", 0, VOCO_OPT_FLAG, &c.no_probe, NULL,
-      "pretrain: do not run a group of crops with and without the table" },
+      "pretrain: do not run a micro-batch with and without the table" },
     { 0 }
 };
 
@@ -269,7 +268,7 @@ print_table(const struct tune *t, double *ret_rule_s, double *ret_best_s)
     }
 }
 
-/* Seconds of a group of crops by the rules and with the table, the better of two each. */
+/* Seconds of a micro-batch by the rules and with the table, the better of two each. */
 static enum voco_err
 probe(const struct tune *t, double ret_s[2], double *ret_step_s)
 {
@@ -279,7 +278,7 @@ probe(const struct tune *t, double ret_s[2], double *ret_step_s)
     for (int i = 0; i < 4 && err == VOCO_OK; i++) {
         struct voco_probe p;
 
-        voco_note("running a group of crops %s", i % 2 ? "with the table" : "by the rules");
+        voco_note("running a micro-batch %s", i % 2 ? "with the table" : "by the rules");
         err = voco_pretrain_probe(voco_device_default(), &t->plan, &t->model,
                                   &(struct voco_ctx_options){
                                       .threads = t->choices.threads,
@@ -291,8 +290,8 @@ probe(const struct tune *t, double ret_s[2], double *ret_step_s)
     return err;
 }
 
-/* Runs a group of crops both ways.  A table that makes it slower is not worth having: what
- * counts is a step, and single calls are measured one by one. */
+/* Runs a micro-batch both ways.  A table that makes it slower is not written: single calls
+ * are measured one by one, and only the time of a step counts. */
 static enum voco_err
 verify(const struct tune *t, double gain_s, bool *ret_worth)
 {
@@ -302,7 +301,7 @@ verify(const struct tune *t, double gain_s, bool *ret_worth)
     if (err != VOCO_OK)
         return err;
     gain = 1 - group_s[1] / group_s[0];
-    printf("a step: %.2f s by the rules; predicted gain %.1f %%; measured on a group of crops "
+    printf("a step: %.2f s by the rules; predicted gain %.1f %%; measured on a micro-batch "
            "%.1f %% (%.3f s, %.3f s)\n", step_s, 100 * gain_s / step_s, 100 * gain, group_s[0],
            group_s[1]);
     *ret_worth = gain > -0.01;
@@ -345,8 +344,7 @@ tune(struct tune *t, const struct voco_tuning_key *key, const char *path)
     if ((err = measure(t)) != VOCO_OK || (err = report(t, &worth)) != VOCO_OK)
         return err;
     if (!worth) {
-        printf("no table is written: with it a group of crops takes longer than by the "
-               "rules\n");
+        printf("no table is written: with it a micro-batch takes longer than by the rules\n");
         return VOCO_OK;
     }
     if ((err = voco_tuning_write(path, key, t->row, t->uses.n)) == VOCO_OK)

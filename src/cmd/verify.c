@@ -65,8 +65,8 @@ verify_store(const char *path)
     err = voco_store_verify(s, &check);
     voco_progress_end(&w.progress, "%s", "");
     if (err)
-        err = voco_fail(err, "%s: %d fault%s; move the shards named away and convert "
-                        "again to have their volumes made anew", path, w.faults,
+        err = voco_fail(err, "%s: %d fault%s; move the named shards away and run voco "
+                        "convert again, which makes their volumes anew", path, w.faults,
                         voco_plural(w.faults));
     else
         printf("%s: store, %d volume%s whole, hash %08x\n", path, voco_store_count(s),

@@ -10,7 +10,7 @@
  *   oracle   f64: plain loops, the specification
  *   dry      computes nothing, over memory that cannot be accessed: the memory planner
  *   trace    another device, and a record of each call: op, shapes, time, rate
- *   fallback another device, and what it lacks computed by a second one
+ *   fallback another device, and a second one for the entries that the first lacks
  *
  * The last three wrap a device: wrap/.  list.h has the others by name.
  *
@@ -19,7 +19,7 @@
  *     order ([cout,cin,kd,kh,kw], [nout,nin]).
  *   - Activations and their gradients have the device's type `act`: x, y, r, dx, dy, dr of
  *     convolutions, linear layers, norms, leaky and gelu, qkv and y of attention, merging,
- *     x and dx of pooling, and what memory entries and copy_columns move.  Any of them may
+ *     x and dx of pooling, operands of memory entries and copy_columns.  Any of them may
  *     have the type `real` instead (of an instance norm all, if y has), as all others do:
  *     parameters and their gradients, statistics, embeddings, losses, slabs.  Sums and
  *     functions are computed in `real`.
@@ -117,7 +117,7 @@ struct voco_ctx_options {
     const struct voco_choices *choices;
 };
 
-/* What a device computes with: {"onednn", "2.6.3 (isa avx2)"}. */
+/* A library or setting that a device computes with: {"onednn", "2.6.3 (isa avx2)"}. */
 struct voco_fact {
     const char *name;
     char text[96];
@@ -196,7 +196,7 @@ struct voco_device {
     void (*instnorm_backward)(struct voco_ctx *ctx, X y, X r, X rstd, double slope, X dy,
                               Y dx, Y dr);
     /* layernorm: x [m,c] over c; w, b [c] or both NULL; mean, rstd [m] saved.
-     * dw, db are NULL when w is.  r is added to dx; y is what forward gave, from b too;
+     * dw, db are NULL when w is.  r is added to dx; y is forward's output again, with b;
      * each may be NULL.  dx may be dy or r. */
     void (*layernorm_forward)(struct voco_ctx *ctx, X x, X w, X b, double eps, Y y,
                               Y mean, Y rstd);
@@ -318,9 +318,9 @@ enum voco_err voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
                             const struct voco_ctx_options *options);
 void voco_ctx_close(struct voco_ctx *ctx);          /* accepts {0} */
 
-/* x, of type real, for what reads elements on the host, such as a writer of files: x itself
- * where the device's memory is the host's, else a copy.  Free *ret_owned, which may be
- * NULL. */
+/* x, of type real, for code that reads elements on the host, such as a writer of files: x
+ * itself where the device's memory is the host's, else a copy.  Free *ret_owned, which
+ * may be NULL. */
 enum voco_err voco_host_view(struct voco_ctx *ctx, const struct voco_tensor *x,
                              struct voco_tensor *ret, void **ret_owned);
 

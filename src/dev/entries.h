@@ -1,5 +1,5 @@
 /*
- * The computing entries of struct voco_device as a list, for what treats them all alike:
+ * The computing entries of struct voco_device as a list, for code that treats them alike:
  * the prototypes and tables of devices, and the wrappers (wrap/).
  *
  *   E(P, name, (parameters after ctx), (arguments after ctx), (tensors), operations)

@@ -34,7 +34,7 @@ bool voco_shape_is_conv(const struct voco_shape *s);
 struct voco_conv voco_shape_conv_of(const struct voco_shape *s);
 bool voco_shape_equal(const struct voco_shape *a, const struct voco_shape *b);
 
-/* Sizes are positive and no product of them leaves 2^53: what a file may ask for. */
+/* Sizes are positive, and no product of them exceeds 2^53: the limit for files. */
 bool voco_shape_sane(const struct voco_shape *s);
 
 /* "conv_data n4 48>96 32x32x32 k3", "linear 131072x48>144"; writes at most 80 bytes. */
@@ -64,13 +64,13 @@ uint32_t voco_choices_hash(const struct voco_choices *c);
 
 void voco_choices_free(struct voco_choices *c);         /* accepts {0} */
 
-/* What was measured on this machine for a device with so many threads, for
- * voco_ctx_options; a line says which table it comes from.  run: NULL, or the folder of a
+/* The choices measured on this machine for a device with this number of threads, for
+ * voco_ctx_options; a line of output names their table.  run: NULL, or the folder of a
  * run that may have begun with other choices.  A table that cannot be used is warned of. */
 struct voco_choices voco_choices_read(const struct voco_device *dev, int threads,
                                       const char *run);
 
-/* ---- uses: what a step calls, listed by dry.c ---- */
+/* ---- uses: the shapes that a step calls, listed by dry.c ---- */
 
 enum { VOCO_USE_WEIGHTS = 16 };
 
@@ -90,9 +90,9 @@ void voco_uses_add(struct voco_uses *u, const struct voco_shape *s, int64_t call
                    const void *weight);
 void voco_uses_free(struct voco_uses *u);               /* accepts {0} */
 
-/* The implementations that an open device takes for what a step uses: their hash, false
- * where there is nothing to choose; and, for the run to go on with, RUN/tune.json, unless
- * it is there. */
+/* The implementations that an open device takes for the shapes of a step: _used is false
+ * where there is no choice; _keep writes them to RUN/tune.json, for resumes, unless that
+ * file exists. */
 bool voco_choices_used(const struct voco_ctx *ctx, const struct voco_uses *uses,
                        uint32_t *ret_hash);
 enum voco_err voco_choices_keep(const struct voco_ctx *ctx, const struct voco_uses *uses,

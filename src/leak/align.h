@@ -6,7 +6,7 @@
 
 #include "leak/thumb.h"
 
-/* Where b lies in a: the turn, then the shift, in cells; and what it gives. */
+/* The position of b in a: the turn, then the shift, in cells; and its score. */
 struct voco_alignment {
     int turn;
     double shift[3];

@@ -1,5 +1,5 @@
 /*
- * Local contrast: what stays of an image when brightness, scale and window are taken off.
+ * Local contrast: an image without its brightness, scale and window.
  */
 #ifndef VOCO_LEAK_CONTRAST_H
 #define VOCO_LEAK_CONTRAST_H

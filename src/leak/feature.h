@@ -1,6 +1,6 @@
 /*
- * Landmarks of a thumbnail: places that stand out in any window, and what is around them
- * in numbers that do not depend on how the axes run.
+ * Landmarks of a thumbnail: places that stand out in any window, each with a description
+ * of its surroundings that does not depend on the directions of the axes.
  *
  * A landmark is an extremum of a difference of Gaussians.  Around it, cosine waves with
  * up to 5 half periods in all are fitted to 9^3 voxels under a Gaussian weight.  Turning
@@ -25,7 +25,7 @@ enum {
 
 struct voco_feature {
     float at[3];                /* in voxels of the thumbnail; centres are whole numbers */
-    uint8_t landmark, turn;     /* the turn brings what is around it to the common form */
+    uint8_t landmark, turn;     /* the turn brings its surroundings to the common form */
 };
 
 /*

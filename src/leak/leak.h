@@ -29,7 +29,7 @@ enum voco_err voco_leaks_find(const struct voco_scans *scans,
                               struct voco_leaks *ret);
 void voco_leaks_free(struct voco_leaks *l);     /* accepts {0} */
 
-/* What the results are about. */
+/* The inputs of the results. */
 struct voco_leak_page {
     const struct voco_scans *scans, *against;
     const struct voco_leaks *leaks;

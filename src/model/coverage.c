@@ -333,7 +333,7 @@ voco_match_enough(const struct voco_match *m, const struct voco_demand *demand)
         return voco_fail(VOCO_ECHECKPOINT, "%s: %d of %d parameters are missing and %d have "
                          "another shape than this model's%s", m->path, c->needed_missing,
                          c->loaded + c->missing + c->mismatched, c->needed_mismatched,
-                         demand->no_partial ? "" : "; --partial takes what fits");
+                         demand->no_partial ? "" : "; --partial loads those that fit");
     if (demand->run && c->strays)
         return fail_of_strays(m);
     if (percent < demand->min_percent)

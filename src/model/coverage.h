@@ -1,6 +1,6 @@
 /*
- * What a file of weights covers of a model: which parameter gets which tensor, and the
- * report that every loading of weights prints.  Nothing is skipped in silence.
+ * How a file of weights covers a model: which parameter gets which tensor, and the report
+ * that every loading of weights prints.  Nothing is skipped silently.
  */
 #ifndef VOCO_MODEL_COVERAGE_H
 #define VOCO_MODEL_COVERAGE_H
@@ -14,9 +14,9 @@ enum {
     VOCO_PARTS_ALL = (1 << (VOCO_PART_OTHER + 1)) - 1
 };
 
-/* What becomes of a convolution's weights for one channel, where the model's images have
- * several: it is refused; starts from the model's own values; gets them for every channel;
- * gets them divided by the number of channels. */
+/* The use of a convolution's weights for one channel in a model whose images have
+ * several: they are refused; the model's own values stay; every channel gets them; every
+ * channel gets them divided by the number of channels. */
 enum voco_adapter { VOCO_ADAPT_REFUSE, VOCO_ADAPT_DROP, VOCO_ADAPT_REPEAT, VOCO_ADAPT_MEAN };
 
 /* How much is asked for. */
@@ -27,7 +27,7 @@ struct voco_demand {
     bool run;                   /* the network is run, not trained from here: a tensor of it
                                  * that no parameter takes is an error */
     bool no_partial;            /* the verb has no --partial that an error could advise */
-    bool partial;               /* take what fits, at least something ... */
+    bool partial;               /* take tensors that fit, at least one ... */
     double min_percent;         /* ... and this share of the numbers needed; above 0: partial */
     enum voco_adapter adapter;
     bool quiet;                 /* no report where all is well */
@@ -36,9 +36,9 @@ struct voco_demand {
 struct voco_coverage {
     int loaded, missing, unexpected, mismatched;        /* tensors */
     int strays;                 /* of the unexpected: floats that belong to the network */
-    int copies;                 /* tensors that are others over again */
+    int copies;                 /* tensors that repeat others */
     int adapted;                /* of those loaded, or left as they are: to more channels */
-    int64_t loaded_elements, model_elements;            /* of what is wanted */
+    int64_t loaded_elements, model_elements;            /* of the parts that are wanted */
     int64_t needed_loaded, needed_elements;
     int needed_missing, needed_mismatched;
 };

@@ -93,8 +93,8 @@ enum voco_err voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx
 void voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init init,
                      uint64_t seed);
 
-/* Moves every follower towards what it follows, and remembers where it was; undo brings it
- * back there. */
+/* Moves every follower towards the parameters that it follows, and keeps its old values;
+ * undo restores them. */
 void voco_model_follow(struct voco_model *model, struct voco_ctx *ctx);
 void voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx);
 

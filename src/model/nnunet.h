@@ -1,11 +1,11 @@
 /*
- * What nnU-Net's plans say of volumes: spacing, intensities, windows, classes, and the
- * order of axes.  They are in its checkpoints, under init_args, and in plans.json files.
+ * nnU-Net's plans for volumes: spacing, intensities, windows, classes, and the order of
+ * axes.  They are in its checkpoints, under init_args, and in plans.json files.
  *
  * nnU-Net takes volumes as they lie in the file, axes z, y, x, in the order of the plans'
- * transpose_forward; so does what is made of it here: no orientation, network axes by
- * name.  Not the same: volumes are resampled linearly, nnU-Net has cubic splines; and by
- * voco's order of steps, spacing before intensities.
+ * transpose_forward.  The options made here do the same: volumes are not reoriented, and
+ * the network's axes are named.  Two things differ: volumes are resampled linearly, where
+ * nnU-Net uses cubic splines, and before intensities are changed.
  */
 #ifndef VOCO_MODEL_NNUNET_H
 #define VOCO_MODEL_NNUNET_H
@@ -19,8 +19,8 @@ struct voco_nnunet_source {
 
 /* Whether f, or source, has plans; then *ret and *ret_axes (an index of voco_axes_name).
  * VOCO_EFORMAT naming the key where they cannot be understood, VOCO_EUSAGE where they ask
- * for what voco cannot do.  Statistics that cannot be true are warned of.  Free *ret with
- * voco_seginfo_free, after a failure too. */
+ * for a step that voco lacks.  Statistics that cannot be true are warned of.  Free *ret
+ * with voco_seginfo_free, after a failure too. */
 enum voco_err voco_nnunet_read(const struct voco_tensorfile *f, const char *path,
                                const struct voco_nnunet_source *source, bool *ret_found,
                                struct voco_seginfo *ret, int *ret_axes);

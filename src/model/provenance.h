@@ -37,8 +37,8 @@ void voco_provenance_store(struct voco_provenance *p, const char *path, uint32_t
 void voco_provenance_volume(struct voco_provenance *p, const char *id,
                             const double affine[4][4]);
 
-/* What the run began with: a file or folder of weights, with checksum and provenance; of
- * what cannot be read, and of a formula, the text alone. */
+/* The weights that the run began with: a file or folder, with checksum and provenance.  A
+ * formula, or a file that cannot be read, is recorded by its text alone. */
 void voco_provenance_parent(struct voco_provenance *p, const char *path);
 void voco_provenance_free(struct voco_provenance *p);       /* accepts {0} */
 
@@ -58,7 +58,7 @@ enum voco_err voco_orientation_read(const struct voco_tensorfile *f, const char 
 enum voco_err voco_orientation_of(const char *path, char ret[8]);
 
 /* VOCO_EFORMAT where the voxels of a volume lie in another orientation than the network's;
- * expected "": anything goes.  what is the volume, for the message. */
+ * with expected "" every orientation is right.  what: the volume, for the message. */
 enum voco_err voco_orientation_expect(const char *expected, const double affine[4][4],
                                       const char *what);
 

@@ -264,11 +264,11 @@ voco_network_settle(struct voco_network *net, const char *path, int merging)
 {
     if (net->kind == VOCO_NETWORK_SWINUNETR && !net->merging_known) {
         if (merging < 0 && net->merging_odd[0])
-            problem(net, "voco.merging is '%s', expected legacy or fixed; --merging says what "
-                    "is right", net->merging_odd);
+            problem(net, "voco.merging is '%s', expected legacy or fixed; give the right "
+                    "one by --merging", net->merging_odd);
         else if (merging < 0)
             voco_warn("%s: does not say in which order patches are merged: legacy is assumed, "
-                      "as in MONAI before 1.5; weights of MONAI 1.5 and later want --merging "
+                      "as in MONAI before 1.5; weights of MONAI 1.5 and later need --merging "
                       "fixed", path);
         else
             net->merging = (enum voco_merging)merging;

@@ -1,5 +1,5 @@
 /*
- * What network a file of weights belongs to, by names and shapes alone.
+ * The network that a file of weights belongs to, by names and shapes alone.
  */
 #ifndef VOCO_MODEL_RECOGNISE_H
 #define VOCO_MODEL_RECOGNISE_H
@@ -20,27 +20,27 @@ struct voco_network {
     bool decoder, student, teacher;
     bool merging_known;         /* else legacy is assumed, as that of all published weights */
     enum voco_merging merging;
-    char merging_odd[24];       /* what the file says instead of legacy or fixed; "": nothing */
+    char merging_odd[24];       /* an unknown order that the file names; "": none */
     struct voco_plainconv_config plainconv;
     int axes;                   /* index of voco_axes_name */
     bool axes_known;            /* else nnU-Net's are assumed, zyx */
-    char holds[512];            /* not recognised: what the file has instead */
+    char holds[512];            /* not recognised: the contents of the file */
     char problem[160];          /* why voco cannot compute this network; "": it can */
 };
 
 enum voco_err voco_network_recognise(const struct voco_tensorfile *f, const char *path,
                                      struct voco_network *ret);
 
-/* What the file does not say: merging is taken from the caller, unless -1; else a warning
- * names what is assumed.  The one place that does: whoever uses a network comes by here,
+/* Completes properties that the file does not have: merging is the caller's, unless -1;
+ * else a warning names the assumption.  Every user of a network calls this function,
  * before voco_network_config. */
 void voco_network_settle(struct voco_network *net, const char *path, int merging);
 
 /* "Swin UNETR v2 (use_v2), encoder and decoder"; writes at most 96 bytes to buf. */
 const char *voco_network_words(const struct voco_network *net, char buf[96]);
 
-/* What our files call a network: "swinunetr-v2", "swinunetr-v1-encoder" (plain is version
- * 1), "plainconvunet". */
+/* The name of a network in our files: "swinunetr-v2", "swinunetr-v1-encoder" (plain is
+ * version 1), "plainconvunet". */
 const char *voco_architecture_name(enum voco_net net, bool plain, bool decoder);
 
 /* "legacy" or "fixed". */

@@ -29,8 +29,8 @@ void voco_rewrite_add_indices(struct voco_rewrite *r);
 void voco_rewrite_add_copies(struct voco_rewrite *r);
 
 /* .pt and .pth by the name, else safetensors.  from, called input in messages, is the file
- * that they come from: what it says under "voco.", such as classes and transforms, goes
- * along unless meta says otherwise.  wrapper (for .pt) may be NULL. */
+ * that they come from: its entries under "voco.", such as classes and transforms, are
+ * copied unless meta has others.  wrapper (for .pt) may be NULL. */
 enum voco_err voco_rewrite_write(const struct voco_rewrite *r, const char *path,
                                  const struct voco_tensorfile *from, const char *input,
                                  const char *wrapper, const struct voco_filemeta *meta,

@@ -1,6 +1,6 @@
 /*
- * What a weights file for segmentation says beside its tensors: how volumes are brought
- * to the form that the network was trained on, and what its classes are called.
+ * The metadata of a weights file for segmentation: the transforms that volumes need, as
+ * in the training of the network, and the names of its classes.
  * doc/formats.md has the keys.
  */
 #ifndef VOCO_MODEL_SEGINFO_H
@@ -20,8 +20,8 @@ struct voco_seginfo {
     int n_classes;
 };
 
-/* What is missing is left out; what cannot be understood is VOCO_EFORMAT naming the file
- * and the key.  Free with voco_seginfo_free, after a failure too. */
+/* Missing entries are left out.  VOCO_EFORMAT names the file and the key of an entry that
+ * is not valid.  Free with voco_seginfo_free, after a failure too. */
 enum voco_err voco_seginfo_read(const char *path, struct voco_seginfo *ret);
 void voco_seginfo_free(struct voco_seginfo *info);      /* accepts {0} */
 

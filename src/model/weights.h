@@ -29,8 +29,8 @@ enum voco_err voco_model_cover(const char *path, const struct voco_model_config 
  * it; VOCO_ECHECKPOINT for networks that voco does not know. */
 enum voco_err voco_model_recognise(const char *path, struct voco_model_config *ret);
 
-/* The same for who does.  merging is what --merging was given, -1: nothing; it counts where
- * the file does not say.  Where nobody says, a warning names the assumption. */
+/* The same for callers that do.  merging is the value of --merging, or -1 without it; it
+ * counts where the file has no order.  Without either, a warning names the assumption. */
 enum voco_err voco_model_recognise_as(const char *path, int merging,
                                       struct voco_model_config *ret);
 
@@ -42,13 +42,13 @@ enum voco_err voco_model_recognise_swinunetr(const char *path, int merging,
 enum voco_err voco_model_expect_merging(const char *path, int merging,
                                         const struct voco_model_config *config);
 
-/* The same of what is recognised already; path is for messages. */
+/* The same for a recognised network; path is for messages. */
 enum voco_err voco_network_config(const struct voco_network *net, const char *path,
                                   struct voco_model_config *ret);
 
-/* What our files say of the network beside the tensors: entries of VOCO_MODEL_KEYS, whose
- * values are constants; returns how many.  Assumptions are left out, so that they stay
- * such.  The architecture is the last. */
+/* The metadata of our files about the network: entries of VOCO_MODEL_KEYS, whose values
+ * are constants; returns their number.  Assumptions are left out, so that nobody takes
+ * them for facts.  The architecture is the last. */
 enum { VOCO_MODEL_KEYS = 3 };
 int voco_model_meta(const struct voco_model_config *config, bool decoder,
                     struct voco_filemeta meta[VOCO_MODEL_KEYS]);

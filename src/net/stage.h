@@ -12,8 +12,8 @@
 
 enum { VOCO_DEPTH = 2 };        /* blocks per stage; the second one is shifted */
 
-/* Which sub-lattices patch merging takes.  LEGACY: what MONAI did before 1.5 and what all
- * published VoCo weights were trained with: two offsets twice, two never. */
+/* The sub-lattices that patch merging takes.  LEGACY: two offsets twice and two never, as
+ * in MONAI before 1.5, with which all published VoCo weights were trained. */
 enum voco_merging { VOCO_MERGING_LEGACY, VOCO_MERGING_FIXED };
 
 struct voco_stage {

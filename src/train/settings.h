@@ -25,11 +25,11 @@ extern const char *const voco_resume_names[], *const voco_schedule_names[];
 
 #define VOCO_SEED_OPTION(type)                                                          \
     { "seed", 0, VOCO_OPT_INT, VOCO_AT(type, run.seed), "N",                            \
-      "of everything that is random", 0, 9e15, .role = VOCO_NUMERIC }
+      "seed of all random numbers", 0, 9e15, .role = VOCO_NUMERIC }
 
 #define VOCO_MACHINE_OPTIONS(type, heading)                                             \
     { "memory", 'm', VOCO_OPT_SIZE, VOCO_AT(type, run.memory), "SIZE",                  \
-      "what the run may use; 0: half of what is available", 0, 1e15,                    \
+      "limit of memory; 0: half of the available memory", 0, 1e15,                      \
       .section = heading },                                                             \
     { "threads", 't', VOCO_OPT_INT, VOCO_AT(type, run.threads), "N",                    \
       "compute threads; 0: one per core of this process", 0, 4096 },                    \
@@ -41,9 +41,9 @@ extern const char *const voco_resume_names[], *const voco_schedule_names[];
       "auto: go on from the newest checkpoint in RUN, if there is one", 0, 0,           \
       voco_resume_names, .section = "Run" },                                            \
     { "stop-after", 0, VOCO_OPT_INT, VOCO_AT(type, run.loop.stop_after), "STEP",        \
-      "stop when so many steps are done, as a signal would; 0: no", 0, 1e12 },          \
+      "stop after this step, as a signal would; 0: do not", 0, 1e12 },                  \
     { "max-hours", 0, VOCO_OPT_REAL, VOCO_AT(type, run.loop.max_hours), "H",            \
-      "stop after this time, with a checkpoint and exit status 75; 0: no", 0, 1e6 },    \
+      "stop after this time, with a checkpoint and exit status 75; 0: do not", 0, 1e6 }, \
     { "checkpoint-minutes", 0, VOCO_OPT_REAL,                                           \
       VOCO_AT(type, run.loop.checkpoint_minutes), "M",                                  \
       "time between checkpoints; 0: not by time", 0, 1e6 },                             \

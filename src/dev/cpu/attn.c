@@ -148,7 +148,7 @@ start(struct voco_ctx *ctx, struct voco_attn *a, X table)
     char *base = voco_arena_push(&ctx->temp, bytes);
 
     if (!base) {
-        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no room for %zu KiB of scratch for "
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no room for %zu KiB of workspace for "
                                      "attention: raise --memory", bytes >> 10));
         return false;
     }

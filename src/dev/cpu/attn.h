@@ -1,6 +1,6 @@
 /*
- * Window attention of the cpu device: what its two ways to multiply share.  Tasks, f32
- * panels and all around the kernels are in attn.c, panels of bfloat16 in
+ * Window attention of the cpu device: the common part of its two ways to multiply.
+ * Tasks, f32 panels and all around the kernels are in attn.c, panels of bfloat16 in
  * attn_bf16.c.
  */
 #ifndef VOCO_DEV_CPU_ATTN_H
@@ -9,7 +9,7 @@
 #include "dev/cpu/block.h"
 #include "dev/cpu/windows.h"
 
-/* What a thread works on.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
+/* The buffers of a thread.  q, dy, .. [real_max,head_row], k, v, .. [cols_max,head_row],
  * kt, vt, dkt, dvt [head_dim,cols]. */
 struct voco_attn_panels {
     float *q, *k, *kt, *v, *vt, *y, *dy, *dq, *dkt, *dvt, *lse, *dbias, *work;

@@ -1,10 +1,10 @@
 /*
  * Blocks of a tensor as the kernels of simd/ want them, in f32.
  *
- * Activations may be stored in bfloat16.  Where a kernel takes only f32, entries of the cpu
- * device then widen a block, which stays in the cache of its core, let the kernel work on
- * it, and narrow what it has written; f32 tensors are used where they are.  So such a kernel
- * exists once, and all arithmetic is f32 whatever is stored.
+ * Activations may be stored in bfloat16.  Where a kernel takes only f32, entries of the
+ * cpu device then widen a block, which stays in the cache of its core, let the kernel
+ * work on it, and narrow its results; f32 tensors are used in place.  Such a kernel
+ * therefore exists once, and all arithmetic is f32 for either storage type.
  */
 #ifndef VOCO_DEV_CPU_BLOCK_H
 #define VOCO_DEV_CPU_BLOCK_H
@@ -100,7 +100,7 @@ voco_block_size(int64_t n, int64_t i)
 
 /*
  * Whole tensors, for primitives that want f32 in one piece.  _widened: x, or a copy of it
- * on temp; _room: y, or room on temp for what _narrow then stores in it.
+ * on temp; _room: y, or a buffer on temp that _narrow then stores in y.
  */
 struct voco_tensor voco_cpu_widened(struct voco_ctx *ctx, const struct voco_tensor *x);
 struct voco_tensor voco_cpu_room(struct voco_ctx *ctx, const struct voco_tensor *y);

@@ -17,8 +17,8 @@ struct voco_conv_problem {
 };
 
 /* x or dx [n,in,cin]; w or dw in torch order; y or dy [n,out,cout].  Which is written
- * follows from problem.what; dw is added to.  What is read of x and y may be bfloat16 if
- * the implementation says that it reads that. */
+ * follows from problem.what; dw is added to.  Tensors that are read may be bfloat16 if
+ * the implementation accepts that. */
 struct voco_conv_io {
     float *x, *w, *y;
     bool x_bf16, y_bf16;

@@ -1,8 +1,8 @@
 /*
- * 3x3x3 convolutions of stride 1 by Winograd's method (simd/winograd.h): what its two
- * drives share.  The forward one, which also makes d-data, and the implementations are in
- * cpu_conv_winograd.c, d-weights in cpu_conv_winograd_weights.c, where tiles lie in
- * cpu_conv_winograd_tiles.c.  None of them knows the transforms of a tile.
+ * 3x3x3 convolutions of stride 1 by Winograd's method (simd/winograd.h): the common part
+ * of its two drivers.  The forward one, which also makes d-data, and the implementations
+ * are in cpu_conv_winograd.c, d-weights in cpu_conv_winograd_weights.c, where tiles lie
+ * in cpu_conv_winograd_tiles.c.  None of them knows the transforms of a tile.
  */
 #ifndef VOCO_DEV_CPU_CONV_WINOGRAD_H
 #define VOCO_DEV_CPU_CONV_WINOGRAD_H
@@ -60,7 +60,7 @@ voco_winograd_outputs_of(const struct voco_winograd_plan *p, const void *dy, boo
 /*
  * Strips: tiles [t, t + tiles) side by side.  combine makes one plane of their edge planes,
  * each voxel the row's sum of those that lie behind each other; split, of x, one for each
- * slice.  A plane has edge lines of _line floats; what is outside the volume is 0.
+ * slice.  A plane has edge lines of _line floats, which are 0 outside the volume.
  */
 int64_t voco_winograd_strip_line(const struct voco_winograd_plan *p,
                                  const struct voco_winograd_source *x, int64_t tiles);

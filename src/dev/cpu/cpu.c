@@ -69,7 +69,7 @@ voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes)
         cpu->scratch_bytes = cpu->scratch ? room : 0;
     }
     if (!cpu->scratch)
-        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for %zu bytes of scratch",
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for %zu bytes of workspace",
                                      bytes));
     return cpu->scratch;
 }

@@ -1,9 +1,9 @@
 /*
- * The parts of the cpu device, one .c file each; device.h says what every entry does.
+ * The parts of the cpu device, one .c file each; device.h is the contract of the entries.
  *
- *   cpu.c           the tables, life, what the devices say of themselves
+ *   cpu.c           the tables, opening and closing, descriptions of the devices
  *   kernels.c       which of the kernels of simd/ are used
- *   memory.c        arenas, and what moves whole tensors
+ *   memory.c        arenas, copies of whole tensors
  *   move.c          patch merging, pooling, columns
  *   conv.c          convolutions: choice, packed weights; conv_*.c: implementations
  *   deconv.c        transposed convolution
@@ -14,7 +14,7 @@
  *   attn.c          window attention: tasks; windows.c: geometry
  *   contrast.c      similarity, cross entropy, decorrelation
  *   dicece.c        the loss of segmentation
- *   tune.c          what implementations there are for a shape, and how long each takes
+ *   tune.c          the implementations of a shape, and the time that each takes
  *   tuning.c        files of measured choices
  *   block.c         activations stored in bfloat16, block by block in f32
  *
@@ -59,8 +59,8 @@ voco_cpu_state(const struct voco_ctx *ctx)
 void *voco_cpu_scratch(struct voco_ctx *ctx, size_t bytes);
 
 /* ---- which implementation: tune.c ----
- * A shape is computed by the first that can of: what is forced, what the table of choices
- * says, what the rules of conv.c and gemm.c say. */
+ * For each shape the first usable one of these is taken: the forced implementation, that
+ * of the table of choices, that of the rules in conv.c and gemm.c. */
 
 /* Use the implementations of these names, with commas between them, wherever they can do
  * the shape: "winograd,blas"; NULL: none.  Opening a device takes VOCO_IMPL. */
@@ -72,7 +72,7 @@ bool voco_cpu_listed(const char *names, const char *name);
 /* Has this build an implementation of this name for the operation? */
 bool voco_cpu_knows(enum voco_shape_op op, const char *impl);
 
-/* What this device takes for a shape. */
+/* The implementation that this device takes for a shape. */
 const char *voco_cpu_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);
 
 /* Takes VOCO_IMPL, VOCO_EUSAGE for unknown names, and the choices of the options. */
@@ -80,8 +80,8 @@ enum voco_err voco_cpu_tune_open(struct voco_ctx *ctx, const struct voco_choices
 
 enum { VOCO_IMPLS_MAX = 12 };
 
-/* Whether a result of n floats is written around the caches: half of it at least would not
- * find room there, and to write through a cache is to read first what is overwritten. */
+/* Whether a result of n floats is written around the caches: at least half of it would
+ * not fit there, and a write through a cache first reads the line that it overwrites. */
 static inline bool
 voco_cpu_stream(int64_t n)
 {
@@ -116,7 +116,7 @@ voco_cpu_add_pieces(const double *sums, int64_t pieces, int64_t c, int64_t j, fl
     db[j] += (float)sb;
 }
 
-/* ---- what this machine is; for doctor and the head of a run ---- */
+/* ---- a description of this machine, for doctor and the head of a run ---- */
 struct voco_cpu_info {
     char isa[16];               /* kernels in use: a value of VOCO_ISA */
     char dnnl[48];              /* "2.6.3 (isa avx2)" or "" when built without */
@@ -140,8 +140,9 @@ const char *voco_cpu_isa(const char **ret_note);
 /* ---- conv.c ---- */
 enum voco_err voco_cpu_conv_open(struct voco_ctx *ctx);
 void voco_cpu_conv_close(struct voco_ctx *ctx);
-/* Names of what voco tune may take for a shape, that of the rules first; what this device
- * takes; whether there is one of this name.  voco_cpu_gemm_x: the same of linear layers. */
+/* _impls: names of the implementations that voco tune may take for a shape, that of the
+ * rules first; _chosen: the one that this device takes; _knows: is there one of this
+ * name? voco_cpu_gemm_x: the same for linear layers. */
 int voco_cpu_conv_impls(const struct voco_ctx *ctx, const struct voco_shape *s,
                         const char *ret[VOCO_IMPLS_MAX]);
 const char *voco_cpu_conv_chosen(const struct voco_ctx *ctx, const struct voco_shape *s);

@@ -1,5 +1,5 @@
 /*
- * What differs between the C interfaces of oneDNN 2.x and 3.x, for dnnl_shim.c alone.
+ * Differences between the C interfaces of oneDNN 2.x and 3.x, for dnnl_shim.c alone.
  *
  * In 2.x a memory descriptor is a struct and a primitive descriptor is made from an
  * operation descriptor; in 3.x a memory descriptor is a handle, the operation descriptor

@@ -1,4 +1,4 @@
-/* Products of matrices on the cpu device: what the implementations share. */
+/* Products of matrices on the cpu device: the common part of the implementations. */
 #ifndef VOCO_DEV_CPU_GEMM_H
 #define VOCO_DEV_CPU_GEMM_H
 

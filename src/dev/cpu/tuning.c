@@ -280,7 +280,7 @@ old_rows(const char *path, const struct voco_tuning_key *key, const struct voco_
     if (!voco_file_exists(path))
         return rows;
     if (voco_tuning_read(path, key, &old) != VOCO_OK) {
-        voco_warn("%s: it is made anew", voco_fail_text());
+        voco_warn("%s: a new table replaces it", voco_fail_text());
         return rows;
     }
     voco_choices_free(&old);

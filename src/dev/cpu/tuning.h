@@ -11,7 +11,7 @@
 
 #include "dev/cpu/cpu.h"
 
-/* What a table is good for. */
+/* The machine, libraries and threads that a table was measured with. */
 struct voco_tuning_key {
     char cpu[160], isa[16], voco[32], onednn[48], blas[96];
     int threads;
@@ -23,25 +23,25 @@ struct voco_tuning_key voco_tuning_key(int threads);
 /* Where the table of a key is, or would be written to.  Free the result. */
 char *voco_tuning_path(const struct voco_tuning_key *key);
 
-/* VOCO_EFORMAT: no table, or a damaged one; VOCO_EUSAGE: another machine's, with what
- * differs. */
+/* VOCO_EFORMAT: no table, or a damaged one; VOCO_EUSAGE: of another machine; the error
+ * names the difference. */
 enum voco_err voco_tuning_read(const char *path, const struct voco_tuning_key *key,
                                struct voco_choices *ret);
 
 struct voco_timing {
     const char *impl;
-    double seconds;             /* of a call: the best of turns; of what is far slower, its
-                                 * first calls */
+    double seconds;             /* of a call: the best of turns; of a far slower
+                                 * implementation, its first calls */
     double median;              /* of the turns: far from the best on a busy machine */
     double pack_seconds;        /* of bringing the weights into its order */
 };
 
-/* Times what can do a shape, in turns; the first of ret is what the rules take.  Returns
- * how many there are; 0 with ctx->err set on failure. */
+/* Times the implementations that can compute a shape, in turns; the first of ret is that
+ * of the rules.  Returns their number; 0 with ctx->err set on failure. */
 int voco_tuning_time(struct voco_ctx *ctx, const struct voco_shape *s,
                      struct voco_timing ret[VOCO_IMPLS_MAX]);
 
-/* A shape with what was measured; the choice is one of t[0..n). */
+/* A shape with its measurements; the choice is one of t[0..n). */
 struct voco_tuned {
     struct voco_shape shape;
     struct voco_timing t[VOCO_IMPLS_MAX];
@@ -51,7 +51,7 @@ struct voco_tuned {
 /* Whether a table can be written there; makes its folder. */
 enum voco_err voco_tuning_prepare(const char *path);
 
-/* Adds n rows to the table, or begins it anew if what is there cannot be used. */
+/* Adds n rows to the table, or replaces a table that cannot be used. */
 enum voco_err voco_tuning_write(const char *path, const struct voco_tuning_key *key,
                                 const struct voco_tuned *row, int n);
 

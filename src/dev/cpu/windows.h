@@ -1,11 +1,11 @@
 /*
  * Geometry of window attention on the cpu device.
  *
- * Padding tokens of a window all hold the same key and value, the qkv bias, and nobody
- * reads what they attend to.  So a window has `real` queries, and `real` keys plus one
- * that stands for all its padding: its score is q k_pad + log sum over the padding of
- * exp(bias + mask), the same softmax exactly.  A volume of 8^3 in windows of 7^3 needs
- * 1/24 of the scores.
+ * Padding tokens of a window all have the same key and value, the qkv bias, and the
+ * result of their attention is not used.  A window therefore has `real` queries, and
+ * `real` keys plus one that stands for all its padding: its score is q k_pad + log sum
+ * over the padding of exp(bias + mask), the same softmax exactly.  A volume of 8^3 in
+ * windows of 7^3 needs 1/24 of the scores.
  *
  * Windows where the same tokens are padding and the same tokens are masked from each
  * other form a class: at most 3 along an axis.  Classes share the expanded bias.

@@ -52,7 +52,7 @@ borrow(struct voco_ctx *ctx, size_t bytes)
     const size_t mark = voco_arena_mark(&ctx->temp);
 
     if (!voco_arena_push(&ctx->temp, bytes)) {
-        voco_fail(VOCO_EMEMORY, "the plan needs more than %zu MiB of scratch",
+        voco_fail(VOCO_EMEMORY, "the plan needs more than %zu MiB of workspace",
                   ctx->temp.limit >> 20);
         voco_ctx_fail(ctx, VOCO_EMEMORY);
     }

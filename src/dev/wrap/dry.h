@@ -2,8 +2,8 @@
  * A device that plans: it computes nothing and never touches data.
  *
  * Its arenas lie in address space that nobody may access.  The real composition code runs
- * once, and what the arenas reached is the memory plan.  Scratch that the inner
- * device would take is asked from its workspace entries; operations are counted.
+ * once, and the sizes that the arenas reach are the memory plan.  The inner device's
+ * workspace entries tell how much workspace it needs; operations are counted.
  */
 #ifndef VOCO_DEV_WRAP_DRY_H
 #define VOCO_DEV_WRAP_DRY_H
@@ -17,7 +17,7 @@ struct voco_dry {
     uint64_t packed_bytes;              /* weights kept in another order */
     const void **weights;               /* those that are counted in packed_bytes */
     int n, room;
-    struct voco_uses *uses;             /* NULL, or gets what has several implementations */
+    struct voco_uses *uses;             /* NULL, or gets the shapes that have a choice */
 };
 
 /* For voco_ctx_open(&ctx, &ret->device, ...); life is the inner device's, so its state is

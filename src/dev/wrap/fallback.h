@@ -1,11 +1,12 @@
 /*
- * A device whose missing entries another one computes: tensors are downloaded, the entry of
- * the other device runs on the copies, and what it wrote is uploaded.
+ * A device whose missing entries another one computes: tensors are downloaded, the entry
+ * of the other device runs on the copies, and its results are uploaded.
  *
- * So a new device can land entry by entry, with every test green, in the order of what its
- * profile shows.  It needs open, close, describe, peak, sync, reserve, upload and download;
- * everything else may be NULL.  conv_workspace, attn_workspace, conv_packed_bytes and
- * conv_moments answer for entries of the device itself, and are needed with those.
+ * A new device can thus be written entry by entry, in the order that its profile
+ * suggests, while every test passes.  It needs open, close, describe, peak, sync,
+ * reserve, upload and download; everything else may be NULL.  conv_workspace,
+ * attn_workspace, conv_packed_bytes and conv_moments answer for entries of the device
+ * itself, and are needed with those.
  */
 #ifndef VOCO_DEV_WRAP_FALLBACK_H
 #define VOCO_DEV_WRAP_FALLBACK_H

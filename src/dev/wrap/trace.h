@@ -1,10 +1,10 @@
 /*
- * A device that tells what another one does: a line per call, and a table of where the
- * time went.
+ * A device that records the calls of another one: a line for each call, and a table of
+ * where the time went.
  *
- * Shapes are those of the telling tensors of a call.  Operations are those of the direct
- * method (flops.h); bytes are the call's tensors, each counted once, so GB/s is what the
- * call would need at the least from a memory without caches.
+ * The shapes are those of a call's main tensors.  Operations are those of the direct
+ * method (flops.h).  Bytes are the call's tensors, each counted once, so that GB/s is the
+ * least rate that a memory without caches would need.
  */
 #ifndef VOCO_DEV_WRAP_TRACE_H
 #define VOCO_DEV_WRAP_TRACE_H

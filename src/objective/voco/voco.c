@@ -294,9 +294,9 @@ announce(const void *config, void *data, const struct voco_setup *setup,
               "%d volume%s, %d crops, %.2f TFLOP", c->feature, (double)p->parameters / 1e6,
               voco_merging_name(setup->model.merging), c->size.volumes,
               voco_plural(c->size.volumes), p->items, p->flops * 1e-12);
-    voco_note("plan: activations in %s; %d micro-batch%s of %d crops, %d kept, %d kept in "
-              "part and %d recomputed, %s of memory", voco_type_name(dev->act), p->groups,
-              p->groups == 1 ? "" : "es", p->grouping.group,
+    voco_note("plan: activations in %s; %d micro-batch%s of %d crop%s: %d stored, %d stored "
+              "in part, %d recomputed; %s of memory", voco_type_name(dev->act), p->groups,
+              p->groups == 1 ? "" : "es", p->grouping.group, voco_plural(p->grouping.group),
               p->grouping.kept - p->grouping.lean, p->grouping.lean,
               p->groups - p->grouping.kept, voco_format_bytes((double)p->total, total));
 }
