@@ -92,6 +92,25 @@ for type in f32 bf16; do
         train --out auto --precision auto --steps 2
 done
 
+# ---- variants of the loss ----
+variant() { "$voco" pretrain --replay hash:1:2:1 $tiny "$@"; }
+expect 0 "2 shards of 1 volume" "a batch in shards" variant --out sharded --steps 1 --shards 2
+expect 75 "loss: intra + reg; there is no teacher head" "without a teacher" \
+    variant --out alone --steps 2 --stop-after 1 --teacher no
+expect 8 'made with --teacher "no", now it is "yes"' "nor is one found on resume" \
+    variant --out alone --steps 2
+expect 0 "going on at step 1" "goes on without" variant --out alone --steps 2 --teacher no
+grep -q '"inter":0[.,]' alone/metrics.jsonl && grep -q '"teacher": *"no"' alone/config.json
+ok $? "the log and config.json say so"
+"$voco" model inspect alone/model.safetensors > out 2> err && ! grep -q 'teacher\.' out
+ok $? "the weights have no teacher"
+expect 0 "parameters loaded (100.0 %" "weights with a teacher start a run without" \
+    variant --out from --steps 1 --teacher no --init whole/model.safetensors
+expect 0 "parameters loaded" "and the other way round" \
+    variant --out back --steps 1 --init alone/model.safetensors
+expect 0 "embeddings" "embed with such weights" "$voco" embed -w alone/model.safetensors \
+    -p none -o alone.h5 batch.h5
+
 # ---- a store ----
 "$voco" -q phantom -o ct -n 2 --size 192,192,64 --spacing 2 > out 2> err \
     && "$voco" -q convert -o store --spacing 0 --window=-175,250 ct > out 2> err
@@ -128,6 +147,9 @@ expect 2 "beta1" "a decay of 1" train --out r --beta1 1
 expect 2 "multiple of 12" "a feature size that is none" train --out r --feature-size 13
 expect 4 "nowhere" "a store that is not there" "$voco" pretrain --store nowhere --out r $tiny
 expect 4 "ct" "a folder that is no store" "$voco" pretrain --store ct --out r $tiny
+expect 2 "batch of 1 volumes in 2 shards: expected a divisor of 1" "shards that do not divide" \
+    train --out r --shards 2
+expect 2 "yes" "a teacher that is neither" train --out r --teacher maybe
 expect 5 "not a folder" "a run folder that cannot be made" train --out store/manifest.jsonl/r
 expect 6 "100 MiB" "too little memory" train --out r --memory 100M
 expect 2 "hash:SEED:BATCH:SW" "a replay that is none" "$voco" pretrain --replay hash:1 --out r

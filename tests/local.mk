@@ -72,6 +72,7 @@ test_programs = \
 	tests/test_tuning \
 	tests/test_unetr \
 	tests/test_unmap \
+	tests/test_variants \
 	tests/test_volume \
 	tests/test_winograd \
 	tests/test_zip

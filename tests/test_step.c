@@ -684,6 +684,9 @@ END_TEST
 
 enum { FD_SW = 1, FD_BASES = 2, FD_CROPS = FD_SW + FD_BASES };
 
+static const struct voco_contrast_set fd_losses = { .volumes = 1, .sw = FD_SW, .weight = 1,
+                                                 .inter = true, .reg = true };
+
 struct through {
     struct rig r;
     struct voco_tensor x, embedding, student, teacher, labels, terms, predicted, dstudent;
@@ -706,9 +709,10 @@ loss_through(void *arg)
     const double *terms = t->terms.data;        /* the oracle's memory is the host's */
 
     ctx->weights_version++;
+    ctx->dev->fill(ctx, &t->terms, 0);
     voco_encoder_forward(ctx, &w, &model->encoder, &t->x, &t->embedding, NULL);
     voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &t->embedding, &t->student, NULL);
-    voco_contrast(ctx, 1, FD_SW, &t->student, &t->teacher, &t->labels, &t->terms,
+    voco_contrast(ctx, &fd_losses, &t->student, &t->teacher, &t->labels, &t->terms,
                   &t->predicted, &t->dstudent);
     s = voco_push(ctx, &ctx->temp, 2, (int64_t)FD_BASES, (int64_t)FD_BASES);
     ctx->dev->fill(ctx, &reg, 0);
@@ -761,7 +765,7 @@ START_TEST(gradient_through_encoder_head_and_losses_is_that_of_finite_difference
     dembedding = voco_push_like(ctx, &ctx->keep, &t.embedding);
     voco_encoder_forward(ctx, &w, &model->encoder, &t.x, &t.embedding, &encoder);
     voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &t.embedding, &t.student, &head);
-    voco_contrast(ctx, 1, FD_SW, &t.student, &t.teacher, &t.labels, &t.terms, &t.predicted,
+    voco_contrast(ctx, &fd_losses, &t.student, &t.teacher, &t.labels, &t.terms, &t.predicted,
                   &t.dstudent);
     base = voco_slice(&t.student, FD_SW, FD_BASES);
     ctx->dev->copy(ctx, &base, &t.base);

@@ -22,9 +22,10 @@ pair_of(const struct voco_tensor *rows, int64_t volumes, int64_t sw, int64_t i)
                           .other = voco_slice(rows, first + j * bases, bases) };
 }
 
+/* The terms of one volume.  t is s where there is no teacher. */
 static void
-one_volume(struct voco_ctx *ctx, double weight, const struct pair *s, const struct pair *t,
-           const struct pair *ds, const struct voco_tensor *label,
+one_volume(struct voco_ctx *ctx, const struct voco_contrast_set *set, const struct pair *s,
+           const struct pair *t, const struct pair *ds, const struct voco_tensor *label,
            const struct voco_tensor *terms, const struct voco_tensor *predicted)
 {
     const struct voco_device *dev = ctx->dev;
@@ -42,38 +43,43 @@ one_volume(struct voco_ctx *ctx, double weight, const struct pair *s, const stru
     if (ctx->err)
         return;
     dev->assign_forward(ctx, &s->random, &t->base, predicted);
-    dev->ce_forward(ctx, label, predicted, weight, &intra);
-    dev->ce_backward(ctx, label, predicted, weight, &dp);
+    dev->ce_forward(ctx, label, predicted, set->weight, &intra);
+    dev->ce_backward(ctx, label, predicted, set->weight, &dp);
     dev->assign_backward(ctx, &s->random, &t->base, predicted, &dp, &ds->random, NULL);
 
-    dev->assign_forward(ctx, &t->random, &t->other, &target);
-    dev->assign_forward(ctx, &s->random, &s->other, &p);
-    dev->ce_forward(ctx, &target, &p, weight, &inter);
-    dev->ce_backward(ctx, &target, &p, weight, &dp);
-    dev->assign_backward(ctx, &s->random, &s->other, &p, &dp, &ds->random, &ds->other);
-
-    dev->assign_forward(ctx, &s->base, &s->base, &self);
-    dev->decor_forward(ctx, &self, weight, &reg);
-    dev->decor_backward(ctx, &self, weight, &dself);
-    dev->assign_backward(ctx, &s->base, &s->base, &self, &dself, &ds->base, NULL);
+    if (set->inter) {
+        dev->assign_forward(ctx, &t->random, &t->other, &target);
+        dev->assign_forward(ctx, &s->random, &s->other, &p);
+        dev->ce_forward(ctx, &target, &p, set->weight, &inter);
+        dev->ce_backward(ctx, &target, &p, set->weight, &dp);
+        dev->assign_backward(ctx, &s->random, &s->other, &p, &dp, &ds->random, &ds->other);
+    }
+    if (set->reg) {
+        dev->assign_forward(ctx, &s->base, &s->base, &self);
+        dev->decor_forward(ctx, &self, set->weight, &reg);
+        dev->decor_backward(ctx, &self, set->weight, &dself);
+        dev->assign_backward(ctx, &s->base, &s->base, &self, &dself, &ds->base, NULL);
+    }
     voco_arena_release(&ctx->temp, mark);
 }
 
 void
-voco_contrast(struct voco_ctx *ctx, int64_t volumes, int64_t sw,
+voco_contrast(struct voco_ctx *ctx, const struct voco_contrast_set *set,
               const struct voco_tensor *student, const struct voco_tensor *teacher,
               const struct voco_tensor *labels, const struct voco_tensor *terms,
               const struct voco_tensor *predicted, const struct voco_tensor *dstudent)
 {
-    ctx->dev->fill(ctx, terms, 0.0);
+    const int64_t volumes = set->volumes, sw = set->sw;
+
+    VOCO_ASSERT(teacher || !set->inter);
     ctx->dev->fill(ctx, dstudent, 0.0);
     for (int64_t i = 0; i < volumes && !ctx->err; i++) {
         const struct pair s = pair_of(student, volumes, sw, i);
-        const struct pair t = pair_of(teacher, volumes, sw, i);
+        const struct pair t = pair_of(teacher ? teacher : student, volumes, sw, i);
         const struct pair ds = pair_of(dstudent, volumes, sw, i);
         const struct voco_tensor label = voco_slice(labels, i * sw, sw);
         const struct voco_tensor guess = voco_slice(predicted, i * sw, sw);
 
-        one_volume(ctx, 1.0 / (double)volumes, &s, &t, &ds, &label, terms, &guess);
+        one_volume(ctx, set, &s, &t, &ds, &label, terms, &guess);
     }
 }

@@ -32,7 +32,8 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
 
     *step = (struct voco_step){ .ctx = ctx, .model = model, .volumes = volumes, .sw = sw,
                                 .bases = bases, .roi = roi, .grouping = grouping,
-                                .drop = 0.2 };
+                                .drop = 0.2, .shards = 1, .reg = true,
+                                .inter = model->config.n_heads > VOCO_TEACHER };
     if (step->grouping.kept > groups_of(step))
         step->grouping.kept = groups_of(step);
     err = ctx->dev->reserve(ctx, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
@@ -65,28 +66,47 @@ voco_step_free(struct voco_step *step)
     *step = (struct voco_step){ 0 };
 }
 
-/* Crops [first, first+n) of the batch as one tensor on keep. */
+/* ---- rows and crops ---- */
+
+/* A run of rows whose crops lie one after the other in the batch. */
+struct run {
+    bool random;                /* of img, else of crops */
+    int64_t at;                 /* the first crop's number there */
+    int n;                      /* rows until the next run */
+};
+
+static struct run
+run_at(const struct voco_step *step, int row)
+{
+    const int volumes = step->volumes / step->shards;       /* of a shard */
+    const int random = volumes * step->sw, base = volumes * step->bases;
+    const int shard = row / (random + base), at = row % (random + base);
+
+    return at < random
+        ? (struct run){ true, (int64_t)shard * random + at, random - at }
+        : (struct run){ false, (int64_t)shard * base + at - random, random + base - at };
+}
+
+/* Crops of rows [first, first+n) as one tensor on keep. */
 static struct voco_tensor
 upload_group(struct voco_step *step, const struct voco_step_input *in, int first, int n)
 {
     const int64_t roi = step->roi, voxels = roi * roi * roi;
-    const int random = step->volumes * step->sw;
     struct voco_tensor x = voco_push_real(step->ctx, &step->ctx->keep, 5, (int64_t)n, roi, roi,
                                      roi, INT64_C(1));
 
     if (step->ctx->err)
         return x;
     for (int i = 0; i < n; ) {
-        const int at = first + i;
-        const int end = at < random && first + n > random ? random : first + n;
-        const float *host = at < random ? in->img + at * voxels
-                                        : in->crops + (at - random) * voxels;
-        struct voco_tensor to = voco_slice(&x, i, end - at), from = to;
+        const struct run run = run_at(step, first + i);
+        const int rows = run.n < n - i ? run.n : n - i;
+        const float *host = (run.random ? in->img : in->crops) + run.at * voxels;
+        struct voco_tensor to = voco_slice(&x, i, rows), from = to;
 
         from.data = (void *)host;       /* upload only reads it */
         from.type = VOCO_F32;
         step->ctx->dev->upload(step->ctx, &from, &to);
-        i += end - at;
+        i += rows;
     }
     return x;
 }
@@ -131,11 +151,16 @@ stopping(const struct voco_step *step)
 static void
 upload_small(struct voco_step *step, const struct voco_step_input *in, double drop)
 {
-    const int crops = voco_step_crops(step);
+    const int crops = voco_step_crops(step), random = step->volumes * step->sw;
     struct voco_tensor labels = step->labels, factor = step->factor;
 
-    for (int i = 0; i < crops; i++)
-        step->row_factor[i] = in->keep && !in->keep[i] ? 0.0f : (float)(1.0 / (1.0 - drop));
+    for (int i = 0; i < crops; i++) {
+        const struct run run = run_at(step, i);
+        const int64_t at = run.random ? run.at : random + run.at;
+
+        step->row_factor[i] = in->keep && !in->keep[at] ? 0.0f
+                                                        : (float)(1.0 / (1.0 - drop));
+    }
     labels.data = (void *)in->labels;
     labels.type = factor.type = VOCO_F32;
     factor.data = step->row_factor;
@@ -143,32 +168,87 @@ upload_small(struct voco_step *step, const struct voco_step_input *in, double dr
     step->ctx->dev->upload(step->ctx, &factor, &step->factor);
 }
 
+/* ---- heads and losses ---- */
+
+/* The rows of shard i in x, which has as many rows as the batch has crops, or labels. */
+static struct voco_tensor
+shard_of(const struct voco_step *step, const struct voco_tensor *x, int i)
+{
+    const int64_t rows = x->dim[0] / step->shards;
+
+    return voco_slice(x, i * rows, rows);
+}
+
+static bool
+has_teacher(const struct voco_step *step)
+{
+    return step->model->config.n_heads > VOCO_TEACHER;
+}
+
+/* The losses of shard i, behind its heads. */
+static void
+losses(struct voco_step *step, int i)
+{
+    const struct voco_contrast_set set = {
+        .volumes = step->volumes / step->shards, .sw = step->sw,
+        .weight = 1.0 / (double)step->volumes, .inter = step->inter, .reg = step->reg };
+    const struct voco_tensor student = shard_of(step, &step->student, i);
+    const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
+    const struct voco_tensor labels = shard_of(step, &step->labels, i);
+    const struct voco_tensor predicted = shard_of(step, &step->predicted, i);
+    const struct voco_tensor dstudent = shard_of(step, &step->dstudent, i);
+
+    voco_contrast(step->ctx, &set, &student, has_teacher(step) ? &teacher : NULL, &labels,
+                  &step->terms, &predicted, &dstudent);
+}
+
+static void
+teach(struct voco_step *step, const struct voco_weights *w, int i)
+{
+    const struct voco_tensor embedding = shard_of(step, &step->embedding, i);
+    const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
+
+    if (has_teacher(step) && !step->ctx->err)
+        voco_head_forward(step->ctx, w, &step->model->head[VOCO_TEACHER], &embedding,
+                          &teacher, NULL);
+}
+
+/* Heads and losses of shard i: embedding -> dembedding, and the student's gradients. */
+static void
+contrast_shard(struct voco_step *step, int i)
+{
+    struct voco_ctx *ctx = step->ctx;
+    const struct voco_head *head = &step->model->head[VOCO_STUDENT];
+    const struct voco_weights w = voco_model_weights(step->model);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor dropped = shard_of(step, &step->dropped, i);
+    const struct voco_tensor student = shard_of(step, &step->student, i);
+    const struct voco_tensor dstudent = shard_of(step, &step->dstudent, i);
+    const struct voco_tensor dembedding = shard_of(step, &step->dembedding, i);
+    struct voco_head_saved saved;
+
+    voco_head_forward(ctx, &w, head, &dropped, &student, &saved);
+    teach(step, &w, i);
+    if (!ctx->err)
+        losses(step, i);
+    if (!ctx->err)
+        voco_head_backward(ctx, &w, head, &saved, &dstudent, &dembedding);
+    voco_arena_release(&ctx->keep, mark);
+}
+
 /* Heads and losses: embedding -> dembedding, and the student's gradients. */
 static void
 contrast(struct voco_step *step, const struct voco_step_input *in)
 {
     struct voco_ctx *ctx = step->ctx;
-    const struct voco_model *model = step->model;
-    const struct voco_weights w = voco_model_weights(model);
-    const size_t mark = voco_arena_mark(&ctx->keep);
-    struct voco_head_saved saved;
 
     upload_small(step, in, step->drop);
     ctx->dev->scale_rows(ctx, &step->embedding, &step->factor, &step->dropped);
-    voco_head_forward(ctx, &w, &model->head[VOCO_STUDENT], &step->dropped, &step->student,
-                      &saved);
-    if (!ctx->err)
-        voco_head_forward(ctx, &w, &model->head[VOCO_TEACHER], &step->embedding,
-                          &step->teacher, NULL);
-    if (!ctx->err)
-        voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
-                      &step->labels, &step->terms, &step->predicted, &step->dstudent);
-    if (!ctx->err)
-        voco_head_backward(ctx, &w, &model->head[VOCO_STUDENT], &saved, &step->dstudent,
-                           &step->dembedding);
+    ctx->dev->fill(ctx, &step->terms, 0.0);
+    for (int i = 0; i < step->shards && !ctx->err; i++)
+        contrast_shard(step, i);
     if (!ctx->err)
         ctx->dev->scale_rows(ctx, &step->dembedding, &step->factor, &step->dembedding);
-    voco_arena_release(&ctx->keep, mark);
 }
 
 /* Backward over all groups, those without kept activations last. */
@@ -234,13 +314,17 @@ voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
     if (ctx->err)
         return ctx->err;
     upload_small(step, in, 0.0);
-    voco_head_forward(ctx, &w, &step->model->head[VOCO_STUDENT], &step->embedding,
-                      &step->student, NULL);
-    voco_head_forward(ctx, &w, &step->model->head[VOCO_TEACHER], &step->embedding,
-                      &step->teacher, NULL);
-    if (!ctx->err)
-        voco_contrast(ctx, step->volumes, step->sw, &step->student, &step->teacher,
-                      &step->labels, &step->terms, &step->predicted, &step->dstudent);
+    ctx->dev->fill(ctx, &step->terms, 0.0);
+    for (int i = 0; i < step->shards && !ctx->err; i++) {
+        const struct voco_tensor embedding = shard_of(step, &step->embedding, i);
+        const struct voco_tensor student = shard_of(step, &step->student, i);
+
+        voco_head_forward(ctx, &w, &step->model->head[VOCO_STUDENT], &embedding, &student,
+                          NULL);
+        teach(step, &w, i);
+        if (!ctx->err)
+            losses(step, i);
+    }
     return ctx->err;
 }
 

@@ -3,12 +3,17 @@
  *
  *   embed every crop, in micro-batches; the activations of the last ones are kept
  *   student head on row-dropped embeddings, teacher head on all
- *   losses and their gradient, back to the embeddings
+ *   losses and their gradient, back to the embeddings; shard by shard
  *   the backbone backwards, one micro-batch after the other, recomputing activations that
  *   were not kept
  *
  * No operation of the backbone couples two crops, so the gradient is that of the joint
  * batch up to the order of summation.
+ *
+ * A shard is a part of the batch with statistics and pairs of its own: the batch norms of
+ * the heads and the inter-volume term stay within it, as within one process of the
+ * published training; the gradient is the mean over shards.  Rows of embeddings lie shard
+ * by shard, in each the random crops first, both volume-major.
  */
 #ifndef VOCO_OBJECTIVE_VOCO_STEP_H
 #define VOCO_OBJECTIVE_VOCO_STEP_H
@@ -24,7 +29,10 @@ struct voco_step {
     struct voco_model *model;
     int volumes, sw, bases, roi;
     struct voco_grouping grouping;
+    /* init sets these; change them before the first gradient */
     double drop;                /* share of rows dropped for the student; 0.2 */
+    int shards;                 /* a divisor of volumes; 1 */
+    bool inter, reg;            /* terms of the loss; true.  inter needs a teacher head */
     struct voco_arena memory;   /* of the tensors below */
     struct voco_tensor embedding, dembedding, dropped;  /* [crops, 24f] */
     struct voco_tensor student, teacher, dstudent;      /* [crops, out] */
@@ -45,7 +53,8 @@ struct voco_step_input {
     const unsigned char *keep;  /* [crops]: 0 drops the row for the student */
 };
 
-/* drop and grouping as given; allocates.  Free with voco_step_free. */
+/* Allocates.  Free with voco_step_free.  A model without a teacher head: see
+ * voco_contrast. */
 enum voco_err voco_step_init(struct voco_step *step, struct voco_ctx *ctx,
                              struct voco_model *model, int volumes, int sw, int roi,
                              struct voco_grouping grouping);
@@ -64,7 +73,7 @@ enum voco_err voco_step_gradient(struct voco_step *step, const struct voco_step_
  * teacher stays. */
 enum voco_err voco_step_predict(struct voco_step *step, const struct voco_step_input *in);
 
-/* Host copies: [crops][24f] and [volumes*sw][bases]. */
+/* Host copies: [crops][24f] in the order of the rows, and [volumes*sw][bases]. */
 void voco_step_embeddings(struct voco_step *step, float *out);
 void voco_step_predicted(struct voco_step *step, float *out);
 

@@ -102,6 +102,8 @@ voco_pretrain_model(const struct voco_pretrain_config *c)
                                        .merging = (enum voco_merging)c->merging };
 
     voco_model_contrast_heads(&model, VOCO_HEAD_WIDTH, VOCO_HEAD_WIDTH, c->momentum);
+    if (!c->teacher)
+        model.n_heads = VOCO_TEACHER;
     return model;
 }
 
@@ -124,6 +126,10 @@ prepare(void *config, void **data, struct voco_setup *ret)
     }
     if (err != VOCO_OK)
         return err;
+    if (c->size.volumes % c->shards != 0)
+        return voco_fail(VOCO_EUSAGE, "a batch of %d volumes in %" PRId64 " shards: expected a "
+                         "divisor of %d; see --batch and --shards", c->size.volumes,
+                         c->shards, c->size.volumes);
     c->group = planned_group(c);
     ret->model = voco_pretrain_model(c);
     ret->init = VOCO_INIT_TORCH;
@@ -294,6 +300,14 @@ announce(const void *config, void *data, const struct voco_setup *setup,
               "%d volume%s, %d crops, %.2f TFLOP", c->feature, (double)p->parameters / 1e6,
               voco_merging_name(setup->model.merging), c->size.volumes,
               voco_plural(c->size.volumes), p->items, p->flops * 1e-12);
+    if (c->shards > 1)
+        voco_note("loss: %" PRId64 " shards of %" PRId64 " volume%s, each with statistics "
+                  "and pairs of its own", c->shards, c->size.volumes / c->shards,
+                  voco_plural((int)(c->size.volumes / c->shards)));
+    if (!c->teacher || !c->inter || !c->reg)
+        voco_note("loss: intra%s%s%s", c->teacher && c->inter ? " + inter" : "",
+                  c->reg ? " + reg" : "",
+                  c->teacher ? "" : "; there is no teacher head, and so no inter term");
     voco_note("plan: activations in %s; %d micro-batch%s of %d crop%s: %d stored, %d stored "
               "in part, %d recomputed; %s of memory", voco_type_name(dev->act), p->groups,
               p->groups == 1 ? "" : "es", p->grouping.group, voco_plural(p->grouping.group),
@@ -391,6 +405,9 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
                               c->size.roi, *grouping)) != VOCO_OK)
         return err;
     w->step.drop = c->drop;
+    w->step.shards = (int)c->shards;
+    w->step.inter = c->teacher && c->inter;
+    w->step.reg = c->reg;
     w->embeddings = malloc((size_t)voco_count(&w->step.embedding) * sizeof(float));
     w->predicted = malloc((size_t)voco_count(&w->step.predicted) * sizeof(float));
     if (!w->embeddings || !w->predicted)

@@ -28,6 +28,8 @@ struct voco_pretrain_config {
     int merging;                    /* enum voco_merging */
     bool augment;
     double momentum, drop;
+    int64_t shards;                 /* parts of the batch with statistics of their own */
+    int teacher, inter, reg;        /* 0: without; 1 */
     struct voco_opt_list repeat;
     double window[2];               /* of an i16 store; NaN: as converted */
     int64_t group;                  /* crops in a micro-batch; 0: planned */
@@ -45,6 +47,7 @@ enum { VOCO_HEAD_WIDTH = 1024, VOCO_CROP_EDGE = 64 };
              .amsgrad = true, .precision = VOCO_PRECISION_AUTO },                       \
     .feature = 48, .batch = 4, .sw = 2, .merging = VOCO_MERGING_LEGACY,                 \
     .augment = true, .momentum = 0.9, .drop = 0.2, .window = { NAN, NAN },              \
+    .shards = 1, .teacher = 1, .inter = 1, .reg = 1,                                    \
     .size = { .volumes = 4, .sw = 2, .roi = VOCO_CROP_EDGE } }
 
 extern const struct voco_objective voco_objective_voco;
