@@ -1,5 +1,5 @@
 /* Convolutions by Winograd's method: the plan, packed weights, forward and d-data as the
- * forward of dy, and the implementations; see cpu_conv_winograd.h. */
+ * forward of dy, and the implementations; see conv_winograd.h. */
 #include <omp.h>
 
 #include "dev/cpu/conv_winograd.h"
@@ -350,7 +350,7 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *q,
 /* ---- tiles of 2^3 outputs ---- */
 
 /* Measured on Zen 3: 2 to 5 times faster than oneDNN 2.6.3 for all maps that are not
- * tiny (cpu_conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
+ * tiny (conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
 static bool
 best2(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
