@@ -139,7 +139,7 @@ packed_weights(struct voco_ctx *ctx, const struct voco_winograd_plan *p, const f
 
 /* ---- forward ---- */
 
-/* What one thread works on.  M_f takes the place of V_{f-1}, or has its own. */
+/* The buffers of a thread.  M_f takes the place of V_{f-1}, or has its own. */
 struct work {
     const struct voco_winograd_plan *p;
     struct voco_winograd_source x;
