@@ -4,8 +4,9 @@
  *   dw[o,i,t] += sum over outputs v of x[v + t, i] dy[v,o]
  *
  * For a row of outputs the inputs of the taps are gathered, with zeros beyond the borders,
- * into a matrix [cin taps, row], small enough for the nearest cache, whose product with the row of dy
- * fills whole tiles, where a kernel that runs along the input's channels has one of them.
+ * into a matrix [cin taps, row], small enough for the nearest cache.  Its product with the
+ * row of dy fills whole tiles, where a kernel that runs along the input's channels has one
+ * of them.
  */
 #include <omp.h>
 #include <string.h>
