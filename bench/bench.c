@@ -10,7 +10,7 @@
  *
  * Prints TSV: problem, device, isa, threads, median us, spread (quartiles, % of median),
  * GF/s by the median, best us, median us of CPU time of all threads (for a busy machine),
- * GB/s by the median of what must move at least; 0: not a matter of that.
+ * GB/s of the least traffic by the median; 0: not limited by memory.
  *
  * With --against or --against-threads both are run in turns, and TSV is: problem, isa,
  * median us of the first, of the second, second / first (above 1 the first is faster),

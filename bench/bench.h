@@ -11,12 +11,12 @@ struct problem {
     int64_t arg[26];            /* by letter; -1: not given */
 };
 
-/* What a problem works on; unused ones have no data. */
+/* The operands of a problem; unused ones have no data. */
 enum { BENCH_TENSORS = 10 };
 
 struct kind {
     const char *name;
-    /* Push what is needed on keep, into t; they are filled afterwards. */
+    /* Push the operands on keep, into t; they are filled afterwards. */
     void (*setup)(struct voco_ctx *ctx, const struct problem *p, struct voco_tensor *t);
     void (*run)(struct voco_ctx *ctx, const struct problem *p,
                 const struct voco_tensor *t);

@@ -137,7 +137,7 @@ instnorm_items(const struct problem *p)
     return 4 * (double)arg(p, 'n', 1) * d * d * d * (double)arg(p, 'c', 48);
 }
 
-/* Two passes: x; x, r -> y.  Twice what must move where an item fits the cache. */
+/* Two passes: x; x, r -> y.  Twice the least traffic where an item fits the cache. */
 static double
 instnorm_bytes(const struct problem *p)
 {

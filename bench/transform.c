@@ -1,5 +1,5 @@
 /*
- * What voco convert does with a volume, stage by stage, on one core.
+ * The work of voco convert on a volume, stage by stage, on one core.
  *
  *   bench/transform PRESET VOLUME...               PRESET: a name of voco convert --preset
  *

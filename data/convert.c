@@ -38,7 +38,7 @@ voco_convert_result_free(struct voco_convert_result *r)
     *r = (struct voco_convert_result){ .outcome = NULL };
 }
 
-/* ---- what is there already ---- */
+/* ---- volumes that the store has already ---- */
 
 /* Two names of one file, or a name whose file has gone since. */
 static bool
@@ -231,7 +231,7 @@ count_stored(struct state *s, int index, const struct voco_transform_report *r,
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Before they are read: what changes while they are is found the next time. */
+/* Before they are read: a change while they are read is found the next time. */
 static enum voco_err
 stamp_files(const struct voco_item *item, const struct voco_convert_options *o,
             struct voco_store_entry *entry)

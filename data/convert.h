@@ -73,8 +73,8 @@ enum voco_err voco_convert_plan(const struct voco_item *item,
                                 const struct voco_convert_options *o,
                                 struct voco_convert_plan *ret);
 
-/* Would these options make the same entry from the item?  If not, what gets a sentence on
- * the first difference. */
+/* Would these options make the same entry from the item?  If not, the text what names the
+ * first difference. */
 bool voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
                        const struct voco_convert_options *o, char *what, size_t what_n);
 

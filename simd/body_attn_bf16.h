@@ -1,6 +1,6 @@
 /*
  * Attention of one head in one window with products of bfloat16: pairs of neighbours along
- * what is summed over are multiplied at once and added up in f32.
+ * the axis of a sum are multiplied at once and added up in f32.
  *
  * A left operand is broadcast, a pair at a time, from rows as they are; a right one has the
  * pairs of a column beside those of the next.  So k and v are laid out twice in backward:
@@ -113,8 +113,8 @@ score_rows(const struct voco_attn_bf16 *a, const float *qt, size_t ldq, const fl
         ret_top[x] = v_top(top[x]);
 }
 
-/* exp(s - top), in bfloat16 at the beginning of the row.  Returns the sum of what is not
- * rounded. */
+/* exp(s - top), in bfloat16 at the beginning of the row.  Returns the sum before
+ * rounding. */
 static float
 exp_row_bf16(float *s, float top, size_t cols)
 {

@@ -10,9 +10,10 @@
 
 enum { TILE_MOST = 12, TILE_WIDE = 3, TILE_NARROW = 8 };
 
-/* What is fetched into the second cache meanwhile, from ahead.at on, a line at each step of
- * the sum: the next rows of a where these are whole; where a is transposed, rows are summed
- * over, and the tiles of a panel together fetch its rows of b behind these. */
+/* The bytes that are fetched into the second cache meanwhile, from ahead.at on, a line at
+ * each step of the sum: the next rows of a where these are whole; where a is transposed,
+ * rows are summed over, and the tiles of a panel together fetch its rows of b behind
+ * these. */
 struct ahead {
     const float *at;
     size_t step;

@@ -50,7 +50,7 @@ put(float *p, vf x, size_t n, bool stream)
         store(p, x, n);
 }
 
-/* call for the channels in whole vectors, and once more for what is left: it is about n
+/* call for the channels in whole vectors, and once more for the rest: it is about n
  * channels from `at` on.  n is a constant in the first. */
 #define OVER_CHANNELS(c, call)                          \
     do {                                                \
@@ -206,7 +206,7 @@ hidden(float *p)
     return p;
 }
 
-/* m[nr, nv vectors] = v[nr, c] u[c, nv vectors], or += for what is not the first sum */
+/* m[nr, nv vectors] = v[nr, c] u[c, nv vectors], or += for sums after the first */
 ALWAYS void
 product_sum(const float *v, const float *u, float *m, size_t ldv, size_t c, size_t ldm,
             int nr, int nv, bool first)

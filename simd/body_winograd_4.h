@@ -16,7 +16,7 @@ enum { PLANE_4 = 36, TILE_4 = 216 };
 #define A0 (1 / (2 * A2 * (A2 - B2)))           /* row a of G is A0 (1, a, a^2) */
 #define B0 (1 / (2 * B2 * (B2 - A2)))
 
-/* ---- one axis; numbers of what is read lie s apart, those of the result r apart ---- */
+/* ---- one axis; numbers that are read lie s apart, those of the result r apart ---- */
 
 /* t[6] = B' d[6] */
 ALWAYS void

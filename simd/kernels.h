@@ -53,7 +53,7 @@ struct voco_norm_rows_grad {
     const void *dy;
     float slope;
     double *sum_g, *sum_gx;         /* [c]: the sums kernel adds sum g and sum g xhat */
-    const float *rstd;              /* [c]: for the gradient kernel, as what follows */
+    const float *rstd;              /* [c]: for the gradient kernel, like those below */
     const float *mean_g, *mean_gx;  /* [c]: of all rows of the item */
     void *dx;                       /* rstd (g - mean_g - xhat mean_gx); may be dy, if of
                                      * its type, unless dr is */

@@ -1,4 +1,4 @@
-/* The kernels in portable C: what the others are compared with. Sums are in double. */
+/* The kernels in portable C: the reference for the others.  Sums are in double. */
 #include "simd/kernels.h"
 
 #include <math.h>

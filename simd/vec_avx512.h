@@ -1,5 +1,5 @@
 /*
- * The vector vocabulary on AVX-512 (F, BW, DQ, VL); see vec_avx2.h for what is promised.
+ * The vector vocabulary on AVX-512 (F, BW, DQ, VL); vec_avx2.h has the contract.
  * With VEC_BF16 bfloat16 is made by the instructions of AVX512-BF16.
  * VOCO_EMULATE_AVX512 builds it from portable C for tests on any machine.
  */

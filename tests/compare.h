@@ -1,4 +1,4 @@
-/* Arrays against what they should be. */
+/* Arrays compared with the expected values. */
 #ifndef VOCO_TESTS_COMPARE_H
 #define VOCO_TESTS_COMPARE_H
 
@@ -7,7 +7,8 @@
 
 /*
  * |want[i] - got[i]| <= tolerance * largest |want| for all i; tolerance 0 asks for equal
- * values.  NaN never agrees.  Prints what, the worst index and both values if not.
+ * values.  NaN never agrees.  Prints the name what, the worst index and both values if
+ * not.
  */
 bool compare(const char *what, const double *want, const double *got, int64_t n,
              double tolerance);

@@ -3,7 +3,7 @@
  * nobody may touch, and only its entries know where the numbers are.
  *
  * It has memory entries and nothing else, and takes the rest from the cpu device through
- * wrap/fallback.h.  What runs on it does not read or write device memory by itself.
+ * wrap/fallback.h.  Code that runs on it does not read or write device memory by itself.
  */
 #ifndef VOCO_TESTS_FAR_H
 #define VOCO_TESTS_FAR_H

@@ -33,7 +33,7 @@ struct gradcheck_input {
     struct voco_tensor x, dx;
 };
 
-/* Every input by itself.  Prints what disagrees; true when nothing does. */
+/* Every input by itself.  Prints those that disagree; true when none does. */
 bool gradcheck_run(const struct gradcheck *g, const struct gradcheck_input *in, int n);
 
 /* sum x y */

@@ -43,7 +43,7 @@ struct harness_case {
     bool integers;
 };
 
-/* What storing in bfloat16 adds: half of the last of eight bits, in the worst case. */
+/* The error of storing in bfloat16: half of the last of eight bits, in the worst case. */
 #define STORED_BF16 0x1p-8
 
 /* ---- for run functions ---- */
@@ -65,7 +65,7 @@ double sum_tolerance(const struct harness *h, int64_t k);
 /* ---- for tests ---- */
 
 /* True if the device agrees with the oracle on all results, guards are whole, scratch is
- * back, and the dry run foresaw what the arenas reached.  Prints what is wrong. */
+ * back, and the dry run predicted the sizes of the arenas.  Prints the differences. */
 bool harness_run(const struct voco_device *dev, const struct harness_case *c);
 
 #endif

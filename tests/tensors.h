@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/tensor.h"
 
-/* A tensor without data: SHAPE(2, 3, n); with REAL what is not an activation. */
+/* A tensor without data: SHAPE(2, 3, n); with REAL one that is not an activation. */
 #define SHAPE(...)                                                                      \
     shape_of(VOCO_F64, COUNT(((int64_t[]){ __VA_ARGS__ })), (int64_t[]){ __VA_ARGS__ })
 #define REAL(...)                                                                       \

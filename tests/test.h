@@ -1,6 +1,6 @@
 /*
- * What every test program shares: it defines test_suite, and main of libtest.la (main.c)
- * runs the suite and tells the results as TAP.
+ * The common part of test programs: each defines test_suite, and main of libtest.la
+ * (main.c) runs the suite and tells the results as TAP.
  */
 #ifndef VOCO_TESTS_TEST_H
 #define VOCO_TESTS_TEST_H

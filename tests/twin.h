@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "dev/device.h"
 
-/* A tensor on both devices; the host copy is what was uploaded. */
+/* A tensor on both devices; the host copy holds the uploaded values. */
 struct twin {
     struct voco_tensor cpu, oracle;
 };

@@ -24,7 +24,7 @@ int value_at(int x, int y, int z);
 void put_int(struct bytes *b, size_t at, int width, bool big, int64_t v);
 void put_real(struct bytes *b, size_t at, int width, bool big, double v);
 
-/* All NX*NY*NZ values behind what is there. */
+/* Appends all NX*NY*NZ values. */
 void append_elements(struct bytes *b, enum element e, bool big);
 void append_text(struct bytes *b, const char *text);
 

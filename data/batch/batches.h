@@ -1,7 +1,7 @@
 /*
  * Batches of any kind, made by threads ahead of the step that needs them.
  *
- * A kind says what a batch holds and how one of its units (a volume, say) is filled.  A
+ * A kind defines the contents of a batch and fills one of its units (a volume, say).  A
  * batch must be a pure function of its source and the step: then neither the number of
  * threads nor a resume changes a bit of it.
  */
@@ -22,7 +22,7 @@ struct voco_batch_head {
 struct voco_batch_kind {
     const char *name;           /* "crops with labels", for errors */
     size_t bytes;               /* of the kind's struct */
-    /* Memory of a batch and what never changes in it.  free accepts a batch whose alloc
+    /* Memory of a batch, and its constant parts.  free accepts a batch whose alloc
      * failed. */
     enum voco_err (*alloc)(const void *source, void *batch);
     void (*free)(void *batch);

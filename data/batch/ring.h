@@ -25,7 +25,7 @@ struct voco_ring_work {
     void (*begin)(void *user, int slot, int64_t step, int unit);
     /* Fills it; called by several threads, each with memory of its own. */
     enum voco_err (*fill)(void *user, int slot, int unit, void *own);
-    /* What a thread has of its own; NULL without memory. */
+    /* A thread's own memory; NULL if there is none. */
     void *(*own_new)(void *user);
     void (*own_free)(void *own);
 };

@@ -260,7 +260,7 @@ voco_inflater_free(struct voco_inflater *f)
     free(f);
 }
 
-/* Bits of information per byte, taken one by one: what Huffman codes can reach. */
+/* Bits of information per byte, taken one by one: the limit of Huffman codes. */
 static double
 entropy_bits(const uint8_t *p, size_t n)
 {

@@ -52,7 +52,7 @@ put_run(uint8_t b, int n, uint16_t *token)
     return k;
 }
 
-/* A byte is literal; what follows is a run if it is three bytes of the same, or more. */
+/* A byte is literal; three or more equal bytes behind it are a run. */
 static int
 parse(const uint8_t *in, int n, uint16_t *token)
 {
@@ -186,7 +186,7 @@ make_room(int at_length[], int most)
     }
 }
 
-/* The length of each symbol's code, 0 for what does not occur, at least two do. */
+/* The length of each symbol's code, 0 for symbols that do not occur; at least two do. */
 static void
 choose_lengths(const uint32_t *count, int symbols, int most, uint8_t *length)
 {

@@ -1,4 +1,4 @@
-/* Inputs of convert as a list of items: what kind an input is.  Ids: datalist_id.c. */
+/* Inputs of convert as a list of items: the kinds of inputs.  Ids: datalist_id.c. */
 #include "data/dataset/datalist.h"
 
 #include <stdio.h>
@@ -125,7 +125,7 @@ voco_stem(const char *path)
     return voco_format("%.*s", (int)strlen(name) - voco_volume_ending(name), name);
 }
 
-/* ---- what an input is ---- */
+/* ---- the kind of an input ---- */
 
 static bool
 ends_in_any(const char *name, const char *const *endings)

@@ -206,7 +206,7 @@ add_checksums(struct named *name, int n)
     }
 }
 
-/* A file by its real path, or, with several links, by what they have in common. */
+/* A file by its real path, or, with several links, by the file that they share. */
 struct seen {
     char *full;
     struct stat st;
@@ -228,8 +228,8 @@ compare(intmax_t a, intmax_t b)
     return (a > b) - (a < b);
 }
 
-/* Links to one file: some file systems number files alike, so that sizes and times of
- * what has more than one link count, too. */
+/* Links to one file: some file systems number files alike, so that for files with
+ * several links size and time count, too. */
 static int
 by_link(const void *a, const void *b)
 {
@@ -300,7 +300,7 @@ find_repeated_files(struct voco_datalist *l, struct named *name)
     free(seen);
 }
 
-/* What an item is called before it is told apart from others. */
+/* The name of an item before it is told apart from others. */
 static char *
 first_stem(const struct named *name)
 {

@@ -3,8 +3,8 @@
  *
  * voxels f32 -> elements (u16, f32 or i16, little-endian) -> byte planes (the HDF5
  * filter "shuffle": all first bytes of a chunk, then all second bytes, ...) -> deflate
- * (a zlib stream).  A chunk always has its full size in the file; what lies outside the
- * volume is zero.
+ * (a zlib stream).  A chunk always has its full size in the file; elements
+ * outside of the volume are zero.
  */
 #ifndef VOCO_DATA_STORE_CHUNK_H
 #define VOCO_DATA_STORE_CHUNK_H

@@ -27,7 +27,7 @@ voco_encoded_free(struct voco_encoded_case *e)
     memset(e, 0, sizeof *e);
 }
 
-/* ---- what sampling wants to know of labels ---- */
+/* ---- counts of labels for sampling ---- */
 
 /* has_image[i] becomes true where the stored value, read again, is above 0. */
 static void
@@ -82,7 +82,7 @@ label_type(const struct voco_class_count *count, int n)
 
 /* ---- a volume ---- */
 
-/* What encoding a case needs all along. */
+/* The state of encoding a case. */
 struct work {
     const struct voco_store_options *o;
     struct voco_deflater *d;

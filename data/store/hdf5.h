@@ -25,7 +25,7 @@ struct voco_h5;
 enum voco_err voco_h5_create(const char *path, struct voco_h5 **ret);
 /* For reading only. */
 enum voco_err voco_h5_open(const char *path, struct voco_h5 **ret);
-/* Flushes what was written; frees h also after a failure.  Accepts NULL. */
+/* Flushes all writes; frees h also after a failure.  Accepts NULL. */
 enum voco_err voco_h5_close(struct voco_h5 *h);
 
 bool voco_h5_has(struct voco_h5 *h, const char *name);

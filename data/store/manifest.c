@@ -29,7 +29,7 @@ voco_manifest_write(const struct voco_manifest *m)
         if (!text)
             err = voco_fail(VOCO_EMEMORY, "%s: no memory", m->path);
         else
-            fputs(text, f.out);                     /* commit reports what failed */
+            fputs(text, f.out);                     /* commit reports errors */
         free(text);
     }
     if (err)
@@ -145,7 +145,7 @@ voco_manifest_add(struct voco_manifest *m, struct voco_line *line)
         voco_line_free(line);
         return err;
     }
-    if (old >= 0) {     /* the pointer may have been given out: keep what it points to */
+    if (old >= 0) {     /* the pointer may have been given out: keep its target */
         struct voco_line **q = realloc(m->replaced,
                                        (size_t)(m->n_replaced + 1) * sizeof *q);
 

@@ -18,7 +18,7 @@ voco_stamp_json(const struct voco_stamp *s)
                      (json_int_t)s->modified_ns, "crc", crc);
 }
 
-/* What a transform does not use may be anything in a header: NaN becomes 0. */
+/* Unused fields of a header may be any bits: NaN and infinity become 0. */
 static void
 append(json_t *a, const double *x, int n)
 {

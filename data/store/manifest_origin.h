@@ -1,6 +1,6 @@
 /*
- * Of a line of the manifest: what it says about the files that a volume came from, beyond
- * their names.  Lines of older stores say nothing of it.
+ * The members of a manifest's line about the source of a volume: the state of its files,
+ * and their position.  Lines of older stores lack them.
  */
 #ifndef VOCO_DATA_STORE_MANIFEST_ORIGIN_H
 #define VOCO_DATA_STORE_MANIFEST_ORIGIN_H

@@ -3,7 +3,7 @@
  *
  *   [ HDF5 file ][ a chunk table per volume ][ volume table ][ footer ]
  *
- * HDF5 ignores what follows its end of file.  With the index in the same file, one
+ * HDF5 ignores bytes behind its end of file.  With the index in the same file, one
  * rename publishes both, and neither can be lost or copied without the other.  Every
  * byte of a shard is under exactly one checksum: chunks and tables have their own, the
  * structure checksum covers the rest of the HDF5 part, and the footer ends with its
@@ -61,8 +61,8 @@ char *voco_part_name(const char *id, int part);
 /* Slots that the volumes of a stored entry take. */
 int voco_entry_slots(const struct voco_store_entry *e);
 
-/* What the manifest says of v[0..n), the channels of a case: the CRC of the only one, or
- * that over the CRCs of all. */
+/* The manifest's CRC of v[0..n), the channels of a case: that of the only one, or the CRC
+ * over the CRCs of all. */
 uint32_t voco_channels_crc(const struct voco_shard_volume *v, int n);
 
 /* "shard-00007.h5", owned by the caller. */

@@ -58,7 +58,7 @@ struct voco_store_entry {
     const char *dataset;    /* group for sampling weights ("abdomen"); may be "" */
     const char *preset;
     const char *reason;     /* NULL for a stored volume, else why it was rejected */
-    const char *transforms; /* JSON text: what was applied, with its numbers */
+    const char *transforms; /* JSON text: the applied transforms, with numbers */
     int64_t dim[3];
     double spacing_mm[3];
     double affine[4][4];
@@ -79,7 +79,8 @@ enum voco_err voco_store_create(const char *path, const struct voco_store_option
 const struct voco_store_entry *voco_store_written(const struct voco_store_writer *w,
                                                   const char *id);
 /* Thread-safe.  entry: id source stamp place dataset preset transforms window label.source
- * label.stamp are read and copied; dim, spacing, affine and what label counts are taken from the case.  U16:
+ * label.stamp are read and copied; dim, spacing, affine and the counts of label come from
+ * the case.  U16:
  * voxels are clipped to [0,1] (*ret_clipped counts the voxels outside, may be NULL); I16:
  * rounded, clipped. */
 enum voco_err voco_store_add_case(struct voco_store_writer *w,
@@ -91,7 +92,7 @@ enum voco_err voco_store_add(struct voco_store_writer *w,
                              const struct voco_volume *v, int64_t *ret_clipped);
 enum voco_err voco_store_reject(struct voco_store_writer *w,
                                 const struct voco_store_entry *entry, const char *reason);
-/* Publishes what is open and frees the writer, also after a failure. */
+/* Publishes the open shard and frees the writer, also after a failure. */
 enum voco_err voco_store_finish(struct voco_store_writer *w);
 /* Removes the unpublished shard and frees the writer; accepts NULL. */
 void voco_store_abandon(struct voco_store_writer *w);
@@ -110,7 +111,7 @@ const struct voco_store_entry *voco_store_reject_entry(const struct voco_store *
 /* The ids of these volumes for a message, "a, b"; the same one in a row once. Free it. */
 char *voco_store_ids(const struct voco_store *s, const int *volume, int n);
 enum voco_store_type voco_store_element(const struct voco_store *s);
-/* CRC-32C over what the stored entries say (id, dataset, transforms, sizes, affine,
+/* CRC-32C over members of the stored entries (id, dataset, transforms, sizes, affine,
  * window, crc), in the order of their ids and without shard names: the same volumes with
  * the same options give the same hash, however the work was cut into shards. */
 uint32_t voco_store_hash(const struct voco_store *s);

@@ -34,7 +34,7 @@ check_options(struct voco_store_options *o)
     return VOCO_OK;
 }
 
-/* What a killed writer of ours leaves half-written. */
+/* A half-written file of a killed writer? */
 static bool
 is_temporary(const char *name)
 {

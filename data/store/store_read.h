@@ -23,7 +23,7 @@ struct voco_store {
     double window[2];
 };
 
-/* p[0..n) with room for at least n bytes; what it held is lost.  NULL without memory. */
+/* p[0..n) with room for at least n bytes; its contents are lost.  NULL without memory. */
 void *voco_scratch_room(void **p, size_t *room, size_t n);
 
 #endif

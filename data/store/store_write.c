@@ -1,5 +1,5 @@
 /* Writing a store: volumes are encoded by the threads that bring them and put into the
- * open shard one at a time.  voco-store(5) says what a kill may leave behind. */
+ * open shard one at a time.  voco-store(5) lists the leftovers of a kill. */
 #include "data/store/store_write.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ shard_discard(struct voco_store_writer *w)
     shard_forget(w);
 }
 
-/* The writer stops for good: err and its sentence are what every later call returns. */
+/* The writer stops for good: every later call returns err and its sentence. */
 static enum voco_err
 stop(struct voco_store_writer *w, enum voco_err err)
 {
@@ -168,7 +168,7 @@ link_name(const char *id)
     return name;
 }
 
-/* What a person with h5dump wants to know; voco itself reads the manifest.  The library
+/* Attributes for people with h5dump; voco itself reads the manifest.  The library
  * holds attributes of up to 64 KiB; longer text is left to the manifest. */
 static enum voco_err
 write_attributes(struct voco_h5 *h, const char *name, const struct voco_store_entry *e)
@@ -369,7 +369,7 @@ check_entry(const struct voco_store_writer *w, const struct voco_store_entry *en
     return err;
 }
 
-/* What the line says of the volumes. */
+/* The members of the line about the volumes. */
 static void
 describe(struct voco_line *line, const struct voco_case *c, struct voco_encoded_case *e)
 {

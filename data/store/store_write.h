@@ -20,7 +20,7 @@ struct voco_store_writer {
 
     struct voco_h5 *h5;                 /* the open shard, NULL if there is none */
     char *part;                         /* its temporary name */
-    struct voco_shard shard;            /* what its index will say */
+    struct voco_shard shard;            /* its index so far */
     struct voco_chunk_entry **table;    /* per volume */
     struct voco_line **line;            /* of its cases, owned by the manifest */
     int n_lines;

@@ -244,7 +244,7 @@ do_windows(struct chain *s)
     return err;
 }
 
-/* The part of a box that lies inside; what is outside is padded later. */
+/* The part of a box that lies inside; the rest is padded later. */
 static void
 cut_box(struct chain *s, struct voco_box *box)
 {

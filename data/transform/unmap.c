@@ -25,7 +25,7 @@ read_dim(const json_t *a, int64_t ret[3])
     return json_array_size(a) == 3;
 }
 
-/* Where a crop begins, or what padding put in front. */
+/* Where a crop begins, or the padding in front. */
 static bool
 read_offset(const json_t *a, int64_t ret[3])
 {
@@ -95,7 +95,7 @@ add_spacing(const json_t *step, struct voco_unmap *m)
     return true;
 }
 
-/* Crop, padding, resizing: what moves and scales the index along each axis. */
+/* Crop, padding, resizing: they move and scale the index along each axis. */
 static bool
 add_along_axes(const char *name, const json_t *step, struct voco_unmap *m)
 {
@@ -153,7 +153,7 @@ read_record(const json_t *all, struct voco_unmap *m)
             if (!add_along_axes(name, step, m))
                 return false;
         } else if (strcmp(name, "window") != 0) {
-            return false;           /* who knows what it did to the grid */
+            return false;           /* its effect on the grid is not known */
         }
     }
     return true;

@@ -32,7 +32,7 @@ void voco_window_normalize(struct voco_volume *v, double mean, double high);
 /* x <- scale x + shift */
 void voco_window_map(struct voco_volume *v, double scale, double shift);
 
-/* x <- clip((x - low) / (high - low), 0, 1), low < high.  Counts what was clipped. */
+/* x <- clip((x - low) / (high - low), 0, 1), low < high.  Counts clipped voxels. */
 void voco_window_apply(struct voco_volume *v, double low, double high,
                        int64_t *ret_below, int64_t *ret_above);
 

@@ -14,11 +14,11 @@ enum voco_kind {
     VOCO_KIND_DICOM, VOCO_KIND_DICOMDIR
 };
 
-/* VOCO_EFORMAT for what no reader of one file takes: a DICOM file, an unknown one, text
- * headers inside gzip. */
+/* VOCO_EFORMAT for files that no reader of one file takes: a DICOM file, an unknown one,
+ * text headers inside gzip. */
 enum voco_err voco_kind_recognise(const char *path, enum voco_kind *ret);
 
-/* The kind of a file by its first bytes, unknown for what cannot be opened. */
+/* The kind of a file by its first bytes, unknown if it cannot be opened. */
 enum voco_kind voco_kind_sniff(const char *path);
 
 /* Do head[0..n), the first bytes of a file, begin a DICOM file?  It may lack the 128 bytes

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "data/volume/headtext.h"
 
-/* Those that decide what the voxels are and where they lie. */
+/* Those that decide the type and the place of voxels. */
 enum voco_nrrd_field {
     VOCO_NRRD_TYPE, VOCO_NRRD_ENCODING, VOCO_NRRD_ENDIAN, VOCO_NRRD_DIMENSION,
     VOCO_NRRD_SIZES, VOCO_NRRD_SPACINGS, VOCO_NRRD_UNITS, VOCO_NRRD_KINDS,

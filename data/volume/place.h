@@ -1,8 +1,8 @@
 /*
- * Where a NIfTI file says that its voxels lie, in its own words.
+ * The position of the voxels of a NIfTI file, as its header gives it.
  *
- * A reader takes one of the two transforms, and readers differ in which.  What is written
- * in the space of a volume therefore repeats both, their codes and the unit, so that every
+ * A reader takes one of the two transforms, and readers differ in which.  A label map in
+ * the space of a volume therefore repeats both, their codes and the unit, so that every
  * reader finds it where it finds the volume.
  */
 #ifndef VOCO_DATA_VOLUME_PLACE_H

@@ -23,8 +23,9 @@ struct voco_stamp {
 enum voco_err voco_stamp_make(char *const *path, int n, struct voco_stamp *ret);
 
 /* Are path[0..n) still what then was made of?  Files are read only if their times alone
- * differ.  What is not known, and files that are not there now, count as the same.  If
- * not, what says how: "it has changed since: 1020 bytes, now 1112". */
+ * differ.  Unknown stamps, and files that are not there now, count as the same.  If
+ * not, the text what tells the difference: "it has changed since: 1020 bytes, now
+ * 1112". */
 bool voco_stamp_same(const struct voco_stamp *then, char *const *path, int n, char *what,
                      size_t what_n);
 

@@ -45,7 +45,7 @@ enum voco_err voco_stream_peek(struct voco_stream *s, void *out, size_t n, size_
 
 /* All of compressed data, exactly n bytes, with the checks of voco_stream_finish: faster
  * than in pieces, with the file in memory beside them.  False if that does not work, for
- * whatever reason; the stream is then at its begin, and reading it says what is wrong. */
+ * whatever reason; the stream is then at its begin, and reading it gives the error. */
 bool voco_stream_read_all(struct voco_stream *s, void *out, size_t n);
 
 enum voco_err voco_stream_skip(struct voco_stream *s, int64_t n);
@@ -55,7 +55,7 @@ enum voco_err voco_stream_skip(struct voco_stream *s, int64_t n);
 enum voco_err voco_stream_expect(const struct voco_stream *s, int64_t n);
 
 /* Behind the last byte that a header announces: read on until its checksum was compared.
- * What follows in the file is noted, whatever it is.  Data that go on for as long again
+ * Bytes behind it in the file are noted.  Data that go on for as long again
  * before their checksum are an error: a small file may inflate for hours. */
 enum voco_err voco_stream_finish(struct voco_stream *s);
 

@@ -41,7 +41,7 @@ enum voco_err voco_volume_read_all(const char *path, struct voco_volume **ret,
                                    int *ret_n);
 void voco_volumes_free(struct voco_volume *v, int n);   /* accepts NULL */
 
-/* What a file says about its volume, for people. */
+/* The description of a volume in its file, for people. */
 struct voco_volume_header {
     int64_t dim[3];
     int channels;           /* volumes of this size in the file */
@@ -58,7 +58,7 @@ struct voco_volume_header {
 enum voco_err voco_volume_describe(const char *path, struct voco_volume_header *ret);
 
 /* Does the content begin like a format that voco_volume_read knows?  false for folders
- * and for what cannot be opened. */
+ * and for files that cannot be opened. */
 bool voco_volume_sniff(const char *path);
 
 /* The files that hold the volume: header and voxels, or those of a DICOM folder.  Free

@@ -7,7 +7,7 @@
  * address space that nobody may touch: a dry run over it measures the real one, and any
  * access to tensor data faults at once.
  *
- * The stack never touches what it hands out, so it may lie in memory of another kind: a
+ * The stack never touches the memory that it hands out, which may be of another kind: a
  * device that has its own sets base, reserved, limit and free_memory itself.
  */
 #ifndef VOCO_BASE_ARENA_H

@@ -156,7 +156,7 @@ voco_file_write_text(const char *path, const char *text)
 
     if (err != VOCO_OK)
         return err;
-    fputs(text, f.out);                 /* commit reports what failed */
+    fputs(text, f.out);                 /* commit reports errors */
     return voco_newfile_commit(&f);
 }
 

@@ -3,7 +3,7 @@
  *
  * A voco_newfile is written under a temporary name in the same folder; commit flushes,
  * fsyncs, renames over the final name and fsyncs the folder.  Discard, or a crash,
- * leaves what was there before.
+ * leaves the old file.
  */
 #ifndef VOCO_BASE_FILE_H
 #define VOCO_BASE_FILE_H

@@ -1,5 +1,5 @@
 /*
- * What a person sees while voco works.  Results go to stdout; everything here goes to
+ * Messages and progress for people.  Results go to stdout; everything here goes to
  * stderr.  Lines from several threads do not mix.
  */
 #ifndef VOCO_BASE_LOG_H

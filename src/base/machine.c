@@ -29,7 +29,7 @@ first_line(const char *path, char *line, size_t size)
     return got;
 }
 
-/* What follows the colon in the first line of path that starts with key. */
+/* The text behind the colon in the first line of path that starts with key. */
 static bool
 keyed_line(const char *path, const char *key, char *value, size_t size)
 {

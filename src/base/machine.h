@@ -1,6 +1,6 @@
 /*
- * What this process may use of the machine it runs on: the CPUs of its affinity mask, the
- * share of them and the memory that its cgroup (a container, a Slurm job) allows.
+ * The part of the machine that this process may use: the CPUs of its affinity mask, and
+ * the share of them and the memory that its cgroup (a container, a Slurm job) allows.
  */
 #ifndef VOCO_BASE_MACHINE_H
 #define VOCO_BASE_MACHINE_H
@@ -23,8 +23,8 @@ struct voco_machine {
     char huge_pages[16];        /* always, madvise, never; "" when unknown */
 };
 
-/* Never fails: what cannot be read is 0 or "".  root is put in front of /proc and /sys:
- * "" but in tests. */
+/* Never fails: values that cannot be read are 0 or "".  root is put in front of /proc and
+ * /sys: "" but in tests. */
 void voco_machine_read(const char *root, struct voco_machine *ret);
 
 /* Bytes of addresses that ulimit -v leaves this process; UINT64_MAX: no limit. */

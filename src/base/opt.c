@@ -15,7 +15,7 @@ enum { OPTIONS_MAX = 128, LONG_BASE = 256, HELP_COLUMN = 28, LINE_WIDTH = 79 };
 
 static bool want_help, want_quiet, want_verbose;
 
-/* What every verb understands.  A verb that takes one of the letters for itself wins. */
+/* Options of every verb.  A verb may take one of their letters for itself. */
 const struct voco_opt voco_common_options[] = {
     { "help", 'h', VOCO_OPT_FLAG, &want_help, NULL, "print this text and stop",
       .section = "Common options" },

@@ -7,8 +7,8 @@
  * choice is answered with the nearest known one.  Every verb also has --help (-h),
  * --quiet (-q) and --verbose (-v).
  *
- * What an option's value holds before parsing is its default and is shown by --help,
- * unless it says "none": INT64_MIN for INT, NaN for REAL, REAL3 and RANGE, 0 for SIZE,
+ * The value of an option before parsing is its default, which --help shows unless it
+ * stands for "none": INT64_MIN for INT, NaN for REAL, REAL3 and RANGE, 0 for SIZE,
  * -1 for CHOICE, NULL for TEXT, FILE and FOLDER.
  */
 #ifndef VOCO_BASE_OPT_H
@@ -41,9 +41,9 @@ struct voco_opt_list {
     int n;
 };
 
-/* What a setting means for a training run, whose config.json and checkpoints record all but
- * the free ones.  A run is not resumed with another identity; with other numbers it is, and
- * a warning says that the bits will differ. */
+/* The role of a setting in a training run, whose config.json and checkpoints record all
+ * but the free ones.  A run is not resumed with another identity; with other numbers it
+ * is, and a warning says that the bits will differ. */
 enum voco_role {
     VOCO_FREE,                  /* decides no number: paths, threads, how often to save */
     VOCO_NUMERIC,               /* decides numbers: rates, seeds, sizes of batches */
@@ -84,7 +84,7 @@ struct voco_verb {
     const struct voco_verb *const *subs;
 };
 
-/* --help, --quiet, --verbose: what every verb has behind its own options. */
+/* --help, --quiet, --verbose: every verb has them behind its own options. */
 extern const struct voco_opt voco_common_options[];
 
 /* Parse argv[1..) by the verb's table.  *ret_argc / *ret_argv: the positional arguments
@@ -92,8 +92,9 @@ extern const struct voco_opt voco_common_options[];
 enum voco_err voco_opt_parse(const struct voco_verb *verb, int argc, char **argv,
                              int *ret_argc, char ***ret_argv, bool *ret_done);
 
-/* Options that come from elsewhere, as words "--name=value": errors are those of a command
- * line.  What TEXT, FILE and FOLDER options point to must stay. */
+/* Options that come from elsewhere, as words "--name=value": errors are those of a
+ * command line.  Values of TEXT, FILE and FOLDER options point into the words, which must
+ * stay. */
 enum voco_err voco_opt_apply(const struct voco_verb *verb, int n, char *const *words);
 
 /* The address of an option's value, for tables with VOCO_AT. */

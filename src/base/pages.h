@@ -1,5 +1,5 @@
 /*
- * Memory for what is passed over once or twice, such as a volume: in huge pages where the
+ * Memory for data that are read once or twice, such as a volume: in huge pages where the
  * machine has them, since the kernel clears 2 MiB in the time of a few small page faults.
  */
 #ifndef VOCO_BASE_PAGES_H

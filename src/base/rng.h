@@ -1,8 +1,8 @@
 /*
  * Random numbers without state.
  *
- * Philox4x32-10 (Salmon et al., SC 2011) keyed by the run's seed; the counter says what
- * the number is for.  The same (seed, step, sample, crop, purpose, i) gives the same
+ * Philox4x32-10 (Salmon et al., SC 2011) keyed by the run's seed; the counter is the
+ * purpose of the number.  The same (seed, step, sample, crop, purpose, i) gives the same
  * number in any thread, in any order and after any resume.
  *
  * The hash stream at the end is the deterministic filling that the reference numbers
@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-/* What a number is for; part of the key, so two purposes never share numbers.
- * Append only: the values are part of what makes a resumed run the same run. */
+/* The purpose of a number; part of the key, so that two purposes never share numbers.
+ * Append only: a resumed run must find the same values. */
 enum voco_purpose {
     VOCO_RNG_INIT = 1,      /* parameter initialisation */
     VOCO_RNG_ORDER,         /* permutation of volumes in an epoch */

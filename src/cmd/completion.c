@@ -22,7 +22,7 @@ bash_name(const struct voco_opt *o, FILE *out)
     fprintf(out, " --%s", o->name);
 }
 
-/* A case arm for an option with a value: what may follow it. */
+/* A case arm for an option with a value: the words that may follow it. */
 static void
 bash_value(const struct voco_opt *o, FILE *out)
 {

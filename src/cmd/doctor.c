@@ -230,7 +230,7 @@ on_path(const char *program)
     return found;
 }
 
-/* What the default device says of itself; "" if nothing. */
+/* A fact of the default device; "" if it has none of this name. */
 static const char *
 fact(const char *name)
 {
@@ -307,7 +307,7 @@ check_space(const char *folder)
         say(FINE, "space", NULL, "%s free in %s", text, folder);
 }
 
-/* Writes, syncs, renames and reads back a file: what a checkpoint needs. */
+/* Writes, syncs, renames and reads back a file, as a checkpoint does. */
 static enum voco_err
 try_durable_file(const char *path, double *ret_seconds)
 {

@@ -1,4 +1,4 @@
-/* voco info: what a volume, list, store, checkpoint or run is, for people or as JSON. */
+/* voco info: describes a volume, list, store, checkpoint or run, as text or as JSON. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ static const struct voco_opt options[] = {
     { 0 }
 };
 
-/* ---- what is it? ---- */
+/* ---- the kind of a path ---- */
 
 static bool
 holds(const char *folder, const char *name)
@@ -108,7 +108,7 @@ describe(const char *path, struct voco_info *info)
     return voco_info_list(path, &what, info);
 }
 
-/* One path; what goes wrong is part of the answer. */
+/* One path; an error is part of the answer. */
 static enum voco_err
 answer(const char *path, int n_paths)
 {

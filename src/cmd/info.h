@@ -1,5 +1,5 @@
 /*
- * What `voco info` says about one path: rows that are read by people and by programs.
+ * The output of `voco info` for one path: rows for people and for programs.
  *
  * Each row is given once, as a value and as words, so that the text and the JSON cannot
  * disagree.

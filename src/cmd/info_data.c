@@ -290,7 +290,7 @@ member_row(struct voco_info *info, const char *id, const int64_t dim[3],
                   mm[2], dataset);
 }
 
-/* Headers only: what convert would find. */
+/* Headers only: the volumes that convert would find. */
 enum voco_err
 voco_info_list(const char *path, const struct voco_info_options *o,
                struct voco_info *info)

@@ -1,4 +1,4 @@
-/* voco plan: what a pre-training step will need here, before anything is started. */
+/* voco plan: operations, memory and time of a pre-training step on this machine. */
 #include <stdio.h>
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* voco plot: redraw what a run has logged, and print it for the terminal. */
+/* voco plot: draws the log of a run, and prints it for the terminal. */
 #include "cmd/cmd.h"
 
 #include <ctype.h>

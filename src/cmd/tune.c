@@ -59,7 +59,7 @@ static const struct voco_opt options[] = {
     { 0 }
 };
 
-/* ---- what to measure ---- */
+/* ---- the shapes to measure ---- */
 
 struct tune {
     struct voco_plan plan;              /* of pre-training */

@@ -1,4 +1,4 @@
-/* voco verify: are stores, checkpoints and runs what was written, to the last byte? */
+/* voco verify: are stores, checkpoints and runs undamaged, to the last byte? */
 #include "cmd/cmd.h"
 
 #include <dirent.h>
@@ -87,7 +87,7 @@ verify_checkpoint(const char *path)
     return err;
 }
 
-/* Checksums where the format has them (.pt); else what can be checked: the tensors fill
+/* Checksums where the format has them (.pt); else one check is possible: the tensors fill
  * the file. */
 static enum voco_err
 verify_weights(const char *path)

@@ -7,7 +7,7 @@
 
 /*
  * Bytes for each of the three arenas, when the caller does not say.  Under a limit of the
- * address space: a quarter of what is left each, the last one for all that is no arena.
+ * address space: a quarter of the unused space each, the last one for other memory.
  */
 static size_t
 default_limit(void)
@@ -32,7 +32,7 @@ voco_ctx_open(struct voco_ctx *ctx, const struct voco_device *dev,
         return err;
     }
     if (o.limit == 0)
-        o.limit = default_limit();      /* of what the libraries have left */
+        o.limit = default_limit();      /* of the rest after the libraries */
     if ((err = dev->reserve(ctx, o.limit, &ctx->keep)) != VOCO_OK
         || (err = dev->reserve(ctx, o.limit, &ctx->grad)) != VOCO_OK
         || (err = dev->reserve(ctx, o.limit, &ctx->temp)) != VOCO_OK)

@@ -1,4 +1,4 @@
-/* Shapes, choices among implementations, and lists of what is used. */
+/* Shapes, choices among implementations, and lists of used shapes. */
 #include "dev/shape.h"
 
 #include <inttypes.h>

@@ -17,7 +17,7 @@ struct axis {
     double mm2;                 /* squared distance of neighbours */
 };
 
-/* What a thread needs for SIDE lines of n. */
+/* The memory of a thread for SIDE lines of n. */
 struct room {
     double *line;               /* [SIDE][n] */
     int64_t *site;              /* where the parabolas of the envelope have their tips ... */

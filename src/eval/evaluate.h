@@ -1,6 +1,6 @@
 /*
  * A set of predictions against the truth: pairs by id, a score per class and case, and
- * what the cases say together.
+ * statistics over cases.
  */
 #ifndef VOCO_EVAL_EVALUATE_H
 #define VOCO_EVAL_EVALUATE_H

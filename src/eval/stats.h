@@ -1,5 +1,5 @@
 /*
- * What a few cases say about all: means with bootstrap intervals, and paired tests.
+ * Statistics of a sample of cases: means with bootstrap intervals, and paired tests.
  */
 #ifndef VOCO_EVAL_STATS_H
 #define VOCO_EVAL_STATS_H

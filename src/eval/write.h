@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "eval/evaluate.h"
 
-/* What belongs together on a page. */
+/* The contents of a page. */
 struct voco_eval_page {
     const struct voco_eval_options *o;
     const struct voco_eval *e;

@@ -104,7 +104,7 @@ top(double before, double here, double after)
     return fmin(fmax(at, -0.5), 0.5);
 }
 
-/* ---- what is around one ---- */
+/* ---- the surroundings of one ---- */
 
 /* value of x at a place between voxels; 0 outside. */
 static double

@@ -89,7 +89,7 @@ struct view {
     int width, height;
 };
 
-/* Percentiles 1 and 99 become black and white, and what is outside a dark blue. */
+/* Percentiles 1 and 99 become black and white, and voxels outside a dark blue. */
 static enum voco_err
 draw(const struct view *w, bool first, uint8_t **ret, size_t *ret_n)
 {

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { NAMED = 6 };             /* of what may be hundreds; --verbose names all */
+enum { NAMED = 6 };             /* of hundreds, perhaps; --verbose names all */
 enum { MODULES = 32 };          /* Swin UNETR has 14 */
 
 static bool

@@ -36,7 +36,7 @@ voco_provenance_begin(struct voco_provenance *p, const char *objective, const ch
                             json_string(voco_merging_name(config->merging)));
 }
 
-/* Paths are bytes; what is not UTF-8 of them JSON cannot hold. */
+/* A path is any bytes, and JSON holds only UTF-8. */
 static json_t *
 text(const char *s)
 {

@@ -131,7 +131,7 @@ repeat_channel(float *x, int64_t out, int64_t channels, int64_t each, float fact
 {
     for (int64_t o = out - 1; o >= 0; o--)
         for (int64_t c = channels - 1; c >= 0; c--)
-            for (int64_t i = each - 1; i >= 0; i--)     /* never over what is still needed */
+            for (int64_t i = each - 1; i >= 0; i--)     /* before it is overwritten */
                 x[(o * channels + c) * each + i] = factor * x[o * each + i];
 }
 

@@ -150,7 +150,7 @@ stage_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     voco_arena_release(&ctx->temp, mark);
 }
 
-/* Consumes dy; x is what the layer saw. */
+/* Consumes dy; x is the input of the layer. */
 static void
 layer_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                const struct voco_plainconv_layer *l, const struct voco_tensor *x,

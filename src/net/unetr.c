@@ -32,7 +32,7 @@ out_conv(const struct voco_unetr *u)
     return (struct voco_conv)VOCO_CONV_CUBE(u->encoder.config.feature, u->classes, 1, 1, 0);
 }
 
-/* What decoder i+1 joins with, on the arena. */
+/* The skip connection of decoder i+1, on the arena. */
 static void
 skip_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_unetr *u,
              int i, struct voco_arena *arena, struct voco_unetr_saved *s)
@@ -109,7 +109,7 @@ up_backward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voc
     voco_arena_release(&ctx->keep, kept);
 }
 
-/* Consumes dskip; dh[], dx get what flows on. */
+/* Consumes dskip; dh[], dx get the gradients. */
 static void
 skip_backward(struct voco_ctx *ctx, const struct voco_weights *w,
               const struct voco_unetr *u, int i, struct voco_unetr_saved *s,

@@ -170,7 +170,7 @@ stamp(struct voco_canvas *c, const double a[2], const double b[2], double radius
     touched->y1 = y1 > touched->y1 ? y1 : touched->y1;
 }
 
-/* Blend what the mask covers and clear it. */
+/* Blend the pixels under the mask, and clear it. */
 static void
 blend_mask(struct voco_canvas *c, const struct box *touched, uint32_t color, double alpha)
 {

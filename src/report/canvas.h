@@ -56,7 +56,7 @@ enum voco_anchor { VOCO_LEFT, VOCO_MIDDLE, VOCO_RIGHT };
 struct voco_text_style {
     double size;            /* line height in pixels; capitals are 0.6 of it */
     uint32_t color;
-    enum voco_anchor anchor;    /* what x stands for */
+    enum voco_anchor anchor;    /* the part of the text that is at x */
     bool bold;
     bool upwards;           /* turned a quarter to the left: a y axis */
 };

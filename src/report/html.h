@@ -1,6 +1,6 @@
 /*
- * What HTML pages of voco share: one file each that needs nothing besides itself, light or
- * dark as the reader's system is.
+ * The common part of voco's HTML pages.  A page is one file that needs no other, and is
+ * light or dark like the reader's system.
  */
 #ifndef VOCO_REPORT_HTML_H
 #define VOCO_REPORT_HTML_H

@@ -65,7 +65,7 @@ copy_before(FILE *in, FILE *out, const char *path, int64_t from_step,
     return err;
 }
 
-/* Rewrite path without what from_step makes obsolete; untouched if there is nothing. */
+/* Rewrite path without the steps from from_step on; untouched if there are none. */
 static enum voco_err
 forget_from(const char *path, int64_t from_step)
 {

@@ -1,4 +1,4 @@
-/* Line charts: scales, ticks, legend, lines.  What a run's picture holds: plot_run.c. */
+/* Line charts: scales, ticks, legend, lines.  The picture of a run: plot_run.c. */
 #include "report/plot.h"
 
 #include <math.h>

@@ -43,9 +43,9 @@ void voco_chart_draw(struct voco_canvas *c, double x, double y, double w, double
 int voco_ticks(double low, double high, int want, double tick[16], double *ret_step);
 
 /*
- * What a run has logged, as one picture: loss and its terms, position accuracy, gradient
- * norm, the collapse signals, learning rate, seconds per step; what the run did not log
- * is left out.  voco_plot_run reads RUN/metrics.jsonl and writes RUN/loss.png.
+ * The log of a run as one picture: loss and its terms, position accuracy, gradient norm,
+ * the collapse signals, learning rate, seconds per step.  Metrics that the run did not
+ * log are left out.  voco_plot_run reads RUN/metrics.jsonl and writes RUN/loss.png.
  */
 enum voco_err voco_plot_run(const char *run_folder);
 

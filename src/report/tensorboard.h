@@ -15,8 +15,8 @@
 
 struct voco_events;
 
-/* Start a new file.  The run goes on at from_step: what earlier files in the folder say
- * about that step and later ones no longer counts. */
+/* Start a new file for a run that goes on at from_step.  That step and later ones in
+ * earlier files of the folder no longer count. */
 enum voco_err voco_events_open(const char *folder, int64_t from_step,
                                struct voco_events **ret);
 

@@ -68,7 +68,7 @@ voco_filetensor_check(const struct voco_filetensor *t)
     return t->zip ? voco_zip_check(t->zip, t->entry) : VOCO_OK;
 }
 
-/* Bytes from the first element to the last, with what a strided tensor leaves out. */
+/* Bytes from the first element to the last, gaps of strides included. */
 static size_t
 span_bytes(const struct voco_filetensor *t)
 {

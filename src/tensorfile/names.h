@@ -22,7 +22,7 @@
 char *voco_name_common(const char *name);
 
 /* How many bytes to leave out in front of all names, so that they are those of a network
- * that voco knows: 0, or what they share up to a full stop; -1: it knows none. */
+ * that voco knows: 0, or a common prefix up to a full stop; -1: voco knows none. */
 int voco_names_prefix(const char *const *name, int n);
 
 /* One tensor of each network that is known, by its common name; NULL-terminated. */
@@ -33,7 +33,7 @@ enum voco_name_style {
     VOCO_NAMES_MONAI,           /* common; no heads */
     VOCO_NAMES_OFFICIAL,        /* module. + VOCO's */
     VOCO_NAMES_NNUNET,          /* common, of nnU-Net's networks; the others have none */
-    VOCO_NAMES_NVIDIA           /* module. + what is in swinViT, with mlp.fc1, mlp.fc2 */
+    VOCO_NAMES_NVIDIA           /* module. + names in swinViT, with mlp.fc1, mlp.fc2 */
 };
 
 /* Is it one of nnU-Net's networks, by the common name? */
@@ -50,7 +50,7 @@ char *voco_name_styled(const char *common, enum voco_name_style style);
 /* Which part of the network, by the common name. */
 enum voco_name_part {
     VOCO_PART_ENCODER,          /* swinViT; nnU-Net's encoder */
-    VOCO_PART_BACKBONE,         /* encoder1 .. encoder10: with swinViT, what pre-training makes */
+    VOCO_PART_BACKBONE,         /* encoder1 .. encoder10: pre-trained with swinViT */
     VOCO_PART_DECODER,          /* decoder1 .. decoder5, out; nnU-Net's decoder */
     VOCO_PART_HEADS,            /* student, teacher */
     VOCO_PART_OTHER

@@ -2,14 +2,14 @@
  * Pickles as data.  Python runs a pickle like a program; this reader runs nothing.
  *
  * Where a pickle says "call X with these arguments", the result is a node that says just
- * that, with X as two words.  What the words mean is up to the caller, who knows the few
- * calls that make tensors and refuses the rest.
+ * that, with X as two words.  The caller interprets them: it knows the few calls that
+ * make tensors, and refuses the rest.
  *
  * Opcodes of protocols 2 to 5 as picklers write them; anything else is an error.  At most
- * VOCO_PICKLE_VALUES values are pushed, so that memory and time are bounded, and values are
- * at most VOCO_PICKLE_DEPTH deep inside each other when they are put there.  A value may be
- * in several places, and a hostile pickle can put a list into itself: who walks down counts
- * the steps.
+ * VOCO_PICKLE_VALUES values are pushed, so that memory and time are bounded, and values
+ * are at most VOCO_PICKLE_DEPTH deep inside each other when they are put there.  A value
+ * may be in several places, and a hostile pickle can put a list into itself: who walks
+ * down counts the steps.
  */
 #ifndef VOCO_TENSORFILE_PICKLE_H
 #define VOCO_TENSORFILE_PICKLE_H
@@ -35,7 +35,7 @@ enum voco_pickle_kind {
     VOCO_PICKLE_SET,            /* item */
     VOCO_PICKLE_DICT,           /* item: key, value, key, value, ... */
     VOCO_PICKLE_GLOBAL,         /* text: "os", more: "system" */
-    VOCO_PICKLE_CALL,           /* of callee with args; item: what was added to the result */
+    VOCO_PICKLE_CALL,           /* of callee with args; item: added to the result */
     VOCO_PICKLE_PERSISTENT      /* args: identify an object outside of the pickle */
 };
 

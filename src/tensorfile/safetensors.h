@@ -16,7 +16,7 @@
 /* Does the file begin like one, as far as its first 9 bytes tell? */
 bool voco_safetensors_is(const void *bytes, size_t n);
 
-/* Of a buffer that the caller keeps; what only names it in sentences. */
+/* From a buffer that the caller keeps; what is its name, for errors. */
 enum voco_err voco_safetensors_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
                                      const char *what);
 

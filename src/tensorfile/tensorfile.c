@@ -78,7 +78,7 @@ open_file(struct voco_tensorfile *f, const char *path)
     return VOCO_OK;
 }
 
-/* Names without what all share in front of those of a network. */
+/* Names without the common prefix in front of those of a network. */
 static void
 leave_prefix_out(struct voco_tensorfile *f)
 {

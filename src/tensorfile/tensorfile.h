@@ -49,7 +49,7 @@ struct voco_tensorfile {
     char *prefix;               /* "net.": left out in front of all names; "": nothing */
     struct voco_filedict *dict; /* others with tensors; where n is 0, none could be chosen */
     int n_dicts;
-    char *beside;               /* JSON of what nnU-Net keeps beside its network; or NULL */
+    char *beside;               /* JSON of nnU-Net's other entries; or NULL */
     char **foreign;             /* Python names beside the tensors, which nobody ran */
     int n_foreign;
     char **name;                /* owns the items' names */
@@ -70,7 +70,7 @@ const char *voco_tensorfile_meta(const struct voco_tensorfile *f, const char *ke
  * tensors, which are not used; a warning where they are a network, too. */
 void voco_tensorfile_tell(const struct voco_tensorfile *f, const char *path);
 
-/* What the tensors are in, for an error where no network is recognised: "its 12 tensors
+/* A summary of the tensors, for an error where no network is recognised: "its 12 tensors
  * begin with a.weight, a.bias, b.weight".  Free it. */
 char *voco_tensorfile_contents(const struct voco_tensorfile *f, const char *path);
 

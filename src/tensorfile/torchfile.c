@@ -253,7 +253,7 @@ read_tensors(const struct torchfile *t, NODE dict)
     return err != VOCO_OK ? err : check_names(t);
 }
 
-/* What nnU-Net's trainer writes beside network_weights, without running anything. */
+/* nnU-Net's entries beside network_weights, without running anything. */
 static void
 read_beside(const struct torchfile *t)
 {
@@ -374,7 +374,7 @@ check_order(const struct torchfile *t)
     return err;
 }
 
-/* What voco wrote besides.  A file of others is none the worse for an odd one. */
+/* voco's own entry.  A file of another program may have any entry of this name. */
 static void
 read_meta(const struct torchfile *t)
 {

@@ -6,7 +6,7 @@
  *   NAME/data/KEY     the elements of storage KEY
  *   NAME/byteorder    "little" or "big"; not in files of 2.0 and before
  *   NAME/version      a number
- *   NAME/extra/voco.json      what voco knows besides; torch.load does not look there
+ *   NAME/extra/voco.json      voco's metadata; torch.load ignores it
  */
 #ifndef VOCO_TENSORFILE_TORCHFILE_H
 #define VOCO_TENSORFILE_TORCHFILE_H
@@ -23,7 +23,7 @@
 enum voco_err voco_torchfile_parse(struct voco_tensorfile *f, const void *bytes, size_t n,
                                    const char *what);
 
-/* Does it begin like a zip archive, or like what PyTorch wrote before 1.6? */
+/* Does it begin like a zip archive, or like a file of PyTorch before 1.6? */
 bool voco_torchfile_is(const void *bytes, size_t n);
 
 /* ---- writing ---- */

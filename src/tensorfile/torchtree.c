@@ -14,7 +14,7 @@ enum { WRAPPERS_MAX = 8, DICTS_MAX = 16, DEPTH_MAX = 8, STEPS_MAX = 2 * VOCO_PIC
 
 #define NODE const struct voco_pickle_node *    /* half of every line otherwise */
 
-/* ---- what calls are understood ---- */
+/* ---- calls that are understood ---- */
 
 static const struct { const char *torch, *type; } storages[] = {
     { "FloatStorage", "F32" }, { "HalfStorage", "F16" }, { "BFloat16Storage", "BF16" },
@@ -114,7 +114,7 @@ count_tensors(const struct voco_pickle *p, NODE dict)
 
 /* ---- all dictionaries with tensors ---- */
 
-/* A key as text for people: what is not printable is '?'. Free it. */
+/* A key as text for people, with '?' for bytes that are not printable.  Free it. */
 static char *
 key_text(struct voco_pickle_text t)
 {

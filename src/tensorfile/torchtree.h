@@ -20,7 +20,7 @@ const char *voco_torch_storage(const struct voco_pickle_node *global);
  * NULL. Free it. */
 char *voco_torch_foreign(const struct voco_pickle *p, const struct voco_pickle_node *x);
 
-/* VOCO_EFORMAT: what is at this place, and what was expected. */
+/* VOCO_EFORMAT with the node at this place, and the expected one. */
 enum voco_err voco_torch_refuse(const struct voco_pickle *p, const char *what,
                                 const char *place, const struct voco_pickle_node *x,
                                 const char *expected);

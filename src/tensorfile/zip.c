@@ -31,7 +31,7 @@ entry_stat(const struct voco_zip *zip, int entry)
     return st;
 }
 
-/* NULL, and what is wrong in error. */
+/* NULL, with the reason in error. */
 static zip_t *
 open_source(const void *bytes, size_t n, zip_error_t *error)
 {
@@ -91,7 +91,7 @@ is_printable(const char *name)
     return true;
 }
 
-/* Entries are what torch.save writes; *left is what the file has for them. */
+/* Entries are like those of torch.save; *left is the room that the file has for them. */
 static enum voco_err
 check_entry(const struct voco_zip *zip, int entry, uint64_t *left)
 {

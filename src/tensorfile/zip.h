@@ -21,7 +21,7 @@ struct voco_zip;
 bool voco_zip_is(const void *bytes, size_t n);
 
 /* Has it an entry whose name ends so, whether or not voco_zip_open would take it?  false
- * for what is no archive. */
+ * if the bytes are no archive. */
 bool voco_zip_has_ending(const void *bytes, size_t n, const char *ending);
 
 /* Of a buffer that the caller keeps until it is closed; entries are read when they are

@@ -9,7 +9,7 @@
 
 #include "model/weights.h"
 
-/* What is measured in validation. */
+/* The score of a validation. */
 struct voco_score_name {
     const char *name;           /* "dice": in best.json, and as val_dice in metrics.jsonl */
     const char *word;           /* "Dice": for people */

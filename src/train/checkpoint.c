@@ -213,7 +213,7 @@ remove_old(const char *run, int64_t newest, int keep_last)
     free(step);
 }
 
-/* What a killed process left: ".ckpt-<step>.tmp" and ".ckpt-<step>.old". */
+/* Leftovers of a killed process: ".ckpt-<step>.tmp" and ".ckpt-<step>.old". */
 static void
 remove_unfinished(const char *run)
 {

@@ -15,7 +15,7 @@ struct voco_comm {
                 const struct voco_tensor *x);
 };
 
-/* One process: a sum over one rank is what it was. */
+/* One process: sums over one rank change nothing. */
 extern const struct voco_comm voco_comm_self;
 
 #endif

@@ -43,7 +43,7 @@ struct voco_loop {
     struct voco_ctx *ctx;
     struct voco_model *model;           /* allocated for training */
     struct voco_runlog *log;
-    const char *options;                /* JSON of what the bits depend on */
+    const char *options;                /* JSON of all that decides bits */
     struct voco_state state;
     double started_s, saved_s;
     int64_t saved_step;                 /* of the last checkpoint; -1: none */
@@ -52,7 +52,7 @@ struct voco_loop {
     int folder_fd;                      /* of the run's folder, while locked */
 };
 
-/* From the newest checkpoint that fits, or job.start.  The caller has set what stands
+/* From the newest checkpoint that fits, or job.start.  The caller has set the members
  * before state.  The folder is locked until voco_loop_end. */
 enum voco_err voco_loop_begin(struct voco_loop *loop);
 void voco_loop_end(struct voco_loop *loop);         /* accepts a loop that did not begin */

@@ -1,12 +1,12 @@
 /*
- * An objective: what a network is trained to do.  A row of this struct and a folder under
- * src/objective is all that a new one takes.
+ * An objective: a training loss with its data and settings.  A new one needs a row of
+ * this struct and a folder under src/objective.
  *
  * The run (train/run.h) owns the order of a step: next batches, zero gradients, the
  * objective adds its gradient, sum over ranks, norm, update, record, validation,
- * checkpoint.  The objective owns its settings, its data, its losses and what there is to
- * look at.  Pointers named config are to the objective's own struct, which begins with a
- * struct voco_run_config.
+ * checkpoint.  The objective owns its settings, its data, its losses and the metrics
+ * beside them.  Pointers named config are to the objective's own struct, which begins
+ * with a struct voco_run_config.
  */
 #ifndef VOCO_TRAIN_OBJECTIVE_H
 #define VOCO_TRAIN_OBJECTIVE_H
@@ -32,8 +32,8 @@ struct voco_run_config {
     int schedule;               /* enum voco_schedule */
     int64_t warmup;             /* steps */
     int64_t val_epochs;         /* epochs between validations; 0: only at the end */
-    int64_t memory;             /* bytes; 0: half of what is available */
-    int64_t threads, loader_threads;    /* 0: what the machine has; 0: one */
+    int64_t memory;             /* bytes; 0: half of the available */
+    int64_t threads, loader_threads;    /* 0: those of the machine; 0: one */
     int device;                 /* index of voco_device_names */
     int precision;              /* enum voco_precision */
     bool trace, dry_run;
@@ -54,7 +54,7 @@ struct voco_term {
     const char *word;           /* in the progress line */
 };
 
-/* What the data and the settings come to. */
+/* The results of preparing data and settings. */
 struct voco_setup {
     struct voco_model_config model;
     enum voco_init init;        /* of fresh parameters */
@@ -80,7 +80,7 @@ struct voco_objective {
     const struct voco_term *term;
     int n_terms;
 
-    /* Opens the data, says what they are, and completes config: steps, sizes that were left
+    /* Opens the data, describes them, and completes config: steps, sizes that were left
      * to the data or to the weights.  release accepts NULL. */
     enum voco_err (*prepare)(void *config, void **data, struct voco_setup *ret);
     void (*release)(void *data);

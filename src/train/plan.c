@@ -34,7 +34,7 @@ voco_plan_halved(int most, int i)
     return most >> i;
 }
 
-/* What a dry step with this grouping takes. */
+/* The memory and operations of a dry step with this grouping. */
 static enum voco_err
 measure(const struct voco_device *dev, const struct voco_plan_job *job,
         const struct voco_ctx_options *open, struct voco_grouping grouping,

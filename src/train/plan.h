@@ -15,7 +15,7 @@
 struct voco_grouping {
     int group;                  /* items in a micro-batch */
     int kept;                   /* micro-batches whose activations stay for backward, >= 1 */
-    int lean;                   /* of these, the first: those without what is cheap */
+    int lean;                   /* of these, the first: stored in part */
     bool again;                 /* activations inside blocks are recomputed */
 };
 
@@ -23,7 +23,7 @@ struct voco_grouping {
 struct voco_plan_job {
     const void *user;
     const char *name;           /* for errors: "a step with feature size 48" ... */
-    const char *advice;         /* ... and what else could be made smaller: "--batch" */
+    const char *advice;         /* ... and the option to lower instead: "--batch" */
     struct voco_model_config model;
     bool training;              /* gradients and moments, too */
     int items;                  /* crops or windows of a step */

@@ -1,5 +1,5 @@
 /*
- * What is logged of a step: numbers with names, in the order of metrics.jsonl.
+ * The record of a step: numbers with names, in the order of metrics.jsonl.
  */
 #ifndef VOCO_TRAIN_RECORD_H
 #define VOCO_TRAIN_RECORD_H

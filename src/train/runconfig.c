@@ -1,4 +1,4 @@
-/* What a run was asked to do, on what. */
+/* The settings of a run, and its machine. */
 #include "config.h"
 
 #include "train/runconfig.h"

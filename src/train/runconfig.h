@@ -11,8 +11,8 @@
 /* Adds device, precision, threads, kernels, libraries and version to options. */
 void voco_runconfig_machine(json_t *options, const struct voco_ctx *ctx);
 
-/* Adds the implementations that the device takes for what a step calls, as one hash, where
- * there are several. */
+/* Adds a hash of the implementations that the device takes for the shapes of a step, if
+ * there is a choice. */
 void voco_runconfig_choices(json_t *options, const struct voco_ctx *ctx,
                             const struct voco_uses *uses);
 

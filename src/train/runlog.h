@@ -1,5 +1,5 @@
 /*
- * What a run tells: metrics.jsonl, TensorBoard events, the progress line.
+ * The logs of a run: metrics.jsonl, TensorBoard events, the progress line.
  */
 #ifndef VOCO_TRAIN_RUNLOG_H
 #define VOCO_TRAIN_RUNLOG_H

@@ -57,7 +57,7 @@ extern const char *const voco_resume_names[], *const voco_schedule_names[];
       "roll-backs before the run gives up", 0, 1e6 }
 
 /* The settings in config that decide numbers, under the names of the options; "no-NAME" is
- * recorded as NAME.  What is not set (NULL, NaN, -1 of a choice) is null. */
+ * recorded as NAME.  Values that are not set (NULL, NaN, -1 of a choice) are null. */
 json_t *voco_settings_record(const struct voco_opt *options, const void *config);
 
 /*

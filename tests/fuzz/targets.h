@@ -1,6 +1,6 @@
 /*
- * What a fuzzer calls: each reads hostile bytes as one format, and everything that the
- * reader vouched for.  0, as libFuzzer wants it.
+ * Targets of the fuzzers: each reads hostile bytes as one format, and then everything
+ * that the reader accepted.  0, as libFuzzer wants it.
  */
 #ifndef VOCO_TESTS_FUZZ_TARGETS_H
 #define VOCO_TESTS_FUZZ_TARGETS_H

@@ -54,7 +54,7 @@ struct operands {
     int64_t c;
 };
 
-/* Channels [q, q + n) of one row: dx, and what it adds to sums of g x and of g. */
+/* Channels [q, q + n) of one row: dx, and the terms for the sums of g x and of g. */
 static void
 grad_block(const struct operands *o, int64_t row, int64_t q, int64_t n,
            float *restrict sum_gx, float *restrict sum_g)

@@ -1,6 +1,6 @@
 /*
  * Window attention of the cpu device: tasks, gathering and scattering around the kernels
- * of simd/.  Partition, roll and padding are ways to find rows (cpu_windows.h); nothing
+ * of simd/.  Partition, roll and padding are ways to find rows (windows.h); nothing
  * of them is written to memory.
  *
  * A task is a few windows of one class and one head.  Backward sums the gradients of the

@@ -81,7 +81,7 @@ voco_cpu_assign_backward(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db)
         }
 }
 
-/* What both sums of the cross entropy are divided by. */
+/* The divisor of both sums of the cross entropy. */
 static void
 ce_weights(X y, double *ret_positive, double *ret_negative)
 {

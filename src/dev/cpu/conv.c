@@ -142,7 +142,7 @@ named(const struct voco_ctx *ctx, const struct voco_conv_problem *p, const char 
     return NULL;
 }
 
-/* What was measured to be best on the machines that we had. */
+/* The implementations that were fastest in measurements. */
 static const struct voco_conv_impl *
 rule(const struct voco_ctx *ctx, const struct voco_conv_problem *p)
 {
@@ -242,8 +242,8 @@ makes_moments(const struct voco_conv_impl *impl, const struct voco_conv_problem 
     return impl->moments && impl->moments(p);
 }
 
-/* Floats of an item of x and of y that are copies of bfloat16, at most: what is written, and
- * what the implementation does not read as it is. */
+/* The most floats of an item of x and of y that are copies of bfloat16: tensors that are
+ * written, and those that the implementation cannot read as bfloat16. */
 static void
 copies(const struct voco_ctx *ctx, const struct voco_conv_impl *impl,
        const struct voco_conv_problem *p, int64_t *ret_x, int64_t *ret_y)
@@ -268,7 +268,7 @@ items_at_once(const struct voco_ctx *ctx, const struct voco_conv_impl *impl,
     return items < 1 ? 1 : items < p->n ? items : p->n;
 }
 
-/* What of x and y is written is f32; what is read, too, unless impl->bf16. */
+/* Tensors that are written are f32, and those that are read, too, unless impl->bf16. */
 static void
 run_some(struct voco_ctx *ctx, const struct voco_conv_impl *impl, enum voco_workspace what,
         const struct voco_conv *conv, X x, X w, X b, X y, X moments)

@@ -3,9 +3,10 @@
  *
  *   dw[o,i,t] += sum over outputs v of x[v + t, i] dy[v,o]
  *
- * For a row of outputs what the taps see is gathered, zeros beyond the borders: a matrix
- * [cin taps, row], small enough for the nearest cache, whose product with the row of dy
- * fills whole tiles, where a kernel that runs along the input's channels has one of them.
+ * For a row of outputs the inputs of the taps are gathered, with zeros beyond the borders,
+ * into a matrix [cin taps, row], small enough for the nearest cache.  Its product with the
+ * row of dy fills whole tiles, where a kernel that runs along the input's channels has one
+ * of them.
  */
 #include <omp.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 enum { MOST = 128 };            /* cin taps */
 
-/* What one thread has: sum [cin taps,cout], seen [cin taps,row]. */
+/* The memory of a thread: sum [cin taps,cout], seen [cin taps,row]. */
 struct part {
     float *sum, *seen;
 };
@@ -40,7 +41,7 @@ part_at(const struct voco_conv_problem *p, float *scratch, int thread)
     return (struct part){ sum, sum + window(p) * p->conv.cout };
 }
 
-/* to[l] = channel i of what tap t sees from output l of a row; from: the row of x, NULL
+/* to[l] = channel i of the input of tap t for output l of a row; from: the row of x, NULL
  * outside. */
 static void
 see(const struct voco_conv_problem *p, const float *from, int t, int64_t i, float *to)

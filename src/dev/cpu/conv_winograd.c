@@ -1,5 +1,5 @@
 /* Convolutions by Winograd's method: the plan, packed weights, forward and d-data as the
- * forward of dy, and the implementations; see cpu_conv_winograd.h. */
+ * forward of dy, and the implementations; see conv_winograd.h. */
 #include <omp.h>
 
 #include "dev/cpu/conv_winograd.h"
@@ -139,7 +139,7 @@ packed_weights(struct voco_ctx *ctx, const struct voco_winograd_plan *p, const f
 
 /* ---- forward ---- */
 
-/* What one thread works on.  M_f takes the place of V_{f-1}, or has its own. */
+/* The buffers of a thread.  M_f takes the place of V_{f-1}, or has its own. */
 struct work {
     const struct voco_winograd_plan *p;
     struct voco_winograd_source x;
@@ -350,7 +350,7 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *q,
 /* ---- tiles of 2^3 outputs ---- */
 
 /* Measured on Zen 3: 2 to 5 times faster than oneDNN 2.6.3 for all maps that are not
- * tiny (cpu_conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
+ * tiny (conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
 static bool
 best2(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {

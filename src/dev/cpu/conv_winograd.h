@@ -1,8 +1,8 @@
 /*
  * 3x3x3 convolutions of stride 1 by Winograd's method (simd/winograd.h): the common part
  * of its two drivers.  The forward one, which also makes d-data, and the implementations
- * are in cpu_conv_winograd.c, d-weights in cpu_conv_winograd_weights.c, where tiles lie
- * in cpu_conv_winograd_tiles.c.  None of them knows the transforms of a tile.
+ * are in conv_winograd.c, d-weights in conv_winograd_weights.c, where tiles lie
+ * in conv_winograd_tiles.c.  None of them knows the transforms of a tile.
  */
 #ifndef VOCO_DEV_CPU_CONV_WINOGRAD_H
 #define VOCO_DEV_CPU_CONV_WINOGRAD_H

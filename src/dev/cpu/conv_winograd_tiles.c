@@ -1,4 +1,4 @@
-/* Winograd: where the tiles of a volume lie in memory; see cpu_conv_winograd.h. */
+/* Winograd: where the tiles of a volume lie in memory; see conv_winograd.h. */
 #include <string.h>
 
 #include "dev/cpu/conv_winograd.h"

@@ -1,4 +1,4 @@
-/* d-weights by Winograd's method; see cpu_conv_winograd.h. */
+/* d-weights by Winograd's method; see conv_winograd.h. */
 #include <omp.h>
 #include <string.h>
 

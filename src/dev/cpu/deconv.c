@@ -207,7 +207,7 @@ lines_done(const struct voco_kernels *k, const struct shape *s,
         voco_block_put(k, y, line_at(s, l, r), l->n, from + (r - l->r) * l->n);
 }
 
-/* What a thread copies of a piece: lines, and rows of x. */
+/* The copies of a thread of a piece: lines, and rows of x. */
 struct spare {
     float *lines, *x;
 };

@@ -357,7 +357,7 @@ out:
     return st;
 }
 
-/* Thread count is part of what a primitive is made for, and of how it runs. */
+/* A primitive is made for a number of threads, and must run with the same. */
 static void
 use_threads(const struct voco_dnnl *dnnl)
 {

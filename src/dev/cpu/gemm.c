@@ -231,7 +231,7 @@ voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0, 
     }
 }
 
-/* The same of a tensor; spare [64,n] for what is widened. */
+/* The same for a tensor; spare [64,n] for widened rows. */
 static void
 add_columns(const struct voco_kernels *k, X x, int64_t i0, int64_t i1, float *part,
             double *sum, float *spare)

@@ -20,7 +20,7 @@ struct voco_gemm {
 void voco_gemm_add_columns(const struct voco_kernels *k, const float *x, int64_t i0,
                            int64_t i1, int64_t n, float *part, double *sum);
 
-/* ---- cpu_gemm_tiles.c: the own kernels ---- */
+/* ---- gemm_tiles.c: the own kernels ---- */
 
 /* Whether tiles can do the shape: rows of c are whole vectors, b is packed in little. */
 bool voco_gemm_tiles_can(const struct voco_ctx *ctx, const struct voco_gemm *g);

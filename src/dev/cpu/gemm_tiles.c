@@ -199,7 +199,7 @@ add_block(const struct weights *w, const struct block *b, int64_t j0, int64_t j1
             .next_floats = { (size_t)(rows * w->k) / 2, (size_t)(rows * w->n) / 2 } });
 }
 
-/* What a thread sums up: dw, and columns with a line to sum them in; a block of pairs. */
+/* The sums of a thread: dw, and columns with a line to sum them in; a block of pairs. */
 struct part {
     double *sum;
     float *dw, *line, *room;

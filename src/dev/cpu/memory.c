@@ -1,4 +1,4 @@
-/* Memory of the cpu device, which is the host's: arenas, and what moves whole tensors. */
+/* Memory of the cpu device, which is the host's: arenas, and copies of whole tensors. */
 #include <omp.h>
 
 #include "dev/cpu/block.h"

@@ -1,7 +1,7 @@
 /*
  * Instance and layer norm of the cpu device: shares of rows around the kernels of simd/.
  *
- * How rows are cut depends on the shape alone, and what the pieces give is combined in
+ * How rows are cut depends on the shape alone, and results of pieces are combined in
  * their order, in double: results do not depend on the number of threads.
  */
 #include <math.h>

@@ -179,8 +179,8 @@ by_value(const void *a, const void *b)
 
 enum { ROUNDS = 9, LEAST_ROUNDS = 3 };
 
-/* First calls that make what is made once, then ones that pack weights, then up to ROUNDS
- * turns, fewer where they take long.  The best counts: what disturbs only adds. */
+/* First calls, for all that is made once, then ones that pack weights, then up to ROUNDS
+ * turns, fewer where they take long.  The best counts, since disturbances only add. */
 static void
 time_all(struct timer *timer, struct voco_timing *t, int n)
 {

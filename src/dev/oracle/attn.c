@@ -84,7 +84,7 @@ table_row(const struct window *z, int64_t i, int64_t j)
     return z->code[i] - z->code[j] + z->center;
 }
 
-/* Region of rolled coordinate r on an axis: what the roll has brought side by side. */
+/* Region of rolled coordinate r on an axis; the roll makes distant regions neighbours. */
 static int
 region_along(const struct voco_windows *win, int axis, int64_t r)
 {

@@ -104,7 +104,7 @@ voco_oracle_instnorm_forward(struct voco_ctx *ctx, X x, X moments, X r, double s
         }
 }
 
-/* g and xhat of one element from what forward left: t = y > 0 ? y : y/slope */
+/* g and xhat of one element from the result of forward: t = y > 0 ? y : y/slope */
 struct rebuilt {
     double g, xhat;
 };

@@ -38,7 +38,7 @@ close_inner(struct voco_ctx *ctx)
     ctx->dev = self;
 }
 
-/* ---- what a call worked on ---- */
+/* ---- the operands of a call ---- */
 
 static bool
 same_shape(const struct voco_tensor *a, const struct voco_tensor *b)
@@ -149,7 +149,7 @@ record(struct voco_trace *t, const char *op, const struct voco_tensor *const *li
 
 /* ---- the entries ---- */
 
-/* While inside, ctx->dev is the inner device: what that calls itself is not traced. */
+/* While inside, ctx->dev is the inner device: its own calls are not traced. */
 #define TRACE(P, name, parameters, arguments, tensors, operations)                      \
     static void name(struct voco_ctx *ctx, VOCO_BARE parameters)                        \
     {                                                                                   \

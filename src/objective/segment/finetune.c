@@ -165,7 +165,7 @@ warn_of_absent_classes(const struct voco_labelled *d, int64_t classes)
     }
 }
 
-/* What was left to the weights and the store, for config.json. */
+/* Settings that came from the weights and the store, for config.json. */
 static void
 complete(struct voco_finetune_config *c, const struct voco_model_config *m)
 {

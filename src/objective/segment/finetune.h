@@ -16,7 +16,7 @@ struct voco_finetune_config {
     struct voco_run_config run;     /* steps are computed: epochs * steps of an epoch */
     const char *recipe;             /* of voco finetune --task, which the verb applies */
     const char *weights;            /* NULL: from scratch */
-    bool partial;                   /* take what fits of the weights */
+    bool partial;                   /* take the weights that fit */
     double min_coverage;            /* per cent of the encoder that the weights must cover */
     int adapter;                    /* enum voco_adapter: other numbers of channels */
     int net;                        /* enum voco_net; -1: of the weights, or Swin UNETR */

@@ -3,7 +3,7 @@
 
 /* ---- axes ---- */
 
-/* Sizes on the network's axes of what has these on the volume's. */
+/* Sizes along the volume's axes in the order of the network's axes. */
 static void
 network_size(const struct voco_model_config *config, const int64_t size[3], int64_t ret[3])
 {

@@ -1,6 +1,6 @@
 /*
- * Segmentation with a model that has classes: logits of windows, the gradient of a batch,
- * and what either needs.
+ * Segmentation with a model that has classes: logits of windows, and the gradient of a
+ * batch, with their memory.
  *
  * Host arrays are [n][x][y][z][channels] on the volume's axes, whatever the network's are,
  * with sizes that are multiples of voco_model_multiple.

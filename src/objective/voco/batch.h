@@ -61,7 +61,7 @@ enum voco_err voco_loader_next(struct voco_loader *l, const struct voco_batch **
 int64_t voco_loader_epoch(const struct voco_loader *l);
 void voco_loader_close(struct voco_loader *l);              /* accepts NULL */
 
-/* One batch at a time, without threads: what the loader's threads call. */
+/* One batch at a time, without threads; the loader's threads call these. */
 enum voco_err voco_batch_alloc(struct voco_batch *b, const struct voco_loader_options *o);
 void voco_batch_free(struct voco_batch *b);                 /* accepts {0} */
 

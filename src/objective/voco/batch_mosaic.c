@@ -1,4 +1,4 @@
-/* What the model says of a batch, drawn. */
+/* The picture of the model's predictions for a batch. */
 #include "objective/voco/batch_mosaic.h"
 
 #include <stdlib.h>

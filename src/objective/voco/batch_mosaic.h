@@ -1,6 +1,6 @@
 /*
- * A picture of what the model says of a batch: base crops, random crops, where they are
- * and where it takes them to be.
+ * A picture of the model's predictions for a batch: base crops, random crops, and the
+ * true and predicted positions of these.
  */
 #ifndef VOCO_OBJECTIVE_VOCO_BATCH_MOSAIC_H
 #define VOCO_OBJECTIVE_VOCO_BATCH_MOSAIC_H

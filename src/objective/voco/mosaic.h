@@ -1,5 +1,5 @@
 /*
- * One picture that shows what the method does with a volume: the block with its 3x3 base
+ * One picture that shows the method on a volume: the block with its 3x3 base
  * crops and the random crops in it, and for every random crop the true and the predicted
  * position weights.
  *

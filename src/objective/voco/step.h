@@ -77,8 +77,8 @@ enum voco_err voco_step_predict(struct voco_step *step, const struct voco_step_i
 void voco_step_embeddings(struct voco_step *step, float *out);
 void voco_step_predicted(struct voco_step *step, float *out);
 
-/* One group forward and backward from a made-up gradient, on the clock; what it adds to
- * the gradients means nothing. */
+/* Times one micro-batch forward and backward, from an artificial gradient.  The gradients
+ * of parameters mean nothing afterwards. */
 enum voco_err voco_step_probe(struct voco_ctx *ctx, const struct voco_model *model,
                               const float *crops, int n, int roi, double *ret_forward_s,
                               double *ret_both_s);

@@ -22,7 +22,7 @@ struct voco_pretrain_config {
     const char *replay;             /* instead of run.store */
     const char *exclude;            /* report of voco leak; NULL: none */
     const char *init;               /* NULL, "hash:SEED" or a weights file */
-    bool partial;                   /* of init: take what fits ... */
+    bool partial;                   /* of init: take tensors that fit ... */
     double min_coverage;            /* ... and per cent of the backbone that it must have */
     int64_t feature, batch, sw;
     int merging;                    /* enum voco_merging */
@@ -69,7 +69,7 @@ void voco_pretrain_plan(const void *config, const struct voco_model_config *mode
  * time on the clock. */
 struct voco_probe {
     int group, threads;
-    double group_s, step_s;     /* step_s: extrapolated, with what is computed twice */
+    double group_s, step_s;     /* step_s: extrapolated, recomputation included */
     double peak;                /* operations per second on registers */
 };
 
