@@ -1,6 +1,8 @@
 /*
- * What a fuzzer calls: each reads hostile bytes as one format, and everything that the
- * reader vouched for.  0, as libFuzzer wants it.
+ * The fuzz targets: each gives bytes to a reader and touches what it returns.
+ *
+ * They are called with anything, by a fuzzer (driver.c) or with a stored corpus (replay.c).
+ * What they return is 0, as libFuzzer wants it.
  */
 #ifndef VOCO_TESTS_FUZZ_TARGETS_H
 #define VOCO_TESTS_FUZZ_TARGETS_H
@@ -8,9 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int fuzz_safetensors(const uint8_t *bytes, size_t n);
-int fuzz_pickle(const uint8_t *bytes, size_t n);
-int fuzz_zip(const uint8_t *bytes, size_t n);
-int fuzz_torchfile(const uint8_t *bytes, size_t n);
+#define TARGET(name) int fuzz_##name(const uint8_t *bytes, size_t n);
+#include "tests/fuzz/targets.def"
+#undef TARGET
 
 #endif

@@ -1,0 +1,89 @@
+#!/bin/bash
+# campaign.sh BUILD STATE [SECONDS]: runs the fuzzers in BUILD (made by make fuzz) in turns of
+# SECONDS each (default 60), for ever; stop it with a signal, start it again to go on.
+# campaign.sh BUILD STATE table: what all turns so far came to, in Markdown.
+#
+# STATE/TARGET/corpus   grows; STATE/TARGET/seeds, if there, is read too (seeds.py)
+# STATE/TARGET/found    inputs that crashed, leaked, took too much memory or over a second
+# STATE/TARGET/turns    a line each turn: executions, seconds, edges
+#
+# An execution may take 1 s of the clock and ask for 64 MiB at once.  Where the machine was
+# stopped or busy, an input that repeats none of that is not counted.
+set -u
+export LC_ALL=C OMP_NUM_THREADS=1
+build=$(cd "$1" && pwd) || exit 2
+mkdir -p "$2" && state=$(cd "$2" && pwd) || exit 2
+here=$(cd "$(dirname "$0")" && pwd)
+targets=$(sed -n 's/^TARGET(\(.*\))/\1/p' "$here/targets.def")
+limits="-timeout=1 -rss_limit_mb=2048 -malloc_limit_mb=64 -report_slow_units=1"
+export ASAN_OPTIONS=allocator_may_return_null=1:handle_abort=1
+
+# number of files FOLDER/PATTERN...
+count() {
+    ls -d "$@" 2>/dev/null | wc -l
+}
+
+table() {
+    echo "| target | executions | per second | crashes, leaks, memory | over 1 s | edges |"
+    echo "|---|---:|---:|---:|---:|---:|"
+    for t in $targets; do
+        f=$state/$t/found
+        [ -f "$state/$t/turns" ] && awk -v t="$t" \
+            -v bad="$(count "$f"/crash-* "$f"/leak-* "$f"/oom-*)" \
+            -v slow="$(count "$f"/timeout-* "$f"/slow-unit-*)" \
+            '{n += $1; s += $2; if ($3 > edges) edges = $3}
+             END {printf "| %s | %d | %d | %d | %d | %d |\n", t, n, s ? n / s : 0, bad, slow, edges}' \
+            "$state/$t/turns"
+    done
+    cat "$state"/*/turns | awk '{n += $1; s += $2} END {
+        printf "| all | %d | %d | | | |\n\n%.1f hours of one core; 10^8 take %.0f hours.\n",
+            n, s ? n / s : 0, s / 3600, n ? s / n * 1e8 / 3600 : 0}'
+}
+
+# Removes what was found slow and is not: three tries, the fastest counts.
+forget_slow() {
+    for unit in "$state/$1/found"/timeout-* "$state/$1/found"/slow-unit-*; do
+        [ -f "$unit" ] || continue
+        for i in 1 2 3; do
+            if "$build/fuzz_$1" -timeout=1 -runs=1 "$unit" > /dev/null 2>&1; then
+                rm "$unit"
+                break
+            fi
+        done
+    done
+}
+
+# One turn of a target: SECONDS.
+turn() {
+    local dir=$state/$1 log=$state/$1/log more=
+    mkdir -p "$dir/corpus" "$dir/found"
+    [ -d "$dir/seeds" ] && more=$dir/seeds
+    [ -d "$here/corpus/$1" ] && more="$more $here/corpus/$1"
+    case $1 in zip | torchfile) more="$more $here/../golden/pt" ;; esac
+    dict=
+    [ -f "$here/dict/$1" ] && dict=-dict=$here/dict/$1
+    # shellcheck disable=SC2086
+    "$build/fuzz_$1" $limits $dict -max_total_time="$2" -print_final_stats=1 -verbosity=1 \
+        -artifact_prefix="$dir/found/" "$dir/corpus" $more > "$log" 2>&1 &
+    child=$!
+    wait $child
+    awk -v s="$2" '/^stat::number_of_executed_units/ {n = $2}
+        /^stat::average_exec_per_sec/ {rate = $2}
+        match($0, /cov: [0-9]+/) {edges = substr($0, RSTART + 5, RLENGTH - 5)}
+        END {print n + 0, rate ? n / rate : s, edges + 0}' "$log" >> "$dir/turns"
+    if grep -q 'ERROR: \|runtime error\|SUMMARY: ' "$log"; then
+        cp "$log" "$dir/found/log-$(date +%s)"
+    fi
+    forget_slow "$1"
+}
+
+if [ "${3-}" = table ]; then
+    table
+    exit
+fi
+trap 'kill ${child-} 2>/dev/null; rm -rf /dev/shm/voco-fuzz-*; exit 0' INT TERM
+while :; do
+    for t in $targets; do
+        turn "$t" "${3-60}"
+    done
+done
