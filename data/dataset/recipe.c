@@ -112,6 +112,17 @@ check_options(const struct voco_recipe *t)
     return VOCO_OK;
 }
 
+static bool
+whole_number(const json_t *v, int low, int high, int *ret)
+{
+    const json_int_t n = json_integer_value(v);
+
+    if (!json_is_integer(v) || n < low || n > high)
+        return false;
+    *ret = (int)n;
+    return true;
+}
+
 static enum voco_err
 take(struct voco_recipe *t)
 {
@@ -121,17 +132,15 @@ take(struct voco_recipe *t)
     t->title = json_string_value(json_object_get(t->json, "title"));
     t->modality = json_string_value(json_object_get(t->json, "modality"));
     t->layout = json_string_value(json_object_get(t->json, "layout"));
-    t->channels = (int)json_integer_value(channels);
-    t->classes = (int)json_integer_value(classes);
     if (!t->title)
         return wrong(t, "title", "text");
     if (!t->modality)
         return wrong(t, "modality", "text");
     if (!t->layout)
         return wrong(t, "layout", "text");
-    if (!json_is_integer(channels) || t->channels < 1 || t->channels > 64)
+    if (!whole_number(channels, 1, 64, &t->channels))
         return wrong(t, "channels", "a number from 1 to 64");
-    if (!json_is_integer(classes) || t->classes < 2 || t->classes > 256)
+    if (!whole_number(classes, 2, 256, &t->classes))
         return wrong(t, "classes", "a number from 2 to 256");
     return check_options(t);
 }
@@ -223,6 +232,7 @@ static char *
 scalar(const json_t *v)
 {
     return json_is_string(v) ? voco_format("%s", json_string_value(v))
+        : json_is_integer(v) ? voco_format("%" JSON_INTEGER_FORMAT, json_integer_value(v))
                              : voco_format("%.15g", json_number_value(v));
 }
 

@@ -262,7 +262,7 @@ seed("manifest", "rejected", '{"format":"voco-store","version":1,"type":"u16","c
 for i, data in enumerate((bytes(300), bytes(range(256)) * 2, b"abababab" * 40, bytes(7) + b"x" * 600)):
     for choice in range(4):
         seed("deflate", f"{i}-{choice}", bytes([choice]) + data)
-seed("leaklist", "one", {"voco-leak": 1, "scans": [{"path": "store", "hash": "00000000"}],
+seed("leaklist", "one", {"voco-leak": 1, "scans": [{"path": "store", "hash": "9df48de2"}],
                          "pairs": [{"scan": {"input": 0, "id": "case-a"}, "score": 0.9},
                                    {"scan": {"input": 1, "id": "x"}}]})
 
