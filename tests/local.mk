@@ -154,6 +154,7 @@ EXTRA_DIST += \
 	tools/golden_pt.py \
 	tools/golden_sliding.py \
 	tools/golden_transform.py \
+	tools/golden_unwritten.py \
 	tools/leak_table.sh \
 	tools/leak_variants.py \
 	tools/replay_from_store.py

@@ -256,6 +256,13 @@ with tempfile.TemporaryDirectory() as tmp:
             seed("transform", "record-" + name, json.dumps(json.loads(line)["transforms"]))
             seed("transform", "options-" + name,
                  json.dumps(json.loads(line)["transforms"]["options"]))
+# A volume of 8^3 chunks that are all the same bytes: 2 GiB of voxels in 13 KB.
+raw = zlib.compress(bytes(2 * 128 ** 3), 9)
+head = bytes(512) + raw
+rows = struct.pack("<QII", 512, len(raw), 0) * 512
+tail = struct.pack("<QQIIqqqII", len(head), 512, 0, 0, 1024, 1024, 1024, 0, 0)
+seed("shard", "same", head + rows + tail + b"vocoshrd"
+     + struct.pack("<IIIIIIQQIIII", 1, 0, 0, 128, 1, 0, len(head), len(head) + len(rows), 0, 0, 0, 0))
 seed("manifest", "rejected", '{"format":"voco-store","version":1,"type":"u16","chunk":32,"classes":["a","b"]}\n'
      '{"id":"x","status":"rejected","reason":"no","dataset":"","source":"x.nii","preset":"ct"}\n'
      '{"id":"x","status":"rejected","reason":"no","dataset":"","source":"x.nii","preset":"ct"}\n')
