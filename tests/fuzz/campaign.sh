@@ -1,7 +1,10 @@
 #!/bin/bash
-# campaign.sh BUILD STATE [SECONDS]: runs the fuzzers in BUILD (made by make fuzz) in turns of
-# SECONDS each (default 60), for ever; stop it with a signal, start it again to go on.
+# campaign.sh BUILD STATE [SECONDS [TARGET...]]: runs the fuzzers in BUILD (made by make fuzz)
+# in turns of SECONDS each (default 60), for ever; stop it with a signal, start it again to go
+# on.  Targets are those of targets.def; hdf5 besides, where the library is read as well.
 # campaign.sh BUILD STATE table: what all turns so far came to, in Markdown.
+# campaign.sh BUILD STATE merge CORPORA: what adds edges goes to CORPORA/TARGET, the smallest
+# first.
 #
 # STATE/TARGET/corpus   grows; STATE/TARGET/seeds, if there, is read too (seeds.py)
 # STATE/TARGET/found    inputs that crashed, leaked, took too much memory or over a second
@@ -14,7 +17,8 @@ export LC_ALL=C OMP_NUM_THREADS=1
 build=$(cd "$1" && pwd) || exit 2
 mkdir -p "$2" && state=$(cd "$2" && pwd) || exit 2
 here=$(cd "$(dirname "$0")" && pwd)
-targets=$(sed -n 's/^TARGET(\(.*\))/\1/p' "$here/targets.def")
+[ $# -gt 3 ] && [ "$3" != merge ] && targets="${*:4}"
+: "${targets:=$(sed -n 's/^TARGET(\(.*\))/\1/p' "$here/targets.def")}"
 limits="-timeout=1 -rss_limit_mb=2048 -malloc_limit_mb=64 -report_slow_units=1"
 export ASAN_OPTIONS=allocator_may_return_null=1:handle_abort=1
 
@@ -71,19 +75,45 @@ turn() {
         /^stat::average_exec_per_sec/ {rate = $2}
         match($0, /cov: [0-9]+/) {edges = substr($0, RSTART + 5, RLENGTH - 5)}
         END {print n + 0, rate ? n / rate : s, edges + 0}' "$log" >> "$dir/turns"
-    if grep -q 'ERROR: \|runtime error\|SUMMARY: ' "$log"; then
-        cp "$log" "$dir/found/log-$(date +%s)"
-    fi
     forget_slow "$1"
+    if grep -q 'ERROR: \|runtime error\|SUMMARY: ' "$log" && [ "$(count "$dir/found"/*-*)" -gt 0 ]
+    then
+        cp "$log" "$dir/found/log.$(date +%s)"
+    fi
 }
 
-if [ "${3-}" = table ]; then
-    table
-    exit
-fi
-trap 'kill ${child-} 2>/dev/null; rm -rf /dev/shm/voco-fuzz-*; exit 0' INT TERM
-while :; do
+# Merges STATE/TARGET into FOLDER/TARGET, whose files keep their names where they are needed.
+merge() {
+    local folder
+    folder=$(mkdir -p "$1" && cd "$1" && pwd) || exit 2
     for t in $targets; do
-        turn "$t" "${3-60}"
+        new=$(mktemp -d) old=
+        [ -d "$folder/$t" ] && old=$folder/$t
+        [ -d "$state/$t/seeds" ] && old="$old $state/$t/seeds"
+        # shellcheck disable=SC2086
+        "$build/fuzz_$t" -merge=1 -use_counters=0 -rss_limit_mb=2048 -max_len=8192 "$new" $old \
+            "$state/$t/corpus" > "$state/$t/merge" 2>&1
+        mkdir -p "$folder/$t"
+        for file in "$new"/*; do
+            cmp -s "$file" "$folder/$t/$(basename "$file")" || cp "$file" "$folder/$t/"
+        done
+        rm -r "$new"
+        echo "$t: $(count "$folder/$t"/*) files, $(du -sb "$folder/$t" | cut -f 1) bytes"
     done
-done
+}
+
+main() {
+    case ${1-} in
+    table) table; return ;;
+    merge) merge "$2"; return ;;
+    esac
+    trap 'kill ${child-} 2>/dev/null; rm -rf /dev/shm/voco-fuzz-*; exit 0' INT TERM
+    while :; do
+        for t in $targets; do
+            turn "$t" "${1-60}"
+        done
+    done
+}
+
+main "${@:3}"
+exit

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zlib
 
-voco, out = sys.argv[1], sys.argv[2]
+voco, out = os.path.abspath(sys.argv[1]), sys.argv[2]
 top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
@@ -280,6 +280,16 @@ seed("replay", "no-keep", img + crops + labels)
 seed("replay", "two", bytes([5, 2, 0, 6, 7, 8, 70]) + bytes([5, 5, 0, 6, 7, 8, 70])
      + bytes([3, 2, 0, 3, 80]) + bytes([2, 11, 14, 127]))
 seed("replay", "label", img + crops + bytes([3, 0, 2, 3, 255]))
+
+if os.path.exists(os.path.join(os.path.dirname(voco), "tests/make_replay")):
+    for wrong in ("shape", "missing", "keep"):
+        path = os.path.join(out, "batch.h5")
+        subprocess.run([os.path.join(os.path.dirname(voco), "tests/make_replay"), path, wrong],
+                       check=True)
+        # without the voxels, which the file's end would hold
+        seed("hdf5", wrong, read(path)[:4096])
+        os.remove(path)
+seed("hdf5", "unwritten", read(os.path.join(top, "tests/golden/unwritten.h5")))
 
 # ---- weights and settings ----
 

@@ -6,12 +6,13 @@
 
 #include "base/file.h"
 #include "data/codec/deflate.h"
+#include "data/store/cropfile.h"
+#include "data/store/hdf5.h"
 #include "data/store/leaklist.h"
 #include "data/store/manifest.h"
 #include "data/store/shard.h"
 #include "data/store/store.h"
 #include "objective/voco/replay.h"
-#include "data/store/hdf5.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/targets.h"
 
@@ -316,6 +317,22 @@ fuzz_leaklist(const uint8_t *bytes, size_t n)
 }
 
 /* ---- replayed batches ---- */
+
+int
+fuzz_hdf5(const uint8_t *bytes, size_t n)
+{
+    const char *path = fuzz_file("batch.h5", bytes, n);
+    struct voco_cropset set[2];
+    struct voco_replay r;
+    int sets;
+
+    if (voco_replay_open(path, 1, &r) == VOCO_OK)
+        voco_replay_free(&r);
+    voco_cropfile_read(path, set, &sets);
+    for (int i = 0; i < 2; i++)
+        voco_cropset_free(&set[i]);
+    return 0;
+}
 
 /* A dataset by three bytes or more: rank, sizes, and a byte of values.  Its file is written
  * by the library, so that the reader meets every shape, and not every damage. */

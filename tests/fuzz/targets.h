@@ -14,4 +14,7 @@
 #include "tests/fuzz/targets.def"
 #undef TARGET
 
+/* Files that the HDF5 library opens.  Not replayed: what it finds may be the library's. */
+int fuzz_hdf5(const uint8_t *bytes, size_t n);
+
 #endif
