@@ -20,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 3 ] && [ "$3" != merge ] && targets="${*:4}"
 : "${targets:=$(sed -n 's/^TARGET(\(.*\))/\1/p' "$here/targets.def")}"
 limits="-timeout=1 -rss_limit_mb=2048 -malloc_limit_mb=64 -report_slow_units=1"
-export ASAN_OPTIONS=allocator_may_return_null=1:handle_abort=1
+export ASAN_OPTIONS=allocator_may_return_null=1:handle_abort=1:malloc_context_size=1
 
 # number of files FOLDER/PATTERN...
 count() {

@@ -235,17 +235,17 @@ with tempfile.TemporaryDirectory() as tmp:
     os.mkdir(f"{tmp}/ct")
     os.mkdir(f"{tmp}/lab")
     for case in range(2):
-        seen = (mha % (False, "MET_SHORT")).replace("2 3 2", "9 8 7").encode()
+        seen = nifti1(dim=(3, 9, 8, 7, 1, 1, 1, 1), qform=1) + bytes(4)
         body = struct.pack("<504h", *((case + i % 9 * 20 - i % 7 * 30) for i in range(504)))
         classes = bytes((i // 60 + case) % 4 if i % 9 < 5 else 0 for i in range(504))
-        for folder, head, data in (("ct", seen, body),
-                                   ("lab", seen.replace(b"MET_SHORT", b"MET_UCHAR"), classes)):
-            with open(f"{tmp}/{folder}/case{case}.mha", "wb") as f:
-                f.write(head + data)
+        for folder, data in (("ct", body), ("lab", struct.pack("<504h", *classes))):
+            with open(f"{tmp}/{folder}/case{case}.nii", "wb") as f:
+                f.write(seen + data)
+            os.utime(f"{tmp}/{folder}/case{case}.nii", (1, 1))
     common = ["--spacing", "0", "--pad", "none", "--pad-first", "none", "--chunk", "8",
               "--no-foreground", "--threads", "1"]
     for name, more in (("u16", ["ct"]), ("i16", ["--store-type", "i16", "ct"]),
-                       ("f32", ["--store-type", "f32", "--level", "6", "ct/case0.mha"]),
+                       ("f32", ["--store-type", "f32", "--level", "6", "ct/case0.nii"]),
                        ("label", ["--labels", "any", "--label-folder", "lab", "ct"])):
         run("convert", "-o", name, *common, *more)
         lines, shard = plain(f"{tmp}/{name}/manifest.jsonl"), small(read(f"{tmp}/{name}/shard-00000.h5"))
