@@ -39,7 +39,9 @@ table() {
              END {printf "| %s | %d | %d | %d | %d | %d |\n", t, n, s ? n / s : 0, bad, slow, edges}' \
             "$state/$t/turns"
     done
-    cat "$state"/*/turns | awk '{n += $1; s += $2} END {
+    for t in $targets; do
+        cat "$state/$t/turns" 2>/dev/null
+    done | awk '{n += $1; s += $2} END {
         printf "| all | %d | %d | | | |\n\n%.1f hours of one core; 10^8 take %.0f hours.\n",
             n, s ? n / s : 0, s / 3600, n ? s / n * 1e8 / 3600 : 0}'
 }
