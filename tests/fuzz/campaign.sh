@@ -84,6 +84,13 @@ turn() {
     fi
 }
 
+# The target with the fewest turns so far.
+least_tried() {
+    for t in $targets; do
+        echo "$(cat "$state/$t/turns" 2>/dev/null | wc -l) $t"
+    done | sort -n -s | head -n 1 | cut -d ' ' -f 2
+}
+
 # Merges STATE/TARGET into FOLDER/TARGET, whose files keep their names where they are needed.
 merge() {
     local folder
@@ -111,9 +118,7 @@ main() {
     esac
     trap 'kill ${child-} 2>/dev/null; rm -rf /dev/shm/voco-fuzz-*; exit 0' INT TERM
     while :; do
-        for t in $targets; do
-            turn "$t" "${1-60}"
-        done
+        turn "$(least_tried)" "${1-60}"
     done
 }
 
