@@ -39,7 +39,7 @@ fuzz_folder(void)
     if (*folder)
         return folder;
     snprintf(folder, sizeof folder, "%s/voco-fuzz-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : tmp && *tmp ? tmp : "/tmp");
+             tmp && *tmp ? tmp : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(folder)) {
         perror(folder);
         exit(EXIT_FAILURE);

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A folder of this process alone, in memory where there is /dev/shm; it is removed at exit. */
+/* A folder of this process alone, in TMPDIR, else in /dev/shm, which is memory, else in /tmp;
+ * it is removed at exit. */
 const char *fuzz_folder(void);
 
 /* A file of these bytes there, and its path, which stays valid.  A few names only: the files

@@ -50,7 +50,7 @@ table() {
 forget_slow() {
     for unit in "$state/$1/found"/timeout-* "$state/$1/found"/slow-unit-*; do
         [ -f "$unit" ] || continue
-        for i in 1 2 3; do
+        for _ in 1 2 3; do
             if "$build/fuzz_$1" -timeout=1 -runs=1 "$unit" > /dev/null 2>&1; then
                 rm "$unit"
                 break
@@ -77,6 +77,7 @@ turn() {
         /^stat::average_exec_per_sec/ {rate = $2}
         match($0, /cov: [0-9]+/) {edges = substr($0, RSTART + 5, RLENGTH - 5)}
         END {print n + 0, rate ? n / rate : s, edges + 0}' "$log" >> "$dir/turns"
+    rm -rf "${TMPDIR:?}"/*              # of one that crashed
     forget_slow "$1"
     if grep -q 'ERROR: \|runtime error\|SUMMARY: ' "$log" && [ "$(count "$dir/found"/*-*)" -gt 0 ]
     then
@@ -116,7 +117,9 @@ main() {
     table) table; return ;;
     merge) merge "$2"; return ;;
     esac
-    trap 'kill ${child-} 2>/dev/null; rm -rf /dev/shm/voco-fuzz-*; exit 0' INT TERM
+    TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm)" voco-campaign-XXXXXX) || exit 2
+    export TMPDIR
+    trap 'kill ${child-} 2>/dev/null; rm -rf "$TMPDIR"; exit 0' INT TERM
     while :; do
         turn "$(least_tried)" "${1-60}"
     done
