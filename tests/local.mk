@@ -107,6 +107,7 @@ TESTS += $(test_programs) $(test_scripts) tests/fuzz/replay
 # The corpora of the fuzzers, replayed; `make fuzz` builds the fuzzers themselves.
 check_LTLIBRARIES += tests/fuzz/libtargets.la
 tests_fuzz_libtargets_la_SOURCES = \
+	tests/fuzz/batches.c \
 	tests/fuzz/bytes.c \
 	tests/fuzz/bytes.h \
 	tests/fuzz/lists.c \

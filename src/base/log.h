@@ -11,7 +11,9 @@
 #include "base/err.h"
 
 /* Silent: not even warnings, for tests that read damaged files by the thousand. */
-enum voco_log_level { VOCO_LOG_SILENT = -1, VOCO_LOG_QUIET, VOCO_LOG_NORMAL, VOCO_LOG_VERBOSE };
+enum voco_log_level {
+    VOCO_LOG_SILENT = -1, VOCO_LOG_QUIET, VOCO_LOG_NORMAL, VOCO_LOG_VERBOSE
+};
 
 extern enum voco_log_level voco_log_level;      /* set once, by main */
 

@@ -20,7 +20,9 @@ static const struct target targets[] = {
 };
 
 /* Files of other tests are archives, too. */
-static const struct target archives[] = { { "zip", fuzz_zip }, { "torchfile", fuzz_torchfile } };
+static const struct target archives[] = {
+    { "zip", fuzz_zip }, { "torchfile", fuzz_torchfile }
+};
 
 static long runs;
 static int folders, changes = 100;

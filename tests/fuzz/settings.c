@@ -73,7 +73,7 @@ fuzz_transform(const uint8_t *bytes, size_t n)
 
 /* ---- what files of weights say besides ---- */
 
-/* Values of the metadata, each ended by a byte 1, in a file of safetensors without tensors. */
+/* Values of the metadata, each ended by a byte 1, in a safetensors file without tensors. */
 int
 fuzz_metadata(const uint8_t *bytes, size_t n)
 {
