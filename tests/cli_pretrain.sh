@@ -161,6 +161,8 @@ expect 4 "no dataset crops" "a batch that is not whole" \
     "$voco" pretrain --replay batchmissing.h5 --out r $tiny
 expect 4 "keep has sizes 3,11: expected at least 9 rows" "a row mask that is too short" \
     "$voco" pretrain --replay batchkeep.h5 --out r $tiny --steps 9
+expect 4 "img announces .* more than a file of" "a replay file with sizes and no data" \
+    "$voco" pretrain --replay "$srcdir/tests/golden/unwritten.h5" --out r $tiny
 expect 4 "nowhere.h5" "a replay file that is not there" \
     "$voco" pretrain --replay nowhere.h5 --out r $tiny
 printf 'no HDF5' > text.h5

@@ -64,6 +64,10 @@ printf '{"title": "t",' > wrong.json
 expect 4 "wrong.json:1:" "wrong JSON" "$voco" tasks wrong.json
 printf '{"title": "t", "modality": "CT", "channels": 0, "classes": 2, "layout": "l"}' > wrong.json
 expect 4 '"channels".*1 to 64' "a wrong number" "$voco" tasks wrong.json
+sed 's/0, "classes"/4294967297, "classes"/' wrong.json > wide.json
+expect 4 '"channels".*1 to 64' "one that 32 bits cannot hold" "$voco" tasks wide.json
+sed 's/"preset": "abdomen"/"seed": 9007199254740991/' mine.json > seed.json
+expect 0 "seed=9007199254740991" "a large number keeps its digits" "$voco" tasks ./seed.json
 expect 2 "did you mean 'btcv'" "a name that is none" "$voco" tasks btcw
 expect 2 "no task '../x'" "a name is no path" "$voco" tasks ../x
 expect 0 '"modality"' "the file as it is" "$voco" tasks --raw btcv

@@ -105,7 +105,20 @@ dist_check_SCRIPTS += $(test_scripts) tests/driver.sh tests/summary.sh
 TESTS += $(test_programs) $(test_scripts) tests/fuzz/replay
 
 # The corpora of the fuzzers, replayed; `make fuzz` builds the fuzzers themselves.
-tests_fuzz_replay_SOURCES = tests/fuzz/replay.c tests/fuzz/targets.c tests/fuzz/targets.h
+check_LTLIBRARIES += tests/fuzz/libtargets.la
+tests_fuzz_libtargets_la_SOURCES = \
+	tests/fuzz/batches.c \
+	tests/fuzz/bytes.c \
+	tests/fuzz/bytes.h \
+	tests/fuzz/lists.c \
+	tests/fuzz/settings.c \
+	tests/fuzz/store.c \
+	tests/fuzz/targets.def \
+	tests/fuzz/targets.h \
+	tests/fuzz/volumes.c \
+	tests/fuzz/weights.c
+tests_fuzz_replay_SOURCES = tests/fuzz/replay.c
+tests_fuzz_replay_LDADD = tests/fuzz/libtargets.la libvoco.la
 
 # With SIMDe the AVX-512 kernels run on any machine.
 tests_test_kernels_SOURCES = tests/test_kernels.c
@@ -125,7 +138,11 @@ endif
 
 EXTRA_DIST += \
 	simd/emulated_avx512.h \
+	tests/fuzz/campaign.sh \
 	tests/fuzz/corpus \
+	tests/fuzz/dict \
+	tests/fuzz/driver.c \
+	tests/fuzz/seeds.py \
 	tests/golden \
 	tests/lsan.supp \
 	tests/tap.sh \
@@ -138,6 +155,7 @@ EXTRA_DIST += \
 	tools/golden_pt.py \
 	tools/golden_sliding.py \
 	tools/golden_transform.py \
+	tools/golden_unwritten.py \
 	tools/leak_table.sh \
 	tools/leak_variants.py \
 	tools/replay_from_store.py

@@ -131,6 +131,29 @@ START_TEST(checkpoint_brings_back_every_slab_and_the_state)
 }
 END_TEST
 
+START_TEST(states_that_no_run_has_are_refused)
+{
+    static const char *const wrong[] = {
+        "[]", "{}",
+        "{\"step\":5,\"updates\":5,\"skipped_in_row\":0,\"rollbacks\":0,\"lr_scale\":0,"
+        "\"options\":{}}",
+        "{\"step\":5,\"updates\":5,\"skipped_in_row\":0,\"rollbacks\":0,\"lr_scale\":1,"
+        "\"options\":5}",
+        "{\"step\":9223372036854775807,\"updates\":5,\"skipped_in_row\":0,\"rollbacks\":0,"
+        "\"lr_scale\":1,\"options\":{}}",
+        "{\"step\":5,\"updates\":5,\"skipped_in_row\":-1,\"rollbacks\":0,\"lr_scale\":1,"
+        "\"options\":{}}",
+    };
+    struct voco_state state;
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        scratch_text("run/ckpt-5/state.json", wrong[i]);
+        ck_assert_int_eq(voco_checkpoint_state(scratch("run/ckpt-5"), &state),
+                         VOCO_ECHECKPOINT);
+    }
+}
+END_TEST
+
 START_TEST(damage_in_any_file_is_found_and_an_older_one_used)
 {
     static const struct { const char *file; long at; } damage[] = {
@@ -460,6 +483,7 @@ test_suite(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, checkpoint_brings_back_every_slab_and_the_state);
+    tcase_add_test(tc, states_that_no_run_has_are_refused);
     tcase_add_test(tc, damage_in_any_file_is_found_and_an_older_one_used);
     tcase_add_test(tc, last_ones_are_kept_and_damaged_ones_do_not_count);
     tcase_add_test(tc, full_disk_leaves_the_checkpoint_before);

@@ -165,6 +165,26 @@ START_TEST(ids_stay_unique_where_no_folder_helps)
 }
 END_TEST
 
+/* Their ids are not made longer and longer until the paths differ. */
+START_TEST(ids_of_long_paths_take_no_time)
+{
+    enum { FOLDERS = 4000 };
+    char text[2 * (2 * FOLDERS + 8)], *to = text;
+
+    for (int line = 0; line < 2; line++) {
+        for (int i = 0; i < FOLDERS; i++)
+            to += sprintf(to, "%c/", i ? 'd' : 'a' + line);
+        to += sprintf(to, "x.nii\n");
+    }
+    struct voco_datalist l = add_ok(scratch_text("long.txt", text), &PLAIN);
+    ck_assert_int_eq(l.n, 2);
+    ck_assert_str_ne(l.item[0].id, l.item[1].id);
+    for (int i = 0; i < 2; i++)
+        ck_assert_uint_le(strlen(l.item[i].id), 200);
+    voco_datalist_free(&l);
+}
+END_TEST
+
 START_TEST(file_listed_twice_is_a_problem_of_the_second_item)
 {
     struct voco_datalist l = {.n = 0};
@@ -375,6 +395,7 @@ test_suite(void)
     tcase_add_test(t, equal_stems_in_one_folder_keep_their_endings);
     tcase_add_test(t, ids_are_safe_names_whatever_the_files_are_called);
     tcase_add_test(t, ids_stay_unique_where_no_folder_helps);
+    tcase_add_test(t, ids_of_long_paths_take_no_time);
     tcase_add_test(t, file_listed_twice_is_a_problem_of_the_second_item);
     tcase_add_test(t, text_list_is_relative_to_itself_or_to_root);
     tcase_add_test(t, csv_takes_image_label_and_class_in_any_order_and_quoting);

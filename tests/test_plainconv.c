@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "dev/wrap/dry.h"
+#include "model/nnunet.h"
 #include "net/plainconv.h"
 #include "tests/compare.h"
 #include "tests/devices.h"
@@ -400,6 +401,30 @@ START_TEST(default_has_31_million_parameters)
 }
 END_TEST
 
+/* ---- plans ---- */
+
+START_TEST(plans_with_parts_of_voxels_are_refused)
+{
+    static char beside[] =
+        "{\"init_args\":{\"plans\":{\"configurations\":{\"3d_fullres\":{\"patch_size\":"
+        "[64,0.5,64],\"spacing\":[1,1,1],\"normalization_schemes\":[\"NoNormalization\"]}}}}}";
+    struct voco_tensorfile f = { .beside = beside };
+    const struct voco_nnunet_source source = { .plans = NULL };
+    struct voco_seginfo info;
+    bool found;
+    int axes;
+
+    ck_assert_int_eq(voco_nnunet_read(&f, "x.pth", &source, &found, &info, &axes),
+                     VOCO_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "patch_size"));
+    voco_seginfo_free(&info);
+    memcpy(strstr(beside, "0.5"), " 96", 3);
+    ck_assert_int_eq(voco_nnunet_read(&f, "x.pth", &source, &found, &info, &axes), VOCO_OK);
+    ck_assert_int_eq(info.roi[1], 96);
+    voco_seginfo_free(&info);
+}
+END_TEST
+
 Suite *
 test_suite(void)
 {
@@ -415,6 +440,7 @@ test_suite(void)
     tcase_add_test(tc, gradient_of_the_loss_is_that_of_finite_differences);
     tcase_add_test(tc, axes_are_turned_there_and_back);
     tcase_add_test(tc, default_has_31_million_parameters);
+    tcase_add_test(tc, plans_with_parts_of_voxels_are_refused);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -274,6 +274,9 @@ START_TEST(odd_runs_are_drawn_or_refused_with_a_sentence)
                                "{\"step\":9000000000000,\"loss\":-1e300,\"grad_norm\":0}\n"
                                "{\"step\":5,\"seconds\":1e-300}\n{\"step\":5,\"lo"),
                      VOCO_OK);
+    ck_assert_int_eq(plot_text("{\"step\":9223372036854775806,\"loss\":1e-320}\n"
+                               "{\"step\":9223372036854775807,\"loss\":0,\"lr\":-1e-310}\n"),
+                     VOCO_OK);
     ck_assert_int_eq(plot_text("{\"step\":1,\"loss\":2,\"lr\":1e-4}\n"
                                "{\"step\":2,\"loss\":2,\"lr\":1e-4}\n"), VOCO_OK);
 }

@@ -159,7 +159,8 @@ mark_repeats(struct named *name, int n)
     return repeats;
 }
 
-/* One more parent folder in front of every repeated id; false when none was left. */
+/* One more parent folder in front of every repeated id that is not too long already; false
+ * when none was left. */
 static bool
 lengthen_repeats(struct named *name, int n)
 {
@@ -176,6 +177,7 @@ lengthen_repeats(struct named *name, int n)
             continue;
         set_id(name[i].item, id);
         name[i].depth++;
+        name[i].exhausted = strlen(id) > ID_MAX;
         name[i].renamed = true;
         changed = true;
     }

@@ -2,6 +2,7 @@
 #include "data/dataset/recipe.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,6 +113,17 @@ check_options(const struct voco_recipe *t)
     return VOCO_OK;
 }
 
+static bool
+whole_number(const json_t *v, int low, int high, int *ret)
+{
+    const json_int_t n = json_integer_value(v);
+
+    if (!json_is_integer(v) || n < low || n > high)
+        return false;
+    *ret = (int)n;
+    return true;
+}
+
 static enum voco_err
 take(struct voco_recipe *t)
 {
@@ -121,17 +133,15 @@ take(struct voco_recipe *t)
     t->title = json_string_value(json_object_get(t->json, "title"));
     t->modality = json_string_value(json_object_get(t->json, "modality"));
     t->layout = json_string_value(json_object_get(t->json, "layout"));
-    t->channels = (int)json_integer_value(channels);
-    t->classes = (int)json_integer_value(classes);
     if (!t->title)
         return wrong(t, "title", "text");
     if (!t->modality)
         return wrong(t, "modality", "text");
     if (!t->layout)
         return wrong(t, "layout", "text");
-    if (!json_is_integer(channels) || t->channels < 1 || t->channels > 64)
+    if (!whole_number(channels, 1, 64, &t->channels))
         return wrong(t, "channels", "a number from 1 to 64");
-    if (!json_is_integer(classes) || t->classes < 2 || t->classes > 256)
+    if (!whole_number(classes, 2, 256, &t->classes))
         return wrong(t, "classes", "a number from 2 to 256");
     return check_options(t);
 }
@@ -219,33 +229,37 @@ voco_recipe_names(char ***ret, int *ret_n)
 /* ---- options ---- */
 
 /* "96", or as it is written. */
-static char *
-scalar(const json_t *v)
+static void
+put_scalar(FILE *out, const json_t *v)
 {
-    return json_is_string(v) ? voco_format("%s", json_string_value(v))
-                             : voco_format("%.15g", json_number_value(v));
+    if (json_is_string(v))
+        fputs(json_string_value(v), out);
+    else if (json_is_integer(v))
+        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    else
+        fprintf(out, "%.15g", json_number_value(v));
 }
 
 static char *
 word(const char *option, const json_t *value)
 {
-    char *text = NULL, *all;
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
 
-    if (json_is_true(value))
-        return voco_format("--%s", option);
-    if (!json_is_array(value))
-        text = scalar(value);
+    VOCO_ASSERT(out);                       /* as voco_format */
+    fprintf(out, "--%s", option);
+    if (!json_is_true(value))
+        fputc('=', out);
+    if (json_is_string(value) || json_is_number(value))
+        put_scalar(out, value);
     for (size_t i = 0; i < json_array_size(value); i++) {
-        char *one = scalar(json_array_get(value, i));
-
-        all = voco_format("%s%s%s", text ? text : "", text ? "," : "", one);
-        free(one);
-        free(text);
-        text = all;
+        if (i)
+            fputc(',', out);
+        put_scalar(out, json_array_get(value, i));
     }
-    all = voco_format("--%s=%s", option, text);
-    free(text);
-    return all;
+    VOCO_ASSERT(fclose(out) == 0 && text);
+    return text;
 }
 
 enum voco_err

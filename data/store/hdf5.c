@@ -161,6 +161,26 @@ voco_h5_has(struct voco_h5 *h, const char *name)
     return found;
 }
 
+/* A file of a few bytes can announce a dataset that is never written, and reads as zeros
+ * without end.  deflate never packs better than 1032:1. */
+static enum voco_err
+check_size(struct voco_h5 *h, const char *name, hid_t set, int rank, const int64_t *dim)
+{
+    const hid_t type = H5Dget_type(set);
+    double bytes = (double)H5Tget_size(type);
+    hsize_t file_bytes = 0;
+
+    H5Tclose(type);
+    H5Fget_filesize(h->file, &file_bytes);
+    for (int i = 0; i < rank; i++)
+        bytes *= (double)dim[i];
+    if (bytes <= 1032.0 * (double)file_bytes)
+        return VOCO_OK;
+    return voco_fail(VOCO_EFORMAT, "%s: dataset %s announces %.4g bytes, more than a file of "
+                     "%llu bytes can hold", h->path, name, bytes,
+                     (unsigned long long)file_bytes);
+}
+
 /* Opens a dataset and its shape; the caller closes *ret_set when it is >= 0. */
 static enum voco_err
 open_set(struct voco_h5 *h, const char *name, hid_t *ret_set, int *ret_rank,
@@ -186,7 +206,7 @@ open_set(struct voco_h5 *h, const char *name, hid_t *ret_set, int *ret_rank,
         dim[i] = (int64_t)size[i];
     }
     *ret_rank = rank;
-    return VOCO_OK;
+    return check_size(h, name, *ret_set, rank, dim);
 }
 
 enum voco_err

@@ -145,9 +145,8 @@ voco_manifest_add(struct voco_manifest *m, struct voco_line *line)
         voco_line_free(line);
         return err;
     }
-    if (old >= 0) {     /* the pointer may have been given out: keep its target */
-        struct voco_line **q = realloc(m->replaced,
-                                       (size_t)(m->n_replaced + 1) * sizeof *q);
+    if (old >= 0) {     /* the pointer may have been given out: keep what it points to */
+        struct voco_line **q = grow(m->replaced, m->n_replaced, &m->replaced_room);
 
         if (q) {
             m->replaced = q;

@@ -21,7 +21,7 @@ struct voco_manifest {
     struct voco_line **line;        /* lines stay where they are; owned */
     int n, room;
     struct voco_line **replaced;    /* rejects superseded by a later line */
-    int n_replaced;
+    int n_replaced, replaced_room;
     void *index;                    /* id -> number of its line */
     bool torn;                      /* the file ends with part of a line */
 };

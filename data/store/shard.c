@@ -190,6 +190,16 @@ part_word(const struct voco_shard_volume *v)
     return v->part == VOCO_PART_LABEL ? (uint32_t)v->type : (uint32_t)v->part << 8;
 }
 
+/* Can its chunks lie in the HDF5 part?  deflate never packs better than 1032:1. */
+static bool
+fits(const struct voco_shard *s, const struct voco_shard_volume *v)
+{
+    const double elements = (double)v->dim[0] * (double)v->dim[1] * (double)v->dim[2];
+
+    return elements * (double)voco_store_element_bytes(v->type)
+        <= 1032.0 * (double)s->h5_bytes;
+}
+
 /* Volume tables lie behind each other without a gap; next is where this one must be. */
 static enum voco_err
 check_volume(const struct voco_shard *s, const struct voco_shard_volume *v, uint64_t next,
@@ -208,7 +218,8 @@ check_volume(const struct voco_shard *s, const struct voco_shard_volume *v, uint
         const uint64_t room = (end - next) / entry_bytes(v);
 
         good = rows <= room && rows * (uint64_t)g.n[2] == v->n_chunks
-            && v->n_chunks <= room && rows <= UINT64_MAX / (uint64_t)g.n[2];
+            && v->n_chunks <= room && rows <= UINT64_MAX / (uint64_t)g.n[2]
+            && fits(s, v);
     }
     return good ? VOCO_OK
                 : voco_fail(VOCO_EFORMAT, "%s: its index describes an impossible volume",

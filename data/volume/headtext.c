@@ -18,17 +18,19 @@ enum voco_err
 voco_headtext_open(struct voco_headtext *t, const char *path)
 {
     struct voco_stream s;
+    size_t room;
     enum voco_err err;
 
     *t = (struct voco_headtext){.path = path};
     err = voco_stream_open(&s, path, 0, VOCO_PLAIN);
     if (err != VOCO_OK)
         return err;
-    t->text = malloc(HEAD_MAX + 1);
+    room = s.file_bytes < HEAD_MAX ? (size_t)s.file_bytes : HEAD_MAX;
+    t->text = malloc(room + 1);
     if (t->text == NULL)
         err = voco_fail(VOCO_EMEMORY, "%s: no memory for the header", path);
     else
-        err = voco_stream_peek(&s, t->text, HEAD_MAX, &t->n);
+        err = voco_stream_peek(&s, t->text, room, &t->n);
     if (err == VOCO_OK)
         t->text[t->n] = '\0';
     else

@@ -39,6 +39,8 @@ voco_warn_once(const char *fmt, ...)
     char *text;
     int n;
 
+    if (voco_log_level == VOCO_LOG_SILENT)
+        return;
     va_start(args, fmt);
     n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);

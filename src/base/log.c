@@ -55,6 +55,8 @@ voco_warn(const char *fmt, ...)
 {
     va_list ap;
 
+    if (voco_log_level == VOCO_LOG_SILENT)
+        return;
     va_start(ap, fmt);
     say("voco: ", fmt, ap);
     va_end(ap);

@@ -10,7 +10,10 @@
 
 #include "base/err.h"
 
-enum voco_log_level { VOCO_LOG_QUIET, VOCO_LOG_NORMAL, VOCO_LOG_VERBOSE };
+/* Silent: not even warnings, for tests that read damaged files by the thousand. */
+enum voco_log_level {
+    VOCO_LOG_SILENT = -1, VOCO_LOG_QUIET, VOCO_LOG_NORMAL, VOCO_LOG_VERBOSE
+};
 
 extern enum voco_log_level voco_log_level;      /* set once, by main */
 

@@ -132,21 +132,61 @@ voco_choices_find(const struct voco_choices *c, const struct voco_shape *s)
     return row ? row->impl : NULL;
 }
 
+static void
+name(struct voco_choice *row, const char *impl)
+{
+    snprintf(row->impl, sizeof row->impl, "%s", impl);
+}
+
+void
+voco_choices_add(struct voco_choices *c, const struct voco_shape *s, const char *impl)
+{
+    if (c->n == c->room) {
+        c->room = c->room ? 2 * c->room : 64;
+        c->row = realloc(c->row, (size_t)c->room * sizeof *c->row);
+        VOCO_ASSERT(c->row);
+    }
+    c->row[c->n].shape = *s;
+    name(&c->row[c->n++], impl);
+}
+
 void
 voco_choices_set(struct voco_choices *c, const struct voco_shape *s, const char *impl)
 {
     struct voco_choice *row = find(c, s);
 
-    if (!row) {
-        if (c->n == c->room) {
-            c->room = c->room ? 2 * c->room : 64;
-            c->row = realloc(c->row, (size_t)c->room * sizeof *c->row);
-            VOCO_ASSERT(c->row);
-        }
-        row = &c->row[c->n++];
-        row->shape = *s;
-    }
-    snprintf(row->impl, sizeof row->impl, "%s", impl);
+    if (row)
+        name(row, impl);
+    else
+        voco_choices_add(c, s, impl);
+}
+
+static int
+by_shape(const void *a, const void *b)
+{
+    const struct voco_choice *const *x = a, *const *y = b;
+    const struct voco_shape *s = &(*x)->shape, *t = &(*y)->shape;
+    const int order = s->op != t->op ? (s->op > t->op) - (s->op < t->op)
+                                     : memcmp(s->size, t->size, sizeof s->size);
+
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+int
+voco_choices_repeated(const struct voco_choices *c)
+{
+    const struct voco_choice **sorted = malloc(((size_t)c->n + 1) * sizeof *sorted);
+    int repeated = -1;
+
+    VOCO_ASSERT(sorted);
+    for (int i = 0; i < c->n; i++)
+        sorted[i] = &c->row[i];
+    qsort(sorted, (size_t)c->n, sizeof *sorted, by_shape);
+    for (int i = 1; i < c->n && repeated < 0; i++)
+        if (voco_shape_equal(&sorted[i - 1]->shape, &sorted[i]->shape))
+            repeated = (int)(sorted[i] - c->row);
+    free(sorted);
+    return repeated;
 }
 
 uint32_t

@@ -56,6 +56,12 @@ struct voco_choices {
 /* The implementation for a shape; NULL: not listed.  c may be NULL. */
 const char *voco_choices_find(const struct voco_choices *c, const struct voco_shape *s);
 
+/* Adds a row for a shape that is not listed. */
+void voco_choices_add(struct voco_choices *c, const struct voco_shape *s, const char *impl);
+
+/* A row whose shape an earlier one has, too; -1: there is none. */
+int voco_choices_repeated(const struct voco_choices *c);
+
 /* Adds or replaces a row. */
 void voco_choices_set(struct voco_choices *c, const struct voco_shape *s, const char *impl);
 

@@ -210,6 +210,8 @@ read_plans(const struct plans *p, struct voco_seginfo *ret, int *ret_axes)
         return err;
     *t = (struct voco_transform){ .foreground = VOCO_FOREGROUND_NONZERO };
     for (int i = 0; i < 3; i++) {
+        if (patch[i] != floor(patch[i]))
+            return wrong(p, "patch_size", "three whole numbers");
         ret->roi[order[i]] = (int64_t)patch[i];
         t->spacing_mm[order[i]] = mm[i];
     }

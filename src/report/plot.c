@@ -13,6 +13,10 @@ enum {
 /* A logarithmic axis over less has hardly a tick: it is drawn linear. */
 static const double log_decades = 0.7;
 
+/* Numbers beyond this are drawn as infinite and their inverses as 0: the distance of any two
+ * others, and of ticks between them, is a number. */
+static const double largest = 1e150;
+
 /* Where data go on the canvas. */
 struct axes {
     double x, y, w, h;              /* plot area */
@@ -92,8 +96,10 @@ tick_text(double v, double step, char buf[32])
 static double
 to_scale(const struct axes *a, double v)
 {
+    if (fabs(v) > largest)
+        v = copysign(INFINITY, v);
     if (!a->log_y)
-        return v;
+        return fabs(v) < 1 / largest ? 0 : v;
     return v > 0 ? log10(v) : (double)NAN;
 }
 
@@ -155,8 +161,10 @@ find_range(struct axes *a, const struct voco_chart *chart)
     if (!(a->y0 <= a->y1))
         a->y0 = a->y1 = 0;
     if (a->x1 - a->x0 < 1) {
-        a->x0 -= 0.5;
-        a->x1 += 0.5;
+        const double room = fmax(0.5, 1e-9 * fabs(a->x1));
+
+        a->x0 -= room;
+        a->x1 += room;
     }
     /* Wide numbers apart by rounding only are one number. */
     if (a->y1 - a->y0 < 1e-9 * (fabs(a->y0) + fabs(a->y1)) || a->y1 == a->y0) {

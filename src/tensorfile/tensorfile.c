@@ -152,8 +152,10 @@ voco_tensorfile_reserve(struct voco_tensorfile *f, size_t n, const char *what)
 void
 voco_tensorfile_add_meta(struct voco_tensorfile *f, const char *key, const char *value)
 {
-    f->meta = realloc(f->meta, ((size_t)f->n_meta + 1) * sizeof *f->meta);
-    VOCO_ASSERT(f->meta);
+    if ((f->n_meta & (f->n_meta - 1)) == 0) {       /* room for as many again */
+        f->meta = realloc(f->meta, 2 * ((size_t)f->n_meta + 1) * sizeof *f->meta);
+        VOCO_ASSERT(f->meta);
+    }
     f->meta[f->n_meta].key = voco_format("%s", key);
     f->meta[f->n_meta++].value = voco_format("%s", value);
 }

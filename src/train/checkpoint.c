@@ -444,6 +444,13 @@ read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *
     return err;
 }
 
+/* Far beyond any run, and far from overflow. */
+static bool
+is_count(json_int_t n)
+{
+    return n >= 0 && n <= (json_int_t)1 << 53;
+}
+
 static enum voco_err
 read_state(const char *path, struct voco_state *s)
 {
@@ -462,7 +469,8 @@ read_state(const char *path, struct voco_state *s)
                              "updates", &updates, "skipped_in_row", &skipped, "rollbacks",
                              &rollbacks, "lr_scale", &s->lr_scale, "options", &options)
                  != 0
-        || step < 0 || updates < 0 || !(s->lr_scale > 0.0)) {
+        || !is_count(step) || !is_count(updates) || !is_count(skipped)
+        || !is_count(rollbacks) || !(s->lr_scale > 0.0) || !json_is_object(options)) {
         json_decref(root);
         return voco_fail(VOCO_ECHECKPOINT, "%s: not the state of a run", path);
     }

@@ -6,29 +6,43 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "tests/fuzz/targets.h"
 
-enum { CHANGES = 200 };
+struct target {
+    const char *name;
+    int (*run)(const uint8_t *, size_t);
+};
+static const struct target targets[] = {
+#define TARGET(name) { #name, fuzz_##name },
+#include "tests/fuzz/targets.def"
+#undef TARGET
+};
+
+/* Files of other tests are archives, too. */
+static const struct target archives[] = {
+    { "zip", fuzz_zip }, { "torchfile", fuzz_torchfile }
+};
 
 static long runs;
-static int folders;
+static int folders, changes = 100;
 
 /* Of a copy of exactly n bytes, so that a sanitizer sees any step beyond. */
 static void
-run(int (*target)(const uint8_t *, size_t), const char *bytes, size_t n)
+run(const struct target *target, const char *bytes, size_t n)
 {
     uint8_t *exact = malloc(n ? n : 1);
 
     if (!exact)
         abort();
     memcpy(exact, bytes, n);
-    target(exact, n);
+    target->run(exact, n);
     free(exact);
     runs++;
 }
 
 static void
-replay_file(int (*target)(const uint8_t *, size_t), const char *path)
+replay_file(const struct target *target, const char *path)
 {
     uint32_t random = 1;
     char *bytes;
@@ -41,7 +55,7 @@ replay_file(int (*target)(const uint8_t *, size_t), const char *path)
     run(target, bytes, n);
     for (size_t cut = 0; cut < n; cut += 1 + n / 64)
         run(target, bytes, cut);
-    for (int i = 0; i < CHANGES && n; i++) {
+    for (int i = 0; i < changes && n; i++) {
         random = random * 1664525 + 1013904223;
         bytes[(random >> 8) % n] ^= (char)(1 << (random >> 4) % 8);     /* they add up */
         run(target, bytes, n);
@@ -50,7 +64,7 @@ replay_file(int (*target)(const uint8_t *, size_t), const char *path)
 }
 
 static void
-replay_folder(int (*target)(const uint8_t *, size_t), const char *name, const char *folder)
+replay_folder(const struct target *target, const char *folder)
 {
     struct dirent **entry;
     const int n = scandir(folder, &entry, NULL, alphasort);
@@ -70,7 +84,7 @@ replay_folder(int (*target)(const uint8_t *, size_t), const char *name, const ch
         free(entry);
     /* what a sanitizer finds ends the program, without a plan */
     printf("%s %d - %s survives %d files of %s, cut and changed\n",
-           files > 0 ? "ok" : "not ok", ++folders, name, files, folder);
+           files > 0 ? "ok" : "not ok", ++folders, target->name, files, folder);
     if (files == 0)
         exit(EXIT_FAILURE);
 }
@@ -78,20 +92,24 @@ replay_folder(int (*target)(const uint8_t *, size_t), const char *name, const ch
 int
 main(void)
 {
-    char *golden = voco_format("%s/pt", getenv("VOCO_GOLDEN"));
-    char *pickle = voco_format("%s/tests/fuzz/corpus/pickle", getenv("srcdir"));
-    char *st = voco_format("%s/tests/fuzz/corpus/safetensors", getenv("srcdir"));
-    char *zip = voco_format("%s/tests/fuzz/corpus/zip", getenv("srcdir"));
+    const char *srcdir = getenv("srcdir"), *golden = getenv("VOCO_GOLDEN");
+    const char *level = getenv("VOCO_TEST_LEVEL");
 
-    replay_folder(fuzz_safetensors, "safetensors", st);
-    replay_folder(fuzz_pickle, "pickle", pickle);
-    replay_folder(fuzz_zip, "zip", zip);
-    replay_folder(fuzz_zip, "zip", golden);
-    replay_folder(fuzz_torchfile, "torchfile", golden);
+    if (level && strcmp(level, "short") == 0)
+        changes = 20;
+    voco_log_level = VOCO_LOG_SILENT;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        char *corpus = voco_format("%s/tests/fuzz/corpus/%s", srcdir, targets[i].name);
+
+        replay_folder(&targets[i], corpus);
+        free(corpus);
+    }
+    for (size_t i = 0; i < sizeof archives / sizeof *archives; i++) {
+        char *corpus = voco_format("%s/pt", golden);
+
+        replay_folder(&archives[i], corpus);
+        free(corpus);
+    }
     printf("# %ld runs\n1..%d\n", runs, folders);
-    free(golden);
-    free(pickle);
-    free(st);
-    free(zip);
     return EXIT_SUCCESS;
 }

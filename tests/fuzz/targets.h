@@ -1,6 +1,8 @@
 /*
- * Targets of the fuzzers: each reads hostile bytes as one format, and then everything
- * that the reader accepted.  0, as libFuzzer wants it.
+ * The fuzz targets: each gives bytes to a reader and touches what it returns.
+ *
+ * They are called with anything, by a fuzzer (driver.c) or with a stored corpus (replay.c).
+ * What they return is 0, as libFuzzer wants it.
  */
 #ifndef VOCO_TESTS_FUZZ_TARGETS_H
 #define VOCO_TESTS_FUZZ_TARGETS_H
@@ -8,9 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int fuzz_safetensors(const uint8_t *bytes, size_t n);
-int fuzz_pickle(const uint8_t *bytes, size_t n);
-int fuzz_zip(const uint8_t *bytes, size_t n);
-int fuzz_torchfile(const uint8_t *bytes, size_t n);
+#define TARGET(name) int fuzz_##name(const uint8_t *bytes, size_t n);
+#include "tests/fuzz/targets.def"
+#undef TARGET
+
+/* Files that the HDF5 library opens.  Not replayed: what it finds may be the library's. */
+int fuzz_hdf5(const uint8_t *bytes, size_t n);
 
 #endif

@@ -155,6 +155,8 @@ read_row(const json_t *row, struct voco_shape *s, const char **ret_use)
 static enum voco_err
 read_rows(const char *path, const json_t *rows, struct voco_choices *ret)
 {
+    int repeated;
+
     if (!json_is_array(rows) || json_array_size(rows) > ROWS_MAX)
         return voco_fail(VOCO_EFORMAT, "%s: 'shapes' is not a list of at most %d", path,
                          ROWS_MAX);
@@ -168,10 +170,10 @@ read_rows(const char *path, const json_t *rows, struct voco_choices *ret)
         if (!voco_cpu_knows(shape.op, use))
             return voco_fail(VOCO_EFORMAT, "%s: shape %zu: no implementation of %s is called "
                              "'%.40s'", path, i + 1, voco_shape_names[shape.op], use);
-        if (voco_choices_find(ret, &shape))
-            return voco_fail(VOCO_EFORMAT, "%s: shape %zu is there twice", path, i + 1);
-        voco_choices_set(ret, &shape, use);
+        voco_choices_add(ret, &shape, use);
     }
+    if ((repeated = voco_choices_repeated(ret)) >= 0)
+        return voco_fail(VOCO_EFORMAT, "%s: shape %d is there twice", path, repeated + 1);
     return VOCO_OK;
 }
 
