@@ -12,7 +12,10 @@
                       #:select? (git-predicate (canonicalize-path "../../.."))))
   (build-system gnu-build-system)
   (arguments
-   (list #:phases
+   ;; The program opens the BLAS itself, in a folder that it remembers.
+   (list #:configure-flags
+         #~(list (string-append "--with-openblas=" #$(this-package-input "openblas")))
+         #:phases
          #~(modify-phases %standard-phases
              (replace 'bootstrap
                (lambda _ (invoke "sh" "./bootstrap"))))))
