@@ -94,7 +94,8 @@ test_scripts = \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
 	tests/limits.sh \
-	tools/check-includes.sh
+	tools/check-includes.sh \
+	tools/check-version.sh
 
 check_PROGRAMS += $(test_programs) \
 	tests/edit_weights \
@@ -127,6 +128,7 @@ EXTRA_DIST += \
 	simd/emulated_avx512.h \
 	tests/fuzz/corpus \
 	tests/golden \
+	tests/login-node.sh \
 	tests/lsan.supp \
 	tests/tap.sh \
 	tests/torch_plainconv.py \
