@@ -48,7 +48,7 @@ finish()
     exit $((failed > 0))
 }
 
-# ---- what root prepares ----
+# ---- root prepares ----
 
 # private NAME LIBRARY -IFOLDER PATTERN...: libs/NAME with include and lib, as --with-NAME
 # wants it.  /etc/ld.so.conf does not know it.
@@ -100,7 +100,7 @@ hide()
     done < "$work/hidden"
 }
 
-# ---- what the user does ----
+# ---- the user ----
 
 # refuses TEXT COMMAND...: COMMAND fails and says TEXT.
 refuses()
@@ -137,7 +137,7 @@ configure()
     mkdir -p build && cd build && ../source/configure --prefix="$prefix" "${with[@]}" "$@"
 )
 
-# What make install has to bring, from the lists of the sources.
+# The files that make install has to bring, by the sources.
 expected()
 {
     (cd source && echo bin/voco &&
@@ -191,19 +191,19 @@ first_hour()
     shadow
     mkdir refused
     ln -s "$work/source" "$HOME/source"
-    run 'sources below a blank are refused' \
-        refuses 'a blank' env -C refused "$HOME/source/configure"
-    run 'a build below a blank is refused' \
-        refuses 'a blank' env -C "$HOME" "$work/source/configure"
-    run 'a library below a blank is refused' \
-        refuses 'a blank' env -C refused ../source/configure "${with[@]}" --with-dnnl="$HOME"
+    run 'sources in a folder with a blank in its path are refused' \
+        refuses blank env -C refused "$HOME/source/configure"
+    run 'a build folder with a blank in its path is refused' \
+        refuses blank env -C "$HOME" "$work/source/configure"
+    run 'a library with a blank in its path is refused' \
+        refuses blank env -C refused ../source/configure "${with[@]}" --with-dnnl="$HOME"
     run 'configure, with libraries of its own' configure || finish
     run 'make' make -s -C build -j"$(nproc)" all || finish
     run 'make check, in part' env VOCO_TEST_LEVEL=short make -s -C build -j"$(nproc)" check \
         check_PROGRAMS=tests/test_base TESTS="tests/test_base $scripts"
     run 'make install DESTDIR' make -s -C build install DESTDIR="$work/staged" &&
-        run 'what DESTDIR holds' installed "staged$prefix"
-    run 'make install' make -s -C build install && run 'what is installed' installed "$prefix"
+        run 'files below DESTDIR' installed "staged$prefix"
+    run 'make install' make -s -C build install && run 'installed files' installed "$prefix"
     run 'the program uses the libraries that configure was given' private_libraries
     run 'the demonstration' demo
     run 'make uninstall' make -s -C build uninstall
