@@ -1,25 +1,29 @@
 #!/bin/sh
 # Primitives in two builds, A B A B, and the ratio of their times, second / first: above 1 the
-# first is faster.  TSV: problem, median us of both, ratio, the ratios of the rounds.
+# first is faster.  TSV: problem, us of both, ratio, the ratios of the rounds, all medians.
 #
 #   compare-builds.sh BENCH-A BENCH-B [PROBLEM... | < shapes.txt]
 #
 # BENCH-x: the program bench/bench of a build folder.  ROUNDS (3) and REPS (10) may be set in
-# the environment; so may OMP_NUM_THREADS.  Nothing else may run on the machine meanwhile.
+# the environment; so may OMP_NUM_THREADS.  Nothing else may run on the machine meanwhile; if
+# something does, FIELD=8 compares the best of REPS instead of the median (5, the column).
 set -eu
 test $# -ge 2 || { sed -n '2,/^set /p' "$0" | sed 's/^# \{0,1\}//; /^set /d' >&2; exit 2; }
 a=$1 b=$2
 shift 2
 test $# -gt 0 || set -- $(sed 's/[ #].*//')
 
-# median BENCH PROBLEM: microseconds
-median() { "$1" --reps "${REPS-10}" "$2" | awk -F '\t' 'NR == 2 { print $5 }'; }
+# time_of BENCH PROBLEM: microseconds
+time_of()
+{
+    "$1" --reps "${REPS-10}" "$2" | awk -F '\t' -v f="${FIELD-5}" 'NR == 2 { print $f }'
+}
 
 printf 'problem\tfirst us\tsecond us\tratio\trounds\n'
 for problem; do
     for _ in $(seq "${ROUNDS-3}"); do
-        x=$(median "$a" "$problem")
-        y=$(median "$b" "$problem")
+        x=$(time_of "$a" "$problem")
+        y=$(time_of "$b" "$problem")
         echo "$x $y"
     done | awk -v problem="$problem" '
         NF != 2 { bad = 1; exit }           # a bench said why

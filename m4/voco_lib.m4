@@ -72,7 +72,8 @@ done])
 AC_DEFUN([VOCO_RPATH],
 [AC_ARG_ENABLE([rpath],
   [AS_HELP_STRING([--disable-rpath],
-    [do not remember in the program the folders where libraries were found])],
+    [do not record in the program the folders of --with-NAME=DIR and pkg-config; the
+     system must find the libraries, or LD_LIBRARY_PATH name them])],
   [], [enable_rpath=yes])
 RPATH_LDFLAGS=
 AC_SUBST([RPATH_LDFLAGS])])

@@ -1,4 +1,4 @@
-bin_PROGRAMS += voco
+noinst_PROGRAMS += voco
 voco_SOURCES = \
 	src/cmd/cmd.c \
 	src/cmd/cmd.h \

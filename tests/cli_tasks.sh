@@ -73,7 +73,7 @@ expect 2 "no task '../x'" "a name is no path" "$voco" tasks ../x
 expect 0 '"modality"' "the file as it is" "$voco" tasks --raw btcv
 
 # ---- where they are ----
-cp -r "$srcdir/share/voco" moved
+cp -r "$srcdir/share/voco" moved && chmod -R u+w moved
 rm moved/tasks/[c-z]*.json
 VOCO_SHARE=$work/moved "$voco" tasks > out 2> err && [ "$(wc -l < out)" = 13 ]
 ok $? "VOCO_SHARE"

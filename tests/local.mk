@@ -94,7 +94,8 @@ test_scripts = \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
 	tests/limits.sh \
-	tools/check-includes.sh
+	tools/check-includes.sh \
+	tools/check-version.sh
 
 check_PROGRAMS += $(test_programs) \
 	tests/edit_weights \
@@ -144,6 +145,7 @@ EXTRA_DIST += \
 	tests/fuzz/driver.c \
 	tests/fuzz/seeds.py \
 	tests/golden \
+	tests/login-node.sh \
 	tests/lsan.supp \
 	tests/tap.sh \
 	tests/torch_plainconv.py \

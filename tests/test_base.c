@@ -426,6 +426,7 @@ START_TEST(a_machine_that_tells_nothing_has_one_core)
     voco_machine_read("/nowhere", &m);
     ck_assert_int_ge(m.threads, 1);
     ck_assert(m.quota == 0 && m.cpu[0] == '\0' && m.huge_pages[0] == '\0');
+    ck_assert_uint_gt(m.memory, 1 << 20);
     voco_machine_read("", &m);
     ck_assert_int_ge(m.cpus, m.cores);
     ck_assert_int_ge(m.cores, 1);

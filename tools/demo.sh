@@ -1,6 +1,7 @@
 #!/bin/sh
-# From volumes that Debian packages to a small pre-trained encoder, a loss curve and a
-# picture of the pretext task.  ./bootstrap demo calls it with the folder of the build.
+# From volumes that Debian packages, where they can be had, and phantoms to a small pre-trained
+# encoder, a loss curve and a picture of the pretext task.  ./bootstrap demo calls it with the
+# folder of the build.
 # Usage: tools/demo.sh BUILD-FOLDER      (steps: VOCO_DEMO_STEPS, default 25)
 set -eu
 build=$(cd "$1" && pwd)
@@ -32,7 +33,7 @@ fetch()
          dpkg-deb -x "$1"_*.deb packages && test -f "packages$2"; then
         echo "packages$2"
     else
-        echo "demo: no $2: install the package $1" >&2
+        echo "demo: no $2, of Debian's package $1; going on without it" >&2
         return 1
     fi
 }
@@ -41,9 +42,8 @@ say '2/4 Volumes: a CT head, three T1 brains, and phantoms'
 
 # The CT is a raw array in a tar; MetaImage needs only a header beside it.  Debian's
 # example tells the spacing and that the numbers are HU.
-if ! test -f real/cranium.mhd; then
-    archive=$(fetch invesalius-examples \
-        /usr/share/doc/invesalius-examples/examples/Cranium.inv3)
+if ! test -f real/cranium.mhd && archive=$(fetch invesalius-examples \
+        /usr/share/doc/invesalius-examples/examples/Cranium.inv3); then
     tar -xOf "$archive" --wildcards '*/matrix.dat' > real/cranium.raw
     cat > real/cranium.mhd << 'HEADER'
 ObjectType = Image
@@ -61,12 +61,14 @@ HEADER
 fi
 brains=
 for name in ch2 inia19-t1-brain jhu189; do
-    brains="$brains $(fetch mricron-data /usr/share/mricron/templates/$name.nii.gz)"
+    if place=$(fetch mricron-data /usr/share/mricron/templates/$name.nii.gz); then
+        brains="$brains $place"
+    fi
 done
 run phantom -n 3 -o phantom
-run convert --preset headneck -o store real/cranium.mhd
+test ! -f real/cranium.mhd || run convert --preset headneck -o store real/cranium.mhd
 # shellcheck disable=SC2086
-run convert --preset mr -o store $brains
+test -z "$brains" || run convert --preset mr -o store $brains
 run convert --preset abdomen -o store phantom
 run info store
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -277,9 +278,12 @@ read_memory(const char *root, struct voco_machine *m)
     char *path = voco_format("%s/proc/meminfo", root);
     char text[64];
     struct rlimit limit;
+    struct sysinfo info;
 
     if (keyed_line(path, "MemAvailable", text, sizeof text))
         m->available = (uint64_t)strtoull(text, NULL, 10) * 1024;
+    else if (sysinfo(&info) == 0)               /* without /proc: caches count as used */
+        m->available = (uint64_t)info.freeram * info.mem_unit;
     free(path);
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         m->address_limit = (uint64_t)limit.rlim_cur;

@@ -201,7 +201,10 @@ check_openmp(void)
         if (s)
             server = s;
     }
-    if (!server || n == 0)
+    if (server && n == 0)
+        say(WARN, "OpenMP", "mount /proc to know", "%s; without /proc, others stay unseen",
+            server);
+    else if (!server)
         say(BAD, "OpenMP", "build voco again with gcc, or with clang and libomp-dev",
             "no OpenMP runtime in this process");
     else if (!one)

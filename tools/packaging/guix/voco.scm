@@ -2,7 +2,7 @@
 (use-modules (guix packages) (guix gexp) (guix git-download) (guix build-system gnu)
              ((guix licenses) #:prefix license:)
              (gnu packages autotools) (gnu packages check) (gnu packages compression)
-             (gnu packages image) (gnu packages machine-learning) (gnu packages maths)
+             (gnu packages image) (gnu packages maths) (gnu packages oneapi)
              (gnu packages pkg-config) (gnu packages web))
 
 (package
@@ -12,12 +12,15 @@
                       #:select? (git-predicate (canonicalize-path "../../.."))))
   (build-system gnu-build-system)
   (arguments
-   (list #:phases
+   ;; The program opens the BLAS itself, in a folder that it remembers.
+   (list #:configure-flags
+         #~(list (string-append "--with-openblas=" #$(this-package-input "openblas")))
+         #:phases
          #~(modify-phases %standard-phases
              (replace 'bootstrap
                (lambda _ (invoke "sh" "./bootstrap"))))))
   (native-inputs (list autoconf automake libtool pkg-config check))
-  (inputs (list oneapi-dnnl openblas hdf5 zlib libdeflate libpng jansson libzip))
+  (inputs (list onednn openblas hdf5 zlib libdeflate libpng jansson libzip))
   (home-page "URL-OF-THIS-REPOSITORY")
   (synopsis "Self-supervised pre-training on 3-D medical images, on CPUs")
   (description "voco turns folders of CT and MR volumes into a store and pre-trains the

@@ -10,3 +10,4 @@ whatis("Description: self-supervised pre-training on 3-D medical images, on CPUs
 conflict("voco")
 prepend_path("PATH", pathJoin(prefix, "bin"))
 prepend_path("MANPATH", pathJoin(prefix, "share/man"))
+append_path("MANPATH", "")      -- the pages of the system, too
