@@ -93,11 +93,14 @@ test_scripts = \
 	tests/cli_torch_plainconv.sh \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
+	tests/faults.sh \
 	tests/limits.sh \
 	tools/check-includes.sh
 
 check_PROGRAMS += $(test_programs) \
 	tests/edit_weights \
+	tests/faults/make_tiny \
+	tests/faults/syscalls \
 	tests/fuzz/replay \
 	tests/make_dicom \
 	tests/make_replay
@@ -106,6 +109,15 @@ TESTS += $(test_programs) $(test_scripts) tests/fuzz/replay
 
 # The corpora of the fuzzers, replayed; `make fuzz` builds the fuzzers themselves.
 tests_fuzz_replay_SOURCES = tests/fuzz/replay.c tests/fuzz/targets.c tests/fuzz/targets.h
+
+# Failures made on purpose: of allocations (a library to be preloaded), of system calls.
+tests_faults_make_tiny_LDADD = libvoco.la
+tests_faults_syscalls_LDADD =
+tests/faults/memory.so: $(srcdir)/tests/faults/memory.c
+	$(MKDIR_P) tests/faults
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $(srcdir)/tests/faults/memory.c
+check_DATA = tests/faults/memory.so
+CLEANFILES += tests/faults/memory.so
 
 # With SIMDe the AVX-512 kernels run on any machine.
 tests_test_kernels_SOURCES = tests/test_kernels.c
@@ -125,6 +137,8 @@ endif
 
 EXTRA_DIST += \
 	simd/emulated_avx512.h \
+	tests/faults/memory.c \
+	tests/faults/verbs.sh \
 	tests/fuzz/corpus \
 	tests/golden \
 	tests/lsan.supp \
@@ -140,6 +154,7 @@ EXTRA_DIST += \
 	tools/golden_transform.py \
 	tools/leak_table.sh \
 	tools/leak_variants.py \
+	tools/reliability.sh \
 	tools/replay_from_store.py
 
 AM_TESTS_ENVIRONMENT = \

@@ -29,7 +29,7 @@ static void
 push(struct voco_classes *c, int value, const char *name)
 {
     c->class_ = realloc(c->class_, ((size_t)c->n + 1) * sizeof *c->class_);
-    VOCO_ASSERT(c->class_ != NULL);
+    VOCO_NEED(c->class_ != NULL);
     c->class_[c->n++] = (struct voco_class){value, voco_format("%s", name)};
 }
 

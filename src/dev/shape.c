@@ -141,7 +141,7 @@ voco_choices_set(struct voco_choices *c, const struct voco_shape *s, const char 
         if (c->n == c->room) {
             c->room = c->room ? 2 * c->room : 64;
             c->row = realloc(c->row, (size_t)c->room * sizeof *c->row);
-            VOCO_ASSERT(c->row);
+            VOCO_NEED(c->row);
         }
         row = &c->row[c->n++];
         row->shape = *s;
@@ -182,7 +182,7 @@ find_use(struct voco_uses *u, const struct voco_shape *s)
     if (u->n == u->room) {
         u->room = u->room ? 2 * u->room : 64;
         u->row = realloc(u->row, (size_t)u->room * sizeof *u->row);
-        VOCO_ASSERT(u->row);
+        VOCO_NEED(u->row);
     }
     u->row[u->n] = (struct voco_use){ .shape = *s };
     return &u->row[u->n++];
