@@ -64,11 +64,11 @@ run() {
     timeout -k 5 "${seconds:-60}" "$@" > "$said/out" 2> "$said/err"
 }
 
-# found FOLDER: the files that must be equal in every run: what depends on the clock is not,
-# nor are checkpoints, of which an interrupted run may keep others
+# found FOLDER: the files that must be equal in every run: what depends on the clock is not (HDF5
+# notes it in a shard), nor are checkpoints, of which an interrupted run may keep others
 found() {
     (cd "$1" && find made* -type f 2> /dev/null | grep -v -e '/config.json$' -e '/metrics.jsonl$' \
-        -e '/events.out' -e '/tune.json$' -e '^made.json$' -e '/ckpt-' -e '/loss.png$' | sort)
+        -e '/events.out' -e '/tune.json$' -e '^made.json$' -e '/ckpt-' -e '/loss.png$' -e '/shard-' | sort)
 }
 
 # leftovers: temporary files in a folder that nobody is writing to.  Those of a store and of a
@@ -86,6 +86,8 @@ same() {
     for f in $(cat "$said/files"); do
         cmp -s "$f" "$ref/$1/$f" || { why="$f differs"; return 1; }
     done
+    [ "$1" != convert ] || "$voco" -q verify made > "$said/verified" 2>&1 ||
+        { why="$(tail -n 1 "$said/verified")"; return 1; }
 }
 
 # whole: each file that is there under its name is as the undisturbed run made it.  Growing
