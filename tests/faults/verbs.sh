@@ -46,9 +46,9 @@ run() {
     convert) set -- "$@" "$voco" convert --preset abdomen --spacing 8 -o made --threads 1 \
         --labels 0-11 --label-folder ../in/truth ../in/ct ;;
     doctor) set -- "$@" "$voco" doctor . ;;
-    predict) set -- "$@" "$voco" predict -w ../in/tiny.safetensors -o made ../in/ct ;;
+    predict) set -- "$@" "$voco" predict -w ../in/tiny.safetensors --spacing 8 -o made ../in/ct ;;
     eval) set -- "$@" "$voco" eval -o made --bootstrap 10 ../in/truth ../in/truth ;;
-    embed) set -- "$@" "$voco" embed -w ../in/swin.safetensors -p none -o made.h5 \
+    embed) set -- "$@" "$voco" embed -w ../in/swin.safetensors -p none --spacing 8 -o made.h5 \
         ../in/ct/phantom-00000.nii.gz ;;
     leak) set -- "$@" "$voco" leak ../in/store --against ../in/ct -o made ;;
     plot) set -- "$@" "$voco" plot -o made.png ../in/trained ;;
