@@ -6,8 +6,8 @@
  *   VOCO_FAULT_LOG    a file; a line "failed" is added when a call fails, and a line
  *                     "calls PART COUNT" for each part at the end of the program
  *
- * A call belongs to the object that its return address lies in.  Calls of the C library on
- * behalf of others (strdup, asprintf, fopen) are those of "libc".  Needs glibc. */
+ * A call belongs to the object that its return address lies in; strdup counts as one.  What
+ * the C library allocates on behalf of others (asprintf, fopen) is "libc".  Needs glibc. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +183,15 @@ realloc(void *old, size_t bytes)
     if (bytes && fails(CALLER, "realloc", bytes))
         return NULL;
     return __libc_realloc(old, bytes);
+}
+
+char *
+strdup(const char *text)
+{
+    const size_t n = strlen(text) + 1;
+    char *copy = fails(CALLER, "strdup", n) ? NULL : __libc_malloc(n);
+
+    return copy ? memcpy(copy, text, n) : NULL;
 }
 
 int
