@@ -61,18 +61,55 @@ fi
 # ---- system calls ----
 cat > calls << EOF
 #!/bin/sh
-exec $tools/syscalls -l log -d \$DEED -n \$AT "\$@"
+exec $tools/syscalls -l log -d \$DEED -n \$AT \$ONLY "\$@"
 EOF
 chmod +x calls
 from=
-if "$tools/syscalls" true 2> err; then
-    for DEED in ENOSPC EIO EINTR SHORT KILL; do
-        export DEED
-        for verb in verify phantom convert predict; do
-            sample $verb 10 "a call ($DEED)" "$work/calls"
-        done
-    done
-else
+if ! "$tools/syscalls" true 2> err; then
     skip "system calls" "no ptrace here"
+    finish
 fi
+export DEED ONLY=
+for DEED in ENOSPC EIO EINTR SHORT KILL; do
+    for verb in verify phantom convert predict resume; do
+        sample $verb 8 "a call ($DEED)" "$work/calls"
+    done
+done
+
+# Folders that cannot be read: a list of volumes is not taken for a shorter one, nor a run for
+# one without checkpoints.
+DEED=EIO ONLY='-c list'
+sample convert 20 "a folder's list (EIO)" "$work/calls"
+sample resume 20 "a folder's list (EIO)" "$work/calls"
+ONLY='-c open -b made'
+sample resume 40 "opening in a run (EIO)" "$work/calls"
+
+# ---- signals that end the program: no unfinished file stays ----
+
+# ends SIGNAL STATUS VERB TEXT: the signal comes once a path has TEXT
+ends() {
+    fresh
+    run "$3" "$tools/syscalls" -b "$4" -n 3 -d "$1"
+    got=$?
+    [ $got = "$2" ] && [ -z "$(leftovers)" ]
+    ok $? "$3 is ended by SIG$1 (status $got, want $2) and leaves $(leftovers | head -n 1)"
+}
+for signal in 'HUP 129' 'INT 130' 'PIPE 141' 'TERM 143'; do
+    ends $signal doctor .voco-doctor
+    ends $signal import made.safetensors.tmp
+    ends $signal embed made.h5.tmp
+done
+
+# Signals during a save, three of them: the checkpoint is complete, and the run goes on.
+cd "$work" && reference finetune
+for signal in TERM USR1 XCPU; do
+    for at in 5 20 40; do
+        fresh
+        run finetune "$tools/syscalls" -b .ckpt- -n $at -r 2 -d $signal
+        got=$?
+        run finetune
+        [ $? = 0 ] && [ $got = 75 ] && why= && same finetune
+        ok $? "three SIG$signal from call $at of a save on: status $got, then the same bits"
+    done
+done
 finish

@@ -5,7 +5,7 @@
 # elsewhere writes the same bytes.
 
 verbs='version info verify plan tasks model import export completion phantom convert
-       doctor predict eval embed leak plot finetune pretrain tune'
+       doctor predict eval embed leak plot finetune resume pretrain tune'
 tools=$build/tests/faults
 
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive VOCO_TUNE=none
@@ -24,7 +24,11 @@ prepare() {
         "$build/tests/make_replay" batch.h5 &&
         "$voco" -q finetune seg -s store -w tiny.safetensors --roi 32 --samples 1 --folds 2 \
             --epochs 2 -o trained
-    ) > prepare.log 2>&1 || { cat prepare.log >&2; exit 99; }
+    ) > prepare.log 2>&1 && mkdir in.part/run && (
+        ln -s . in.part/in
+        cd in.part/run && run stop
+        [ $? = 75 ] && mv made ../stopped && rm -r ../run ../in
+    ) >> prepare.log 2>&1 || { cat prepare.log >&2; exit 99; }
     mv in.part in
 }
 
@@ -48,13 +52,16 @@ run() {
     doctor) set -- "$@" "$voco" doctor . ;;
     predict) set -- "$@" "$voco" predict -w ../in/tiny.safetensors --spacing 8 -o made ../in/ct ;;
     eval) set -- "$@" "$voco" eval -o made --bootstrap 10 ../in/truth ../in/truth ;;
-    embed) set -- "$@" "$voco" embed -w ../in/swin.safetensors -p none --spacing 8 -o made.h5 \
+    embed) set -- "$@" "$voco" embed -w ../in/swin.safetensors -p none -o made.h5 \
         ../in/ct/phantom-00000.nii.gz ;;
     leak) set -- "$@" "$voco" leak ../in/store --against ../in/ct -o made ;;
     plot) set -- "$@" "$voco" plot -o made.png ../in/trained ;;
-    finetune) set -- "$@" "$voco" finetune seg -s ../in/store -w ../in/tiny.safetensors \
+    finetune | resume | stop)
+        [ "$verb" != resume ] || [ -e made ] || cp -r ../in/stopped made
+        set -- "$@" "$voco" finetune seg -s ../in/store -w ../in/tiny.safetensors \
         --roi 32 --samples 1 --folds 2 --epochs 6 --val-epochs 2 --checkpoint-steps 1 \
-        --checkpoint-minutes 0 --keep-last 2 -o made ;;
+        --checkpoint-minutes 0 --keep-last 2 -o made
+        [ "$verb" != stop ] || set -- "$@" --stop-after 2 ;;
     pretrain) set -- "$@" "$voco" pretrain --replay ../in/batch.h5 -f 12 --group 4 \
         --schedule constant --precision f32 --steps 3 --checkpoint-steps 1 \
         --checkpoint-minutes 0 --keep-last 1 -o made ;;
@@ -74,7 +81,7 @@ found() {
 # leftovers: temporary files in a folder that nobody is writing to.  Those of a store and of a
 # run go with the next run.
 leftovers() {
-    find . -name '*tmp-*' -o -name '.voco-*' -o -name '.tmp*' |
+    find . -name '*.tmp*' -o -name '.voco-*' |
         grep -v -e '/\.ckpt-' -e '/manifest.jsonl.tmp-'
 }
 
@@ -119,11 +126,13 @@ judge() {
     why=
     usual=$(cat "$ref/$1/status")
     case $2 in
-    "$usual") same "$1" ;;
+    "$usual") same "$1" && { [ "$1" != resume ] || grep -q 'going on at' "$said/err" ||
+        { why="begun anew"; false; }; } ;;
     3 | 4 | 5 | 6 | 8 | 75) whole "$1" && { grep -q '[a-z]' "$said/err" || { why="no sentence"; false; }; } ;;
     137) whole "$1" ;;                  # killed, and that was the order
     *) why="status $2"; false ;;
-    esac && { [ "$2" = 137 ] || [ -z "$(leftovers)" ] || { why="left $(leftovers | head -1)"; false; }; }
+    esac && { [ "$1" != resume ] || ls made | grep -q 'ckpt-[2-6]' ||
+        { why="no checkpoint is left"; false; }; } && { [ "$2" = 137 ] || [ -z "$(leftovers)" ] || { why="left $(leftovers | head -1)"; false; }; }
     verdict=$why
     [ -n "$why" ] || verdict=ok
 }
