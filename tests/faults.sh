@@ -51,7 +51,7 @@ if env LD_PRELOAD="$tools/memory.so" true 2> err && [ ! -s err ]; then
     for from in voco libc; do
         VOCO_FAULT_FROM=$from
         for verb in verify plan model phantom convert predict eval; do
-            sample $verb 10 "an allocation of $from" "$work/memory"
+            sample $verb 7 "an allocation of $from" "$work/memory"
         done
     done
 else
@@ -72,7 +72,7 @@ fi
 export DEED ONLY=
 for DEED in ENOSPC EIO EINTR SHORT KILL; do
     for verb in verify phantom convert predict resume; do
-        sample $verb 8 "a call ($DEED)" "$work/calls"
+        sample $verb 6 "a call ($DEED)" "$work/calls"
     done
 done
 
@@ -82,7 +82,7 @@ DEED=EIO ONLY='-c list'
 sample convert 20 "a folder's list (EIO)" "$work/calls"
 sample resume 20 "a folder's list (EIO)" "$work/calls"
 ONLY='-c open -b made'
-sample resume 40 "opening in a run (EIO)" "$work/calls"
+sample resume 25 "opening in a run (EIO)" "$work/calls"
 
 # ---- signals that end the program: no unfinished file stays ----
 
@@ -103,7 +103,7 @@ done
 # Signals during a save, three of them: the checkpoint is complete, and the run goes on.
 cd "$work" && reference finetune
 for signal in TERM USR1 XCPU; do
-    for at in 5 20 40; do
+    for at in 5 40; do
         fresh
         run finetune "$tools/syscalls" -b .ckpt- -n $at -r 2 -d $signal
         got=$?
