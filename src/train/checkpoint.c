@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,22 +221,49 @@ remove_old(const char *run, int64_t newest, int keep_last)
     free(step);
 }
 
-/* What a killed process left: ".ckpt-<step>.tmp" and ".ckpt-<step>.old". */
+/* "model.safetensors.tmp-<number>" of a process that is gone. */
+static bool
+is_abandoned(const char *name)
+{
+    const char *tmp = strstr(name, ".tmp-");
+    char *end;
+    const long pid = tmp ? strtol(tmp + 5, &end, 10) : 0;
+
+    return pid > 0 && !*end && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* ".ckpt-<step>.old" comes back where the checkpoint that was to replace it did not come. */
 static void
-remove_unfinished(const char *run)
+put_back(const char *run, const char *old)
+{
+    char *path = voco_format("%s/%s", run, old);
+    char *final = voco_format("%s/%.*s", run, (int)strlen(old) - 5, old + 1);
+
+    if (!voco_file_exists(final))
+        (void)rename(path, final);
+    free(path);
+    free(final);
+}
+
+void
+voco_checkpoint_tidy(const char *run)
 {
     DIR *dir = opendir(run);
     struct dirent *entry;
 
     while (dir && (entry = readdir(dir)) != NULL) {
         const char *end = strrchr(entry->d_name, '.');
+        const bool ours = strncmp(entry->d_name, ".ckpt-", 6) == 0;
+        const bool old = ours && strcmp(end, ".old") == 0;
         char *path;
 
-        if (strncmp(entry->d_name, ".ckpt-", 6) != 0
-            || (strcmp(end, ".tmp") != 0 && strcmp(end, ".old") != 0))
+        if (!old && !(ours && strcmp(end, ".tmp") == 0) && !is_abandoned(entry->d_name))
             continue;
+        if (old)
+            put_back(run, entry->d_name);
         path = voco_format("%s/%s", run, entry->d_name);
-        remove_quietly(path);
+        if (voco_file_exists(path))
+            remove_quietly(path);
         free(path);
     }
     if (dir)
@@ -270,7 +298,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
 
     for (int i = 0; i < FILES; i++)
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
-    remove_unfinished(run);
+    voco_checkpoint_tidy(run);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
         && (err = voco_model_save(path[MODEL], ctx, model, NULL, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK
