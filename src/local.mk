@@ -51,6 +51,8 @@ libvoco_la_SOURCES += \
 	src/base/rng.h \
 	src/base/stop.c \
 	src/base/stop.h \
+	src/base/temporary.c \
+	src/base/temporary.h \
 	src/base/tensor.c \
 	src/base/tensor.h \
 	src/base/verb.c \

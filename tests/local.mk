@@ -93,12 +93,15 @@ test_scripts = \
 	tests/cli_torch_plainconv.sh \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
+	tests/faults.sh \
 	tests/limits.sh \
 	tools/check-includes.sh \
 	tools/check-version.sh
 
 check_PROGRAMS += $(test_programs) \
 	tests/edit_weights \
+	tests/faults/make_tiny \
+	tests/faults/syscalls \
 	tests/fuzz/replay \
 	tests/make_dicom \
 	tests/make_replay
@@ -121,6 +124,15 @@ tests_fuzz_libtargets_la_SOURCES = \
 tests_fuzz_replay_SOURCES = tests/fuzz/replay.c
 tests_fuzz_replay_LDADD = tests/fuzz/libtargets.la libvoco.la
 
+# Failures made on purpose: of allocations (a library to be preloaded), of system calls.
+tests_faults_make_tiny_LDADD = libvoco.la
+tests_faults_syscalls_LDADD =
+tests/faults/memory.so: $(srcdir)/tests/faults/memory.c
+	$(MKDIR_P) tests/faults
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $(srcdir)/tests/faults/memory.c
+check_DATA = tests/faults/memory.so
+CLEANFILES += tests/faults/memory.so
+
 # With SIMDe the AVX-512 kernels run on any machine.
 tests_test_kernels_SOURCES = tests/test_kernels.c
 tests_test_kernels_CPPFLAGS = $(AM_CPPFLAGS)
@@ -139,6 +151,8 @@ endif
 
 EXTRA_DIST += \
 	simd/emulated_avx512.h \
+	tests/faults/memory.c \
+	tests/faults/verbs.sh \
 	tests/fuzz/campaign.sh \
 	tests/fuzz/corpus \
 	tests/fuzz/dict \
@@ -160,6 +174,7 @@ EXTRA_DIST += \
 	tools/golden_unwritten.py \
 	tools/leak_table.sh \
 	tools/leak_variants.py \
+	tools/reliability.sh \
 	tools/replay_from_store.py
 
 AM_TESTS_ENVIRONMENT = \

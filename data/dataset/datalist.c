@@ -51,7 +51,7 @@ static void *
 grown(void *array, size_t n, size_t bytes)
 {
     array = realloc(array, n * bytes);
-    VOCO_ASSERT(array != NULL);             /* as voco_format: names are small */
+    VOCO_NEED(array != NULL);             /* as voco_format: names are small */
     return array;
 }
 

@@ -30,7 +30,7 @@ push(struct voco_classes *c, int value, const char *name)
 {
     if ((c->n & (c->n - 1)) == 0) {         /* 0 and powers of two: room for as many again */
         c->class_ = realloc(c->class_, 2 * ((size_t)c->n + 1) * sizeof *c->class_);
-        VOCO_ASSERT(c->class_ != NULL);
+        VOCO_NEED(c->class_ != NULL);
     }
     c->class_[c->n++] = (struct voco_class){value, voco_format("%s", name)};
 }

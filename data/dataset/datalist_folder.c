@@ -38,25 +38,26 @@ voco_folder_names(const char *path, char ***ret_names, int *ret_n)
     DIR *folder = opendir(path);
     struct dirent *e;
     int capacity = 0;
+    enum voco_err err = VOCO_OK;
 
     *ret_names = NULL;
     *ret_n = 0;
     if (folder == NULL)
         return voco_fail_errno(VOCO_EIO, "%s", path);
-    while ((e = readdir(folder)) != NULL) {
+    while ((e = voco_folder_next(folder, path, &err)) != NULL) {
         if (e->d_name[0] == '.')
             continue;
         if (*ret_n == capacity) {
             capacity = capacity > 0 ? 2 * capacity : 64;
             *ret_names = realloc(*ret_names, (size_t)capacity * sizeof **ret_names);
-            VOCO_ASSERT(*ret_names != NULL);
+            VOCO_NEED(*ret_names != NULL);
         }
         (*ret_names)[(*ret_n)++] = voco_format("%s", e->d_name);
     }
     closedir(folder);
     if (*ret_n > 0)
         qsort(*ret_names, (size_t)*ret_n, sizeof **ret_names, by_bytes);
-    return VOCO_OK;
+    return err;
 }
 
 static bool

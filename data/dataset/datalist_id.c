@@ -286,7 +286,7 @@ find_repeated_files(struct voco_datalist *l, struct named *name)
     struct seen *seen = calloc((size_t)l->n + 1, sizeof *seen);
     int n = 0;
 
-    VOCO_ASSERT(seen != NULL);              /* as voco_format: small next to the files */
+    VOCO_NEED(seen != NULL);              /* as voco_format: small next to the files */
     for (int i = 0; i < l->n; i++) {
         seen[n].index = i;
         if (stat(l->item[i].image[0], &seen[n].st) == 0 &&
@@ -325,7 +325,7 @@ voco_datalist_finish(struct voco_datalist *l)
     struct named *name = calloc((size_t)l->n + 1, sizeof *name);
     enum voco_err err = VOCO_OK;
 
-    VOCO_ASSERT(name != NULL);
+    VOCO_NEED(name != NULL);
     for (int i = 0; i < l->n; i++)
         name[i] = (struct named){.item = &l->item[i], .index = i};
     find_repeated_files(l, name);

@@ -157,7 +157,7 @@ no_such_task(const char *name)
     if (err)
         return err;
     names = realloc(names, ((size_t)n + 1) * sizeof *names);
-    VOCO_ASSERT(names != NULL);
+    VOCO_NEED(names != NULL);
     names[n] = NULL;
     near = voco_opt_nearest(name, (const char *const *)names);
     voco_fail(VOCO_EUSAGE, "there is no task '%s'%s%s%s; voco tasks lists them, and a path "

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "data/store/hdf5.h"
 
 static const int64_t crops_max = 65536;
@@ -94,9 +95,10 @@ voco_embeddings_create(const char *path, struct voco_embeddings **ret)
     struct voco_embeddings *e = calloc(1, sizeof *e);
     enum voco_err err;
 
-    VOCO_ASSERT(e);
+    VOCO_NEED(e);
     e->path = voco_format("%s", path);
-    e->temporary = voco_format("%s.tmp%ld", path, (long)getpid());
+    e->temporary = voco_format("%s.tmp-%ld", path, (long)getpid());
+    voco_temporary_add(e->temporary);
     err = voco_h5_create(e->temporary, &e->h);
     if (err != VOCO_OK) {
         voco_embeddings_abandon(e);
@@ -123,7 +125,7 @@ voco_embeddings_add(struct voco_embeddings *e, const char *id, const char *sourc
     if (err == VOCO_OK && start) {
         float *f = malloc((size_t)n * 3 * sizeof *f);
 
-        VOCO_ASSERT(f);
+        VOCO_NEED(f);
         for (int i = 0; i < 3 * n; i++)
             f[i] = (float)start[i / 3][i % 3];
         err = voco_h5_write_f32(e->h, places, 2, (int64_t[]){ n, 3 }, f);
@@ -156,6 +158,7 @@ voco_embeddings_abandon(struct voco_embeddings *e)
     snprintf(why, sizeof why, "%s", voco_fail_text());
     voco_h5_close(e->h);
     unlink(e->temporary);               /* after finish there is nothing left to remove */
+    voco_temporary_drop(e->temporary);
     voco_fail(VOCO_OK, "%s", why);
     free(e->path);
     free(e->temporary);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+
 struct voco_h5 {
     hid_t file;
     char *path;
@@ -144,8 +146,8 @@ voco_h5_close(struct voco_h5 *h)
 bool
 voco_h5_has(struct voco_h5 *h, const char *name)
 {
-    char *part = strdup(name);
-    bool found = part != NULL;
+    char *part = voco_format("%s", name);
+    bool found = true;
 
     enter();    /* every group on the way must exist before the next may be asked for */
     for (char *c = part; found && c; ) {

@@ -241,7 +241,7 @@ ask_text(struct asked *a, const char *name)
 {
     const json_t *v = ask(a, name, is_text);
 
-    return v ? strdup(json_string_value(v)) : NULL;
+    return v ? voco_format("%s", json_string_value(v)) : NULL;
 }
 
 static void
@@ -313,10 +313,10 @@ take_label(struct asked *outer, struct voco_store_label *l)
         l->crc = (uint32_t)strtoul(json_string_value(v), NULL, 16);
     if ((voxels = ask(&a, "voxels", is_histogram))) {
         l->count = calloc(json_object_size(voxels) + 1, sizeof *l->count);
+        VOCO_NEED(l->count);
         json_object_foreach((json_t *)voxels, key, n)
-            if (l->count)
-                l->count[l->n_counts++] = (struct voco_class_count){
-                    atoi(key), json_integer_value(n)};
+            l->count[l->n_counts++] = (struct voco_class_count){
+                atoi(key), json_integer_value(n)};
     }
     if (!voco_stamp_of_json(json_object_get(a.object, "files"), &l->stamp))
         a.wrong = "files";
@@ -493,10 +493,10 @@ voco_line_parse(const char *text, size_t n, struct voco_line **ret)
 char *
 voco_utf8_copy(const char *text)
 {
-    char *copy = strdup(text ? text : "");
+    char *copy = voco_format("%s", text ? text : "");
     json_t *whole = json_string(copy);
 
-    for (char *c = copy; copy && !whole && *c; ) {
+    for (char *c = copy; !whole && *c; ) {
         size_t n = 1;       /* the longest character that is valid here */
         json_t *one = NULL;
 

@@ -51,13 +51,15 @@ remove_temporaries(struct voco_store_writer *w)
 {
     DIR *dir = opendir(w->folder);
 
+    enum voco_err err = VOCO_OK;
+
     if (!dir)
         return voco_fail_errno(VOCO_EIO, "%s: cannot list", w->folder);
-    for (struct dirent *e; (e = readdir(dir)); )
+    for (struct dirent *e; (e = voco_folder_next(dir, w->folder, &err)); )
         if (is_temporary(e->d_name))
             unlinkat(w->folder_fd, e->d_name, 0);
     closedir(dir);
-    return VOCO_OK;
+    return err;
 }
 
 /* A folder that is new to us must be empty. */
@@ -69,7 +71,7 @@ check_empty(const char *folder)
 
     if (!dir)
         return voco_fail_errno(VOCO_EIO, "%s: cannot list", folder);
-    for (struct dirent *e; !err && (e = readdir(dir)); )
+    for (struct dirent *e; !err && (e = voco_folder_next(dir, folder, &err)); )
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
             err = voco_fail(VOCO_EUSAGE, "%s: holds files (%s) but is not a voco store: "
                             "name a new folder", folder, e->d_name);
@@ -85,10 +87,11 @@ remove_orphan(struct voco_store_writer *w, const struct voco_inventory *v)
     DIR *dir = opendir(w->folder);
     const int last = v->n_shards ? v->shard[v->n_shards - 1].number : -1;
     int orphan = -1, orphans = 0;
+    enum voco_err err = VOCO_OK;
 
     if (!dir)
         return voco_fail_errno(VOCO_EIO, "%s: cannot list", w->folder);
-    for (struct dirent *e; (e = readdir(dir)); ) {
+    for (struct dirent *e; (e = voco_folder_next(dir, w->folder, &err)); ) {
         const int number = voco_shard_number(e->d_name);
 
         if (number >= 0 && !voco_inventory_shard(v, number)) {
@@ -98,10 +101,9 @@ remove_orphan(struct voco_store_writer *w, const struct voco_inventory *v)
     }
     closedir(dir);
     w->next_shard = last + 1;
-    if (orphans == 0)
-        return VOCO_OK;
+    if (err || orphans == 0)
+        return err;
     char *name = voco_shard_name(orphan);
-    enum voco_err err = VOCO_OK;
     if (orphans > 1 || orphan < last)
         err = voco_fail(VOCO_EFORMAT, "%s: %d shards (%s) are not in manifest.jsonl: "
                         "restore the manifest, or move these files away to have their "

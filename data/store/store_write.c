@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/temporary.h"
 #include "data/store/chunk.h"
 #include "data/store/encode.h"
 
@@ -23,6 +24,8 @@ shard_forget(struct voco_store_writer *w)
     for (int i = 0; i < w->shard.n_volumes; i++)
         free(w->table[i]);
     voco_shard_free(&w->shard);
+    if (w->part)
+        voco_temporary_drop(w->part);
     free(w->table);
     free(w->line);
     free(w->part);
@@ -61,6 +64,7 @@ shard_begin(struct voco_store_writer *w)
 
     w->part = voco_format("%s/%s.part", w->folder, name);
     free(name);
+    voco_temporary_add(w->part);
     w->shard = (struct voco_shard){.path = voco_format("%s", w->part),
                                    .number = w->next_shard, .type = w->o.type,
                                    .chunk = w->o.chunk};

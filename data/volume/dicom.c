@@ -322,12 +322,13 @@ voco_dicom_files(const char *path, char ***ret, int *ret_n)
     DIR *folder = opendir(path);
     struct dirent *e;
     int room = 0;
+    enum voco_err err = VOCO_OK;
 
     *ret = NULL;
     *ret_n = 0;
     if (folder == NULL)
         return voco_fail_errno(VOCO_EIO, "%s", path);
-    while ((e = readdir(folder)) != NULL) {
+    while ((e = voco_folder_next(folder, path, &err)) != NULL) {
         char *file = voco_format("%s/%s", path, e->d_name);
 
         if (e->d_name[0] == '.' || voco_is_folder(file)) {
@@ -337,12 +338,12 @@ voco_dicom_files(const char *path, char ***ret, int *ret_n)
         if (*ret_n == room) {
             room = room > 0 ? 2 * room : 64;
             *ret = realloc(*ret, (size_t)room * sizeof **ret);
-            VOCO_ASSERT(*ret != NULL);
+            VOCO_NEED(*ret != NULL);
         }
         (*ret)[(*ret_n)++] = file;
     }
     closedir(folder);
     if (*ret_n > 0)
         qsort(*ret, (size_t)*ret_n, sizeof **ret, by_name);
-    return VOCO_OK;
+    return err;
 }

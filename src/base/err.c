@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/temporary.h"
 
 enum { SENTENCE_MAX = 1024 };
 
@@ -79,4 +82,17 @@ voco_assert_failed(const char *file, int line, const char *what)
     fprintf(stderr, "voco: %s:%d: broken promise: %s (please report this)\n",
             file, line, what);
     abort();
+}
+
+void
+voco_no_memory(const char *file, int line)
+{
+    char text[SENTENCE_MAX];
+    const int n = snprintf(text, sizeof text, "voco: an allocation of memory failed (%s:%d); "
+                           "allow the program more memory, or close others\n", file, line);
+
+    voco_temporary_remove();
+    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
+        _exit(voco_exit_code(VOCO_EMEMORY));
+    _exit(voco_exit_code(VOCO_EMEMORY));
 }

@@ -3,7 +3,8 @@
  *
  * A function that can fail because of the user or a file returns enum voco_err and
  * leaves one sentence, kept per thread, that names the culprit, the value and what
- * was expected.  Our own mistakes abort through VOCO_ASSERT.  Only cmd/main.c exits.
+ * was expected.  Our own mistakes abort through VOCO_ASSERT.  Only cmd/main.c exits,
+ * and VOCO_NEED where a small allocation fails.
  */
 #ifndef VOCO_BASE_ERR_H
 #define VOCO_BASE_ERR_H
@@ -44,6 +45,13 @@ int voco_exit_code(enum voco_err err);
 
 void voco_assert_failed(const char *file, int line, const char *what)
     __attribute__((noreturn));
+
+/* Ends the program with the exit code of VOCO_EMEMORY and a sentence; unfinished files
+ * (base/temporary.h) are removed.  For allocations that are small next to those that are
+ * planned, where a return would only be a second way to the same end. */
+void voco_no_memory(const char *file, int line) __attribute__((noreturn));
+
+#define VOCO_NEED(p) ((p) ? (void)0 : voco_no_memory(__FILE__, __LINE__))
 
 #ifdef VOCO_NO_ASSERT
 #define VOCO_ASSERT(x) ((void)sizeof(x))

@@ -14,6 +14,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/temporary.h"
+
 char *
 voco_format(const char *fmt, ...)
 {
@@ -24,8 +26,7 @@ voco_format(const char *fmt, ...)
     va_start(ap, fmt);
     n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    if (n < 0)
-        voco_assert_failed(__FILE__, __LINE__, "memory for a short text");
+    VOCO_NEED(n >= 0);
     return text;
 }
 
@@ -101,6 +102,7 @@ voco_newfile_open(struct voco_newfile *f, const char *path)
         free(temporary);
         return err;
     }
+    voco_temporary_add(temporary);
     f->out = fdopen(fd, "wb");
     f->temporary = temporary;
     f->path = voco_format("%s", path);
@@ -129,6 +131,7 @@ voco_newfile_commit(struct voco_newfile *f)
     if (fclose(out) != 0 && !err)
         err = voco_fail_errno(VOCO_EIO, "%s: cannot write", f->path);
     if (!err && !(err = rename_durably(f->temporary, f->path))) {
+        voco_temporary_drop(f->temporary);
         free(f->temporary);
         f->temporary = NULL;
     }
@@ -141,8 +144,10 @@ voco_newfile_discard(struct voco_newfile *f)
 {
     if (f->out)
         fclose(f->out);
-    if (f->temporary)
+    if (f->temporary) {
         unlink(f->temporary);
+        voco_temporary_drop(f->temporary);
+    }
     free(f->temporary);
     free(f->path);
     *f = (struct voco_newfile){ 0 };
@@ -258,6 +263,18 @@ voco_folder_lock(const char *path, int *ret_fd)
         return voco_fail(VOCO_EUSAGE, "%s: another voco is writing to it", path);
     }
     return VOCO_OK;
+}
+
+struct dirent *
+voco_folder_next(DIR *dir, const char *path, enum voco_err *err)
+{
+    struct dirent *entry;
+
+    errno = 0;
+    entry = readdir(dir);
+    if (!entry && errno)
+        *err = voco_fail_errno(VOCO_EIO, "%s: cannot list", path);
+    return entry;
 }
 
 bool

@@ -8,6 +8,7 @@
 #ifndef VOCO_BASE_FILE_H
 #define VOCO_BASE_FILE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,9 @@ enum voco_err voco_folder_make(const char *path);
 /* Open a folder that one process at a time may write to; closing *ret_fd unlocks.  -1 and
  * VOCO_EUSAGE while another has it.  Where locks do not work we go without. */
 enum voco_err voco_folder_lock(const char *path, int *ret_fd);
+/* The next entry of a folder, which path names; NULL at the end, or with *err set when the
+ * folder cannot be read on: a plain readdir would look like the end. */
+struct dirent *voco_folder_next(DIR *dir, const char *path, enum voco_err *err);
 bool voco_file_exists(const char *path);
 bool voco_is_folder(const char *path);
 enum voco_err voco_folder_remove(const char *path);         /* rm -r */
@@ -45,7 +49,7 @@ enum voco_err voco_folder_remove(const char *path);         /* rm -r */
 /* Free bytes for this user on the file system of path. */
 enum voco_err voco_file_space(const char *path, uint64_t *ret_bytes);
 
-/* asprintf that never returns NULL (aborts when memory is gone). Free the result. */
+/* asprintf that never returns NULL (VOCO_NEED). Free the result. */
 char *voco_format(const char *fmt, ...) VOCO_PRINTF(1, 2);
 
 /* CRC-32C (Castagnoli), RFC 3720; start with crc = 0, continue with the last result. */

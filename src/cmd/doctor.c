@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/temporary.h"
 #include "data/codec/deflate.h"
 #include "data/store/hdf5.h"
 #include "dev/list.h"
@@ -377,6 +378,7 @@ check_folder(const char *folder)
     char *path = voco_format("%s/.voco-doctor-%ld", folder, (long)getpid());
     double seconds;
 
+    voco_temporary_add(path);
     if (!voco_is_folder(folder)) {
         say(BAD, "folder", "make it, or name another", "%s is not a folder", folder);
     } else if (try_durable_file(path, &seconds)) {
@@ -400,6 +402,7 @@ check_folder(const char *folder)
         check_space(folder);
     }
     unlink(path);
+    voco_temporary_drop(path);
     free(path);
 }
 

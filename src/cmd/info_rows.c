@@ -22,7 +22,7 @@ voco_info_row(struct voco_info *info, const char *name, json_t *value,
     if (info->n == info->capacity) {
         info->capacity = info->capacity > 0 ? 2 * info->capacity : 32;
         info->row = realloc(info->row, (size_t)info->capacity * sizeof *info->row);
-        VOCO_ASSERT(info->row != NULL);
+        VOCO_NEED(info->row != NULL);
     }
     va_start(ap, fmt);
     vsnprintf(words, sizeof words, fmt, ap);

@@ -1,11 +1,14 @@
 /* voco VERB ...: finds the verb, runs it, turns its error into a sentence and a status. */
 #include "config.h"
 
-#include <stdio.h>
+#include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/stop.h"
 #include "cmd/cmd.h"
 
 static void
@@ -85,11 +88,23 @@ run(int argc, char **argv)
     return voco_fail(VOCO_EUSAGE, "there is no verb; 'voco --help' lists the verbs");
 }
 
+/* For jansson, most of whose functions have no way to say that a value is missing. */
+static void *
+allocate(size_t bytes)
+{
+    void *p = malloc(bytes);
+
+    VOCO_NEED(p);
+    return p;
+}
+
 int
 main(int argc, char **argv)
 {
     enum voco_err err;
 
+    voco_stop_default();
+    json_set_alloc_funcs(allocate, free);
     signal(SIGXFSZ, SIG_IGN);           /* under ulimit -f a write fails with EFBIG */
     err = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && !err)

@@ -338,7 +338,7 @@ tune(struct tune *t, const struct voco_tuning_key *key, const char *path)
     add_linear(&t->uses);
     qsort(t->uses.row, (size_t)t->uses.n, sizeof t->uses.row[0], linear_first);
     t->row = calloc((size_t)t->uses.n, sizeof *t->row);
-    VOCO_ASSERT(t->row);
+    VOCO_NEED(t->row);
     voco_note("%s, %s, %d thread%s: %d shapes", key->cpu, key->isa, key->threads,
               voco_plural(key->threads), t->uses.n);
     if ((err = measure(t)) != VOCO_OK || (err = report(t, &worth)) != VOCO_OK)

@@ -144,7 +144,7 @@ voco_choices_add(struct voco_choices *c, const struct voco_shape *s, const char 
     if (c->n == c->room) {
         c->room = c->room ? 2 * c->room : 64;
         c->row = realloc(c->row, (size_t)c->room * sizeof *c->row);
-        VOCO_ASSERT(c->row);
+        VOCO_NEED(c->row);
     }
     c->row[c->n].shape = *s;
     name(&c->row[c->n++], impl);
@@ -178,7 +178,7 @@ voco_choices_repeated(const struct voco_choices *c)
     const struct voco_choice **sorted = malloc(((size_t)c->n + 1) * sizeof *sorted);
     int repeated = -1;
 
-    VOCO_ASSERT(sorted);
+    VOCO_NEED(sorted);
     for (int i = 0; i < c->n; i++)
         sorted[i] = &c->row[i];
     qsort(sorted, (size_t)c->n, sizeof *sorted, by_shape);
@@ -222,7 +222,7 @@ find_use(struct voco_uses *u, const struct voco_shape *s)
     if (u->n == u->room) {
         u->room = u->room ? 2 * u->room : 64;
         u->row = realloc(u->row, (size_t)u->room * sizeof *u->row);
-        VOCO_ASSERT(u->row);
+        VOCO_NEED(u->row);
     }
     u->row[u->n] = (struct voco_use){ .shape = *s };
     return &u->row[u->n++];

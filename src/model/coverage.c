@@ -179,7 +179,7 @@ voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const 
     m->fit = calloc((size_t)params->n + 1, sizeof *m->fit);
     m->param = calloc((size_t)file->n + 1, sizeof *m->param);
     m->stray = calloc((size_t)file->n + 1, sizeof *m->stray);
-    VOCO_ASSERT(m->tensor && m->fit && m->param && m->stray);
+    VOCO_NEED(m->tensor && m->fit && m->param && m->stray);
     memset(m->param, -1, (size_t)file->n * sizeof *m->param);
     for (int i = 0; i < params->n; i++)
         match_one(m, i, voco_nametable_find(&names, params->item[i].name), demand);

@@ -181,7 +181,7 @@ voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init i
         if (model->params.item[i].count > largest)
             largest = model->params.item[i].count;
     host = malloc((size_t)largest * sizeof *host);
-    VOCO_ASSERT(host);
+    VOCO_NEED(host);
     for (int i = 0; i < model->params.n; i++) {
         struct voco_tensor to = voco_weight(&w, i), from = to;
 

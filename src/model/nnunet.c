@@ -179,7 +179,7 @@ read_classes(const struct plans *p, struct voco_seginfo *ret)
     }
     if (n >= 2 && named == n) {
         ret->class_name = calloc(n, sizeof *ret->class_name);
-        VOCO_ASSERT(ret->class_name);
+        VOCO_NEED(ret->class_name);
         ret->n_classes = (int)n;
         memcpy(ret->class_name, name, n * sizeof *name);
     } else {

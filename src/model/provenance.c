@@ -30,7 +30,7 @@ voco_provenance_begin(struct voco_provenance *p, const char *objective, const ch
     p->root = json_pack("{s:s, s:s, s:s, s:o}", "voco", PACKAGE_VERSION, "objective",
                         objective, "axes", voco_axes_name[config->axes], "options",
                         settings ? settings : json_object());
-    VOCO_ASSERT(p->root);
+    VOCO_NEED(p->root);
     if (config->net == VOCO_NET_SWINUNETR)
         json_object_set_new(p->root, "merging",
                             json_string(voco_merging_name(config->merging)));
@@ -160,7 +160,7 @@ voco_provenance_meta(const struct voco_provenance *p,
         json_object_set_new(root, "step", json_integer(*p->step));
     meta[n++] = (struct voco_filemeta){
         provenance_key, json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17)) };
-    VOCO_ASSERT(meta[0].value);
+    VOCO_NEED(meta[0].value);
     json_decref(root);
     if (p->orientation[0])
         meta[n++] = (struct voco_filemeta){ orientation_key,

@@ -18,7 +18,7 @@ append(struct voco_rewrite *r, const struct voco_filetensor *from)
         r->item = realloc(r->item, (size_t)r->room * sizeof *r->item);
         r->from = realloc(r->from, (size_t)r->room * sizeof *r->from);
         r->storage = realloc(r->storage, (size_t)r->room * sizeof *r->storage);
-        VOCO_ASSERT(r->item && r->from && r->storage);
+        VOCO_NEED(r->item && r->from && r->storage);
     }
     r->from[r->n] = from;
     r->storage[r->n] = r->n;
@@ -187,7 +187,7 @@ join(const struct voco_filemeta *meta, int n_meta, const struct voco_tensorfile 
     struct voco_filemeta *all = calloc((size_t)(n_meta + from->n_meta) + 1, sizeof *all);
     int n = n_meta;
 
-    VOCO_ASSERT(all);
+    VOCO_NEED(all);
     memcpy(all, meta, (size_t)n_meta * sizeof *all);
     for (int i = 0; i < from->n_meta; i++)
         if (strncmp(from->meta[i].key, "voco.", 5) == 0

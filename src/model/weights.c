@@ -83,7 +83,7 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
 
     if (model->provenance)
         n_more += voco_provenance_meta(model->provenance, meta + n_model + n_more);
-    VOCO_ASSERT(item && owned && index);
+    VOCO_NEED(item && owned && index);
     voco_position_index(index);
     for (int i = 0; i < t->n; i++) {
         item[n++] = file_tensor(t, i, &weight, t->item[i].name);

@@ -26,12 +26,12 @@ voco_params_add(struct voco_params *t, int rank, const int64_t *dim, const char 
     if (t->n == t->room) {
         t->room = t->room ? 2 * t->room : 64;
         t->item = realloc(t->item, (size_t)t->room * sizeof *t->item);
-        VOCO_ASSERT(t->item);
+        VOCO_NEED(t->item);
     }
     p = &t->item[t->n];
     *p = (struct voco_param){ .name = strdup(name), .rank = rank, .offset = t->count,
                               .count = 1 };
-    VOCO_ASSERT(p->name);
+    VOCO_NEED(p->name);
     for (int i = 0; i < rank; i++) {
         p->dim[i] = dim[i];
         p->count *= dim[i];

@@ -193,7 +193,7 @@ add(struct points *p, double x, double y)
     if (p->n == p->room) {
         p->room = 2 * p->room + 256;
         p->xy = realloc(p->xy, (size_t)p->room * sizeof *p->xy);
-        VOCO_ASSERT(p->xy);
+        VOCO_NEED(p->xy);
     }
     p->xy[p->n][0] = x;
     p->xy[p->n++][1] = y;
@@ -246,7 +246,7 @@ smooth_points(const struct axes *a, const struct voco_series *s, struct points *
     double (*past)[2] = malloc((size_t)s->n * sizeof *past);
     double sum = 0, weight = 0, shown = INFINITY;
 
-    VOCO_ASSERT(past);
+    VOCO_NEED(past);
     for (int64_t i = 0; i < s->n; i++) {
         past[i][0] = sum *= decay;
         past[i][1] = weight *= decay;

@@ -181,7 +181,7 @@ draw(const struct run *run, int n_runs, const char *path)
     int n = 0;
     enum voco_err err;
 
-    VOCO_ASSERT(chart);
+    VOCO_NEED(chart);
     for (int i = 0; i < n_panels; i++)
         n += make_chart(&panel[i], run, n_runs, &chart[n]);
     const int rows = n / 2;         /* below the wide one */

@@ -33,7 +33,7 @@ put(struct bytes *b, const void *data, size_t n)
     if (n > b->room - b->n) {
         b->room = 2 * (b->n + n);
         b->data = realloc(b->data, b->room);
-        VOCO_ASSERT(b->data);
+        VOCO_NEED(b->data);
     }
     memcpy(b->data + b->n, data, n);
     b->n += n;

@@ -216,7 +216,7 @@ make_header(const struct voco_filetensor *item, int n, const struct voco_filemet
     }
     text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     length = (strlen(text) + 7) / 8 * 8;
     padded = voco_format("%-*s", (int)length, text);
     free(text);
@@ -241,7 +241,7 @@ make_front(const struct voco_filetensor *item, int n, const struct voco_filemeta
     char *header = make_header(item, n, meta, n_meta, &length);
     char *front = malloc(8 + length);
 
-    VOCO_ASSERT(front);
+    VOCO_NEED(front);
     for (int i = 0; i < 8; i++)
         front[i] = (char)(length >> 8 * i);
     memcpy(front + 8, header, length);

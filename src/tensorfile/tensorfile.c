@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tensorfile/tensorfile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,8 @@ open_file(struct voco_tensorfile *f, const char *path)
     map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (map == MAP_FAILED)
-        return voco_fail_errno(VOCO_EIO, "%s: cannot map", path);
+        return voco_fail_errno(errno == ENOMEM ? VOCO_EMEMORY : VOCO_EIO, "%s: cannot map",
+                               path);
     if ((err = parse(f, map, (size_t)info.st_size, path)) != VOCO_OK) {
         munmap(map, (size_t)info.st_size);
         return err;
@@ -154,7 +156,7 @@ voco_tensorfile_add_meta(struct voco_tensorfile *f, const char *key, const char 
 {
     if ((f->n_meta & (f->n_meta - 1)) == 0) {       /* room for as many again */
         f->meta = realloc(f->meta, 2 * ((size_t)f->n_meta + 1) * sizeof *f->meta);
-        VOCO_ASSERT(f->meta);
+        VOCO_NEED(f->meta);
     }
     f->meta[f->n_meta].key = voco_format("%s", key);
     f->meta[f->n_meta++].value = voco_format("%s", value);

@@ -304,7 +304,7 @@ static void
 hand_over(struct walk *w, int chosen, struct voco_tensorfile *f)
 {
     f->dict = calloc((size_t)w->n + 1, sizeof *f->dict);
-    VOCO_ASSERT(f->dict);
+    VOCO_NEED(f->dict);
     for (int i = 0; i < w->n; i++) {
         struct voco_filedict *about = &w->found[i].about;
 

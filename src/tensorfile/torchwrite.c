@@ -18,7 +18,7 @@ add(struct bytes *b, const void *data, size_t n)
     if (b->n + n > b->room) {
         b->room = 2 * (b->n + n);
         b->at = realloc(b->at, b->room);
-        VOCO_ASSERT(b->at);
+        VOCO_NEED(b->at);
     }
     memcpy(b->at + b->n, data, n);
     b->n += n;
@@ -123,7 +123,7 @@ put_meta(struct voco_zipwriter *w, const struct voco_filemeta *meta, int n)
     for (int i = 0; i < n; i++)
         json_object_set_new(json, meta[i].key, json_string(meta[i].value));
     text = json_dumps(json, JSON_COMPACT);
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     err = voco_zipwriter_add_bytes(w, name, text, strlen(text));
     free(text);
     free(name);

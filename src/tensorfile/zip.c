@@ -120,7 +120,7 @@ voco_zip_open(struct voco_zip **ret, const void *bytes, size_t n, const char *wh
     uint64_t left = n;
     enum voco_err err;
 
-    VOCO_ASSERT(zip);
+    VOCO_NEED(zip);
     *ret = NULL;
     zip->what = voco_format("%s", what);
     err = open_archive(zip, bytes, n);

@@ -6,6 +6,7 @@
 #include <zip.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "tensorfile/zip.h"
 
 enum {
@@ -73,6 +74,7 @@ voco_zipwriter_open(struct voco_zipwriter *w, const char *path)
     *w = (struct voco_zipwriter){ .path = voco_format("%s", path),
                                   .temporary = voco_format("%s.tmp-%ld", path,
                                                            (long)getpid()) };
+    voco_temporary_add(w->temporary);
     w->archive = zip_open(w->temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
     if (!w->archive) {
         zip_error_init_with_code(&error, code);
@@ -122,10 +124,10 @@ voco_zipwriter_add(struct voco_zipwriter *w, const char *name, size_t bytes,
     struct source *s = calloc(1, sizeof *s);
     zip_source_t *source;
 
-    VOCO_ASSERT(s);
+    VOCO_NEED(s);
     *s = (struct source){ .w = w, .part = *part, .bytes = bytes };
     source = zip_source_function(w->archive, serve, s);
-    VOCO_ASSERT(source);
+    VOCO_NEED(source);
     return add(w, name, bytes, source);
 }
 
@@ -136,11 +138,11 @@ voco_zipwriter_add_bytes(struct voco_zipwriter *w, const char *name, const void 
     char *copy = bytes ? malloc(bytes) : NULL;
     zip_source_t *source;
 
-    VOCO_ASSERT(copy || bytes == 0);
+    VOCO_NEED(copy || bytes == 0);
     if (bytes)
         memcpy(copy, data, bytes);
     source = zip_source_buffer(w->archive, copy, bytes, 1);     /* libzip frees it */
-    VOCO_ASSERT(source);
+    VOCO_NEED(source);
     return add(w, name, bytes, source);
 }
 
@@ -165,8 +167,10 @@ voco_zipwriter_discard(struct voco_zipwriter *w)
 {
     if (w->archive)
         zip_discard(w->archive);
-    if (w->temporary)
+    if (w->temporary) {
         unlink(w->temporary);
+        voco_temporary_drop(w->temporary);
+    }
     free(w->temporary);
     free(w->path);
     *w = (struct voco_zipwriter){ 0 };

@@ -44,7 +44,7 @@ voco_best_keep(struct voco_best *best, const char *run, double score, int64_t st
     if (more)
         json_object_update(root, more);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     if (err == VOCO_OK)
         err = voco_file_write_text(beside, text);
     if (err == VOCO_OK) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ write_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model 
     void *copy[MOMENTS] = { 0 };
     enum voco_err err = VOCO_OK;
 
-    VOCO_ASSERT(item);
+    VOCO_NEED(item);
     for (int k = 0; k < MOMENTS && err == VOCO_OK; k++) {
         struct voco_weights w = { .table = &model->params };
 
@@ -115,7 +116,7 @@ write_state(const char *path, const struct voco_state *s, struct sum *sum)
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     enum voco_err err;
 
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     err = write_text(path, text, sum);
     free(text);
     json_decref(root);
@@ -159,15 +160,19 @@ newest_first(const void *a, const void *b)
 }
 
 /* Steps of the checkpoints in a run folder, newest first. Free *ret. */
-static int
-list_checkpoints(const char *run, int64_t **ret)
+static enum voco_err
+list_checkpoints(const char *run, int64_t **ret, int *ret_n)
 {
     DIR *dir = opendir(run);
     struct dirent *entry;
     int n = 0, room = 0;
+    enum voco_err err = VOCO_OK;
 
     *ret = NULL;
-    while (dir && (entry = readdir(dir)) != NULL) {
+    *ret_n = 0;
+    if (!dir)                   /* a folder that cannot be read is not an empty one */
+        return errno == ENOENT ? VOCO_OK : voco_fail_errno(VOCO_EIO, "%s: cannot list", run);
+    while ((entry = voco_folder_next(dir, run, &err)) != NULL) {
         const int64_t step = step_of(entry->d_name);
 
         if (step < 0)
@@ -175,15 +180,15 @@ list_checkpoints(const char *run, int64_t **ret)
         if (n == room) {
             room = room ? 2 * room : 16;
             *ret = realloc(*ret, (size_t)room * sizeof **ret);
-            VOCO_ASSERT(*ret);
+            VOCO_NEED(*ret);
         }
         (*ret)[n++] = step;
     }
-    if (dir)
-        closedir(dir);
+    closedir(dir);
     if (n)
         qsort(*ret, (size_t)n, sizeof **ret, newest_first);
-    return n;
+    *ret_n = n;
+    return err;
 }
 
 static void
@@ -198,9 +203,12 @@ static void
 remove_old(const char *run, int64_t newest, int keep_last)
 {
     int64_t *step;
-    const int n = list_checkpoints(run, &step);
-    int kept = 0;
+    int n, kept = 0;
 
+    if (list_checkpoints(run, &step, &n) != VOCO_OK) {
+        voco_warn("old checkpoints stay: %s", voco_fail_text());
+        n = 0;
+    }
     for (int i = 0; i < n; i++) {
         char *path;
 
@@ -213,22 +221,49 @@ remove_old(const char *run, int64_t newest, int keep_last)
     free(step);
 }
 
-/* Leftovers of a killed process: ".ckpt-<step>.tmp" and ".ckpt-<step>.old". */
+/* "model.safetensors.tmp-<number>" of a process that is gone. */
+static bool
+is_abandoned(const char *name)
+{
+    const char *tmp = strstr(name, ".tmp-");
+    char *end;
+    const long pid = tmp ? strtol(tmp + 5, &end, 10) : 0;
+
+    return pid > 0 && !*end && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* ".ckpt-<step>.old" comes back where the checkpoint that was to replace it did not come. */
 static void
-remove_unfinished(const char *run)
+put_back(const char *run, const char *old)
+{
+    char *path = voco_format("%s/%s", run, old);
+    char *final = voco_format("%s/%.*s", run, (int)strlen(old) - 5, old + 1);
+
+    if (!voco_file_exists(final))
+        (void)rename(path, final);
+    free(path);
+    free(final);
+}
+
+void
+voco_checkpoint_tidy(const char *run)
 {
     DIR *dir = opendir(run);
     struct dirent *entry;
 
     while (dir && (entry = readdir(dir)) != NULL) {
         const char *end = strrchr(entry->d_name, '.');
+        const bool ours = strncmp(entry->d_name, ".ckpt-", 6) == 0;
+        const bool old = ours && strcmp(end, ".old") == 0;
         char *path;
 
-        if (strncmp(entry->d_name, ".ckpt-", 6) != 0
-            || (strcmp(end, ".tmp") != 0 && strcmp(end, ".old") != 0))
+        if (!old && !(ours && strcmp(end, ".tmp") == 0) && !is_abandoned(entry->d_name))
             continue;
+        if (old)
+            put_back(run, entry->d_name);
         path = voco_format("%s/%s", run, entry->d_name);
-        remove_quietly(path);
+        if (voco_file_exists(path))
+            remove_quietly(path);
         free(path);
     }
     if (dir)
@@ -263,7 +298,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
 
     for (int i = 0; i < FILES; i++)
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
-    remove_unfinished(run);
+    voco_checkpoint_tidy(run);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
         && (err = voco_model_save(path[MODEL], ctx, model, NULL, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK
@@ -290,6 +325,15 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
 
 /* ---- reading ---- */
 
+/* A file that is not there, or too long, is damage; one that the system does not give us
+ * may be whole. */
+static enum voco_err
+unreadable(enum voco_err err, int reason)
+{
+    return err == VOCO_EFORMAT || reason == ENOENT || reason == ENOTDIR
+        ? VOCO_ECHECKPOINT : err;
+}
+
 static enum voco_err
 check_file(const char *folder, const char *name, const struct sum *want)
 {
@@ -301,7 +345,7 @@ check_file(const char *folder, const char *name, const struct sum *want)
     size_t n;
 
     if (!in) {
-        err = voco_fail_errno(VOCO_ECHECKPOINT, "%s", path);
+        err = voco_fail_errno(unreadable(VOCO_EIO, errno), "%s", path);
         free(path);
         return err;
     }
@@ -332,8 +376,9 @@ check_sums(const char *folder)
     enum voco_err err = voco_file_read(path, 4096, &text, &n);
 
     if (err != VOCO_OK) {
+        err = unreadable(err, errno);
         free(path);
-        return voco_fail_in(VOCO_ECHECKPOINT, "%s", folder);
+        return voco_fail_in(err, "%s", folder);
     }
     for (line = text; err == VOCO_OK && *line; ) {
         char *end = strchr(line, '\n');
@@ -383,26 +428,31 @@ enum voco_err
 voco_checkpoint_newest(const char *run, char **ret_path)
 {
     int64_t *step;
-    const int n = list_checkpoints(run, &step);
-    enum voco_err err = VOCO_OK;
+    int n;
+    enum voco_err err = list_checkpoints(run, &step, &n);
 
     *ret_path = NULL;
-    for (int i = 0; i < n && !*ret_path; i++) {
+    for (int i = 0; err == VOCO_OK && i < n && !*ret_path; i++) {
         char *path = voco_format("%s/ckpt-%" PRId64, run, step[i]);
 
         err = check_sums(path);
         if (err == VOCO_OK) {
             *ret_path = path;
-        } else {
+            path = NULL;
+        } else if (err == VOCO_ECHECKPOINT) {
             voco_warn("%s; looking for an older checkpoint", voco_fail_text());
-            free(path);
+            err = VOCO_OK;
+        } else {                /* it may be whole, and would be removed as damaged */
+            err = voco_fail_in(err, "a checkpoint cannot be read; run it again, or remove "
+                               "%s to go on from an older one", path);
         }
+        free(path);
     }
     free(step);
-    if (n > 0 && !*ret_path)
+    if (err == VOCO_OK && n > 0 && !*ret_path)
         return voco_fail(VOCO_ECHECKPOINT, "%s: all %d checkpoints are damaged; start anew "
                          "in another folder, or from weights with --init", run, n);
-    return VOCO_OK;
+    return err;
 }
 
 static enum voco_err
@@ -433,7 +483,7 @@ read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *
 
                 from.type = wide ? VOCO_F64 : VOCO_F32;
                 from.data = malloc(t->bytes);
-                VOCO_ASSERT(from.data);
+                VOCO_NEED(from.data);
                 memcpy(from.data, t->data, t->bytes);
                 ctx->dev->upload(ctx, &from, &to);
                 free(from.data);

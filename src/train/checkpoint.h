@@ -31,9 +31,15 @@ enum voco_err voco_checkpoint_write(const char *run, struct voco_ctx *ctx,
                                     const struct voco_model *model,
                                     const struct voco_state *state, int keep_last);
 
+/* Removes what a killed process left in the folder of a run, which the caller has locked:
+ * unfinished checkpoints and files.  A checkpoint that made way for another of the same step
+ * comes back if that one did not come. */
+void voco_checkpoint_tidy(const char *run);
+
 /* The newest checkpoint of the run that is whole; damaged ones in front of it are named
  * in warnings.  *ret_path is NULL (and the result VOCO_OK) where the run has none at all;
- * VOCO_ECHECKPOINT where all are damaged.  Free *ret_path. */
+ * VOCO_ECHECKPOINT where all are damaged; another error where the system does not let us
+ * read one, which may be whole.  Free *ret_path. */
 enum voco_err voco_checkpoint_newest(const char *run, char **ret_path);
 
 /* The state alone, to see whether the checkpoint fits.  Free state->options. */

@@ -62,6 +62,7 @@ voco_loop_begin(struct voco_loop *l)
     if (err != VOCO_OK)
         return err;
     l->locked = true;
+    voco_checkpoint_tidy(l->c->out);
     err = voco_checkpoint_newest(l->c->out, &checkpoint);
     metrics = voco_format("%s/metrics.jsonl", l->c->out);
     l->started_s = l->saved_s = voco_seconds();

@@ -503,7 +503,7 @@ voco_run(const struct voco_objective *objective, const struct voco_task *task, v
     char *why;
     enum voco_err err;
 
-    VOCO_ASSERT(r);
+    VOCO_NEED(r);
     r->objective = objective;
     r->task = task;
     r->config = config;

@@ -45,7 +45,7 @@ voco_runconfig_text(json_t *options)
 {
     char *text = json_dumps(options, JSON_COMPACT | JSON_REAL_PRECISION(17));
 
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     json_decref(options);
     return text;
 }
@@ -63,7 +63,7 @@ voco_runconfig_write(const char *run, const char *options, json_t *more)
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
     root = json_pack("{s:s, s:s, s:I, s:o}", "started", when, "cpu", machine.cpu, "memory",
                      (json_int_t)machine.memory, "options", json_loads(options, 0, NULL));
-    VOCO_ASSERT(root);
+    VOCO_NEED(root);
     json_object_update(root, more);
     json_decref(more);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));

@@ -378,10 +378,8 @@ voco_dnnl_conv(struct voco_dnnl *dnnl, const struct voco_dnnl_conv *c)
 
     if (op)
         return op;
-    if (!(op = calloc(1, sizeof *op))) {
-        voco_fail(VOCO_EMEMORY, "no memory for a convolution's descriptor");
-        return NULL;
-    }
+    op = calloc(1, sizeof *op);
+    VOCO_NEED(op);
     use_threads(dnnl);
     op->kind = c->kind;
     memcpy(op->key, key, sizeof key);
@@ -410,10 +408,8 @@ voco_dnnl_matmul(struct voco_dnnl *dnnl, const struct voco_dnnl_matmul *mm)
 
     if (op)
         return op;
-    if (!(op = calloc(1, sizeof *op))) {
-        voco_fail(VOCO_EMEMORY, "no memory for a matmul's descriptor");
-        return NULL;
-    }
+    op = calloc(1, sizeof *op);
+    VOCO_NEED(op);
     use_threads(dnnl);
     op->kind = VOCO_DNNL_MATMUL;
     memcpy(op->key, key, sizeof key);

@@ -246,9 +246,9 @@ write_table(const char *path, const struct voco_tuning_key *key, json_t *shapes)
     char *text;
     enum voco_err err;
 
-    VOCO_ASSERT(root);
+    VOCO_NEED(root);
     text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    VOCO_ASSERT(text);
+    VOCO_NEED(text);
     err = voco_file_write_text(path, text);
     free(text);
     json_decref(root);

@@ -75,7 +75,7 @@ exchange(struct call *c, const struct voco_tensor *copy)
     if (copy->type == VOCO_BF16) {
         host.type = VOCO_F32;
         host.data = voco_arena_push(&c->helper->temp, voco_tensor_bytes(&host));
-        VOCO_ASSERT(host.data);
+        VOCO_NEED(host.data);
     }
     return host;
 }

@@ -43,7 +43,7 @@ split_volumes(const struct voco_finetune_config *c, struct voco_labelled *d)
     int *at = calloc((size_t)count + 1, sizeof *at), n = 0;
     enum voco_err err;
 
-    VOCO_ASSERT(id && at);
+    VOCO_NEED(id && at);
     for (int i = 0; i < count; i++)
         if (voco_store_entry(d->store, i)->label.source) {
             id[n] = voco_store_entry(d->store, i)->id;
@@ -188,7 +188,7 @@ prepare(void *config, void **data, struct voco_setup *ret)
     enum voco_err err;
 
     *data = d;
-    VOCO_ASSERT(d);
+    VOCO_NEED(d);
     if ((err = voco_store_open(c->run.store, &d->store)) != VOCO_OK
         || (err = split_volumes(c, d)) != VOCO_OK
         || (err = choose_model(c, d, &ret->model)) != VOCO_OK)
@@ -336,7 +336,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
     struct work *w = calloc(1, sizeof *w);
 
     *work = w;
-    VOCO_ASSERT(w);
+    VOCO_NEED(w);
     *w = (struct work){
         .ctx = ctx, .model = model, .group = grouping->group,
         .loss = { .background = c->squared_dice, .squared = c->squared_dice,

@@ -19,7 +19,7 @@ voco_batch_mosaic(const char *path, const char *title, struct voco_store *store,
     const struct voco_batch *b;
     enum voco_err err;
 
-    VOCO_ASSERT(predicted);
+    VOCO_NEED(predicted);
     if ((err = voco_loader_open(store, o, 0, &loader)) == VOCO_OK
         && (err = voco_loader_next(loader, &b, NULL)) == VOCO_OK
         && (err = voco_step_predict(step, &(struct voco_step_input){

@@ -115,7 +115,7 @@ prepare(void *config, void **data, struct voco_setup *ret)
     enum voco_err err;
 
     *data = d;
-    VOCO_ASSERT(d);
+    VOCO_NEED(d);
     if (c->replay) {
         err = voco_replay_open(c->replay, c->run.loop.steps, &d->replay);
         c->size = (struct voco_contrast_size){ d->replay.volumes, d->replay.sw,
@@ -400,7 +400,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
     enum voco_err err;
 
     *work = w;
-    VOCO_ASSERT(w);
+    VOCO_NEED(w);
     if ((err = voco_step_init(&w->step, ctx, model, c->size.volumes, c->size.sw,
                               c->size.roi, *grouping)) != VOCO_OK)
         return err;

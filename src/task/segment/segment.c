@@ -93,7 +93,7 @@ describe(const void *config, void *data, const struct voco_model_config *model,
     if (n != model->classes)
         return VOCO_OK;
     ret->class_name = calloc((size_t)n, sizeof *ret->class_name);
-    VOCO_ASSERT(ret->class_name);
+    VOCO_NEED(ret->class_name);
     for (ret->n_classes = 0; ret->n_classes < n; ret->n_classes++)
         ret->class_name[ret->n_classes] = voco_format("%s", names[ret->n_classes]);
     return VOCO_OK;

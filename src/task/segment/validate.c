@@ -103,7 +103,7 @@ run_volume(struct job *j)
     float *planes = NULL;
     enum voco_err err;
 
-    VOCO_ASSERT(channel);
+    VOCO_NEED(channel);
     if ((err = split_channels(j->volume, &planes, channel)) == VOCO_OK) {
         s.channel = channel;
         s.infer = infer;
