@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "data/dataset/datalist.h"
 #include "data/volume/volume.h"
 #include "scratch.h"
 #include "tests/test.h"
@@ -532,6 +533,79 @@ START_TEST(dicom_failures_are_told_with_the_reason_of_dcm2niix)
 }
 END_TEST
 
+/* An element of a data set in little endian; vr "": implicit. */
+static void
+put_element(struct bytes *b, int group, int number, const char *vr, const char *value)
+{
+    const size_t at = b->n, n = strlen(value);
+
+    put_int(b, at, 2, false, group);
+    put_int(b, at + 2, 2, false, number);
+    put_int(b, at + 4, 4, false, (int64_t)n);
+    if (*vr != '\0') {
+        memcpy(b->data + at + 4, vr, 2);
+        put_int(b, at + 6, 2, false, (int64_t)n);
+    }
+    append_text(b, value);
+}
+
+START_TEST(dicom_files_are_known_by_what_is_in_them)
+{
+    static const char *const VR[] = {"CS", ""};
+    static struct bytes b;
+
+    fake_series("series2");
+    for (int i = 0; i < 2; i++) {               /* explicit, implicit */
+        b.n = 0;
+        put_element(&b, 8, 5, VR[i], "ISO_IR 100");
+        put_element(&b, 8, 8, VR[i], "ORIGINAL");
+        put_element(&b, 8, 0x60, VR[i], "CT");
+        scratch_bytes("bare/slice", b.data, b.n);
+        ck_assert(voco_is_dicom_folder(scratch("bare")));
+        assert_reads(scratch("bare"), -2, -3, 4, 10, 20, 30);
+    }
+    b.n = 0;                                    /* in descending order */
+    put_element(&b, 8, 8, "CS", "ORIGINAL");
+    put_element(&b, 8, 5, "CS", "ISO_IR 100");
+    scratch_bytes("other/turned", b.data, b.n);
+    b.n = 0;                                    /* longer than the file */
+    put_element(&b, 8, 5, "", "ISO_IR 100");
+    put_element(&b, 8, 8, "", "ORIGINAL");
+    put_int(&b, 4, 4, false, 1 << 30);
+    scratch_bytes("other/long", b.data, b.n);
+    memset(b.data, 0, 4096);
+    scratch_bytes("other/zeros", b.data, 4096);
+    scratch_text("other/text", "\b\nSlice 8 was not good, nor were 9, 10 and 11.\n");
+    ck_assert(!voco_is_dicom_folder(scratch("other")));
+}
+END_TEST
+
+START_TEST(dicomdir_on_top_of_an_export_is_no_image)
+{
+    static const struct voco_datalist_options PLAIN;
+    struct voco_datalist l = {.n = 0};
+    static struct bytes b;
+    char dicom[132] = "";
+
+    b.n = 128;
+    append_text(&b, "DICM");
+    put_element(&b, 2, 2, "UI", "1.2.840.10008.1.3.10");
+    put_element(&b, 4, 0x1130, "CS", "EXPORT");
+    scratch_bytes("export/DICOMDIR", b.data, b.n);
+    memcpy(dicom + 128, "DICM", 4);
+    scratch_bytes("export/PT0/SE0/IM0", dicom, sizeof dicom);
+    fake_series("series2");
+    ck_assert(!voco_is_dicom_folder(scratch("export")));
+    ck_assert_int_eq(voco_datalist_add(&l, scratch("export"), &PLAIN), VOCO_OK);
+    ck_assert_int_eq(voco_datalist_finish(&l), VOCO_OK);
+    ck_assert_int_eq(l.n, 1);
+    ck_assert_str_eq(l.item[0].image[0], scratch("export/PT0/SE0"));
+    assert_reads(l.item[0].image[0], -2, -3, 4, 10, 20, 30);
+    assert_refused(scratch("export/DICOMDIR"), "a DICOMDIR lists images and holds none");
+    voco_datalist_free(&l);
+}
+END_TEST
+
 /* ---- any damage ---- */
 
 /* One valid file of each kind: name, bytes, bytes of the header. */
@@ -650,6 +724,8 @@ test_suite(void)
     tcase_add_checked_fixture(dicom, dicom_setup, scratch_teardown);
     tcase_add_test(dicom, dicom_folder_is_read_through_dcm2niix);
     tcase_add_test(dicom, dicom_corrected_slices_are_preferred_and_several_series_listed);
+    tcase_add_test(dicom, dicom_files_are_known_by_what_is_in_them);
+    tcase_add_test(dicom, dicomdir_on_top_of_an_export_is_no_image);
     tcase_add_test(dicom, dicom_failures_are_told_with_the_reason_of_dcm2niix);
     tcase_add_checked_fixture(damage, scratch_setup, scratch_teardown);
     tcase_set_timeout(damage, 60);
