@@ -390,6 +390,16 @@ START_TEST(nnunet_v2_cases_are_found_by_channels_and_ending)
     ck_assert_ptr_nonnull(strstr(l.item[1].problem, "b_c_0001.mha: no such file"));
     voco_datalist_free(&l);
     scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"}, \"file_ending\":"
+                 " \".mha\", \"numTraining\": 7}");
+    l = add_ok(scratch("D"), &PLAIN);
+    ck_assert_int_eq(l.n, 2);
+    ck_assert_int_eq(l.item[0].n_images, 2);    /* files that the list does not name count */
+    ck_assert_int_eq(l.item[1].n_images, 1);
+    voco_datalist_free(&l);
+    assert_refused(scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"},"
+                                " \"file_ending\": \".nii.gz\"}"),
+                   "imagesTr has no file CASE_0000.nii.gz");
+    scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"}, \"file_ending\":"
                  " \".mha\", \"dataset\": {\"case7\": {\"images\":"
                  " [\"imagesTs/t_0000.mha\"], \"label\": \"labelsTr/a.mha\"}}}");
     l = add_ok(scratch("D/dataset.json"), &PLAIN);
