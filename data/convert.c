@@ -68,13 +68,11 @@ images_of(const struct voco_item *item, int channel, int *ret_n)
                                                            : item->image + channel;
 }
 
-bool
-voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
-                  const struct voco_convert_options *o, char *what, size_t what_n)
+/* Was the entry made from these files, with these options? */
+static bool
+same_options(const struct voco_store_entry *entry, const struct voco_item *item,
+             const struct voco_convert_options *o, char *what, size_t what_n)
 {
-    char *const *image;
-    int n;
-
     if (!same_source(entry->source, voco_case_source(item, o->channel))) {
         snprintf(what, what_n, "it was made from %s, now %s", entry->source,
                  voco_case_source(item, o->channel));
@@ -90,16 +88,42 @@ voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *
                  entry->label.source, item->label);
         return false;
     }
-    if (!voco_transform_same(entry->transforms, &o->transform, what, what_n))
-        return false;
-    image = images_of(item, o->channel, &n);
+    return voco_transform_same(entry->transforms, &o->transform, what, what_n);
+}
+
+/* Are the files still what they were? */
+static bool
+same_files(const struct voco_store_entry *entry, const struct voco_item *item,
+           const struct voco_convert_options *o, char *what, size_t what_n)
+{
+    int n;
+    char *const *image = images_of(item, o->channel, &n);
+
     return voco_stamp_same(&entry->stamp, image, n, what, what_n)
         && (!o->labels || !entry->label.source || !item->label
             || voco_stamp_same(&entry->label.stamp, &item->label, 1, what, what_n));
 }
 
-/* Sorts the items into skipped and to do; the first that was stored otherwise is an
- * error, before any work. */
+bool
+voco_convert_same(const struct voco_store_entry *entry, const struct voco_item *item,
+                  const struct voco_convert_options *o, char *what, size_t what_n)
+{
+    return same_options(entry, item, o, what, what_n) &&
+           same_files(entry, item, o, what, what_n);
+}
+
+/* A volume of the store that its file, having changed, would not give any more. */
+static void
+keep_changed(struct state *s, int index, const char *what)
+{
+    voco_warn("%s: the store keeps volume %s as it was; name a new store to convert it again",
+              what, s->list->item[index].id);
+    s->result->outcome[index].fate = VOCO_FATE_CHANGED;
+    s->result->changed++;
+}
+
+/* Sorts the items into skipped, changed and to do; the first that was stored with other
+ * options is an error, before any work. */
 static enum voco_err
 look_for_stored(struct state *s, int *todo, int *ret_n)
 {
@@ -115,10 +139,14 @@ look_for_stored(struct state *s, int *todo, int *ret_n)
             todo[n++] = i;
             continue;
         }
-        if (!voco_convert_same(old, item, s->o, what, sizeof what))
+        if (!same_options(old, item, s->o, what, sizeof what))
             return voco_fail(VOCO_EUSAGE, "%s: volume %s is there already, but %s; name "
                              "a new store, or give the same options", s->o->store,
                              item->id, what);
+        if (!same_files(old, item, s->o, what, sizeof what)) {
+            keep_changed(s, i, what);
+            continue;
+        }
         s->result->outcome[i].fate = VOCO_FATE_SKIPPED;
         s->result->skipped++;
     }
@@ -376,14 +404,14 @@ voco_convert_run(const struct voco_datalist *list, const struct voco_convert_opt
             voco_note("%" PRId64 " of %d volumes are in %s already", ret->skipped,
                       list->n, o->store);
         s.todo = todo;
-        s.done = ret->skipped;
+        s.done = ret->skipped + ret->changed;
         voco_progress_start(&s.progress, "convert", s.done, list->n);
         err = voco_parallel_for(o->threads, n, convert_one, &s);
         voco_progress_end(&s.progress, "%" PRId64 " %s, %" PRId64 " rejected", ret->stored,
                           err ? "done when it failed" : "stored", ret->rejected);
     }
     err = finish(&s, err);
-    ret->pending = list->n - ret->stored - ret->skipped - ret->rejected;
+    ret->pending = list->n - ret->stored - ret->skipped - ret->changed - ret->rejected;
     pthread_cond_destroy(&s.room);
     pthread_mutex_destroy(&s.lock);
     free(todo);

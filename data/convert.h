@@ -35,6 +35,7 @@ enum voco_fate {
     VOCO_FATE_PENDING,                  /* not reached */
     VOCO_FATE_STORED,
     VOCO_FATE_SKIPPED,                  /* was there already */
+    VOCO_FATE_CHANGED,                  /* the same, made from a file that has changed since */
     VOCO_FATE_REJECTED
 };
 
@@ -47,7 +48,7 @@ struct voco_outcome {
 struct voco_convert_result {
     struct voco_outcome *outcome;       /* one per item of the list; owned */
     int n;
-    int64_t stored, skipped, rejected, pending;
+    int64_t stored, skipped, changed, rejected, pending;
     int64_t voxels;                     /* of the volumes stored now, in the foreground */
     int64_t below, above;               /* of these, clipped by the window */
     int64_t outside;                    /* that the element type could not hold */

@@ -102,7 +102,20 @@ touch -d '2020-01-01' changing/a.nii.gz
 expect 0 "1 there before" "another time alone is no change" \
     "$voco" convert -o s9 $small changing/a.nii.gz
 cp ct/phantom-00001.nii.gz changing/a.nii.gz
-expect 2 "has changed since" "other bytes are" "$voco" convert -o s9 $small changing/a.nii.gz
+cp ct/phantom-00002.nii.gz changing/b.nii.gz
+hash=$(hash_of out)
+expect 3 "voco: changing/a.nii.gz has changed since.*keeps volume a" "other bytes are" \
+    "$voco" -q convert -o s9 $small changing/a.nii.gz
+[ "$("$voco" verify s9 2>&1 | sed -n 's/.*hash \([0-9a-f]*\).*/\1/p')" = "$hash" ]
+ok $? "the store keeps the volume"
+expect 3 "1 volume stored, 1 kept whose files have changed" "the others are converted" \
+    "$voco" convert -o s9 $small changing
+expect 3 "0 volumes stored, 1 there before, 1 kept" "and are there the next time" \
+    "$voco" convert -o s9 $small changing
+expect 0 "is in the store, but changing/a.nii.gz has changed" "a dry run knows it" \
+    "$voco" convert -n -o s9 $small changing
+expect 2 "spacing was 0,0,0, now 2,2,2" "other options still stop all" \
+    "$voco" convert -o s9 --spacing 2 --pad none --pad-first none changing
 
 mkdir mixed
 cp good.nii.gz mixed/imaging.nii.gz

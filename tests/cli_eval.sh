@@ -57,6 +57,9 @@ map empty.mha 0 0 64
 cp empty.mha images/B_0000.mha
 expect 0 "class 1  *2  *0.3333 .* 2.00 (n=1)" "a distance where one of two is empty is of one" \
     "$voco" eval images truths
+expect 0 "report.html" "a report of them" "$voco" eval -o missed images truths
+grep -q '<td>2</td><td>0\.3333.*<td>2\.00 <small>(n=1)</small>' missed/report.html
+ok $? "has the number of cases beside that mean, too"
 mkdir numbered
 cp half.mha numbered/c_0001.mha; cp truth.mha numbered/c_0002.mha
 expect 0 "class 1  *2  *1.0000 " "equal names go first" "$voco" eval numbered numbered

@@ -82,6 +82,14 @@ expect 0 '"orientation\|voco.orientation' "the best ones say it, too" \
     "$voco" model inspect run/best.safetensors
 expect 0 'windows of 32' "its weights predict" \
     "$voco" predict -w frozen/best.safetensors -o labels ct/phantom-00000.nii.gz
+for weights in run run/ckpt-6 run/ckpt-6/model.safetensors; do
+    expect 0 'transforms of abdomen (the weights)' "$weights predicts" \
+        "$voco" predict -w $weights -o by ct/phantom-00000.nii.gz
+    grep -q 'windows of 32' err; ok $? "in the windows of the run"
+    mv by/phantom-00000.nii.gz "$(echo $weights | tr / -).nii.gz"
+done
+cmp run.nii.gz run-ckpt-6.nii.gz > out.cmp 2>&1
+ok $? "the last checkpoint predicts what the weights at the end do"
 expect 0 'for MONAI' "exported as .pt" "$voco" model export run/best.safetensors -o best.pt
 expect 0 'windows of 32' "they still know how to predict" \
     "$voco" predict -w best.pt -n -o labels ct/phantom-00000.nii.gz

@@ -76,6 +76,12 @@ expect 2 "f32" "normalised values are no u16" \
     "$voco" convert -o t7 $small -p mr --scaling normalize --store-type u16 ct
 expect 2 "channel was no, now all" "channels are an option that is kept" \
     "$voco" convert -o s1 $small --labels 0-11 --label-folder lab --channel all ct
+printf '{"channel_names": {"0": "T1"}, "file_ending": ".nii.gz", "numTraining": 3,
+    "labels": {%s}}' "$names" > nn/dataset.json
+expect 4 "one of 4 channels" "channels that the list does not name are not left out" \
+    "$voco" convert -o t9 $small --labels json nn
+grep -q 'voco: nn/dataset.json: "numTraining" is 3, imagesTr has 2 cases' err
+ok $? "a case that the list counts and the folder lacks is a warning"
 printf '{"channel_names": {"0": "CT"}, "file_ending": ".nii.gz",
     "labels": {"background": 0, "all": [1, 2, 3], "core": [2, 3], "ignore": 4}}' > nn/dataset.json
 expect 4 "ignore" "nnU-Net's ignore label is refused" "$voco" convert -o t8 $small --labels json nn

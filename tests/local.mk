@@ -93,6 +93,7 @@ test_scripts = \
 	tests/cli_torch_plainconv.sh \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
+	tests/cli_volumes.sh \
 	tests/faults.sh \
 	tests/limits.sh \
 	tools/check-includes.sh \

@@ -312,7 +312,7 @@ START_TEST(saved_weights_load_and_tell_what_they_are)
 
     open_model(&a, &config, 1);
     open_model(&b, &config, 2);
-    ck_assert_int_eq(voco_model_save(path, &ctx, &a, NULL, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_model_save(path, &ctx, &a, NULL, NULL), VOCO_OK);
     ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
     ck_assert_int_eq(found.feature, 12);
     ck_assert_int_eq(found.in_channels, 1);

@@ -1,13 +1,30 @@
 /* Inputs of convert as a list: folders, text, CSV, JSON of several makers, unique ids. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "data/dataset/datalist.h"
+#include "data/dataset/pairing.h"
 #include "scratch.h"
 #include "tests/test.h"
 
 static const struct voco_datalist_options PLAIN;
+
+/* The stat of this program: that of a file system which gives every file one number, if
+ * asked to. */
+static bool one_number;
+
+int
+stat(const char *restrict path, struct stat *restrict st)
+{
+    const int failed = fstatat(AT_FDCWD, path, st, 0);
+
+    if (!failed && one_number)
+        st->st_ino = 128;
+    return failed;
+}
 
 /* An empty file: what is in a volume does not matter here. */
 static void
@@ -205,6 +222,80 @@ START_TEST(file_listed_twice_is_a_problem_of_the_second_item)
 }
 END_TEST
 
+START_TEST(files_with_one_inode_number_are_files_of_their_own)
+{
+    struct stat st[2];
+
+    touch("a.nii");
+    touch("b.nii");
+    touch("sub/c.nii");
+    ck_assert_int_eq(symlink("..", scratch("sub/up")), 0);
+    one_number = true;
+    ck_assert_int_eq(stat(scratch("a.nii"), &st[0]), 0);
+    ck_assert_int_eq(stat(scratch("sub/c.nii"), &st[1]), 0);
+    ck_assert(st[0].st_ino == st[1].st_ino);
+    struct voco_datalist l = add_ok(scratch_folder, &PLAIN);
+    ck_assert_int_eq(l.n, 3);
+    ck_assert_int_eq(l.n_problems, 0);
+    voco_datalist_free(&l);
+    ck_assert_int_eq(link(scratch("a.nii"), scratch("z.nii")), 0);
+    l = add_ok(scratch_folder, &PLAIN);
+    one_number = false;
+    ck_assert_int_eq(l.n, 4);
+    ck_assert_int_eq(l.n_problems, 1);
+    ck_assert_ptr_nonnull(strstr(l.item[3].problem, "listed twice"));
+    voco_datalist_free(&l);
+}
+END_TEST
+
+/* ---- pairs ---- */
+
+START_TEST(names_of_one_case_are_paired_and_equal_ones_go_first)
+{
+    static const char *const A[] = {
+        "A_0000", "B_0000", "B_0001", "c_0001", "c_0002", "liver_2021", "D", "x_00001"
+    };
+    static const char *const B[] = {
+        "B", "A", "c_0002", "c_0001", "liver", "D_0000", "x", "A"
+    };
+    static const int want[] = {1, 0, 0, 3, 2, -1, 5, -1};
+    int got[8];
+
+    ck_assert_int_eq(voco_pair_names(A, 8, B, 8, got), VOCO_OK);
+    for (int i = 0; i < 8; i++)
+        ck_assert_msg(got[i] == want[i], "%s: %d", A[i], got[i]);
+    ck_assert_int_eq(voco_pair_names(A, 1, B, 0, got), VOCO_OK);
+    ck_assert_int_eq(got[0], -1);
+}
+END_TEST
+
+/* 40,000 names of each kind: by search they take a tenth of a second, one with another they
+ * would take minutes. */
+START_TEST(many_names_are_paired_by_search)
+{
+    enum { MANY = 40000 };
+    char **image = calloc(MANY, sizeof *image), **label = calloc(MANY, sizeof *label);
+    int *got = calloc(MANY, sizeof *got);
+
+    for (int i = 0; i < MANY; i++) {
+        image[i] = voco_format("case-%05d_0000", i * 7919 % MANY);
+        label[i] = voco_format("case-%05d", i);
+    }
+    const clock_t begin = clock();
+    ck_assert_int_eq(voco_pair_names((const char *const *)image, MANY,
+                                     (const char *const *)label, MANY, got), VOCO_OK);
+    ck_assert_double_lt((double)(clock() - begin) / CLOCKS_PER_SEC, 20);
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(got[i], i * 7919 % MANY);
+        free(image[i]);
+        free(label[i]);
+    }
+    free(image);
+    free(label);
+    free(got);
+}
+END_TEST
+
 /* ---- text and CSV ---- */
 
 START_TEST(text_list_is_relative_to_itself_or_to_root)
@@ -319,6 +410,16 @@ START_TEST(nnunet_v2_cases_are_found_by_channels_and_ending)
     ck_assert_ptr_nonnull(strstr(l.item[1].problem, "b_c_0001.mha: no such file"));
     voco_datalist_free(&l);
     scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"}, \"file_ending\":"
+                 " \".mha\", \"numTraining\": 7}");
+    l = add_ok(scratch("D"), &PLAIN);
+    ck_assert_int_eq(l.n, 2);
+    ck_assert_int_eq(l.item[0].n_images, 2);    /* files that the list does not name count */
+    ck_assert_int_eq(l.item[1].n_images, 1);
+    voco_datalist_free(&l);
+    assert_refused(scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"},"
+                                " \"file_ending\": \".nii.gz\"}"),
+                   "imagesTr has no file CASE_0000.nii.gz");
+    scratch_text("D/dataset.json", "{\"channel_names\": {\"0\": \"CT\"}, \"file_ending\":"
                  " \".mha\", \"dataset\": {\"case7\": {\"images\":"
                  " [\"imagesTs/t_0000.mha\"], \"label\": \"labelsTr/a.mha\"}}}");
     l = add_ok(scratch("D/dataset.json"), &PLAIN);
@@ -397,6 +498,9 @@ test_suite(void)
     tcase_add_test(t, ids_stay_unique_where_no_folder_helps);
     tcase_add_test(t, ids_of_long_paths_take_no_time);
     tcase_add_test(t, file_listed_twice_is_a_problem_of_the_second_item);
+    tcase_add_test(t, files_with_one_inode_number_are_files_of_their_own);
+    tcase_add_test(t, names_of_one_case_are_paired_and_equal_ones_go_first);
+    tcase_add_test(t, many_names_are_paired_by_search);
     tcase_add_test(t, text_list_is_relative_to_itself_or_to_root);
     tcase_add_test(t, csv_takes_image_label_and_class_in_any_order_and_quoting);
     tcase_add_test(t, decathlon_and_voco_lists_give_images_and_labels);

@@ -70,7 +70,7 @@ START_TEST(weights_of_one_channel_are_repeated_or_shared_among_channels)
     rig_open(&one, 1, false, 1);
     rig_open(&three, 3, false, 2);
     ck_assert_int_eq(voco_model_save(scratch("one.safetensors"), &one.ctx, &one.model, NULL,
-                                     NULL, NULL), VOCO_OK);
+                                     NULL), VOCO_OK);
     ck_assert_int_eq(load_adapted(&three, adapter[_i], &cover), VOCO_OK);
     ck_assert_int_eq(cover.adapted, 3);
     ck_assert_int_eq(cover.loaded, one.model.params.n);
@@ -98,7 +98,7 @@ START_TEST(other_channels_are_refused_or_begin_anew)
     rig_open(&two, 2, false, 2);
     rig_open(&fresh, 2, false, 2);
     ck_assert_int_eq(voco_model_save(scratch("one.safetensors"), &one.ctx, &one.model, NULL,
-                                     NULL, NULL), VOCO_OK);
+                                     NULL), VOCO_OK);
     ck_assert_int_eq(load_adapted(&two, VOCO_ADAPT_REFUSE, &cover), VOCO_ECHECKPOINT);
     ck_assert_int_eq(load_adapted(&two, VOCO_ADAPT_DROP, &cover), VOCO_OK);
     ck_assert_int_eq(cover.adapted, 3);
@@ -174,7 +174,6 @@ START_TEST(best_is_that_of_the_part_of_the_run_that_is_done)
     ck_assert(voco_best_beaten(&best, 0.0));
     rig_open(&r, 1, false, 4);
     ck_assert_int_eq(voco_best_keep(&best, scratch_folder, 0.5, 10, &r.ctx, &r.model,
-                                    &(struct voco_seginfo){ .n_classes = 0 },
                                     json_pack("{s:[f,n]}", "class_dice", 0.25)), VOCO_OK);
     ck_assert(!voco_best_beaten(&best, 0.5));
     ck_assert(voco_best_beaten(&best, 0.6));

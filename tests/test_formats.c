@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "data/dataset/datalist.h"
 #include "data/volume/volume.h"
 #include "scratch.h"
 #include "tests/test.h"
@@ -152,6 +153,69 @@ START_TEST(metaimage_data_may_begin_behind_a_header_of_their_own)
 }
 END_TEST
 
+/* META with further lines, and the voxels in the same file at the place given, or, with 0,
+ * behind the header. */
+static const char *
+meta_local(const char *lines, size_t at, const struct bytes *data)
+{
+    static struct bytes b;
+
+    b.n = 0;
+    append_text(&b, META);
+    append_text(&b, lines);
+    append_text(&b, "ElementType = MET_SHORT\nElementDataFile = LOCAL\n");
+    while (b.n < at)
+        b.data[b.n++] = ' ';
+    memcpy(b.data + b.n, data->data, data->n);
+    return scratch_bytes("local.mha", b.data, b.n + data->n);
+}
+
+START_TEST(metaimage_with_its_voxels_in_it_obeys_header_size)
+{
+    static struct bytes data;
+
+    append_elements(&data, I16, false);
+    assert_reads(meta_local("HeaderSize = 0\n", 0, &data), -2, -3, 4, 10, 20, 30);
+    assert_reads(meta_local("HeaderSize = -1\n", 0, &data), -2, -3, 4, 10, 20, 30);
+    assert_reads(meta_local("HeaderSize = -1\n", 500, &data), -2, -3, 4, 10, 20, 30);
+    assert_reads(meta_local("HeaderSize = 500\n", 500, &data), -2, -3, 4, 10, 20, 30);
+    assert_refused(meta_local("HeaderSize = 8\n", 0, &data),
+                   "HeaderSize is 8, but the header takes");
+    assert_refused(meta_local("HeaderSize = -2\n", 0, &data), "HeaderSize is -2");
+    data.n -= 3;                                    /* the header is no voxels */
+    assert_refused(meta_local("HeaderSize = -1\n", 0, &data), "truncated");
+    assert_refused(meta_local("HeaderSize = 500\n", 500, &data), "truncated");
+}
+END_TEST
+
+START_TEST(metaimage_lines_are_read_in_all_their_spellings)
+{
+    static const struct {
+        const char *instead_of, *line;
+    } SPELLING[] = {
+        {"Offset =", "Origin = -10 -20 30\n"}, {"Offset =", "Position = -10 -20 30\n"},
+        {"Offset =", "offset:-10 -20  30\r\n"},
+        {"TransformMatrix =", "Rotation = 1 0 0 0 1 0 0 0 1\n"},
+        {"TransformMatrix =", "Orientation = 1 0 0 0 1 0 0 0 1\n"},
+        {"ElementSpacing =", "ElementSize = 2 3 4\n"}, {"", "ElementSize = 9 9 9\n"},
+        {"", "ElementByteOrderMSB = F\n"}, {"", "BinaryDataByteOrderMSB = 0\n"},
+        {"", "BinaryData = t\n"}, {"", "BinaryData: TRUE\n"}, {"", "DistanceUnits = ?\n"},
+        {"", "DistanceUnits = mm\n"}, {"", "Offset = -10  -20 30\n"}
+    };
+    static struct bytes data, b;
+
+    append_elements(&data, I16, false);
+    for (size_t i = 0; i < sizeof SPELLING / sizeof *SPELLING; i++) {
+        b.n = 0;
+        append_unchanged(&b, META, SPELLING[i].instead_of, '=');
+        append_text(&b, SPELLING[i].line);
+        append_text(&b, "ElementType = MET_SHORT\nElementDataFile = Local\n");
+        memcpy(b.data + b.n, data.data, data.n);
+        assert_reads(scratch_bytes("a.mha", b.data, b.n + data.n), -2, -3, 4, 10, 20, 30);
+    }
+}
+END_TEST
+
 START_TEST(metaimage_that_cannot_be_used_is_refused_with_the_reason)
 {
     static const struct {
@@ -286,6 +350,52 @@ START_TEST(nrrd_spaces_are_turned_to_ras)
 }
 END_TEST
 
+START_TEST(nrrd_fields_are_read_in_all_their_spellings)
+{
+    static const char *const LINES[] = {
+        "spacedirections: (2,0,0) (0,3,0) (0,0,4)\nspaceorigin: (10,20,30)\n",
+        "Space Directions: ( 2, 0, 0 )\t(0,3,0) (0 ,0, 4)\nspace  origin:(10,20,30)\n",
+        "space directions: (2e0,0,0) (0,3.0,0) (0,0,+4)\nspace origin: (10,20,30)\r\n",
+        "space directions: (2,0,0) (0,3,0) (0,0,4)\nspace origin: (10,20,30)\n"
+        "spacings: nan 3 4.0001\nkinds: domain space domain\nspaceunits: \"mm\" mm \"\"\n",
+        "space directions: (2000,0,0) (0,3000,0) (0,0,4000)\n"
+        "space origin: (10000,20000,30000)\nspace units: \"um\" \"microns\" \"\xc2\xb5m\"\n"
+    };
+    static const char *const TYPE[] = {
+        "uchar", "Unsigned Char", "UINT8", "uint8_t"
+    };
+    static struct bytes data;
+
+    append_elements(&data, U8, false);
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++) {
+        char *lines = voco_format("type: %s\nencoding: Raw\nspace: right-anterior-superior"
+                                  "\n%s", TYPE[i % 4], LINES[i]);
+
+        assert_reads(nrrd("a.nrrd", lines, &data), 2, 3, 4, 10, 20, 30);
+        free(lines);
+    }
+    assert_reads(nrrd("b.nrrd", "type: uint8\nencoding: raw\nspace: RAS\nspace origin: none"
+                      "\nspace directions: (2,0,0) (0,3,0) (0,0,4)\n", &data),
+                 2, 3, 4, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(nrrd_voxels_at_the_end_of_the_file_do_not_begin_in_the_header)
+{
+    static const char LINES[] = "type: uint8\nencoding: raw\nspace: RAS\nspacings: 2 3 4\n"
+                                "byte skip: -1\n";
+    static struct bytes data, padded;
+
+    append_elements(&data, U8, false);
+    append_text(&padded, "something else");
+    append_elements(&padded, U8, false);
+    assert_reads(nrrd("a.nrrd", LINES, &padded), 2, 3, 4, 0, 0, 0);
+    assert_reads(nrrd("b.nrrd", LINES, &data), 2, 3, 4, 0, 0, 0);
+    data.n--;
+    assert_refused(nrrd("c.nrrd", LINES, &data), "truncated");
+}
+END_TEST
+
 START_TEST(nrrd_that_cannot_be_used_is_refused_with_the_reason)
 {
     static const struct {
@@ -317,7 +427,18 @@ START_TEST(nrrd_that_cannot_be_used_is_refused_with_the_reason)
          "singular"},
         {"type: uint8\nencoding: raw\nspacings: 1 0 1\n", "spacing along y is 0"},
         {"type: uint8\nencoding: raw\nspacings: 1 nan 1\n", "nan"},
+        {"type: uint8\nencoding: raw\nspacings: 2 3 5\n"
+         "space directions: (2,0,0) (0,3,0) (0,0,4)\n", "spacings says 5 along axis 2"},
+        {"type: uint8\nencoding: raw\naxis mins: 0 0 0\naxismaxs: 6 12 20\n",
+         "write it as spacings"},
+        {"type: uint8\nencoding: raw\nspace: RAS\nspace: LPS\n", "space comes twice"},
+        {"type: uint8\nencoding: raw\nspace origin: (1,2,3)\nspaceorigin: (1,2,4)\n",
+         "space origin comes twice"},
+        {"type: uint8\nencoding: raw\nspace units: \"s\" \"mm\" \"mm\"\n",
+         "\"s\" is no unit of length"},
+        {"type: uint8\nencoding: text\n", "text for voxels"},
         {"type: uint8\nencoding: raw\ndata file: LIST\n", "several data files"},
+        {"type: uint8\nencoding: raw\ndata file: s%03d.raw 1 5 1\n", "several data files"},
         {"type: uint8\nencoding: raw\ndata file: absent.raw\n", "which is not there"},
         {"type: uint8\nencoding: gzip\nbyte skip: -1\n", "byte skip -1"},
         {"type: uint8\nencoding: raw\nbyte skip: 99999999999\n", "truncated"},
@@ -409,6 +530,79 @@ START_TEST(dicom_failures_are_told_with_the_reason_of_dcm2niix)
     assert_refused(scratch("study"), "no usable description");
     setenv("PATH", scratch("fake"), 1);
     assert_refused(scratch("study"), "not installed");
+}
+END_TEST
+
+/* An element of a data set in little endian; vr "": implicit. */
+static void
+put_element(struct bytes *b, int group, int number, const char *vr, const char *value)
+{
+    const size_t at = b->n, n = strlen(value);
+
+    put_int(b, at, 2, false, group);
+    put_int(b, at + 2, 2, false, number);
+    put_int(b, at + 4, 4, false, (int64_t)n);
+    if (*vr != '\0') {
+        memcpy(b->data + at + 4, vr, 2);
+        put_int(b, at + 6, 2, false, (int64_t)n);
+    }
+    append_text(b, value);
+}
+
+START_TEST(dicom_files_are_known_by_what_is_in_them)
+{
+    static const char *const VR[] = {"CS", ""};
+    static struct bytes b;
+
+    fake_series("series2");
+    for (int i = 0; i < 2; i++) {               /* explicit, implicit */
+        b.n = 0;
+        put_element(&b, 8, 5, VR[i], "ISO_IR 100");
+        put_element(&b, 8, 8, VR[i], "ORIGINAL");
+        put_element(&b, 8, 0x60, VR[i], "CT");
+        scratch_bytes("bare/slice", b.data, b.n);
+        ck_assert(voco_is_dicom_folder(scratch("bare")));
+        assert_reads(scratch("bare"), -2, -3, 4, 10, 20, 30);
+    }
+    b.n = 0;                                    /* in descending order */
+    put_element(&b, 8, 8, "CS", "ORIGINAL");
+    put_element(&b, 8, 5, "CS", "ISO_IR 100");
+    scratch_bytes("other/turned", b.data, b.n);
+    b.n = 0;                                    /* longer than the file */
+    put_element(&b, 8, 5, "", "ISO_IR 100");
+    put_element(&b, 8, 8, "", "ORIGINAL");
+    put_int(&b, 4, 4, false, 1 << 30);
+    scratch_bytes("other/long", b.data, b.n);
+    memset(b.data, 0, 4096);
+    scratch_bytes("other/zeros", b.data, 4096);
+    scratch_text("other/text", "\b\nSlice 8 was not good, nor were 9, 10 and 11.\n");
+    ck_assert(!voco_is_dicom_folder(scratch("other")));
+}
+END_TEST
+
+START_TEST(dicomdir_on_top_of_an_export_is_no_image)
+{
+    static const struct voco_datalist_options PLAIN;
+    struct voco_datalist l = {.n = 0};
+    static struct bytes b;
+    char dicom[132] = "";
+
+    b.n = 128;
+    append_text(&b, "DICM");
+    put_element(&b, 2, 2, "UI", "1.2.840.10008.1.3.10");
+    put_element(&b, 4, 0x1130, "CS", "EXPORT");
+    scratch_bytes("export/DICOMDIR", b.data, b.n);
+    memcpy(dicom + 128, "DICM", 4);
+    scratch_bytes("export/PT0/SE0/IM0", dicom, sizeof dicom);
+    fake_series("series2");
+    ck_assert(!voco_is_dicom_folder(scratch("export")));
+    ck_assert_int_eq(voco_datalist_add(&l, scratch("export"), &PLAIN), VOCO_OK);
+    ck_assert_int_eq(voco_datalist_finish(&l), VOCO_OK);
+    ck_assert_int_eq(l.n, 1);
+    ck_assert_str_eq(l.item[0].image[0], scratch("export/PT0/SE0"));
+    assert_reads(l.item[0].image[0], -2, -3, 4, 10, 20, 30);
+    assert_refused(scratch("export/DICOMDIR"), "a DICOMDIR lists images and holds none");
+    voco_datalist_free(&l);
 }
 END_TEST
 
@@ -519,13 +713,19 @@ test_suite(void)
     tcase_add_test(text, metaimage_of_every_type_and_byte_order_is_turned_from_lps_to_ras);
     tcase_add_test(text, metaimage_rows_of_the_matrix_are_the_directions_of_the_axes);
     tcase_add_test(text, metaimage_data_may_begin_behind_a_header_of_their_own);
+    tcase_add_test(text, metaimage_with_its_voxels_in_it_obeys_header_size);
+    tcase_add_test(text, metaimage_lines_are_read_in_all_their_spellings);
     tcase_add_test(text, metaimage_that_cannot_be_used_is_refused_with_the_reason);
     tcase_add_test(text, nrrd_of_every_type_and_byte_order_is_read_attached_and_detached);
     tcase_add_test(text, nrrd_spaces_are_turned_to_ras);
+    tcase_add_test(text, nrrd_fields_are_read_in_all_their_spellings);
+    tcase_add_test(text, nrrd_voxels_at_the_end_of_the_file_do_not_begin_in_the_header);
     tcase_add_test(text, nrrd_that_cannot_be_used_is_refused_with_the_reason);
     tcase_add_checked_fixture(dicom, dicom_setup, scratch_teardown);
     tcase_add_test(dicom, dicom_folder_is_read_through_dcm2niix);
     tcase_add_test(dicom, dicom_corrected_slices_are_preferred_and_several_series_listed);
+    tcase_add_test(dicom, dicom_files_are_known_by_what_is_in_them);
+    tcase_add_test(dicom, dicomdir_on_top_of_an_export_is_no_image);
     tcase_add_test(dicom, dicom_failures_are_told_with_the_reason_of_dcm2niix);
     tcase_add_checked_fixture(damage, scratch_setup, scratch_teardown);
     tcase_set_timeout(damage, 60);

@@ -47,7 +47,7 @@ save(const char *name, const struct voco_provenance *p)
     ck_assert_int_eq(voco_model_allocate(&model, &ctx, false), VOCO_OK);
     voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 1);
     model.provenance = p;
-    ck_assert_int_eq(voco_model_save(scratch(name), &ctx, &model, NULL, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_model_save(scratch(name), &ctx, &model, NULL, NULL), VOCO_OK);
     voco_model_free(&model);
 }
 

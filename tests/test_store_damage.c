@@ -236,6 +236,71 @@ START_TEST(lines_that_contradict_the_shard_or_themselves_are_refused)
 }
 END_TEST
 
+/* The member of a line with this name, an object, and the comma in front of it.  Free it. */
+static char *
+member(const struct copy *c, const char *name)
+{
+    char *mark = voco_format(",\"%s\":{", name);
+    const char *at = strstr(c->bytes, mark);
+
+    ck_assert_msg(at != NULL, "no member %s", name);
+    free(mark);
+    return voco_format("%.*s", (int)(strchr(at, '}') + 1 - at), at);
+}
+
+START_TEST(lines_that_do_not_tell_stamp_and_place_are_of_older_stores)
+{
+    static const char *const NAME[] = {"files", "place"};
+    const struct voco_place place = {
+        .known = true, .units = 3, .qform_code = 2, .sform_code = 1,
+        .pixdim = {-1, 700, 700, 1000}, .quatern = {0.1, 0.2, 0.3}, .qoffset = {4, 5, 6},
+        .srow = {{700, 0, 0, 1}, {0, 700, 0, 2}, {0, 0, 1000, 3}}
+    };
+    struct voco_volume v = volume_of(0, N, N, N, 1, 0);
+    struct voco_store_entry e = entry_of("case000", "abdomen");
+    char *folder = scratch_folder();
+    struct voco_store_writer *w;
+    struct voco_store *s;
+
+    e.place = place;
+    e.stamp = (struct voco_stamp){true, 12345678901, -5, 0x9abcdef0};
+    ok(voco_store_create(folder, &options, &w));
+    ok(voco_store_add(w, &e, &v, NULL));
+    ok(voco_store_finish(w));
+    for (int i = 0; i < 3; i++) {               /* whole, then without one and the other */
+        ok(voco_store_open(folder, &s));
+        const struct voco_store_entry *got = voco_store_entry(s, 0);
+        ck_assert_int_eq(got->stamp.known, i < 1);
+        ck_assert_int_eq(got->place.known, i < 2);
+        if (i < 1) {
+            ck_assert(got->stamp.bytes == 12345678901 && got->stamp.modified_ns == -5);
+            ck_assert_uint_eq(got->stamp.crc, 0x9abcdef0);
+        }
+        if (i < 2) {
+            ck_assert_int_eq(got->place.units, 3);
+            ck_assert_int_eq(got->place.qform_code, 2);
+            ck_assert_int_eq(got->place.sform_code, 1);
+            ck_assert_mem_eq(got->place.pixdim, place.pixdim, sizeof place.pixdim);
+            ck_assert_mem_eq(got->place.quatern, place.quatern, sizeof place.quatern);
+            ck_assert_mem_eq(got->place.qoffset, place.qoffset, sizeof place.qoffset);
+            ck_assert_mem_eq(got->place.srow, place.srow, sizeof place.srow);
+        }
+        voco_store_close(s);
+        ok(verify(folder));
+        if (i == 2)
+            break;
+        const struct copy c = copy_of(folder, "manifest.jsonl");
+        char *gone = member(&c, NAME[i]);
+        forge(&c, gone, "");
+        free(gone);
+        free(c.path);
+        free(c.bytes);
+    }
+    free(v.voxel);
+    scratch_remove(folder);
+}
+END_TEST
+
 /* One case of two channels with labels. */
 static void
 labelled_store_of(const char *folder)
@@ -412,6 +477,7 @@ test_suite(void)
     tcase_add_test(t, a_changed_byte_of_the_manifest_is_noticed);
     tcase_add_test(t, an_index_with_impossible_numbers_is_refused);
     tcase_add_test(t, lines_that_contradict_the_shard_or_themselves_are_refused);
+    tcase_add_test(t, lines_that_do_not_tell_stamp_and_place_are_of_older_stores);
     tcase_add_test(t, lines_of_labels_that_make_no_sense_are_refused);
     return suite;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "data/volume/headtext.h"
 #include "data/dataset/listing.h"
 #include "data/volume/volume.h"
@@ -127,6 +128,7 @@ case_bytes(const char *name, const char *ending, int *ret_channel)
     return (int)(n - m);
 }
 
+/* The channels that the list names, or, if there are more, the files. */
 static void
 take_case(struct voco_listing *l, const char *set, const char *id, const char *ending,
           int channels)
@@ -139,15 +141,19 @@ take_case(struct voco_listing *l, const char *set, const char *id, const char *e
         free(label);
         label = NULL;
     }
-    for (int i = 0; i < channels; i++) {
+    for (int i = 0; i < CHANNELS_MAX; i++) {
         char *name = voco_format("images%s/%s_%04d%s", set, id, i, ending);
         char *path = voco_listing_path(l, name);
 
+        free(name);
+        if (i >= channels && !voco_file_exists(path)) {
+            free(path);
+            break;
+        }
         if (i == 0)
             item = voco_listing_push(l, path, label);
         else
             voco_listing_channel(l, item, path);
-        free(name);
     }
     item->id = voco_format("%s", id);
     free(label_name);
@@ -211,7 +217,9 @@ take_nnunet2(struct voco_listing *l, json_t *root)
     const char *ending = json_string_value(json_object_get(root, "file_ending"));
     const json_t *channel_names = json_object_get(root, "channel_names");
     const size_t channels = json_object_size(channel_names);
+    const json_t *announced = json_object_get(root, "numTraining");
     json_t *cases = json_object_get(root, "dataset");
+    const int before = l->list->n;
     enum voco_err err;
 
     if (json_is_object(cases))
@@ -223,6 +231,13 @@ take_nnunet2(struct voco_listing *l, json_t *root)
         return voco_fail(VOCO_EFORMAT, "%s: \"channel_names\" has %zu entries, expected 1"
                          " to %d", l->path, channels, CHANNELS_MAX);
     err = take_set(l, "Tr", ending, (int)channels);
+    if (err == VOCO_OK && l->list->n == before)
+        err = voco_fail(VOCO_EFORMAT, "%s: no case: imagesTr has no file CASE_0000%s, as"
+                        " \"file_ending\" wants", l->path, ending);
+    else if (err == VOCO_OK && json_is_integer(announced) &&
+             json_integer_value(announced) != l->list->n - before)
+        voco_warn("%s: \"numTraining\" is %lld, imagesTr has %d cases", l->path,
+                  (long long)json_integer_value(announced), l->list->n - before);
     if (err == VOCO_OK && l->options->test_split)
         err = take_set(l, "Ts", ending, (int)channels);
     return err;

@@ -6,7 +6,8 @@
 /* An image has noise: even one of 8 bits has more values than FEW, and of two neighbours
  * that are not both 0 seldom the same.  In Debian's mricron-data the share is at most 0.23
  * for the images of whole numbers, three of them, and at least 0.64 for the label maps,
- * nine; phantoms of voco have fractions. */
+ * nine; phantoms of voco have fractions.  For the CT of invesalius-examples it is 0.09 in
+ * HU, and at most 0.24 as 8 bits, through windows of bone, soft tissue or all. */
 enum { FEW = 16, MANY = 2048 };
 static const double AGREE = 0.5;
 

@@ -45,14 +45,15 @@ static const char *const KEY[KEYS][3] = {
 static enum voco_err
 parse_bool(const char *path, const char *key, const char *value, bool *ret)
 {
-    if (strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0)
-        *ret = true;
-    else if (strcasecmp(value, "false") == 0 || strcmp(value, "0") == 0)
-        *ret = false;
-    else
-        return voco_fail(VOCO_EFORMAT, "%s: %s = %.40s, expected True or False", path,
-                         key, value);
-    return VOCO_OK;
+    static const char *const NAME[] = {"false", "true", "f", "t", "0", "1"};
+
+    for (int i = 0; i < 6; i++)
+        if (strcasecmp(value, NAME[i]) == 0) {
+            *ret = i % 2 == 1;
+            return VOCO_OK;
+        }
+    return voco_fail(VOCO_EFORMAT, "%s: %s = %.40s, expected True or False", path, key,
+                     value);
 }
 
 static enum voco_err
@@ -152,15 +153,15 @@ parse_lines(struct voco_headtext *t, struct metaimage *m)
         if (line == NULL)
             return voco_fail(VOCO_EFORMAT, "%s: the header ends without ElementDataFile",
                              t->path);
-        char *equals = strchr(line, '=');
-        if (equals == NULL) {
+        char *end = strpbrk(line, "=:");        /* MetaIO takes either */
+        if (end == NULL) {
             if (*voco_trim(line) == '\0')
                 continue;
             return voco_fail(VOCO_EFORMAT, "%s: expected a line \"Key = Value\", found"
                              " \"%.40s\"", t->path, line);
         }
-        *equals = '\0';
-        const char *const name = voco_trim(line), *const value = voco_trim(equals + 1);
+        *end = '\0';
+        const char *const name = voco_trim(line), *const value = voco_trim(end + 1);
         const enum key key = key_of(name);
 
         if (key != KEYS && seen[key] != NULL && !voco_headtext_same(seen[key], value))
@@ -264,31 +265,45 @@ choose_affine(const char *path, const struct metaimage *m, struct voco_source *s
     return VOCO_OK;
 }
 
+/* HeaderSize counts from the beginning of the file, also of one that begins with the
+ * header itself, and -1 is all that lies before the voxels; as in MetaIO. */
+static enum voco_err
+choose_offset(const struct voco_headtext *t, const struct metaimage *m, bool local,
+              struct voco_source *src)
+{
+    const int64_t text = local ? (int64_t)t->at : 0;
+
+    if (m->header_bytes < -1 || (m->header_bytes == -1 && m->compressed))
+        return voco_fail(VOCO_EFORMAT, "%s: HeaderSize is %" PRId64 "%s", t->path,
+                         m->header_bytes, m->compressed ? " with compressed data" : "");
+    if (m->header_bytes > 0 && m->header_bytes < text)
+        return voco_fail(VOCO_EFORMAT, "%s: HeaderSize is %" PRId64 ", but the header takes"
+                         " %" PRId64 " bytes; remove that line", t->path, m->header_bytes,
+                         text);
+    src->first = text;
+    src->offset = m->header_bytes == -1 ? VOCO_SOURCE_AT_END
+        : m->header_bytes > 0 ? m->header_bytes : text;
+    return VOCO_OK;
+}
+
 static enum voco_err
 choose_place(const struct voco_headtext *t, const struct metaimage *m,
              struct voco_source *src)
 {
+    const bool local = strcasecmp(m->file, "LOCAL") == 0;
+
     src->packing = m->compressed ? VOCO_PACKED : VOCO_PLAIN;
     src->big_endian = m->big_endian;
-    if (strcasecmp(m->file, "LOCAL") == 0) {
-        src->path = voco_format("%s", t->path);
-        src->offset = (int64_t)t->at;
-        return VOCO_OK;
-    }
     if (strncasecmp(m->file, "LIST", 4) == 0 || strchr(m->file, '%') != NULL)
         return voco_fail(VOCO_EFORMAT, "%s: ElementDataFile = %.60s: one file a slice is"
                          " not supported, only LOCAL or one file", t->path, m->file);
     if (*m->file == '\0')
         return voco_fail(VOCO_EFORMAT, "%s: ElementDataFile has no value", t->path);
-    src->path = voco_sibling(t->path, m->file);
+    src->path = local ? voco_format("%s", t->path) : voco_sibling(t->path, m->file);
     if (!voco_file_exists(src->path))
         return voco_fail(VOCO_EFORMAT, "%s: the voxels should be in %s, which is not"
                          " there", t->path, src->path);
-    if (m->header_bytes < -1 || (m->header_bytes == -1 && m->compressed))
-        return voco_fail(VOCO_EFORMAT, "%s: HeaderSize is %" PRId64 "%s", t->path,
-                         m->header_bytes, m->compressed ? " with compressed data" : "");
-    src->offset = m->header_bytes == -1 ? VOCO_SOURCE_AT_END : m->header_bytes;
-    return VOCO_OK;
+    return choose_offset(t, m, local, src);
 }
 
 enum voco_err

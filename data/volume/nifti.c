@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/volume/affine.h"
 #include "data/volume/kind.h"
 #include "data/volume/once.h"
 #include "data/volume/source.h"
@@ -278,6 +279,38 @@ to_millimetres(const char *path, const struct nifti *n, double affine[4][4])
             affine[i][j] *= mm;
 }
 
+/* Other programs take the voxel size from pixdim, or the axes from the qform, where this
+ * one takes the sform: if these disagree, the results do. */
+static void
+warn_of_contradictions(const char *path, const struct nifti *n)
+{
+    double mm[3], sform[4][4] = {{0}}, qform[4][4] = {{0}}, q_mm[3];
+    const double *p = n->pixdim + 1;
+    bool sizes = true, axes = true;
+
+    memcpy(sform, n->srow, sizeof n->srow);
+    voco_affine_spacing((const double (*)[4])sform, mm);
+    for (int j = 0; j < 3; j++)         /* 0 and NaN in pixdim say nothing */
+        sizes = sizes && !(p[j] > 0 && mm[j] > 0 && fabs(p[j] - mm[j]) > 0.01 * mm[j]);
+    if (!sizes)
+        voco_warn_once("%s: the voxels are %g x %g x %g by the sform, which is taken, and"
+                       " %g x %g x %g by pixdim", path, mm[0], mm[1], mm[2], p[0], p[1],
+                       p[2]);
+    if (n->qform_code <= 0 || qform_affine(path, n, qform) != VOCO_OK)
+        return;
+    voco_affine_spacing((const double (*)[4])qform, q_mm);
+    for (int j = 0; j < 3; j++) {
+        double dot = 0;
+
+        for (int i = 0; i < 3; i++)
+            dot += sform[i][j] * qform[i][j];
+        axes = axes && !(dot < 0.7 * mm[j] * q_mm[j]);      /* more than 45 degrees */
+    }
+    if (!axes)
+        voco_warn_once("%s: the axes point elsewhere by the sform, which is taken, than by"
+                       " the qform", path);
+}
+
 static enum voco_err
 choose_affine(const char *path, const struct nifti *n, struct voco_source *src)
 {
@@ -287,6 +320,7 @@ choose_affine(const char *path, const struct nifti *n, struct voco_source *src)
     affine[3][3] = 1;
     if (n->sform_code > 0) {
         memcpy(affine, n->srow, sizeof n->srow);
+        warn_of_contradictions(path, n);
         return VOCO_OK;
     }
     for (int i = 0; i < 3; i++)

@@ -132,8 +132,8 @@ parse_value(const char *path, enum voco_nrrd_field field, const char *value,
     case VOCO_NRRD_SPACE_DIRECTIONS:
         return parse_directions(path, value, n);
     case VOCO_NRRD_SPACE_ORIGIN:
-        n->has_origin = true;
-        return parse_vector(path, key, &p, n->origin);
+        n->has_origin = strcasecmp(value, "none") != 0;
+        return n->has_origin ? parse_vector(path, key, &p, n->origin) : VOCO_OK;
     case VOCO_NRRD_SPACE_UNITS:
         return parse_units(path, key, value, 3, n->space_mm);
     default:
@@ -187,6 +187,18 @@ choose_encoding(const char *path, const struct nrrd *n, struct voco_source *src)
     return VOCO_OK;
 }
 
+/* names: between bars. */
+static bool
+is_one_of(const char *names, const char *type)
+{
+    const size_t n = strlen(type);
+
+    for (const char *p = names; p[1] != '\0'; p += 1 + strcspn(p + 1, "|"))
+        if (strcspn(p + 1, "|") == n && strncasecmp(p + 1, type, n) == 0)
+            return true;
+    return false;
+}
+
 static enum voco_err
 choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
 {
@@ -209,15 +221,13 @@ choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
     const char *type = n->head->value[VOCO_NRRD_TYPE] != NULL
         ? n->head->value[VOCO_NRRD_TYPE] : "missing";
     const char *endian = n->head->value[VOCO_NRRD_ENDIAN];
-    char *barred = voco_format("|%s|", type);
     bool found = false;
 
-    for (size_t i = 0; strchr(type, '|') == NULL && i < sizeof TYPE / sizeof *TYPE; i++)
-        if (strstr(TYPE[i].names, barred) != NULL) {
+    for (size_t i = 0; i < sizeof TYPE / sizeof *TYPE; i++)
+        if (is_one_of(TYPE[i].names, type)) {
             src->element = TYPE[i].element;
             found = true;
         }
-    free(barred);
     if (!found)
         return voco_fail(VOCO_EFORMAT, "%s: type is %.40s, expected short, float or"
                          " another number type", path, type);
@@ -318,6 +328,33 @@ choose_space(const char *path, const struct voco_nrrd_head *head, double turn[3]
                      " their long names)", path, space);
 }
 
+/* Directions have lengths of their own: what else the header says of the spacing must
+ * agree with them, and its place is not always where it is obeyed. */
+static enum voco_err
+check_spacings(const char *path, const struct nrrd *n, const int axis[3])
+{
+    const char *const *value = n->head->value;
+
+    if (n->n_axis == 0 && n->n_spacing == 0 && value[VOCO_NRRD_AXIS_MINS] != NULL &&
+        value[VOCO_NRRD_AXIS_MAXS] != NULL)
+        return voco_fail(VOCO_EFORMAT, "%s: the spacing follows from axis mins and axis"
+                         " maxs alone, which is not supported; write it as spacings",
+                         path);
+    if (n->n_axis != 0 && value[VOCO_NRRD_UNITS] != NULL)
+        voco_warn_once("%s: units are left out of account: the space directions are in"
+                       " space units", path);
+    for (int j = 0; n->n_axis != 0 && n->n_spacing != 0 && j < 3; j++) {
+        const double *a = n->axis[axis[j]], spacing = n->spacing[axis[j]];
+        const double length = sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
+
+        if (!isnan(spacing) && !(fabs(spacing - length) <= 1e-3 * length))
+            return voco_fail(VOCO_EFORMAT, "%s: spacings says %g along axis %d, space"
+                             " directions say %g; remove the wrong one", path, spacing,
+                             axis[j], length);
+    }
+    return VOCO_OK;
+}
+
 /* What is known, and not obeyed. */
 static void
 warn_of_assumptions(const char *path, const struct nrrd *n)
@@ -343,6 +380,8 @@ choose_affine(const char *path, struct nrrd *n, struct voco_source *src)
     int axis[3];
     enum voco_err err = choose_axes(path, n, axis);
 
+    if (err == VOCO_OK)
+        err = check_spacings(path, n, axis);
     if (err == VOCO_OK)
         err = choose_space(path, n->head, turn);
     if (err == VOCO_OK && units != NULL && n->n_axis == 0)
@@ -390,7 +429,7 @@ choose_place(const struct voco_headtext *t, const struct nrrd *n, struct voco_so
 
     if (file == NULL) {
         src->path = voco_format("%s", t->path);
-        src->offset = (int64_t)t->at;
+        src->offset = src->first = (int64_t)t->at;
     } else {
         src->path = voco_sibling(t->path, file);
         if (!voco_file_exists(src->path))

@@ -231,13 +231,16 @@ read_at_once(const struct voco_source *src, struct voco_stream *s, float *const 
 static enum voco_err
 open_at_end(const struct voco_source *src, int64_t bytes, struct voco_stream *s)
 {
-    enum voco_err err = voco_stream_open(s, src->path, 0, VOCO_PLAIN);
+    enum voco_err err = voco_stream_open(s, src->path, src->first, VOCO_PLAIN);
 
     if (err == VOCO_OK)
         err = voco_stream_expect(s, bytes);
-    if (err == VOCO_OK && fseeko(s->in, (off_t)(s->file_bytes - bytes), SEEK_SET) != 0)
-        err = voco_fail_errno(VOCO_EIO, "%s", src->path);
-    return err;
+    if (err != VOCO_OK)
+        return err;
+    if (fseeko(s->in, (off_t)(s->file_bytes - bytes), SEEK_CUR) != 0)
+        return voco_fail_errno(VOCO_EIO, "%s", src->path);
+    s->file_bytes = bytes;
+    return VOCO_OK;
 }
 
 enum voco_err

@@ -31,6 +31,7 @@ struct voco_source {
     double slope, inter;    /* 1, 0: elements are the intensities */
     char *path;             /* file with the elements, owned */
     int64_t offset;         /* in that file; VOCO_SOURCE_AT_END: the last bytes of it */
+    int64_t first;          /* the last bytes of it begin nowhere before this byte */
     int64_t skip;           /* behind offset, counted after inflating */
     enum voco_packing packing;
 };

@@ -513,13 +513,15 @@ print_summary(const struct voco_datalist *list, const struct voco_convert_result
     printf("%s: %" PRId64 " volume%s stored", store, r->stored, voco_plural(r->stored));
     if (r->skipped)
         printf(", %" PRId64 " there before", r->skipped);
+    if (r->changed)
+        printf(", %" PRId64 " kept whose files have changed", r->changed);
     if (r->pending)
         printf(", %" PRId64 " not reached", r->pending);
     printf(", %" PRId64 " rejected, in %s\n", r->rejected,
            voco_format_seconds(seconds, a));
     print_rejects(list, r);
     print_clipping(r);
-    if (r->stored + r->skipped == 0 || voco_store_open(store, &s))
+    if (r->stored + r->skipped + r->changed == 0 || voco_store_open(store, &s))
         return;
     printf("  the store has %d volume%s in %s of type %s; hash %08" PRIx32 "\n",
            voco_store_count(s), voco_plural(voco_store_count(s)), voco_format_bytes(store_bytes(), b), type_names[type],
@@ -536,11 +538,14 @@ verdict(const struct voco_convert_result *r)
     if (r->pending)
         return voco_fail(VOCO_ESTOPPED, "stopped by a signal; the same command goes on "
                          "with the %" PRId64 " volumes left", r->pending);
-    if (r->stored + r->skipped == 0)
+    if (r->stored + r->skipped + r->changed == 0)
         return voco_fail(VOCO_EFORMAT, "none of %d volumes could be used", r->n);
     if (r->rejected)
         return voco_fail(VOCO_EREJECTED, "%" PRId64 " of %d volumes were rejected; "
                          "%s/manifest.jsonl says why", r->rejected, r->n, store);
+    if (r->changed)
+        return voco_fail(VOCO_EREJECTED, "%" PRId64 " of %d volumes are in %s from files that "
+                         "have changed since", r->changed, r->n, store);
     return VOCO_OK;
 }
 

@@ -106,8 +106,9 @@ embed_grid(struct job *j, const char *id, const char *source, const int64_t dim[
         n[a] = grid(dim[a], &first[a]);
     if (n[0] * n[1] * n[2] < 1)
         return voco_fail(VOCO_EFORMAT, "%s: %" PRId64 " x %" PRId64 " x %" PRId64
-                         " voxels are less than one crop of 64^3", source, dim[0], dim[1],
-                         dim[2]);
+                         " voxels are less than one crop of 64^3; the presets but none pad "
+                         "volumes, and --pad of voco convert those of a store", source,
+                         dim[0], dim[1], dim[2]);
     start = calloc((size_t)(n[0] * n[1] * n[2]), sizeof *start);
     crops = malloc((size_t)(n[0] * n[1] * n[2]) * ROI * ROI * ROI * sizeof *crops);
     if (!start || !crops)

@@ -27,11 +27,21 @@ put_value(FILE *out, enum voco_metric m, double x)
         fprintf(out, m == VOCO_METRIC_HD95 ? "%.2f" : "%.4f", x);
 }
 
+/* Behind a mean of another number of cases than the row says: where one of the two maps
+ * is empty, there is no distance. */
 static void
-put_stats(FILE *out, enum voco_metric m, const struct voco_stats *s)
+put_count(FILE *out, const struct voco_stats *s, int cases)
+{
+    if (s->n != cases)
+        fprintf(out, " <small>(n=%d)</small>", s->n);
+}
+
+static void
+put_stats(FILE *out, enum voco_metric m, const struct voco_stats *s, int cases)
 {
     fputs("<td>", out);
     put_value(out, m, s->mean);
+    put_count(out, s, cases);
     if (s->n > 1) {
         fputs("<small class=\"line\">", out);
         put_value(out, m, s->low);
@@ -105,7 +115,8 @@ count_absent(const struct voco_eval *e, int class_id, int *ret_missed, int *ret_
 static void
 put_classes(FILE *out, const struct voco_eval *e)
 {
-    fputs("<h2>Classes</h2><p>Mean over cases and its 95&nbsp;% bootstrap interval; dots are "
+    fputs("<h2>Classes</h2><p>Mean over cases and its 95&nbsp;% bootstrap interval; "
+          "(n=&hellip;) where it is over another number of cases than that of Dice; dots are "
           "the cases' Dice from 0 to 1.</p><div class=\"table\"><table>", out);
     put_head(out, "class", "cases");
     fputs("<th>Dice of cases</th><th>missed</th><th>invented</th></tr>", out);
@@ -119,7 +130,7 @@ put_classes(FILE *out, const struct voco_eval *e)
         put_class_name(out, e, k);
         fprintf(out, "<td>%d</td>", s[VOCO_METRIC_DICE].n);
         for (int m = 0; m < VOCO_METRICS; m++)
-            put_stats(out, (enum voco_metric)m, &s[m]);
+            put_stats(out, (enum voco_metric)m, &s[m], s[VOCO_METRIC_DICE].n);
         put_strip(out, e, k);
         count_absent(e, k, &missed, &invented);
         if (k > 0)
@@ -158,6 +169,7 @@ put_comparison(FILE *out, const struct voco_eval_page *page)
             fprintf(out, "<td class=\"%s\">", !sure ? "" : better ? "good" : "bad");
             if (isfinite(s[m].mean)) {
                 fprintf(out, m == VOCO_METRIC_HD95 ? "%+.2f" : "%+.4f", s[m].mean);
+                put_count(out, &s[m], s[VOCO_METRIC_SURFACE].n);
                 fprintf(out, m == VOCO_METRIC_HD95
                             ? "<small class=\"line\">%+.2f &hellip; %+.2f, p&nbsp;%.2g</small>"
                             : "<small class=\"line\">%+.4f &hellip; %+.4f, p&nbsp;%.2g"

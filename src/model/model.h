@@ -48,11 +48,13 @@ struct voco_follower {
 };
 
 struct voco_provenance;
+struct voco_seginfo;
 
 struct voco_model {
     struct voco_model_config config;
     const struct voco_provenance *provenance;   /* that voco_model_save writes, to be set
                                  * behind voco_model_describe; NULL: none */
+    const struct voco_seginfo *seginfo;         /* the same */
     struct voco_params params;
     struct voco_segnet net;     /* where config.classes */
     struct voco_encoder encoder;                /* else */

@@ -67,7 +67,7 @@ meta_of_run(const struct voco_model_config *config, struct voco_filemeta *meta)
 
 enum voco_err
 voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
-                const struct voco_seginfo *info, uint32_t *ret_crc, uint64_t *ret_bytes)
+                uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
     struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS + VOCO_PROVENANCE_KEYS];
@@ -75,7 +75,7 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
     struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
     char **owned = calloc((size_t)t->n, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
-    int n_more = info ? voco_seginfo_meta(info, meta + n_model) : 0;
+    int n_more = model->seginfo ? voco_seginfo_meta(model->seginfo, meta + n_model) : 0;
     struct voco_tensor weight;
     void *copy;
     int n = 0;

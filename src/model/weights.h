@@ -9,10 +9,10 @@
 #include "model/recognise.h"
 #include "model/seginfo.h"
 
-/* All parameters and buffers as one safetensors file; info may be NULL. */
+/* All parameters and buffers as one safetensors file, with what the model has of its
+ * provenance, windows, transforms and classes. */
 enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
-                              const struct voco_model *model,
-                              const struct voco_seginfo *info, uint32_t *ret_crc,
+                              const struct voco_model *model, uint32_t *ret_crc,
                               uint64_t *ret_bytes);
 
 /* Load by name from safetensors or .pt, whatever is in front of the names (coverage.h).

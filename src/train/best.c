@@ -32,13 +32,12 @@ voco_best_beaten(const struct voco_best *best, double score)
 
 enum voco_err
 voco_best_keep(struct voco_best *best, const char *run, double score, int64_t step,
-               struct voco_ctx *ctx, const struct voco_model *model,
-               const struct voco_seginfo *info, json_t *more)
+               struct voco_ctx *ctx, const struct voco_model *model, json_t *more)
 {
     char *weights = voco_format("%s/best.safetensors", run);
     char *beside = voco_format("%s/best.json", run);
     json_t *root = json_pack("{s:f, s:I}", best->name->name, score, "step", (json_int_t)step);
-    enum voco_err err = voco_model_save(weights, ctx, model, info, NULL, NULL);
+    enum voco_err err = voco_model_save(weights, ctx, model, NULL, NULL);
     char *text;
 
     if (more)

@@ -34,7 +34,6 @@ bool voco_best_beaten(const struct voco_best *best, double score);
  * best.json, released; may be NULL. */
 enum voco_err voco_best_keep(struct voco_best *best, const char *run, double score,
                              int64_t step, struct voco_ctx *ctx,
-                             const struct voco_model *model, const struct voco_seginfo *info,
-                             json_t *more);
+                             const struct voco_model *model, json_t *more);
 
 #endif

@@ -300,7 +300,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
     voco_checkpoint_tidy(run);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
-        && (err = voco_model_save(path[MODEL], ctx, model, NULL, &sum[MODEL].crc,
+        && (err = voco_model_save(path[MODEL], ctx, model, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK
         && (err = write_optimizer(path[OPTIMIZER], ctx, model, &sum[OPTIMIZER])) == VOCO_OK
         && (err = write_state(path[STATE], state, &sum[STATE])) == VOCO_OK

@@ -143,6 +143,7 @@ set_up(struct voco_run *r)
            != VOCO_OK
         || (err = o->inputs(r->config, r->data, r->input, &r->n_inputs)) != VOCO_OK)
         return err;
+    r->model.seginfo = r->task ? &r->info : NULL;
     r->peak_flops = r->ctx.dev->peak(&r->ctx);
     r->trace.peak = r->peak_flops * 1e-9;
     record_options(r);
@@ -242,7 +243,7 @@ validate(struct voco_run *r, int64_t step)
               voco_plural(score.volumes), better ? ", the best so far" : "", score.seconds);
     if (better)
         return voco_best_keep(&r->best, r->config->loop.out, score.value, step, &r->ctx,
-                              &r->model, &r->info, score.more);
+                              &r->model, score.more);
     json_decref(score.more);
     return VOCO_OK;
 }
@@ -438,8 +439,7 @@ finish(struct voco_run *r)
     enum voco_err err = validate_at_end(r);
 
     if (err == VOCO_OK)
-        err = voco_model_save(path, &r->ctx, &r->model, r->task ? &r->info : NULL, NULL,
-                              NULL);
+        err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL);
     free(path);
     if (err != VOCO_OK)
         return err;
