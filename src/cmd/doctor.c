@@ -22,7 +22,7 @@
 #include "dev/list.h"
 #include "dev/selftest.h"
 #include "simd/kernels.h"
-#include "dev/cpu/tuning.h"
+#include "dev/tuner.h"
 
 enum verdict { FINE, WARN, BAD };
 
@@ -264,7 +264,7 @@ check_table(void)
 {
     char *text;
 
-    if (voco_tuning_describe(&text))
+    if (voco_device_default()->tuner->describe(&text))
         say(FINE, "tuned", NULL, "%s", text);
     else
         say(FINE, "tuned", "voco tune measures which implementations are fastest here", "%s",
