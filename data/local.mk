@@ -10,8 +10,12 @@ libvoco_la_SOURCES += \
 	data/codec/deflate.h \
 	data/codec/runs.c \
 	data/codec/runs.h \
-	data/convert.c \
-	data/convert.h \
+	data/convert/convert.c \
+	data/convert/convert.h \
+	data/convert/report.c \
+	data/convert/report.h \
+	data/convert/settings.c \
+	data/convert/settings.h \
 	data/dataset/case.c \
 	data/dataset/case.h \
 	data/dataset/datalist.c \
@@ -21,6 +25,8 @@ libvoco_la_SOURCES += \
 	data/dataset/datalist_id.c \
 	data/dataset/datalist_json.c \
 	data/dataset/datalist_text.c \
+	data/dataset/inputs.c \
+	data/dataset/inputs.h \
 	data/dataset/listing.h \
 	data/dataset/pairing.c \
 	data/dataset/pairing.h \
