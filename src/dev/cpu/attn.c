@@ -114,6 +114,20 @@ lay_out(struct voco_attn *a, int threads, char *base, const float *table)
     return at;
 }
 
+/*
+ * Measured on Zen 5: heads of 4 numbers always; those of 8 forward, unless bfloat16 is
+ * multiplied.  A forward pass in f32 that a gradient follows keeps the other kernel: with
+ * other bits, of no larger errors, the reference step leaves its tolerance
+ * (doc/numerics.md).
+ */
+static bool
+narrow_is_best(const struct voco_ctx *ctx, const struct voco_attn *a)
+{
+    if (!a->backward && !ctx->inference && ctx->dev->act != VOCO_BF16)
+        return false;
+    return a->p.head_dim == 4 || (!a->backward && !a->half);
+}
+
 static struct voco_attn
 plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
           bool backward)
@@ -123,6 +137,8 @@ plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
 
     voco_windows_plan(win, qkv, a.k->lanes, &a.p);
     a.half = voco_attn_bf16_can(a.k, qkv);
+    a.narrow = voco_attn_narrow((size_t)a.p.head_dim) && narrow_is_best(ctx, &a);
+    a.half = a.half && !a.narrow;
     a.c = voco_cols(qkv) / 3;
     share = a.p.items * a.p.windows * a.p.heads / TASKS;
     a.windows = share < TASK_MIN ? TASK_MIN : share > TASK_MAX ? TASK_MAX : share;
@@ -210,6 +226,23 @@ gather_keys(const struct voco_attn *a, const struct voco_attn_task *t, int part,
            (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *panel);
 }
 
+/* The same transposed: out [head_dim,cols]. */
+static void
+gather_keys_columns(const struct voco_attn *a, const struct voco_attn_task *t, int part,
+                    const struct voco_attn_panels *own, float *out)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = part * a->c + t->head * a->p.head_dim;
+    const struct voco_rows r = voco_attn_rows(a, a->qkv, own->rows, z->real, 1);
+
+    a->k->gather_columns(&r, column(a->qkv, first), out, (size_t)z->cols);
+    for (int d = 0; d < a->p.head_dim; d++, out += z->cols) {
+        if (z->keys > z->real)
+            out[z->real] = a->qkv_bias[first + d];
+        memset(out + z->keys, 0, (size_t)(z->cols - z->keys) * sizeof *out);
+    }
+}
+
 /* out[head_dim,cols] = in[cols,head_row]', in pieces that whole cache lines are made of */
 static void
 transpose(const struct voco_attn *a, int cols, const float *in, float *out)
@@ -256,10 +289,15 @@ forward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
     const struct voco_window_class *z = t->z;
 
     gather(a, a->qkv, t->head * a->p.head_dim, own, z->real, voco_attn_scale(a), own->q);
-    gather_keys(a, t, 1, own, own->v);
-    transpose(a, z->cols, own->v, own->kt);
-    gather_keys(a, t, 2, own, own->v);
-    a->k->attn(&(struct voco_attn_tile){
+    if (a->narrow) {
+        gather_keys_columns(a, t, 1, own, own->kt);
+        gather_keys_columns(a, t, 2, own, own->v);
+    } else {
+        gather_keys(a, t, 1, own, own->v);
+        transpose(a, z->cols, own->v, own->kt);
+        gather_keys(a, t, 2, own, own->v);
+    }
+    (a->narrow ? a->k->attn_narrow : a->k->attn)(&(struct voco_attn_tile){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
@@ -322,6 +360,12 @@ scatter_transposed(const struct voco_attn *a, const struct voco_window_class *z,
                    const float *panel, const struct voco_attn_panels *own,
                    const struct voco_tensor *x, int64_t first)
 {
+    if (a->narrow) {
+        const struct voco_rows r = voco_attn_rows(a, x, own->rows, z->real, 1);
+
+        a->k->scatter_columns(&r, panel, (size_t)z->cols, column(x, first));
+        return;
+    }
     for (int from = 0; from < z->real; from += 16)
         for (int d = 0; d < a->p.head_dim; d++)
             for (int j = from; j < z->real && j < from + 16; j++)
@@ -340,11 +384,16 @@ backward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
     gather(a, a->y, first, own, z->real, 1, own->y);
     gather(a, a->dy, first, own, z->real, 1, own->dy);
     gather(a, a->qkv, first, own, z->real, voco_attn_scale(a), own->q);
-    gather_keys(a, t, 2, own, own->k);
-    transpose(a, z->cols, own->k, own->vt);
-    gather_keys(a, t, 1, own, own->k);
-    transpose(a, z->cols, own->k, own->kt);
-    a->k->attn_grad(&(struct voco_attn_grad){
+    if (a->narrow) {
+        gather_keys_columns(a, t, 2, own, own->vt);
+        gather_keys_columns(a, t, 1, own, own->kt);
+    } else {
+        gather_keys(a, t, 2, own, own->k);
+        transpose(a, z->cols, own->k, own->vt);
+        gather_keys(a, t, 1, own, own->k);
+        transpose(a, z->cols, own->k, own->kt);
+    }
+    (a->narrow ? a->k->attn_narrow_grad : a->k->attn_grad)(&(struct voco_attn_grad){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
         .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
         .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),

@@ -25,6 +25,7 @@ struct voco_attn {
     int64_t tasks;
     bool backward;
     bool half;                      /* multiply bfloat16 */
+    bool narrow;                    /* heads are: f32, keys and values transposed */
     const struct voco_tensor *qkv, *y, *dy, *ret_y, *dqkv;
     const float *qkv_bias;
     float *lse;
