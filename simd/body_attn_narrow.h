@@ -102,8 +102,8 @@ scatter_columns(const struct voco_rows *args, const float *panel, size_t cols, v
 
         UNROLL
         for (size_t d = 0; d < VW; d++)
-            r[d] = d < 8 && d < a->head_dim ? v_mul(load_at(panel + d * cols, i, i + n), scaled)
-                                   : v_zero();
+            r[d] = d < 8 && d < a->head_dim
+                   ? v_mul(load_at(panel + d * cols, i, i + n), scaled) : v_zero();
         v_transpose(r);
         UNROLL
         for (size_t j = 0; j < VW; j++) {

@@ -61,9 +61,10 @@ moments_of(const void *x, const bool bf16, size_t rows, size_t c, double *mean, 
 }
 
 /*
- * Rows of 12 or 24 numbers leave lanes idle.  Some of them side by side are one row of 48: rows that are `folded` are computed as those, with the
- * numbers of a column repeated, and the few that remain by themselves.  Moments are not: their
- * bits decide signs of the forward pass (doc/numerics.md).
+ * Rows of 12 or 24 numbers leave lanes idle.  Some of them side by side are one row of 48:
+ * rows that are `folded` are computed as those, with the numbers of a column repeated, and the
+ * few that remain by themselves.  Moments are not: their bits decide signs of the forward pass
+ * (doc/numerics.md).
  */
 enum { FOLDED = 48 };
 

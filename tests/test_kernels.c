@@ -776,8 +776,7 @@ START_TEST(attention_of_narrow_heads_agrees)
 {
     struct voco_kernels k;
 
-    if (!level(_i, &k))
-        return;
+    level(_i, &k);
     for (int s = 0; s < 2 * N_TILE; s++) {
         const size_t rows = tiles[s / 2].rows, keys = tiles[s / 2].keys;
         const size_t hd = tiles[s / 2].head_dim;
@@ -817,7 +816,8 @@ START_TEST(attention_of_narrow_heads_agrees)
             g.work = guarded(2 * VOCO_ATTN_GRAD_ROWS * cols * sizeof(float));
             by->attn_narrow_grad(&g);
         }
-        check("attn_narrow y", &k, keys, out[0][0], out[1][0], rows * hr, s % 2 ? 6e-6 : 2e-6);
+        check("attn_narrow y", &k, keys, out[0][0], out[1][0], rows * hr,
+              s % 2 ? 6e-6 : 2e-6);
         check("attn_narrow lse", &k, keys, out[0][1], out[1][1], rows, 2e-6);
         check("attn_narrow_grad dq", &k, keys, out[0][2], out[1][2], rows * hr,
               s % 2 ? 12e-6 : 4e-6);
@@ -839,8 +839,7 @@ START_TEST(columns_are_rows_transposed)
     int64_t row[ROWS];
     struct voco_kernels k;
 
-    if (!level(_i, &k))
-        return;
+    level(_i, &k);
     for (int i = 0; i < ROWS; i++)
         row[i] = 7 * i % ROWS;
     for (size_t hd = 1; hd <= 8; hd++)
