@@ -6,7 +6,7 @@
 #define VOCO_SIMD_BODY_ATTN_H
 
 /* Rows of a window are far apart in memory, which no hardware foresees. */
-enum { PREFETCH_ROWS = 48 };
+enum { PREFETCH_ROWS = 16 };
 
 static ALWAYS_INLINE void
 prefetch_row(const struct voco_rows *a, size_t i, const void *x, const size_t size)

@@ -63,8 +63,7 @@ moments_of(const void *x, const bool bf16, size_t rows, size_t c, double *mean, 
 /*
  * Rows of 12 or 24 numbers leave lanes idle.  Some of them side by side are one row of 48:
  * rows that are `folded` are computed as those, with the numbers of a column repeated, and the
- * few that remain by themselves.  Moments are not: their bits decide signs of the forward pass
- * (doc/numerics.md).
+ * few that remain by themselves.
  */
 enum { FOLDED = 48 };
 
@@ -89,15 +88,43 @@ behind(const void *x, const bool bf16, size_t rows)
              : NULL;
 }
 
+/* mean and m2 of n rows and of m more. */
+static void
+join_moments(size_t n, double *mean, double *m2, size_t m, const double *more,
+             const double *more2, size_t c)
+{
+    const double all = (double)(n + m), share = (double)m / all;
+
+    for (size_t j = 0; j < c; j++) {
+        const double d = more[j] - mean[j];
+
+        mean[j] += d * share;
+        m2[j] += more2[j] + d * d * share * (double)n;
+    }
+}
+
 static void
 moments(const void *x, bool bf16, size_t rows, size_t c, double *mean, double *m2)
 {
-    if (rows == 0)
+    const size_t some = folded(rows, c);
+
+    if (rows == 0 || some)
         for (size_t j = 0; j < c; j++)
             mean[j] = m2[j] = 0;
-    else if (bf16)
+    if (some) {
+        double wide[FOLDED], wide2[FOLDED];
+        size_t n = 0;
+
+        moments(x, bf16, some, FOLDED, wide, wide2);
+        for (size_t j = 0; j < FOLDED; j += c, n += some)
+            join_moments(n, mean, m2, some, wide + j, wide2 + j, c);
+        if (n < rows) {
+            moments(behind(x, bf16, some), bf16, rows - n, c, wide, wide2);
+            join_moments(n, mean, m2, rows - n, wide, wide2, c);
+        }
+    } else if (rows && bf16)
         moments_of(x, true, rows, c, mean, m2);
-    else
+    else if (rows)
         moments_of(x, false, rows, c, mean, m2);
 }
 

@@ -266,7 +266,7 @@ struct voco_kernels {
     /* x[row[i],0..head_dim) = scale panel [rows,head_row] */
     void (*scatter)(const struct voco_rows *a, const float *panel, void *x);
     /* panel [head_dim,cols] = the rows that gather takes, transposed: the first a->rows of
-     * cols columns are written, the others left as they are.  head_dim is at most 8. */
+     * cols columns are written, the others left as they are. */
     void (*gather_columns)(const struct voco_rows *a, const void *x, float *panel,
                            size_t cols);
     /* and back, as scatter */
@@ -274,6 +274,8 @@ struct voco_kernels {
                             void *x);
     void (*attn)(const struct voco_attn_tile *a);
     void (*attn_grad)(const struct voco_attn_grad *a);
+    /* Of a narrow head.  Panels q, y, dy, dq may hold other heads side by side: head_row is
+     * the distance of rows, of which head_dim numbers are read and written. */
     void (*attn_narrow)(const struct voco_attn_tile *a);
     void (*attn_narrow_grad)(const struct voco_attn_grad *a);
 

@@ -397,9 +397,10 @@ scores(const float *q, const float *kt, const float *bias, size_t head_dim, size
             s[j] += q[d] * kt[d * cols + j];
 }
 
-/* Element (j,d) of v is at v[j row + d step]. */
+/* Element (j,d) of v is at v[j row + d step].  y has `wide` numbers a row, zeros beyond
+ * head_dim. */
 static void
-attn_of(const struct voco_attn_tile *a, size_t row, size_t step)
+attn_of(const struct voco_attn_tile *a, size_t row, size_t step, size_t wide)
 {
     for (size_t i = 0; i < a->rows; i++) {
         float *y = a->y + i * a->head_row, *s = a->work, top = VOCO_ATTN_NONE;
@@ -411,12 +412,12 @@ attn_of(const struct voco_attn_tile *a, size_t row, size_t step)
             top = s[j] > top ? s[j] : top;
         for (size_t j = 0; j < a->cols; j++)
             sum += s[j] = expf(s[j] - top);
-        for (size_t d = 0; d < a->head_row; d++)
+        for (size_t d = 0; d < wide; d++)
             y[d] = 0;
         for (size_t j = 0; j < a->cols; j++)
             for (size_t d = 0; d < a->head_dim; d++)
                 y[d] += s[j] * a->v[j * row + d * step];
-        for (size_t d = 0; d < a->head_row; d++)
+        for (size_t d = 0; d < wide; d++)
             y[d] /= (float)sum;
         a->lse[i] = top + logf((float)sum);
     }
@@ -425,19 +426,20 @@ attn_of(const struct voco_attn_tile *a, size_t row, size_t step)
 static void
 attn(const struct voco_attn_tile *a)
 {
-    attn_of(a, a->head_row, 1);
+    attn_of(a, a->head_row, 1, a->head_row);
 }
 
 static void
 attn_narrow(const struct voco_attn_tile *a)
 {
-    attn_of(a, 1, a->cols);
+    attn_of(a, 1, a->cols, a->head_dim);
 }
 
 /* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk' += q' dS, dv' += dy' P.  Element
- * (j,d) of k is at k[j row + d step]. */
+ * (j,d) of k is at k[j row + d step]; rows of dq are as those of y above. */
 static void
-attn_grad_of(const struct voco_attn_grad *a, const float *k, size_t row, size_t step)
+attn_grad_of(const struct voco_attn_grad *a, const float *k, size_t row, size_t step,
+             size_t wide)
 {
     const size_t cols = a->cols, hr = a->head_row;
     float *p = a->work, *ds = a->work + cols;
@@ -458,7 +460,7 @@ attn_grad_of(const struct voco_attn_grad *a, const float *k, size_t row, size_t 
         for (size_t d = 0; d < a->head_dim; d++)
             for (size_t j = 0; j < cols; j++)
                 ds[j] += dy[d] * a->vt[d * cols + j];
-        for (size_t d = 0; d < hr; d++)
+        for (size_t d = 0; d < wide; d++)
             dq[d] = 0;
         for (size_t j = 0; j < cols; j++) {
             ds[j] *= p[j];
@@ -475,13 +477,13 @@ attn_grad_of(const struct voco_attn_grad *a, const float *k, size_t row, size_t 
 static void
 attn_grad(const struct voco_attn_grad *a)
 {
-    attn_grad_of(a, a->k, a->head_row, 1);
+    attn_grad_of(a, a->k, a->head_row, 1, a->head_row);
 }
 
 static void
 attn_narrow_grad(const struct voco_attn_grad *a)
 {
-    attn_grad_of(a, a->kt, 1, a->cols);
+    attn_grad_of(a, a->kt, 1, a->cols, a->head_dim);
 }
 
 void

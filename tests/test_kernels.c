@@ -804,12 +804,12 @@ START_TEST(attention_of_narrow_heads_agrees)
         for (int i = 0; i < 2; i++) {
             const struct voco_kernels *by = i ? &k : &ref;
 
-            out[i][0] = a.y = guarded(rows * hr * sizeof(float));
+            out[i][0] = a.y = uniform(10, rows * hr, -1, 1);     /* the rest stays */
             out[i][1] = a.lse = guarded(rows * sizeof(float));
             a.work = guarded(VOCO_ATTN_ROWS * cols * sizeof(float));
             by->attn_narrow(&a);
             g.lse = out[0][1];
-            out[i][2] = g.dq = guarded(rows * hr * sizeof(float));
+            out[i][2] = g.dq = uniform(11, rows * hr, -1, 1);
             out[i][3] = g.dkt = guarded(cols * hd * sizeof(float));
             out[i][4] = g.dvt = guarded(cols * hd * sizeof(float));
             out[i][5] = g.dbias = uniform(9, rows * cols, -1, 1);

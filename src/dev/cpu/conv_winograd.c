@@ -357,14 +357,10 @@ coarse(const struct voco_ctx *ctx)
     return ctx->inference || ctx->dev->act == VOCO_BF16;
 }
 
-/* Thin channels are left to oneDNN in f32 forward passes: with other bits there, of no larger
- * errors, norms of gradients of the reference step are off by 1.1e-3 (doc/numerics.md). */
 static int64_t
-least_channels(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
+least_channels(const struct voco_conv_problem *q)
 {
-    if (q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS)
-        return 8;
-    return q->what == VOCO_WS_CONV_BACKWARD_DATA || coarse(ctx) ? 12 : 16;
+    return q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 8 : 12;
 }
 
 /* Measured on Zen 3: 2 to 5 times faster than oneDNN 2.6.3 for all maps that are not
@@ -372,8 +368,9 @@ least_channels(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 static bool
 best2(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    const int64_t least = least_channels(ctx, q);
+    const int64_t least = least_channels(q);
 
+    (void)ctx;
     return q->conv.cin >= least && q->conv.cout >= least;
 }
 
@@ -420,7 +417,7 @@ const struct voco_conv_impl voco_conv_winograd = {
 static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    const int64_t least = least_channels(ctx, q);
+    const int64_t least = least_channels(q);
     const int64_t least_tiles = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 64 : 8;
     const bool forward = q->what == VOCO_WS_CONV_FORWARD;
     const int64_t voxels = q->in[0] * q->in[1] * q->in[2];
