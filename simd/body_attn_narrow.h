@@ -195,20 +195,16 @@ narrow_scores(const struct voco_attn_tile *a, size_t i, float *s, float *top, co
         top[x] = v_top(most[x]);
 }
 
+/* In place: s = 2^(s - top), and the sum of each row.  A sweep of its own: in one with the
+ * sums over keys, the chain of an exponential is longer than a core looks ahead. */
 static ALWAYS_INLINE void
-narrow_rows(const struct voco_attn_tile *a, size_t i, const int rows, const int dims)
+narrow_exp(float *s, size_t cols, const float *top, float *ret_sum, const int rows)
 {
-    const size_t cols = a->cols;
-    float *s = a->work, top[NARROW_QUERIES], y[NARROW_SUMS];
-    vf sum[NARROW_QUERIES], acc[NARROW_SUMS];
+    vf sum[NARROW_QUERIES];
 
-    narrow_scores(a, i, s, top, rows, dims);
     UNROLL
     for (int x = 0; x < rows; x++)
         sum[x] = v_zero();
-    UNROLL
-    for (int x = 0; x < NARROW_SUMS; x++)
-        acc[x] = v_zero();
     for (size_t c = 0; c < cols; c += VW) {
         vf e[NARROW_QUERIES];
 
@@ -217,8 +213,33 @@ narrow_rows(const struct voco_attn_tile *a, size_t i, const int rows, const int 
             e[x] = v_sub(v_load(s + (size_t)x * cols + c), v_set(top[x]));
         exp2_each(e, rows);
         UNROLL
-        for (int x = 0; x < rows; x++)
+        for (int x = 0; x < rows; x++) {
             sum[x] = v_add(sum[x], e[x]);
+            v_store(s + (size_t)x * cols + c, e[x]);
+        }
+    }
+    for (int x = 0; x < rows; x++)
+        ret_sum[x] = v_sum(sum[x]);
+}
+
+static ALWAYS_INLINE void
+narrow_rows(const struct voco_attn_tile *a, size_t i, const int rows, const int dims)
+{
+    const size_t cols = a->cols;
+    float *s = a->work, top[NARROW_QUERIES], sum[NARROW_QUERIES], y[NARROW_SUMS];
+    vf acc[NARROW_SUMS];
+
+    narrow_scores(a, i, s, top, rows, dims);
+    narrow_exp(s, cols, top, sum, rows);
+    UNROLL
+    for (int x = 0; x < NARROW_SUMS; x++)
+        acc[x] = v_zero();
+    for (size_t c = 0; c < cols; c += VW) {
+        vf e[NARROW_QUERIES];
+
+        UNROLL
+        for (int x = 0; x < rows; x++)
+            e[x] = v_load(s + (size_t)x * cols + c);
         UNROLL
         for (int d = 0; d < dims; d++) {
             const vf value = v_load(a->v + (size_t)d * cols + c);
@@ -230,12 +251,11 @@ narrow_rows(const struct voco_attn_tile *a, size_t i, const int rows, const int 
     }
     sum_lanes(acc, y);
     for (int x = 0; x < rows; x++) {
-        const float all = v_sum(sum[x]), over = 1 / all;
         float *to = a->y + (i + (size_t)x) * a->head_row;
 
         for (int d = 0; d < dims; d++)
-            to[d] = over * y[x * dims + d];
-        a->lse[i + (size_t)x] = top[x] / LOG2_E + logf(all);
+            to[d] = y[x * dims + d] / sum[x];
+        a->lse[i + (size_t)x] = top[x] / LOG2_E + logf(sum[x]);
     }
 }
 

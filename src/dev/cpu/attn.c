@@ -138,11 +138,12 @@ lay_out(struct voco_attn *a, int threads, char *base, const float *table)
     return at;
 }
 
-/* Measured on Zen 5: heads of 4 numbers always; those of 8 unless bfloat16 is multiplied. */
+/* Measured on Zen 5: heads of 4 numbers always; those of 8 unless bfloat16 is multiplied,
+ * and backward only with 16 lanes. */
 static bool
 narrow_is_best(const struct voco_attn *a)
 {
-    return a->p.head_dim == 4 || !a->half;
+    return a->p.head_dim == 4 || (!a->half && (!a->backward || a->k->lanes >= 16));
 }
 
 /* Heads of a task. */
