@@ -60,15 +60,71 @@ moments_of(const void *x, const bool bf16, size_t rows, size_t c, double *mean, 
         }
 }
 
+/*
+ * Rows of 12 or 24 numbers leave lanes idle.  Some of them side by side are one row of 48:
+ * rows that are `folded` are computed as those, with the numbers of a column repeated, and the
+ * few that remain by themselves.
+ */
+enum { FOLDED = 48 };
+
+static ALWAYS_INLINE size_t
+folded(size_t rows, size_t c)
+{
+    return c % VW != 0 && FOLDED % c == 0 ? rows / (FOLDED / c) : 0;
+}
+
+static ALWAYS_INLINE void
+repeat(const float *x, size_t c, float y[FOLDED])
+{
+    for (size_t j = 0; j < FOLDED; j++)
+        y[j] = x[j % c];
+}
+
+/* The rows behind so many folded ones; NULL stays. */
+static ALWAYS_INLINE const void *
+behind(const void *x, const bool bf16, size_t rows)
+{
+    return x ? (const char *)x + rows * FOLDED * (bf16 ? sizeof(uint16_t) : sizeof(float))
+             : NULL;
+}
+
+/* mean and m2 of n rows and of m more. */
+static void
+join_moments(size_t n, double *mean, double *m2, size_t m, const double *more,
+             const double *more2, size_t c)
+{
+    const double all = (double)(n + m), share = (double)m / all;
+
+    for (size_t j = 0; j < c; j++) {
+        const double d = more[j] - mean[j];
+
+        mean[j] += d * share;
+        m2[j] += more2[j] + d * d * share * (double)n;
+    }
+}
+
 static void
 moments(const void *x, bool bf16, size_t rows, size_t c, double *mean, double *m2)
 {
-    if (rows == 0)
+    const size_t some = folded(rows, c);
+
+    if (rows == 0 || some)
         for (size_t j = 0; j < c; j++)
             mean[j] = m2[j] = 0;
-    else if (bf16)
+    if (some) {
+        double wide[FOLDED], wide2[FOLDED];
+        size_t n = 0;
+
+        moments(x, bf16, some, FOLDED, wide, wide2);
+        for (size_t j = 0; j < FOLDED; j += c, n += some)
+            join_moments(n, mean, m2, some, wide + j, wide2 + j, c);
+        if (n < rows) {
+            moments(behind(x, bf16, some), bf16, rows - n, c, wide, wide2);
+            join_moments(n, mean, m2, rows - n, wide, wide2, c);
+        }
+    } else if (rows && bf16)
         moments_of(x, true, rows, c, mean, m2);
-    else
+    else if (rows)
         moments_of(x, false, rows, c, mean, m2);
 }
 
@@ -103,8 +159,26 @@ norm_rows_of(const struct voco_norm_rows *a, const bool x_bf16, const bool bf16)
 static void
 norm_rows(const struct voco_norm_rows *args)
 {
-    const struct voco_norm_rows copy = *args, *a = &copy;
+    struct voco_norm_rows copy = *args;
+    const struct voco_norm_rows *const a = &copy;
+    const size_t some = folded(a->rows, a->c);
 
+    if (some) {
+        float mean[FOLDED], rstd[FOLDED];
+        struct voco_norm_rows wide = copy;
+
+        repeat(a->mean, a->c, mean);
+        repeat(a->rstd, a->c, rstd);
+        wide.rows = some;
+        wide.c = FOLDED;
+        wide.mean = mean;
+        wide.rstd = rstd;
+        norm_rows(&wide);
+        copy.rows -= some * (FOLDED / a->c);
+        copy.x = behind(a->x, a->x_bf16, some);
+        copy.r = behind(a->r, a->bf16, some);
+        copy.y = (void *)behind(a->y, a->bf16, some);
+    }
     if (!a->bf16)
         norm_rows_of(a, false, false);
     else if (a->x_bf16)
@@ -175,11 +249,41 @@ sums_of_rows(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy
     }
 }
 
+/* a of the rows behind so many folded ones */
+static struct voco_norm_rows_grad
+grad_behind(struct voco_norm_rows_grad a, size_t some)
+{
+    a.rows -= some * (FOLDED / a.c);
+    a.y = behind(a.y, a.bf16, some);
+    a.r = behind(a.r, a.bf16, some);
+    a.dy = behind(a.dy, a.dy_bf16, some);
+    a.dx = (void *)behind(a.dx, a.dx_bf16, some);
+    a.dr = (void *)behind(a.dr, a.bf16, some);
+    return a;
+}
+
 static void
 norm_rows_sums(const struct voco_norm_rows_grad *args)
 {
-    const struct voco_norm_rows_grad copy = *args, *a = &copy;
+    struct voco_norm_rows_grad copy = *args;
+    const struct voco_norm_rows_grad *const a = &copy;
+    const size_t some = folded(a->rows, a->c);
 
+    if (some) {
+        double sum_g[FOLDED] = { 0 }, sum_gx[FOLDED] = { 0 };
+        struct voco_norm_rows_grad wide = copy;
+
+        wide.rows = some;
+        wide.c = FOLDED;
+        wide.sum_g = sum_g;
+        wide.sum_gx = sum_gx;
+        norm_rows_sums(&wide);
+        for (size_t j = 0; j < FOLDED; j++) {
+            a->sum_g[j % a->c] += sum_g[j];
+            a->sum_gx[j % a->c] += sum_gx[j];
+        }
+        copy = grad_behind(copy, some);
+    }
     if (!a->bf16)
         sums_of_rows(a, false, false);
     else if (a->dy_bf16)
@@ -223,8 +327,25 @@ grad_of_rows(const struct voco_norm_rows_grad *a, const bool bf16, const bool dy
 static void
 norm_rows_grad(const struct voco_norm_rows_grad *args)
 {
-    const struct voco_norm_rows_grad copy = *args, *a = &copy;
+    struct voco_norm_rows_grad copy = *args;
+    const struct voco_norm_rows_grad *const a = &copy;
+    const size_t some = folded(a->rows, a->c);
 
+    if (some) {
+        float rstd[FOLDED], mean_g[FOLDED], mean_gx[FOLDED];
+        struct voco_norm_rows_grad wide = copy;
+
+        repeat(a->rstd, a->c, rstd);
+        repeat(a->mean_g, a->c, mean_g);
+        repeat(a->mean_gx, a->c, mean_gx);
+        wide.rows = some;
+        wide.c = FOLDED;
+        wide.rstd = rstd;
+        wide.mean_g = mean_g;
+        wide.mean_gx = mean_gx;
+        norm_rows_grad(&wide);
+        copy = grad_behind(copy, some);
+    }
     if (!a->bf16)
         grad_of_rows(a, false, false, false);
     else if (!a->dy_bf16)

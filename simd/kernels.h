@@ -10,7 +10,8 @@
  * compiled once per instruction set over a small vector vocabulary (simd/vec_*.h).
  *
  * Error of the functions, in units of the last place of f32: exp 1.5 (0 below -87.3),
- * normal distribution function 4 relative in both tails.
+ * normal distribution function 4 relative in both tails; exp inside the attention of narrow
+ * heads 2.1.
  */
 #ifndef VOCO_SIMD_KERNELS_H
 #define VOCO_SIMD_KERNELS_H
@@ -110,12 +111,20 @@ enum { VOCO_ATTN_ROWS = 16,         /* queries in flight */
        VOCO_ATTN_BF16_ROWS = 64, VOCO_ATTN_BF16_COLS = 96 };
 #define VOCO_ATTN_NONE (-1e30f)
 
+/* A narrow head has kernels of its own, attn_narrow and attn_narrow_grad. */
+static inline bool
+voco_attn_narrow(size_t head_dim)
+{
+    return head_dim == 4 || head_dim == 8;
+}
+
 struct voco_attn_tile {
     size_t rows, cols;              /* queries, padded keys */
     size_t head_dim, head_row;
     const float *q;                 /* [rows,head_row], times head_dim^-1/2 */
     const float *kt;                /* [head_dim,cols]: keys transposed */
-    const float *v;                 /* [cols,head_row] */
+    const float *v;                 /* [cols,head_row]; of a narrow head transposed,
+                                     * [head_dim,cols] */
     const float *bias;              /* [rows,cols]: bias and mask */
     float *y;                       /* [rows,head_row] */
     float *lse;                     /* [rows] log sum exp of q k' + bias */
@@ -126,7 +135,8 @@ struct voco_attn_grad {
     size_t rows, cols;
     size_t head_dim, head_row;
     const float *q;                 /* [rows,head_row], times head_dim^-1/2 */
-    const float *k, *kt;            /* [cols,head_row], [head_dim,cols] */
+    const float *k, *kt;            /* [cols,head_row], not of a narrow head;
+                                     * [head_dim,cols] */
     const float *vt;                /* [head_dim,cols] */
     const float *bias;              /* [rows,cols] */
     const float *lse;               /* [rows] */
@@ -255,8 +265,19 @@ struct voco_kernels {
     void (*gather)(const struct voco_rows *a, const void *x, float *panel);
     /* x[row[i],0..head_dim) = scale panel [rows,head_row] */
     void (*scatter)(const struct voco_rows *a, const float *panel, void *x);
+    /* panel [head_dim,cols] = the rows that gather takes, transposed: the first a->rows of
+     * cols columns are written, the others left as they are. */
+    void (*gather_columns)(const struct voco_rows *a, const void *x, float *panel,
+                           size_t cols);
+    /* and back, as scatter */
+    void (*scatter_columns)(const struct voco_rows *a, const float *panel, size_t cols,
+                            void *x);
     void (*attn)(const struct voco_attn_tile *a);
     void (*attn_grad)(const struct voco_attn_grad *a);
+    /* Of a narrow head.  Panels q, y, dy, dq may hold other heads side by side: head_row is
+     * the distance of rows, of which head_dim numbers are read and written. */
+    void (*attn_narrow)(const struct voco_attn_tile *a);
+    void (*attn_narrow_grad)(const struct voco_attn_grad *a);
 
     /* ---- products of bfloat16; NULL below avx512bf16 ---- */
     /* Elements of a and b are pairs of bfloat16 in place of floats, depth counts pairs:

@@ -11,13 +11,15 @@ simd_body = \
 	simd/body.h \
 	simd/body_attn.h \
 	simd/body_attn_bf16.h \
+	simd/body_attn_narrow.h \
 	simd/body_flat.h \
 	simd/body_gemm.h \
 	simd/body_math.h \
 	simd/body_norm.h \
 	simd/body_winograd.h \
 	simd/body_winograd_2.h \
-	simd/body_winograd_4.h
+	simd/body_winograd_4.h \
+	simd/unroll.h
 EXTRA_DIST += $(simd_body) \
 	simd/avx2.c \
 	simd/avx512.c \

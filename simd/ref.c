@@ -355,6 +355,24 @@ scatter(const struct voco_rows *a, const float *panel, void *x)
 }
 
 static void
+gather_columns(const struct voco_rows *a, const void *x, float *panel, size_t cols)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t d = 0; d < a->head_dim; d++)
+            panel[d * cols + i] = a->scale * get(x, a->bf16,
+                                                 (size_t)a->row[i] * a->stride + d);
+}
+
+static void
+scatter_columns(const struct voco_rows *a, const float *panel, size_t cols, void *x)
+{
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t d = 0; d < a->head_dim; d++)
+            put(x, a->bf16, (size_t)a->row[i] * a->stride + d,
+                a->scale * panel[d * cols + i]);
+}
+
+static void
 product(const struct voco_product *p)
 {
     for (size_t i = 0; i < p->m; i++)
@@ -379,8 +397,10 @@ scores(const float *q, const float *kt, const float *bias, size_t head_dim, size
             s[j] += q[d] * kt[d * cols + j];
 }
 
+/* Element (j,d) of v is at v[j row + d step].  y has `wide` numbers a row, zeros beyond
+ * head_dim. */
 static void
-attn(const struct voco_attn_tile *a)
+attn_of(const struct voco_attn_tile *a, size_t row, size_t step, size_t wide)
 {
     for (size_t i = 0; i < a->rows; i++) {
         float *y = a->y + i * a->head_row, *s = a->work, top = VOCO_ATTN_NONE;
@@ -392,20 +412,34 @@ attn(const struct voco_attn_tile *a)
             top = s[j] > top ? s[j] : top;
         for (size_t j = 0; j < a->cols; j++)
             sum += s[j] = expf(s[j] - top);
-        for (size_t d = 0; d < a->head_row; d++)
+        for (size_t d = 0; d < wide; d++)
             y[d] = 0;
         for (size_t j = 0; j < a->cols; j++)
-            for (size_t d = 0; d < a->head_row; d++)
-                y[d] += s[j] * a->v[j * a->head_row + d];
-        for (size_t d = 0; d < a->head_row; d++)
+            for (size_t d = 0; d < a->head_dim; d++)
+                y[d] += s[j] * a->v[j * row + d * step];
+        for (size_t d = 0; d < wide; d++)
             y[d] /= (float)sum;
         a->lse[i] = top + logf((float)sum);
     }
 }
 
-/* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk' += q' dS, dv' += dy' P. */
 static void
-attn_grad(const struct voco_attn_grad *a)
+attn(const struct voco_attn_tile *a)
+{
+    attn_of(a, a->head_row, 1, a->head_row);
+}
+
+static void
+attn_narrow(const struct voco_attn_tile *a)
+{
+    attn_of(a, 1, a->cols, a->head_dim);
+}
+
+/* P = exp(S - lse), dS = P (dy v' - dy y); dq = dS k, dk' += q' dS, dv' += dy' P.  Element
+ * (j,d) of k is at k[j row + d step]; rows of dq are as those of y above. */
+static void
+attn_grad_of(const struct voco_attn_grad *a, const float *k, size_t row, size_t step,
+             size_t wide)
 {
     const size_t cols = a->cols, hr = a->head_row;
     float *p = a->work, *ds = a->work + cols;
@@ -426,18 +460,30 @@ attn_grad(const struct voco_attn_grad *a)
         for (size_t d = 0; d < a->head_dim; d++)
             for (size_t j = 0; j < cols; j++)
                 ds[j] += dy[d] * a->vt[d * cols + j];
-        for (size_t d = 0; d < hr; d++)
+        for (size_t d = 0; d < wide; d++)
             dq[d] = 0;
         for (size_t j = 0; j < cols; j++) {
             ds[j] *= p[j];
             a->dbias[i * cols + j] += ds[j];
             for (size_t d = 0; d < a->head_dim; d++) {
-                dq[d] += ds[j] * a->k[j * hr + d];
+                dq[d] += ds[j] * k[j * row + d * step];
                 a->dkt[d * cols + j] += ds[j] * q[d];
                 a->dvt[d * cols + j] += p[j] * dy[d];
             }
         }
     }
+}
+
+static void
+attn_grad(const struct voco_attn_grad *a)
+{
+    attn_grad_of(a, a->k, a->head_row, 1, a->head_row);
+}
+
+static void
+attn_narrow_grad(const struct voco_attn_grad *a)
+{
+    attn_grad_of(a, a->kt, 1, a->cols, a->head_dim);
 }
 
 void
@@ -454,6 +500,8 @@ voco_kernels_ref(struct voco_kernels *ret)
         .norm_rows_grad = norm_rows_grad,
         .layernorm = layernorm, .layernorm_grad = layernorm_grad,
         .product = product,
-        .gather = gather, .scatter = scatter, .attn = attn, .attn_grad = attn_grad,
+        .gather = gather, .scatter = scatter, .gather_columns = gather_columns,
+        .scatter_columns = scatter_columns, .attn = attn, .attn_grad = attn_grad,
+        .attn_narrow = attn_narrow, .attn_narrow_grad = attn_narrow_grad,
     };
 }

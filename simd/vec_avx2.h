@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/unroll.h"
+
 typedef __m256 vf;
 
 /* 6 x 2 or 4 x 3 accumulators, 3 + 1 operands: all 16 */
@@ -169,15 +171,19 @@ v_transpose(vf r[VW])
 {
     vf s[VW];
 
+    UNROLL
     for (int i = 0; i < VW; i += 2) {
         s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
         s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     }
+    UNROLL
     for (int i = 0; i < VW; i += 4)
+        UNROLL
         for (int k = 0; k < 2; k++) {
             r[i + 2 * k] = _mm256_shuffle_ps(s[i + k], s[i + 2 + k], 0x44);
             r[i + 2 * k + 1] = _mm256_shuffle_ps(s[i + k], s[i + 2 + k], 0xee);
         }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         const vf low = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
 

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/unroll.h"
+
 typedef __m512 vf;
 
 /* 12 x 2 or 8 x 3 accumulators, 3 operands, 1 from memory: 28 of 32 */
@@ -265,17 +267,21 @@ v_transpose(vf r[VW])
 {
     vf s[VW];
 
+    UNROLL
     for (int i = 0; i < VW; i += 2) {
         s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
+    UNROLL
     for (int i = 0; i < VW; i += 4)
+        UNROLL
         for (int k = 0; k < 2; k++) {
             const __m512d a = _mm512_castps_pd(s[i + k]), b = _mm512_castps_pd(s[i + 2 + k]);
 
             r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
             r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
         }
+    UNROLL
     for (int i = 0; i < 4; i++) {               /* quarters of rows i, i + 4, i + 8, i + 12 */
         const vf even = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
         const vf odd = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);

@@ -603,7 +603,7 @@ END_TEST
 /* ---- attention ---- */
 
 static const struct { size_t rows, keys, head_dim; } tiles[] = {
-    { 1, 1, 1 }, { 1, 2, 4 }, { 5, 7, 5 }, { 12, 16, 16 }, { 13, 17, 16 }, { 25, 33, 8 },
+    { 1, 1, 1 }, { 1, 2, 4 }, { 0, 5, 4 }, { 23, 40, 4 }, { 8, 100, 8 }, { 5, 7, 5 }, { 12, 16, 16 }, { 13, 17, 16 }, { 25, 33, 8 },
     { 11, 49, 20 }, { 30, 31, 32 }, { 7, 50, 64 }, { 49, 50, 16 },
 };
 enum { N_TILE = sizeof tiles / sizeof tiles[0] };
@@ -768,6 +768,104 @@ START_TEST(attention_of_a_tile_agrees)
         check("attn_grad dbias", &k, keys, out[0][5], out[1][5], rows * cols, 4e-6);
         release();
     }
+}
+END_TEST
+
+/* Scores as in training, and up to 60, where exponentials run over many powers of two. */
+START_TEST(attention_of_narrow_heads_agrees)
+{
+    struct voco_kernels k;
+
+    level(_i, &k);
+    for (int s = 0; s < 2 * N_TILE; s++) {
+        const size_t rows = tiles[s / 2].rows, keys = tiles[s / 2].keys;
+        const size_t hd = tiles[s / 2].head_dim;
+        const size_t cols = round_up(keys, k.lanes), hr = round_up(hd, k.lanes);
+        struct voco_attn_tile a = { rows, cols, hd, hr };
+        struct voco_attn_grad g = { rows, cols, hd, hr };
+        float *bias, *q, *out[2][6];
+
+        if (!voco_attn_narrow(hd))
+            continue;
+        bias = panel(1, rows, cols, rows, keys);
+        q = panel(2, rows, hr, rows, hd);
+        for (size_t i = 0; i < rows * hr; i++)
+            q[i] *= s % 2 ? 16 : 1;
+        for (size_t i = 0; i < rows * cols; i++)
+            if (i % cols >= keys)
+                bias[i] = VOCO_ATTN_NONE;
+        a.bias = g.bias = bias;
+        a.q = g.q = q;
+        a.kt = g.kt = panel(3, hd, cols, hd, keys);
+        a.v = panel(4, hd, cols, hd, keys);
+        g.vt = panel(6, hd, cols, hd, keys);
+        g.dy = panel(7, rows, hr, rows, hd);
+        g.y = panel(8, rows, hr, rows, hd);
+        for (int i = 0; i < 2; i++) {
+            const struct voco_kernels *by = i ? &k : &ref;
+
+            out[i][0] = a.y = uniform(10, rows * hr, -1, 1);     /* the rest stays */
+            out[i][1] = a.lse = guarded(rows * sizeof(float));
+            a.work = guarded(VOCO_ATTN_ROWS * cols * sizeof(float));
+            by->attn_narrow(&a);
+            g.lse = out[0][1];
+            out[i][2] = g.dq = uniform(11, rows * hr, -1, 1);
+            out[i][3] = g.dkt = guarded(cols * hd * sizeof(float));
+            out[i][4] = g.dvt = guarded(cols * hd * sizeof(float));
+            out[i][5] = g.dbias = uniform(9, rows * cols, -1, 1);
+            g.work = guarded(2 * VOCO_ATTN_GRAD_ROWS * cols * sizeof(float));
+            by->attn_narrow_grad(&g);
+        }
+        check("attn_narrow y", &k, keys, out[0][0], out[1][0], rows * hr,
+              s % 2 ? 6e-6 : 2e-6);
+        check("attn_narrow lse", &k, keys, out[0][1], out[1][1], rows, 2e-6);
+        check("attn_narrow_grad dq", &k, keys, out[0][2], out[1][2], rows * hr,
+              s % 2 ? 12e-6 : 4e-6);
+        check("attn_narrow_grad dk", &k, keys, out[0][3], out[1][3], cols * hd,
+              s % 2 ? 12e-6 : 4e-6);
+        check("attn_narrow_grad dv", &k, keys, out[0][4], out[1][4], cols * hd,
+              s % 2 ? 12e-6 : 4e-6);
+        check("attn_narrow_grad dbias", &k, keys, out[0][5], out[1][5], rows * cols,
+              s % 2 ? 12e-6 : 4e-6);
+        release();
+    }
+}
+END_TEST
+
+/* Columns beyond the rows stay, and so does what is beside them in x. */
+START_TEST(columns_are_rows_transposed)
+{
+    enum { ROWS = 37, COLS = 41 };
+    int64_t row[ROWS];
+    struct voco_kernels k;
+
+    level(_i, &k);
+    for (int i = 0; i < ROWS; i++)
+        row[i] = 7 * i % ROWS;
+    for (size_t hd = 1; hd <= 8; hd++)
+        for (size_t rows = 0; rows <= ROWS; rows++)
+            for (int bf16 = 0; bf16 < 2; bf16++) {
+                const size_t stride = hd + 3, n = (ROWS - 1) * stride + hd;
+                const size_t bytes = n * (bf16 ? sizeof(uint16_t) : sizeof(float));
+                const struct voco_rows a = { row, rows, stride, hd, round_up(hd, k.lanes),
+                                             0.5f, bf16 };
+                float *wide = uniform(1, n, -1, 1), *panels[2];
+                void *x[2] = { guarded(bytes), guarded(bytes) };
+
+                for (int i = 0; i < 2; i++) {
+                    if (bf16)
+                        ref.narrow(wide, x[i], n);
+                    else
+                        memcpy(x[i], wide, bytes);
+                    panels[i] = uniform(2, hd * COLS, -1, 1);
+                    (i ? k : ref).gather_columns(&a, x[i], panels[i], COLS);
+                }
+                check("gather_columns", &k, hd, panels[0], panels[1], hd * COLS, 0);
+                for (int i = 0; i < 2; i++)
+                    (i ? k : ref).scatter_columns(&a, panels[0], COLS, x[i]);
+                ck_assert_mem_eq(x[0], x[1], bytes);
+                release();
+            }
 }
 END_TEST
 
@@ -1082,6 +1180,8 @@ test_suite(void)
     tcase_add_loop_test(all, products_agree, 1, LEVELS);
     tcase_add_loop_test(all, pairs_of_rows_multiply_as_rows_do, 0, BF16_LEVELS);
     tcase_add_loop_test(all, attention_of_a_tile_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, attention_of_narrow_heads_agrees, 1, LEVELS);
+    tcase_add_loop_test(all, columns_are_rows_transposed, 1, LEVELS);
     tcase_add_loop_test(all, products_of_pairs_agree, 0, BF16_LEVELS);
     tcase_add_loop_test(all, gather_moves_rows_of_bfloat16, 0, BF16_LEVELS);
     tcase_add_loop_test(all, attention_of_bfloat16_agrees, 0, BF16_LEVELS);

@@ -3,9 +3,10 @@
  * of simd/.  Partition, roll and padding are ways to find rows (windows.h); nothing
  * of them is written to memory.
  *
- * A task is a few windows of one class and one head.  Backward sums the gradients of the
- * bias and of the padding per task and adds the tasks up in their order, so results do
- * not depend on the number of threads.
+ * A task is a few windows of one class and one head, or a few narrow heads, whose numbers
+ * lie in the same cache lines and are moved together.  Backward sums the gradients of the
+ * bias and of the padding per task and head and adds these up in their order, so results
+ * do not depend on the number of threads.
  */
 #include <math.h>
 #include <omp.h>
@@ -16,28 +17,34 @@
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
-/* Windows of a task, so many that there are about TASKS: fewer tasks would starve threads,
- * and each costs a gradient table. */
-enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 128 };
+/* Windows of a task, so many that there are about TASKS of one head: fewer would starve
+ * threads, and each head of a task costs a gradient table.  TOGETHER: numbers of narrow
+ * heads that a task takes along, at most. */
+enum { TASK_MIN = 4, TASK_MAX = 16, TASKS = 128, TOGETHER = 24 };
 
 static int64_t
-tasks_of_class(const struct voco_attn *a, const struct voco_window_class *z)
+shares_of_class(const struct voco_attn *a, const struct voco_window_class *z)
 {
     return (a->p.items * z->count + a->windows - 1) / a->windows;
 }
 
-/* Task i: by class, then head, then windows. */
+/* Task i: by class, then heads, then windows. */
 static struct voco_attn_task
 task_at(const struct voco_attn *a, int64_t i)
 {
+    const int64_t groups = a->p.heads / a->heads;
     const struct voco_window_class *z = a->p.class;
-    struct voco_attn_task t;
+    struct voco_attn_task t = { .sums = 0 };
 
-    for (; i >= tasks_of_class(a, z) * a->p.heads; z++)
-        i -= tasks_of_class(a, z) * a->p.heads;
+    for (; i >= shares_of_class(a, z) * groups; z++) {
+        i -= shares_of_class(a, z) * groups;
+        t.sums += shares_of_class(a, z) * a->p.heads;
+    }
     t.z = z;
-    t.head = (int)(i / tasks_of_class(a, z));
-    t.from = i % tasks_of_class(a, z) * a->windows;
+    t.step = shares_of_class(a, z);
+    t.head = (int)(i / t.step) * a->heads;
+    t.sums += t.head * t.step + i % t.step;
+    t.from = i % t.step * a->windows;
     t.to = t.from + a->windows;
     if (t.to > a->p.items * z->count)
         t.to = a->p.items * z->count;
@@ -46,50 +53,66 @@ task_at(const struct voco_attn *a, int64_t i)
 
 /* ---- memory ---- */
 
-/* Panels in base, or their size alone when it is NULL. */
+/* Panels of a window in base, or their size alone when it is NULL. */
 static size_t
-lay_panels(const struct voco_attn *a, char *base, struct voco_attn_panels *ret)
+lay_window(const struct voco_attn *a, char *base, struct voco_attn_panels *ret)
 {
     const size_t real = (size_t)a->p.real_max, cols = (size_t)a->p.cols_max;
-    const size_t row = a->p.head_row, f = sizeof(float);
-    const size_t transposed = (size_t)a->p.head_dim * cols;
-    const size_t spare = (size_t)a->p.tokens + VOCO_RUN;    /* of voco_windows_expand */
-    const size_t work = (a->backward ? 2 * VOCO_ATTN_GRAD_ROWS : VOCO_ATTN_ROWS) * cols;
-    const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
+    const size_t f = sizeof(float), transposed = a->width * cols;
     size_t at = 0;
 
     ret->rows = voco_attn_cut(base, &at, real * sizeof *ret->rows);
-    ret->lse = voco_attn_cut(base, &at, real * f);
+    ret->lse = voco_attn_cut(base, &at, (size_t)a->heads * real * f);
     if (a->half) {
         voco_attn_bf16_lay(a, base, &at, ret);
         return at;
     }
-    ret->q = voco_attn_cut(base, &at, real * row * f);
-    ret->y = voco_attn_cut(base, &at, real * row * f);
+    ret->q = voco_attn_cut(base, &at, real * a->row * f);
+    ret->y = voco_attn_cut(base, &at, real * a->row * f);
     ret->kt = voco_attn_cut(base, &at, transposed * f);
-    ret->work = voco_attn_cut(base, &at, (work > spare ? work : spare) * f);
     if (!a->backward) {
-        ret->v = voco_attn_cut(base, &at, cols * row * f);
+        ret->v = voco_attn_cut(base, &at, cols * a->row * f);
         return at;
     }
-    ret->k = voco_attn_cut(base, &at, cols * row * f);
+    if (!a->narrow)
+        ret->k = voco_attn_cut(base, &at, cols * a->row * f);
     ret->vt = voco_attn_cut(base, &at, transposed * f);
-    ret->dy = voco_attn_cut(base, &at, real * row * f);
-    ret->dq = voco_attn_cut(base, &at, real * row * f);
+    ret->dy = voco_attn_cut(base, &at, real * a->row * f);
+    ret->dq = voco_attn_cut(base, &at, real * a->row * f);
     ret->dkt = voco_attn_cut(base, &at, transposed * f);
     ret->dvt = voco_attn_cut(base, &at, transposed * f);
-    ret->dbias = voco_attn_cut(base, &at, real * cols * f > table ? real * cols * f
-                                                                  : table);
     return at;
 }
 
-static struct voco_attn_panels
-own_panels(const struct voco_attn *a)
+/* What all windows use one after another. */
+static size_t
+lay_shared(const struct voco_attn *a, char *base, struct voco_attn_panels *ret)
 {
-    struct voco_attn_panels own;
+    const size_t real = (size_t)a->p.real_max, cols = (size_t)a->p.cols_max;
+    const size_t spare = (size_t)a->p.tokens + VOCO_RUN;    /* of voco_windows_expand */
+    const size_t work = (a->backward ? 2 * VOCO_ATTN_GRAD_ROWS : VOCO_ATTN_ROWS) * cols;
+    const size_t table = (size_t)a->p.table_rows * sizeof(double);     /* of finish */
+    const size_t dbias = real * cols * sizeof(float);
+    size_t at = 0;
 
-    lay_panels(a, a->scratch + a->panels_bytes * (size_t)omp_get_thread_num(), &own);
-    return own;
+    if (a->half)                /* voco_attn_bf16_lay has them */
+        return 0;
+    ret->work = voco_attn_cut(base, &at, (work > spare ? work : spare) * sizeof(float));
+    if (a->backward)
+        ret->dbias = voco_attn_cut(base, &at, dbias > table ? dbias : table);
+    return at;
+}
+
+/* Of window i of those that the thread keeps. */
+static struct voco_attn_panels
+own_panels(const struct voco_attn *a, int64_t i)
+{
+    char *const own = a->scratch + a->thread_bytes * (size_t)omp_get_thread_num();
+    struct voco_attn_panels ret;
+
+    lay_window(a, own + (size_t)i * a->window_bytes, &ret);
+    lay_shared(a, own + (size_t)a->kept * a->window_bytes, &ret);
+    return ret;
 }
 
 /* Everything in base, or its size alone when it is NULL. */
@@ -102,16 +125,36 @@ lay_out(struct voco_attn *a, int threads, char *base, const float *table)
 
     if (base)
         voco_windows_place(&a->p, table, plan);
-    a->panels_bytes = lay_panels(a, NULL, &unused);
-    a->scratch = voco_attn_cut(base, &at, (size_t)threads * a->panels_bytes);
+    a->window_bytes = lay_window(a, NULL, &unused);
+    a->thread_bytes = (size_t)a->kept * a->window_bytes + lay_shared(a, NULL, &unused);
+    a->scratch = voco_attn_cut(base, &at, (size_t)threads * a->thread_bytes);
     if (a->backward) {
-        const size_t f = (size_t)a->tasks * sizeof(float);
+        const size_t f = (size_t)a->sums * sizeof(float);
 
         a->dtable = voco_attn_cut(base, &at, (size_t)a->p.table_rows * f);
         a->dpad = voco_attn_cut(base, &at, 2 * (size_t)a->p.head_dim * f);
         a->dscore = voco_attn_cut(base, &at, (size_t)a->p.real_max * f);
     }
     return at;
+}
+
+/* Measured on Zen 5: heads of 4 numbers always; those of 8 unless bfloat16 is multiplied,
+ * and backward only with 16 lanes. */
+static bool
+narrow_is_best(const struct voco_attn *a)
+{
+    return a->p.head_dim == 4 || (!a->half && (!a->backward || a->k->lanes >= 16));
+}
+
+/* Heads of a task. */
+static int
+heads_together(const struct voco_attn *a)
+{
+    int n = a->narrow ? TOGETHER / a->p.head_dim : 1;
+
+    while (a->p.heads % n != 0)
+        n--;
+    return n;
 }
 
 static struct voco_attn
@@ -123,11 +166,18 @@ plan_attn(const struct voco_ctx *ctx, const struct voco_windows *win, X qkv,
 
     voco_windows_plan(win, qkv, a.k->lanes, &a.p);
     a.half = voco_attn_bf16_can(a.k, qkv);
+    a.narrow = voco_attn_narrow((size_t)a.p.head_dim) && narrow_is_best(&a);
+    a.half = a.half && !a.narrow;
     a.c = voco_cols(qkv) / 3;
     share = a.p.items * a.p.windows * a.p.heads / TASKS;
     a.windows = share < TASK_MIN ? TASK_MIN : share > TASK_MAX ? TASK_MAX : share;
+    a.heads = heads_together(&a);
+    a.kept = a.heads > 1 ? a.windows : 1;
+    a.width = (size_t)(a.heads * a.p.head_dim);
+    a.row = (a.width + a.k->lanes - 1) / a.k->lanes * a.k->lanes;
     for (int i = 0; i < a.p.classes; i++)
-        a.tasks += a.p.heads * tasks_of_class(&a, &a.p.class[i]);
+        a.sums += a.p.heads * shares_of_class(&a, &a.p.class[i]);
+    a.tasks = a.sums / a.heads;
     return a;
 }
 
@@ -155,7 +205,7 @@ start(struct voco_ctx *ctx, struct voco_attn *a, X table)
     lay_out(a, ctx->threads, base, table->data);
 #pragma omp parallel num_threads(ctx->threads)
     {
-        const struct voco_attn_panels own = own_panels(a);
+        const struct voco_attn_panels own = own_panels(a, 0);
 
         for (int i = 0; i < a->p.classes; i++)
 #pragma omp for collapse(2) schedule(static) nowait
@@ -210,6 +260,23 @@ gather_keys(const struct voco_attn *a, const struct voco_attn_task *t, int part,
            (size_t)(z->cols - z->keys) * a->p.head_row * sizeof *panel);
 }
 
+/* The same transposed: out [head_dim,cols]. */
+static void
+gather_keys_columns(const struct voco_attn *a, const struct voco_attn_task *t, int part,
+                    const struct voco_attn_panels *own, float *out)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t first = part * a->c + t->head * a->p.head_dim;
+    const struct voco_rows r = voco_attn_rows(a, a->qkv, own->rows, z->real, 1);
+
+    a->k->gather_columns(&r, column(a->qkv, first), out, (size_t)z->cols);
+    for (size_t d = 0; d < a->width; d++, out += z->cols) {
+        if (z->keys > z->real)
+            out[z->real] = a->qkv_bias[first + (int64_t)d];
+        memset(out + z->keys, 0, (size_t)(z->cols - z->keys) * sizeof *out);
+    }
+}
+
 /* out[head_dim,cols] = in[cols,head_row]', in pieces that whole cache lines are made of */
 static void
 transpose(const struct voco_attn *a, int cols, const float *in, float *out)
@@ -242,44 +309,98 @@ window_at(const struct voco_attn_task *t, int64_t i, int64_t *ret_item, int *ret
     *ret_window = t->z->window[i % t->z->count];
 }
 
-/* lse [item,window,head,tokens] */
+/* lse [item,window,head,tokens] of window i of a task, from its first head on */
 static float *
-lse_of(const struct voco_attn *a, const struct voco_attn_task *t, int64_t item, int window)
+lse_of(const struct voco_attn *a, const struct voco_attn_task *t, int64_t i)
 {
+    int64_t item;
+    int window;
+
+    window_at(t, i, &item, &window);
     return a->lse + ((item * a->p.windows + window) * a->p.heads + t->head) * a->p.tokens;
 }
 
 static void
-forward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
-            const struct voco_attn_panels *own)
+find_rows(const struct voco_attn *a, const struct voco_attn_task *t, int64_t i,
+          const struct voco_attn_panels *own)
+{
+    int64_t item;
+    int window;
+
+    window_at(t, i, &item, &window);
+    voco_windows_rows(&a->p, item, window, own->rows);
+}
+
+static void
+gather_forward(const struct voco_attn *a, const struct voco_attn_task *t,
+               const struct voco_attn_panels *own)
 {
     const struct voco_window_class *z = t->z;
 
     gather(a, a->qkv, t->head * a->p.head_dim, own, z->real, voco_attn_scale(a), own->q);
-    gather_keys(a, t, 1, own, own->v);
-    transpose(a, z->cols, own->v, own->kt);
-    gather_keys(a, t, 2, own, own->v);
-    a->k->attn(&(struct voco_attn_tile){
+    if (a->narrow) {
+        gather_keys_columns(a, t, 1, own, own->kt);
+        gather_keys_columns(a, t, 2, own, own->v);
+    } else {
+        gather_keys(a, t, 1, own, own->v);
+        transpose(a, z->cols, own->v, own->kt);
+        gather_keys(a, t, 2, own, own->v);
+    }
+}
+
+/* Head h of the task's. */
+static void
+forward_head(const struct voco_attn *a, const struct voco_attn_task *t,
+             const struct voco_attn_panels *own, int h)
+{
+    const struct voco_window_class *z = t->z;
+    const size_t across = (size_t)(h * a->p.head_dim), down = across * (size_t)z->cols;
+
+    (a->narrow ? a->k->attn_narrow : a->k->attn)(&(struct voco_attn_tile){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
-        .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
-        .kt = own->kt, .v = own->v, .bias = voco_windows_bias(z, t->head), .y = own->y,
-        .lse = own->lse, .work = own->work });
+        .head_dim = (size_t)a->p.head_dim, .head_row = a->row, .q = own->q + across,
+        .kt = own->kt + down, .v = own->v + down,
+        .bias = voco_windows_bias(z, t->head + h), .y = own->y + across,
+        .lse = own->lse + h * z->real, .work = own->work });
 }
 
 static void
-forward_window(const struct voco_attn *a, const struct voco_attn_task *t,
-               const struct voco_attn_panels *own, int64_t item, int window)
+scatter_forward(const struct voco_attn *a, const struct voco_attn_task *t, int64_t i,
+                const struct voco_attn_panels *own)
 {
     const struct voco_window_class *z = t->z;
-    float *lse = lse_of(a, t, item, window);
+    float *lse = lse_of(a, t, i);
 
-    voco_windows_rows(&a->p, item, window, own->rows);
-    (a->half ? voco_attn_bf16_forward : forward_f32)(a, t, own);
     scatter(a, own->y, own, z->real, 1, a->ret_y, t->head * a->p.head_dim);
-    for (int i = 0; i < z->real; i++)
-        lse[z->token[i]] = own->lse[i];
-    for (int i = z->real; i < a->p.tokens; i++)
-        lse[z->token[i]] = 0;           /* padding: nobody asks */
+    for (int h = 0; h < a->heads; h++, lse += a->p.tokens) {
+        for (int r = 0; r < z->real; r++)
+            lse[z->token[r]] = own->lse[h * z->real + r];
+        for (int r = z->real; r < a->p.tokens; r++)
+            lse[z->token[r]] = 0;           /* padding: nobody asks */
+    }
+}
+
+/* Windows [from,to), which are kept: head by head, so that a bias stays in cache. */
+static void
+forward_windows(const struct voco_attn *a, const struct voco_attn_task *t, int64_t from,
+                int64_t to)
+{
+    struct voco_attn_panels own[TASK_MAX];
+
+    for (int64_t i = from; i < to; i++) {
+        own[i - from] = own_panels(a, i - from);
+        find_rows(a, t, i, &own[i - from]);
+        if (!a->half)
+            gather_forward(a, t, &own[i - from]);
+    }
+    for (int h = 0; h < a->heads; h++)
+        for (int64_t i = from; i < to; i++)
+            if (a->half)
+                voco_attn_bf16_forward(a, t, &own[i - from]);
+            else
+                forward_head(a, t, &own[i - from], h);
+    for (int64_t i = from; i < to; i++)
+        scatter_forward(a, t, i, &own[i - from]);
 }
 
 void
@@ -300,16 +421,10 @@ voco_cpu_attn_forward(struct voco_ctx *ctx, const struct voco_windows *win, X qk
     a.lse = voco_f32(lse);
 #pragma omp parallel for schedule(dynamic) num_threads(ctx->threads)
     for (int64_t i = 0; i < a.tasks; i++) {
-        const struct voco_attn_panels own = own_panels(&a);
         const struct voco_attn_task t = task_at(&a, i);
 
-        for (int64_t w = t.from; w < t.to; w++) {
-            int64_t item;
-            int window;
-
-            window_at(&t, w, &item, &window);
-            forward_window(&a, &t, &own, item, window);
-        }
+        for (int64_t w = t.from; w < t.to; w += a.kept)
+            forward_windows(&a, &t, w, w + a.kept < t.to ? w + a.kept : t.to);
     }
     voco_arena_release(&ctx->temp, mark);
 }
@@ -322,6 +437,12 @@ scatter_transposed(const struct voco_attn *a, const struct voco_window_class *z,
                    const float *panel, const struct voco_attn_panels *own,
                    const struct voco_tensor *x, int64_t first)
 {
+    if (a->narrow) {
+        const struct voco_rows r = voco_attn_rows(a, x, own->rows, z->real, 1);
+
+        a->k->scatter_columns(&r, panel, (size_t)z->cols, column(x, first));
+        return;
+    }
     for (int from = 0; from < z->real; from += 16)
         for (int d = 0; d < a->p.head_dim; d++)
             for (int j = from; j < z->real && j < from + 16; j++)
@@ -331,8 +452,8 @@ scatter_transposed(const struct voco_attn *a, const struct voco_window_class *z,
 }
 
 static void
-backward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
-             const struct voco_attn_panels *own)
+gather_backward(const struct voco_attn *a, const struct voco_attn_task *t,
+                const struct voco_attn_panels *own)
 {
     const struct voco_window_class *z = t->z;
     const int64_t first = t->head * a->p.head_dim;
@@ -340,41 +461,53 @@ backward_f32(const struct voco_attn *a, const struct voco_attn_task *t,
     gather(a, a->y, first, own, z->real, 1, own->y);
     gather(a, a->dy, first, own, z->real, 1, own->dy);
     gather(a, a->qkv, first, own, z->real, voco_attn_scale(a), own->q);
-    gather_keys(a, t, 2, own, own->k);
-    transpose(a, z->cols, own->k, own->vt);
-    gather_keys(a, t, 1, own, own->k);
-    transpose(a, z->cols, own->k, own->kt);
-    a->k->attn_grad(&(struct voco_attn_grad){
+    if (a->narrow) {
+        gather_keys_columns(a, t, 2, own, own->vt);
+        gather_keys_columns(a, t, 1, own, own->kt);
+    } else {
+        gather_keys(a, t, 2, own, own->k);
+        transpose(a, z->cols, own->k, own->vt);
+        gather_keys(a, t, 1, own, own->k);
+        transpose(a, z->cols, own->k, own->kt);
+    }
+}
+
+/* Head h of the task's. */
+static void
+backward_head(const struct voco_attn *a, const struct voco_attn_task *t,
+              const struct voco_attn_panels *own, int h)
+{
+    const struct voco_window_class *z = t->z;
+    const size_t across = (size_t)(h * a->p.head_dim), down = across * (size_t)z->cols;
+
+    (a->narrow ? a->k->attn_narrow_grad : a->k->attn_grad)(&(struct voco_attn_grad){
         .rows = (size_t)z->real, .cols = (size_t)z->cols,
-        .head_dim = (size_t)a->p.head_dim, .head_row = a->p.head_row, .q = own->q,
-        .k = own->k, .kt = own->kt, .vt = own->vt, .bias = voco_windows_bias(z, t->head),
-        .lse = own->lse, .y = own->y, .dy = own->dy, .dq = own->dq, .dkt = own->dkt,
-        .dvt = own->dvt, .dbias = own->dbias, .work = own->work });
+        .head_dim = (size_t)a->p.head_dim, .head_row = a->row, .q = own->q + across,
+        .k = own->k, .kt = own->kt + down, .vt = own->vt + down,
+        .bias = voco_windows_bias(z, t->head + h), .lse = own->lse + h * z->real,
+        .y = own->y + across, .dy = own->dy + across, .dq = own->dq + across,
+        .dkt = own->dkt + down, .dvt = own->dvt + down, .dbias = own->dbias,
+        .work = own->work });
 }
 
 static void
-backward_window(const struct voco_attn *a, const struct voco_attn_task *t,
-                const struct voco_attn_panels *own, int64_t item, int window)
+scatter_backward(const struct voco_attn *a, const struct voco_attn_task *t,
+                 const struct voco_attn_panels *own)
 {
-    const struct voco_window_class *z = t->z;
     const int64_t first = t->head * a->p.head_dim;
-    const float *lse = lse_of(a, t, item, window), scale = voco_attn_scale(a);
 
-    voco_windows_rows(&a->p, item, window, own->rows);
-    for (int i = 0; i < z->real; i++)
-        own->lse[i] = lse[z->token[i]];
-    (a->half ? voco_attn_bf16_backward : backward_f32)(a, t, own);
-    scatter(a, own->dq, own, z->real, scale, a->dqkv, first);
-    scatter_transposed(a, z, own->dkt, own, a->dqkv, first + a->c);
-    scatter_transposed(a, z, own->dvt, own, a->dqkv, first + 2 * a->c);
+    scatter(a, own->dq, own, t->z->real, voco_attn_scale(a), a->dqkv, first);
+    scatter_transposed(a, t->z, own->dkt, own, a->dqkv, first + a->c);
+    scatter_transposed(a, t->z, own->dvt, own, a->dqkv, first + 2 * a->c);
 }
 
 /* dpad += what the key that stands for the padding has got */
 static void
 add_padding(const struct voco_attn *a, const struct voco_attn_task *t,
-            const struct voco_attn_panels *own, float *dpad)
+            const struct voco_attn_panels *own, int h, float *dpad)
 {
-    const size_t at = (size_t)t->z->real, cols = (size_t)t->z->cols;
+    const size_t cols = (size_t)t->z->cols;
+    const size_t at = (size_t)t->z->real + (size_t)(h * a->p.head_dim) * cols;
 
     if (t->z->pads == 0)
         return;
@@ -399,33 +532,75 @@ add_runs(const struct voco_window_plan *p, const struct voco_window_class *z, in
     }
 }
 
-static void
-backward_task(const struct voco_attn *a, int64_t i)
+/* Sums of head h of a task: their place among those of all. */
+static int64_t
+sums_of(const struct voco_attn_task *t, int h)
 {
-    const struct voco_attn_panels own = own_panels(a);
-    const struct voco_attn_task t = task_at(a, i);
-    const struct voco_window_class *z = t.z;
-    float *dtable = a->dtable + i * a->p.table_rows;
-    float *dpad = a->dpad + i * 2 * a->p.head_dim;
+    return t->sums + h * t->step;
+}
 
-    memset(dtable, 0, (size_t)a->p.table_rows * sizeof *dtable);
-    memset(dpad, 0, 2 * (size_t)a->p.head_dim * sizeof *dpad);
-    memset(own.dbias, 0, (size_t)z->real * (size_t)z->cols * sizeof *own.dbias);
-    for (int64_t w = t.from; w < t.to; w++) {
-        int64_t item;
-        int window;
+static void
+clear_sums(const struct voco_attn *a, const struct voco_attn_task *t, int h, float *dbias)
+{
+    const int64_t i = sums_of(t, h), pads = 2 * a->p.head_dim;
 
-        window_at(&t, w, &item, &window);
-        backward_window(a, &t, &own, item, window);
-        add_padding(a, &t, &own, dpad);
-    }
+    memset(a->dtable + i * a->p.table_rows, 0,
+           (size_t)a->p.table_rows * sizeof *a->dtable);
+    memset(a->dpad + i * pads, 0, (size_t)pads * sizeof *a->dpad);
+    memset(dbias, 0, (size_t)t->z->real * (size_t)t->z->cols * sizeof *dbias);
+}
+
+static void
+keep_sums(const struct voco_attn *a, const struct voco_attn_task *t, int h,
+          const float *dbias)
+{
+    const struct voco_window_class *z = t->z;
+    const int64_t i = sums_of(t, h);
+
     for (int r = 0; r < z->real; r++) {
-        const float *row = own.dbias + (size_t)r * (size_t)z->cols;
+        const float *row = dbias + (size_t)r * (size_t)z->cols;
 
-        add_runs(&a->p, z, r, row, dtable);
+        add_runs(&a->p, z, r, row, a->dtable + i * a->p.table_rows);
         if (z->pads > 0)
             a->dscore[i * a->p.real_max + r] = row[z->real];
     }
+}
+
+/* Windows [from,to), which are kept: head by head, so that bias and dbias stay in cache. */
+static void
+backward_windows(const struct voco_attn *a, const struct voco_attn_task *t, int64_t from,
+                 int64_t to)
+{
+    const int64_t pads = 2 * a->p.head_dim;
+    struct voco_attn_panels own[TASK_MAX];
+
+    for (int64_t i = from; i < to; i++) {
+        const struct voco_window_class *z = t->z;
+        const float *lse = lse_of(a, t, i);
+
+        own[i - from] = own_panels(a, i - from);
+        find_rows(a, t, i, &own[i - from]);
+        for (int h = 0; h < a->heads; h++, lse += a->p.tokens)
+            for (int r = 0; r < z->real; r++)
+                own[i - from].lse[h * z->real + r] = lse[z->token[r]];
+        if (!a->half)
+            gather_backward(a, t, &own[i - from]);
+    }
+    for (int h = 0; h < a->heads; h++) {
+        if (from == t->from)
+            clear_sums(a, t, h, own[0].dbias);
+        for (int64_t i = from; i < to; i++) {
+            if (a->half)
+                voco_attn_bf16_backward(a, t, &own[i - from]);
+            else
+                backward_head(a, t, &own[i - from], h);
+            add_padding(a, t, &own[i - from], h, a->dpad + sums_of(t, h) * pads);
+        }
+        if (to == t->to)
+            keep_sums(a, t, h, own[0].dbias);
+    }
+    for (int64_t i = from; i < to; i++)
+        scatter_backward(a, t, &own[i - from]);
 }
 
 /* What flows into the score of the key that stands for the padding falls on the padding
@@ -454,7 +629,7 @@ share_padding(const struct voco_attn *a, const struct voco_window_class *z, int 
 static void
 finish(const struct voco_attn *a, int head, float *dqkv_bias, float *dtable)
 {
-    const struct voco_attn_panels own = own_panels(a);
+    const struct voco_attn_panels own = own_panels(a, 0);
     double *sum = (double *)(void *)own.dbias;
     float *dk = dqkv_bias + a->c + head * a->p.head_dim, *dv = dk + a->c;
     int64_t task = 0;
@@ -462,12 +637,13 @@ finish(const struct voco_attn *a, int head, float *dqkv_bias, float *dtable)
     memset(sum, 0, (size_t)a->p.table_rows * sizeof *sum);
     for (int i = 0; i < a->p.classes; i++) {
         const struct voco_window_class *z = &a->p.class[i];
-        const int64_t n = tasks_of_class(a, z), from = task + head * n, to = from + n;
+        const int64_t n = shares_of_class(a, z), from = task + head * n, to = from + n;
 
         task += a->p.heads * n;
         for (int64_t t = from; t < to; t++) {
             const float *dpad = a->dpad + t * 2 * a->p.head_dim;
 
+#pragma omp simd
             for (int64_t j = 0; j < a->p.table_rows; j++)
                 sum[j] += a->dtable[t * a->p.table_rows + j];
             for (int d = 0; d < a->p.head_dim; d++) {
@@ -504,8 +680,12 @@ voco_cpu_attn_backward(struct voco_ctx *ctx, const struct voco_windows *win, X q
 #pragma omp parallel num_threads(ctx->threads)
     {
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < a.tasks; i++)
-            backward_task(&a, i);
+        for (int64_t i = 0; i < a.tasks; i++) {
+            const struct voco_attn_task t = task_at(&a, i);
+
+            for (int64_t w = t.from; w < t.to; w += a.kept)
+                backward_windows(&a, &t, w, w + a.kept < t.to ? w + a.kept : t.to);
+        }
 #pragma omp for schedule(static)
         for (int h = 0; h < a.p.heads; h++)
             finish(&a, h, dqkv_bias->data, dtable->data);

@@ -349,12 +349,26 @@ run(struct voco_ctx *ctx, const struct voco_conv_problem *q,
 
 /* ---- tiles of 2^3 outputs ---- */
 
+/* No gradient follows that shows small errors, or bfloat16 has errors a thousand times
+ * larger. */
+static bool
+coarse(const struct voco_ctx *ctx)
+{
+    return ctx->inference || ctx->dev->act == VOCO_BF16;
+}
+
+static int64_t
+least_channels(const struct voco_conv_problem *q)
+{
+    return q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 8 : 12;
+}
+
 /* Measured on Zen 3: 2 to 5 times faster than oneDNN 2.6.3 for all maps that are not
- * tiny (conv_taps.c) and 24 to 384 channels; with 12 only d-weights is faster. */
+ * tiny (conv_taps.c) and 24 to 384 channels; on Zen 5 1.3 to 1.4 times for 12. */
 static bool
 best2(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    const int64_t least = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 8 : 16;
+    const int64_t least = least_channels(q);
 
     (void)ctx;
     return q->conv.cin >= least && q->conv.cout >= least;
@@ -393,7 +407,8 @@ const struct voco_conv_impl voco_conv_winograd = {
 /* ---- tiles of 4^3 outputs ---- */
 
 /*
- * Measured on Zen 4, 2 cores, 4 items, 16 to 192 channels: faster from 8^3 on, while tiles
+ * Measured on Zen 4, 2 cores, 4 items, 16 to 192 channels, and with 12 on Zen 5, where it
+ * takes less than half of oneDNN's time on 64^3: faster from 8^3 on, while tiles
  * that reach over the border do not spoil it; d-weights, which has 3.4 times the dU to
  * fold, from 64 tiles on.  Forward only on large maps: the five times larger errors would
  * show in norms of gradients where maps of few voxels follow (doc/numerics.md), unless
@@ -402,11 +417,8 @@ const struct voco_conv_impl voco_conv_winograd = {
 static bool
 best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
 {
-    static const struct { int64_t channels, voxels, tiles; } least[] = {
-        [VOCO_WS_CONV_FORWARD] = { 16, 5 * 5 * 5, 8 },
-        [VOCO_WS_CONV_BACKWARD_DATA] = { 16, 5 * 5 * 5, 8 },
-        [VOCO_WS_CONV_BACKWARD_WEIGHTS] = { 8, 5 * 5 * 5, 64 },
-    };
+    const int64_t least = least_channels(q);
+    const int64_t least_tiles = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 64 : 8;
     const bool forward = q->what == VOCO_WS_CONV_FORWARD;
     const int64_t voxels = q->in[0] * q->in[1] * q->in[2];
     int64_t tiles2 = q->n, tiles4 = q->n;
@@ -415,12 +427,9 @@ best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
         tiles2 *= (q->in[i] + 1) / 2;
         tiles4 *= (q->in[i] + 3) / 4;
     }
-    return q->conv.cin >= least[q->what].channels
-           && q->conv.cout >= least[q->what].channels
-           && voxels >= least[q->what].voxels
-           && (!forward || voxels >= FORWARD_VOXELS || ctx->inference
-               || ctx->dev->act == VOCO_BF16)
-           && tiles4 >= least[q->what].tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
+    return q->conv.cin >= least && q->conv.cout >= least && voxels >= 5 * 5 * 5
+           && (!forward || voxels >= FORWARD_VOXELS || coarse(ctx))
+           && tiles4 >= least_tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
 
 static size_t
