@@ -92,7 +92,8 @@ least_tried() {
     done | sort -n -s | head -n 1 | cut -d ' ' -f 2
 }
 
-# Merges STATE/TARGET into FOLDER/TARGET, whose files keep their names where they are needed.
+# Merges STATE/TARGET into FOLDER/TARGET.  Of what is there, files with a name of their own stay,
+# and those named by their hash where they still add something.
 merge() {
     local folder
     folder=$(mkdir -p "$1" && cd "$1" && pwd) || exit 2
@@ -104,9 +105,11 @@ merge() {
         "$build/fuzz_$t" -merge=1 -use_counters=0 -rss_limit_mb=2048 -max_len=8192 "$new" $old \
             "$state/$t/corpus" > "$state/$t/merge" 2>&1
         mkdir -p "$folder/$t"
-        for file in "$new"/*; do
-            cmp -s "$file" "$folder/$t/$(basename "$file")" || cp "$file" "$folder/$t/"
+        find "$folder/$t" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
+        for file in "$folder/$t"/*; do
+            [ -f "$file" ] && rm -f "$new/$(sha1sum < "$file" | cut -d ' ' -f 1)"
         done
+        cp "$new"/* "$folder/$t/" 2>/dev/null
         rm -r "$new"
         echo "$t: $(count "$folder/$t"/*) files, $(du -sb "$folder/$t" | cut -f 1) bytes"
     done
