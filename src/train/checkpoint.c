@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,7 +220,7 @@ remove_old(const char *run, int64_t newest, int keep_last)
     free(step);
 }
 
-/* "model.safetensors.tmp-<number>" of a process that is gone. */
+/* "model.safetensors.tmp-<number>", a file of another run here, which is over. */
 static bool
 is_abandoned(const char *name)
 {
@@ -229,7 +228,7 @@ is_abandoned(const char *name)
     char *end;
     const long pid = tmp ? strtol(tmp + 5, &end, 10) : 0;
 
-    return pid > 0 && !*end && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return pid > 0 && !*end && pid != (long)getpid();
 }
 
 /* ".ckpt-<step>.old" comes back where the checkpoint that was to replace it did not come. */
@@ -245,8 +244,10 @@ put_back(const char *run, const char *old)
     free(final);
 }
 
-void
-voco_checkpoint_tidy(const char *run)
+/* files: those of runs that are over, too.  At the start only: later a voco plot may be writing
+ * a picture into the folder. */
+static void
+tidy(const char *run, bool files)
 {
     DIR *dir = opendir(run);
     struct dirent *entry;
@@ -257,7 +258,7 @@ voco_checkpoint_tidy(const char *run)
         const bool old = ours && strcmp(end, ".old") == 0;
         char *path;
 
-        if (!old && !(ours && strcmp(end, ".tmp") == 0) && !is_abandoned(entry->d_name))
+        if (!old && !(ours && strcmp(end, ".tmp") == 0) && !(files && is_abandoned(entry->d_name)))
             continue;
         if (old)
             put_back(run, entry->d_name);
@@ -268,6 +269,12 @@ voco_checkpoint_tidy(const char *run)
     }
     if (dir)
         closedir(dir);
+}
+
+void
+voco_checkpoint_tidy(const char *run)
+{
+    tidy(run, true);
 }
 
 /* The folder under its name; one of the same step, from before a roll-back, makes way. */
@@ -298,7 +305,7 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
 
     for (int i = 0; i < FILES; i++)
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
-    voco_checkpoint_tidy(run);
+    tidy(run, false);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
         && (err = voco_model_save(path[MODEL], ctx, model, &sum[MODEL].crc,
                                   &sum[MODEL].bytes)) == VOCO_OK

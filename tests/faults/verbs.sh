@@ -19,6 +19,7 @@ prepare() {
         "$voco" -q phantom -n 2 --size 40,40,40 --spacing 8,8,8 -o ct --labels truth &&
         "$voco" -q convert --preset abdomen --spacing 8 --pad 32 --pad-first none -o store \
             --labels 0-11 --label-folder truth ct &&
+        "$voco" -q phantom -n 1 --size 64,64,64 --spacing 4,4,4 -o big &&
         "$tools/make_tiny" tiny.safetensors &&
         "$build/tests/make_segweights" swin.safetensors 12 1 12 32 abdomen 3 &&
         "$build/tests/make_replay" batch.h5 &&
@@ -53,7 +54,7 @@ run() {
     predict) set -- "$@" "$voco" predict -w ../in/tiny.safetensors --spacing 8 -o made ../in/ct ;;
     eval) set -- "$@" "$voco" eval -o made --bootstrap 10 ../in/truth ../in/truth ;;
     embed) set -- "$@" "$voco" embed -w ../in/swin.safetensors -p none -o made.h5 \
-        ../in/ct/phantom-00000.nii.gz ;;
+        ../in/big/phantom-00000.nii.gz ;;
     leak) set -- "$@" "$voco" leak ../in/store --against ../in/ct -o made ;;
     plot) set -- "$@" "$voco" plot -o made.png ../in/trained ;;
     finetune | resume | stop)
