@@ -21,6 +21,8 @@ libvoco_la_SOURCES += \
 	data/dataset/datalist_id.c \
 	data/dataset/datalist_json.c \
 	data/dataset/datalist_text.c \
+	data/dataset/inputs.c \
+	data/dataset/inputs.h \
 	data/dataset/listing.h \
 	data/dataset/pairing.c \
 	data/dataset/pairing.h \

@@ -257,3 +257,14 @@ voco_datalist_add(struct voco_datalist *list, const char *input,
     free(l.missing_label);
     return err;
 }
+
+enum voco_err
+voco_datalist_read(struct voco_datalist *list, int n, const char *const *input,
+                   const struct voco_datalist_options *o)
+{
+    enum voco_err err = VOCO_OK;
+
+    for (int i = 0; i < n && err == VOCO_OK; i++)
+        err = voco_datalist_add(list, input[i], o);
+    return err == VOCO_OK ? voco_datalist_finish(list) : err;
+}

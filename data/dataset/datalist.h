@@ -69,6 +69,10 @@ enum voco_err voco_datalist_add(struct voco_datalist *l, const char *input,
  */
 enum voco_err voco_datalist_finish(struct voco_datalist *l);
 
+/* Both, for all inputs.  Free the list after a failure, too. */
+enum voco_err voco_datalist_read(struct voco_datalist *l, int n, const char *const *input,
+                                 const struct voco_datalist_options *o);
+
 void voco_datalist_free(struct voco_datalist *l);           /* accepts {0} */
 
 #endif

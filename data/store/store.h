@@ -100,6 +100,9 @@ void voco_store_abandon(struct voco_store_writer *w);
 /* ---- reading ---- */
 struct voco_store;
 
+/* Is there a store, by the manifest in its folder? */
+bool voco_store_is(const char *path);
+
 /* Entries are numbered in the order of their ids (strcmp), not of the manifest: neither
  * the number of convert's threads nor a restart changes an index or the hash. */
 enum voco_err voco_store_open(const char *path, struct voco_store **ret);

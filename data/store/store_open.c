@@ -9,6 +9,12 @@
 #include "data/store/chunk.h"
 #include "data/store/shard.h"
 
+bool
+voco_store_is(const char *path)
+{
+    return voco_folder_has(path, "manifest.jsonl");
+}
+
 static int
 by_id(const void *a, const void *b)
 {

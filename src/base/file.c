@@ -293,6 +293,16 @@ voco_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool
+voco_folder_has(const char *path, const char *name)
+{
+    char *entry = voco_format("%s/%s", path, name);
+    const bool has = voco_file_exists(entry);
+
+    free(entry);
+    return has;
+}
+
 static int
 remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
 {

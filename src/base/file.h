@@ -44,6 +44,7 @@ enum voco_err voco_folder_lock(const char *path, int *ret_fd);
 struct dirent *voco_folder_next(DIR *dir, const char *path, enum voco_err *err);
 bool voco_file_exists(const char *path);
 bool voco_is_folder(const char *path);
+bool voco_folder_has(const char *path, const char *name);
 enum voco_err voco_folder_remove(const char *path);         /* rm -r */
 
 /* Free bytes for this user on the file system of path. */

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/store/store.h"
 #include "data/volume/volume.h"
 #include "cmd/info.h"
 #include "tensorfile/tensorfile.h"
@@ -27,16 +28,6 @@ static const struct voco_opt options[] = {
 };
 
 /* ---- the kind of a path ---- */
-
-static bool
-holds(const char *folder, const char *name)
-{
-    char *path = voco_format("%s/%s", folder, name);
-    const bool yes = voco_file_exists(path);
-
-    free(path);
-    return yes;
-}
 
 static bool
 begins_like_json(const char *path)
@@ -95,13 +86,13 @@ describe(const char *path, struct voco_info *info)
         return voco_fail_errno(VOCO_EFORMAT, "%s", path);
     if (!S_ISDIR(st.st_mode))
         return describe_file(path, info);
-    if (holds(path, "manifest.jsonl"))
+    if (voco_store_is(path))
         return voco_info_store(path, &what, info);
-    if (holds(path, "state.json"))
+    if (voco_folder_has(path, "state.json"))
         return voco_info_checkpoint(path, &what, info);
-    if (holds(path, "config.json") || holds(path, "metrics.jsonl"))
+    if (voco_folder_has(path, "config.json") || voco_folder_has(path, "metrics.jsonl"))
         return voco_info_run(path, &what, info);
-    if (holds(path, "model.safetensors"))
+    if (voco_folder_has(path, "model.safetensors"))
         return voco_info_weights(path, &what, info);
     if (voco_is_dicom_folder(path))
         return voco_info_volume(path, &what, info);

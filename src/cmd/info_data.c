@@ -299,11 +299,9 @@ voco_info_list(const char *path, const struct voco_info_options *o,
     struct voco_datalist l = {.n = 0};
     struct tally t = {.datasets = json_object()};
     json_t *members = json_array(), *rejects = json_array();
-    enum voco_err err = voco_datalist_add(&l, path, &plain);
+    enum voco_err err = voco_datalist_read(&l, 1, &path, &plain);
     int bad = 0;
 
-    if (err == VOCO_OK)
-        err = voco_datalist_finish(&l);
     voco_info_row(info, "kind", json_string("list"), NULL);
     for (int i = 0; err == VOCO_OK && i < l.n; i++) {
         const struct voco_item *item = &l.item[i];

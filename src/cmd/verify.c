@@ -148,16 +148,6 @@ verify_run(const char *path)
     return first;
 }
 
-static bool
-holds(const char *folder, const char *name)
-{
-    char *path = voco_format("%s/%s", folder, name);
-    const bool found = voco_file_exists(path);
-
-    free(path);
-    return found;
-}
-
 static enum voco_err
 verify_path(const char *path)
 {
@@ -166,11 +156,11 @@ verify_path(const char *path)
             return verify_weights(path);
         return voco_fail(VOCO_EUSAGE, "%s: no such file or folder", path);
     }
-    if (holds(path, "manifest.jsonl"))
+    if (voco_store_is(path))
         return verify_store(path);
-    if (holds(path, "SUMS"))
+    if (voco_folder_has(path, "SUMS"))
         return verify_checkpoint(path);
-    if (holds(path, "config.json"))
+    if (voco_folder_has(path, "config.json"))
         return verify_run(path);
     return voco_fail(VOCO_EUSAGE, "%s: neither a store (manifest.jsonl), a checkpoint "
                      "(SUMS) nor a run (config.json)", path);

@@ -296,9 +296,7 @@ put_slices(FILE *out, const struct voco_eval_page *page, const int *rank)
     if (shown == 0)
         return VOCO_OK;
     if (page->images)
-        err = voco_datalist_add(&images, page->images, &plain);
-    if (!err)
-        err = voco_datalist_finish(&images);
+        err = voco_datalist_read(&images, 1, &page->images, &plain);
     fputs("<h2>Slices</h2><p>The slice with most errors: prediction tinted, truth outlined; the "
           "patient's right is on the left.</p>", out);
     for (int i = 0; i < shown && !err; i++) {

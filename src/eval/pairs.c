@@ -10,15 +10,6 @@
 
 enum { SHOWN = 3 };
 
-static enum voco_err
-read_list(const char *input, struct voco_datalist *list)
-{
-    const struct voco_datalist_options plain = { .root = NULL };
-    const enum voco_err err = voco_datalist_add(list, input, &plain);
-
-    return err ? err : voco_datalist_finish(list);
-}
-
 /* The label map of an item: its label where the list names one, else its image. */
 static const char *
 map_of(const struct voco_item *item)
@@ -197,11 +188,12 @@ take_pairs(const struct voco_eval_options *o, const struct voco_datalist *list,
 enum voco_err
 voco_eval_pair(const struct voco_eval_options *o, struct voco_eval *e)
 {
+    const struct voco_datalist_options plain = { .root = NULL };
     struct voco_datalist predicted = { .n = 0 }, truth = { .n = 0 };
-    enum voco_err err = read_list(o->predicted, &predicted);
+    enum voco_err err = voco_datalist_read(&predicted, 1, &o->predicted, &plain);
 
     if (!err && o->truth)
-        err = read_list(o->truth, &truth);
+        err = voco_datalist_read(&truth, 1, &o->truth, &plain);
     if (!err)
         err = o->truth ? pair_lists(o, &predicted, &truth, e)
                        : take_pairs(o, &predicted, e);

@@ -7,85 +7,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parallel.h"
-#include "data/dataset/case.h"
-#include "data/dataset/datalist.h"
-#include "data/store/store.h"
+#include "data/dataset/inputs.h"
 
-/* An input that is open: one of both. */
-struct source {
-    struct voco_store *store;
-    struct voco_datalist list;
-};
-
-static bool
-is_store(const char *path)
-{
-    char *manifest = voco_format("%s/manifest.jsonl", path);
-    const bool is = voco_file_exists(manifest);
-
-    free(manifest);
-    return is;
-}
-
-static enum voco_err
-open_source(const char *path, struct source *ret)
-{
-    const struct voco_datalist_options plain = { .root = NULL };
-    enum voco_err err;
-
-    *ret = (struct source){ .store = NULL };
-    if (is_store(path))
-        return voco_store_open(path, &ret->store);
-    err = voco_datalist_add(&ret->list, path, &plain);
-    return err ? err : voco_datalist_finish(&ret->list);
-}
-
-static void
-close_source(struct source *s)
-{
-    voco_store_close(s->store);
-    voco_datalist_free(&s->list);
-}
-
-static enum voco_err
-read_stored(const struct voco_store *store, int i, int channel, struct voco_volume *ret)
-{
-    const struct voco_store_entry *e = voco_store_entry(store, i);
-    const int64_t start[3] = { 0, 0, 0 };
-    struct voco_store_scratch scratch = { 0 };
-    enum voco_err err = voco_volume_alloc(ret, e->dim);
-
-    if (!err) {
-        memcpy(ret->affine, e->affine, sizeof ret->affine);
-        err = voco_store_read_channel(store, i, channel, start, e->dim, ret->voxel, &scratch);
-    }
-    voco_store_scratch_free(&scratch);
-    return err;
-}
-
-/* All channels of an entry or item. */
-static enum voco_err
-read_case(const struct source *s, int i, struct voco_case *ret)
-{
-    const struct voco_store_entry *e;
-    enum voco_err err = VOCO_OK;
-
-    *ret = (struct voco_case){ .channel = NULL };
-    if (!s->store && s->list.item[i].problem)
-        return voco_fail(VOCO_EFORMAT, "%s", s->list.item[i].problem);
-    if (!s->store)
-        return voco_case_read(&s->list.item[i], VOCO_CHANNEL_ALL, NULL, ret);
-    e = voco_store_entry(s->store, i);
-    ret->channel = calloc((size_t)e->channels, sizeof *ret->channel);
-    if (!ret->channel)
-        return voco_fail(VOCO_EMEMORY, "no memory for %d channels", e->channels);
-    for (; ret->n_channels < e->channels && !err; ret->n_channels++)
-        err = read_stored(s->store, i, ret->n_channels, &ret->channel[ret->n_channels]);
-    return err;
-}
+static const struct voco_inputs_options plain = { .test_split = false };
 
 struct job {
-    const struct source *source;
+    const struct voco_inputs *in;
     struct voco_scan *scan;
     bool every;
     struct voco_progress *progress;
@@ -122,7 +49,7 @@ read_one(int64_t i, void *user)
     struct job *j = user;
     struct voco_scan *scan = &j->scan[i];
     struct voco_case c;
-    enum voco_err err = read_case(j->source, (int)i, &c);
+    enum voco_err err = voco_input_read(&j->in->entry[i], &c);
     int done;
 
     if (!err)
@@ -140,22 +67,21 @@ read_one(int64_t i, void *user)
 
 /* Names of an input's scans; index counts on from s->n. */
 static enum voco_err
-name_scans(const struct source *source, int input, int n, struct voco_scans *s)
+name_scans(const struct voco_inputs *in, int input, struct voco_scans *s)
 {
-    struct voco_scan *more = realloc(s->scan, ((size_t)s->n + (size_t)n + 1) * sizeof *more);
+    struct voco_scan *more = realloc(s->scan,
+                                     ((size_t)s->n + (size_t)in->n + 1) * sizeof *more);
 
     if (!more)
-        return voco_fail(VOCO_EMEMORY, "no memory for %d scans", n);
+        return voco_fail(VOCO_EMEMORY, "no memory for %d scans", in->n);
     s->scan = more;
-    for (int i = 0; i < n; i++) {
-        const struct voco_store_entry *e = source->store ? voco_store_entry(source->store, i)
-                                                         : NULL;
-        const struct voco_item *item = e ? NULL : &source->list.item[i];
+    for (int i = 0; i < in->n; i++) {
+        const struct voco_input_entry *e = &in->entry[i];
 
         s->scan[s->n++] = (struct voco_scan){
-            .input = input, .index = i, .crc = e ? e->crc : 0,
-            .id = voco_format("%s", e ? e->id : item->id),
-            .source = voco_format("%s", e ? e->source : item->image[0])
+            .input = input, .index = i,
+            .crc = e->store ? voco_store_entry(e->store, e->index)->crc : 0,
+            .id = voco_format("%s", e->id), .source = voco_format("%s", e->source)
         };
     }
     return VOCO_OK;
@@ -166,18 +92,18 @@ read_input(const char *path, int input, bool every, int threads, struct voco_sca
 {
     struct voco_scan_input *in = &s->input[input];
     struct voco_progress progress;
-    struct source source;
-    enum voco_err err = open_source(path, &source);
-    const int n = err ? 0 : source.store ? voco_store_count(source.store) : source.list.n;
+    struct voco_inputs volumes;
+    enum voco_err err = voco_inputs_open(&volumes, 1, &path, &plain);
+    const int n = volumes.n;
 
-    *in = (struct voco_scan_input){ .path = path, .first = s->n, .n = n };
+    *in = (struct voco_scan_input){ .path = path, .first = s->n, .n = err ? 0 : n };
     if (!err) {
-        in->is_store = source.store != NULL;
-        in->hash = source.store ? voco_store_hash(source.store) : 0;
-        err = name_scans(&source, input, n, s);
+        in->is_store = volumes.n_stores > 0;
+        in->hash = in->is_store ? voco_store_hash(volumes.store[0]) : 0;
+        err = name_scans(&volumes, input, s);
     }
     if (!err) {
-        struct job job = { .source = &source, .scan = s->scan + in->first, .every = every,
+        struct job job = { .in = &volumes, .scan = s->scan + in->first, .every = every,
                            .progress = &progress };
 
         voco_progress_start(&progress, "read", 0, n);
@@ -187,7 +113,7 @@ read_input(const char *path, int input, bool every, int threads, struct voco_sca
         s->n_problems += s->scan[i].problem != NULL;
     if (!err)
         voco_progress_end(&progress, "%s: %d scan%s", path, n, voco_plural(n));
-    close_source(&source);
+    voco_inputs_free(&volumes);
     return err;
 }
 
@@ -223,13 +149,16 @@ enum voco_err
 voco_scan_volume(const struct voco_scans *s, int i, int channel, struct voco_volume *ret)
 {
     const struct voco_scan *scan = &s->scan[i];
-    struct source source;
+    struct voco_inputs volumes;
     struct voco_case c = { .channel = NULL };
-    enum voco_err err = open_source(s->input[scan->input].path, &source);
+    enum voco_err err = voco_inputs_open(&volumes, 1, &s->input[scan->input].path, &plain);
 
     *ret = (struct voco_volume){ .voxel = NULL };
+    if (!err && scan->index >= volumes.n)
+        err = voco_fail(VOCO_EFORMAT, "%s: is not in %s any more", scan->source,
+                        s->input[scan->input].path);
     if (!err)
-        err = read_case(&source, scan->index, &c);
+        err = voco_input_read(&volumes.entry[scan->index], &c);
     if (!err && channel >= c.n_channels)
         err = voco_fail(VOCO_EFORMAT, "%s: has %d channels now, %d were compared",
                         scan->source, c.n_channels, scan->n_channels);
@@ -238,6 +167,6 @@ voco_scan_volume(const struct voco_scans *s, int i, int channel, struct voco_vol
         c.channel[channel].voxel = NULL;
     }
     voco_case_free(&c);
-    close_source(&source);
+    voco_inputs_free(&volumes);
     return err;
 }
