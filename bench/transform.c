@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "data/store/chunk.h"
-#include "data/convert.h"
+#include "data/convert/convert.h"
 #include "data/store/encode.h"
 #include "data/transform/preset.h"
 

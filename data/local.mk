@@ -10,8 +10,12 @@ libvoco_la_SOURCES += \
 	data/codec/deflate.h \
 	data/codec/runs.c \
 	data/codec/runs.h \
-	data/convert.c \
-	data/convert.h \
+	data/convert/convert.c \
+	data/convert/convert.h \
+	data/convert/report.c \
+	data/convert/report.h \
+	data/convert/settings.c \
+	data/convert/settings.h \
 	data/dataset/case.c \
 	data/dataset/case.h \
 	data/dataset/datalist.c \

@@ -5,8 +5,8 @@
  * run again.  A volume that cannot be used is rejected with a reason, and the others go on.
  * An error of writing stops everything and leaves the store as it was last published.
  */
-#ifndef VOCO_DATA_CONVERT_H
-#define VOCO_DATA_CONVERT_H
+#ifndef VOCO_DATA_CONVERT_CONVERT_H
+#define VOCO_DATA_CONVERT_CONVERT_H
 
 #include <signal.h>
 #include <stdbool.h>

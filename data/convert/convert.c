@@ -1,6 +1,6 @@
 /* Convert: who is next, whether memory allows it, and one volume's way to the store. */
 #define _GNU_SOURCE
-#include "data/convert.h"
+#include "data/convert/convert.h"
 
 #include <inttypes.h>
 #include <pthread.h>
