@@ -234,6 +234,16 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
+	src/task/embed/crops.c \
+	src/task/embed/crops.h \
+	src/task/embed/embed.c \
+	src/task/embed/embed.h \
+	src/task/inference.c \
+	src/task/inference.h \
+	src/task/predict.c \
+	src/task/predict.h \
+	src/task/segment/choose.c \
+	src/task/segment/choose.h \
 	src/task/segment/predict.c \
 	src/task/segment/predict.h \
 	src/task/segment/segment.c \
@@ -288,4 +298,6 @@ libvoco_la_SOURCES += \
 	src/train/schedule.h \
 	src/train/settings.c \
 	src/train/settings.h \
-	src/train/task.h
+	src/train/task.h \
+	src/train/validate.c \
+	src/train/validate.h

@@ -29,7 +29,7 @@ BEGIN {
     rule("src/objective",         "base dev net report model train data/")
     rule("src/eval",              "base report data/")
     rule("src/leak",              "base dev eval report data/")
-    rule("src/task",              "base dev net report tensorfile model train objective/ eval data/")
+    rule("src/task",              "base dev dev/wrap net report tensorfile model train objective/ eval data/")
     rule("src/cmd",               "")
     rule("data/codec",            "base")
     rule("data/volume",           "base data/codec")

@@ -9,6 +9,9 @@
 #include "base/file.h"
 #include "base/log.h"
 
+const struct voco_demand voco_demand_all = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_ALL,
+                                             .run = true, .no_partial = true };
+
 enum { NAMED = 6 };             /* of hundreds, perhaps; --verbose names all */
 enum { MODULES = 32 };          /* Swin UNETR has 14 */
 

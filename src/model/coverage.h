@@ -33,6 +33,9 @@ struct voco_demand {
     bool quiet;                 /* no report where all is well */
 };
 
+/* Every parameter, and no tensor of the network beyond them: of networks that are run. */
+extern const struct voco_demand voco_demand_all;
+
 struct voco_coverage {
     int loaded, missing, unexpected, mismatched;        /* tensors */
     int strays;                 /* of the unexpected: floats that belong to the network */

@@ -7,6 +7,8 @@
 
 #include "base/pages.h"
 
+const char *const voco_blend_names[] = { "constant", "gaussian", NULL };
+
 static const float least_weight = 1e-3f;
 
 int64_t

@@ -18,6 +18,7 @@
 #include "base/err.h"
 
 enum voco_blend { VOCO_BLEND_CONSTANT, VOCO_BLEND_GAUSSIAN };
+extern const char *const voco_blend_names[];     /* NULL-terminated */
 
 /* Averaged logits at index of an axis: those of voxel (i,j) of the two other axes, in
  * their order, begin at logits + (i * stride + j) * classes; i < n[0], j < n[1].

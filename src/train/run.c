@@ -15,6 +15,7 @@
 #include "train/runconfig.h"
 #include "train/schedule.h"
 #include "train/settings.h"
+#include "train/validate.h"
 
 /* ---- setting up ---- */
 
@@ -209,44 +210,6 @@ seek(void *run, int64_t step)
     return err;
 }
 
-/* ---- validation ---- */
-
-static bool
-validation_due(const struct voco_run *r, int64_t step)
-{
-    const int64_t every = r->config->val_epochs * r->setup.epoch;
-
-    return r->task && r->setup.n_validate > 0
-        && (step == r->config->loop.steps || (every && step > 0 && step % every == 0));
-}
-
-/* The score after so many steps; weights that are better than all before are kept. */
-static enum voco_err
-validate(struct voco_run *r, int64_t step)
-{
-    const char *word = r->task->score.word;
-    struct voco_task_score score = { .value = NAN };
-    enum voco_err err = r->task->validate(r, &r->record, &score);
-    bool better;
-
-    if (err != VOCO_OK || isnan(score.value)) {
-        json_decref(score.more);
-        if (err == VOCO_OK)
-            voco_warn("step %" PRId64 ": the validation volumes have nothing to measure %s "
-                      "on", step, word);
-        return err;
-    }
-    better = voco_best_beaten(&r->best, score.value);
-    voco_note("epoch %" PRId64 ": %s %.4f on %d volume%s%s, in %.0f s",
-              step / r->setup.epoch, word, score.value, score.volumes,
-              voco_plural(score.volumes), better ? ", the best so far" : "", score.seconds);
-    if (better)
-        return voco_best_keep(&r->best, r->config->loop.out, score.value, step, &r->ctx,
-                              &r->model, &r->info, score.more);
-    json_decref(score.more);
-    return VOCO_OK;
-}
-
 /* ---- a step ---- */
 
 /* How long the parts of a step took. */
@@ -382,7 +345,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
 
     voco_record_clear(&r->record);
     voco_record_clear(&r->seen);
-    if (validation_due(r, step) && (err = validate(r, step)) != VOCO_OK)
+    if (voco_validation_due(r, step) && (err = voco_validate(r, step)) != VOCO_OK)
         return err;
     t.page_faults = voco_page_faults();
     t.start = voco_seconds();
@@ -422,10 +385,10 @@ validate_at_end(struct voco_run *r)
     const int64_t steps = r->config->loop.steps;
     enum voco_err err;
 
-    if (!validation_due(r, steps))
+    if (!voco_validation_due(r, steps))
         return VOCO_OK;
     voco_record_clear(&r->record);
-    if ((err = validate(r, steps)) != VOCO_OK)
+    if ((err = voco_validate(r, steps)) != VOCO_OK)
         return err;
     return voco_runlog_write(&r->log, steps, r->record.row, r->record.n, NULL);
 }

@@ -27,55 +27,48 @@ voco_predict_image_free(struct voco_predict_image *in)
     voco_case_free(&in->image);
 }
 
-enum voco_err
-voco_predict_read(const struct voco_item *item, const struct voco_transform *t,
-                  int channels, const char *orientation, struct voco_predict_image *ret)
+static enum voco_err
+expect_channels(int n, int expected)
+{
+    return n == expected ? VOCO_OK
+        : voco_fail(VOCO_EFORMAT, "has %d channel%s, the network expects %d", n,
+                    voco_plural(n), expected);
+}
+
+static enum voco_err
+read_item(const struct voco_input_entry *in, const struct voco_transform *t, int channels,
+          struct voco_predict_image *ret)
 {
     struct voco_transform_report report = { 0 };
     struct voco_place place;
     enum voco_err err;
 
-    *ret = (struct voco_predict_image){ 0 };
-    if (item->problem)
-        return voco_fail(VOCO_EFORMAT, "%s: %s", item->image[0], item->problem);
-    if ((err = voco_case_read(item, VOCO_CHANNEL_ALL, NULL, &ret->image)) != VOCO_OK)
+    if (in->item->problem)
+        return voco_fail(VOCO_EFORMAT, "%s: %s", in->source, in->item->problem);
+    if ((err = voco_input_read(in, &ret->image)) != VOCO_OK)
         return err;
-    if (ret->image.n_channels != channels)
-        err = voco_fail(VOCO_EFORMAT, "has %d channel%s, the network expects %d",
-                        ret->image.n_channels, voco_plural(ret->image.n_channels), channels);
     place = ret->image.channel[0].place;
-    if (err == VOCO_OK)
+    if ((err = expect_channels(ret->image.n_channels, channels)) == VOCO_OK)
         err = voco_transform_case(&ret->image, t, &report);
     if (err == VOCO_OK)
         err = voco_unmap_parse(report.json, &ret->back);
     if (err == VOCO_OK && report.nonfinite)
-        voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g",
-                  item->image[0], report.nonfinite, t->nonfinite_value);
+        voco_warn("%s: %" PRId64 " voxels were NaN or infinite and are now %g", in->source,
+                  report.nonfinite, t->nonfinite_value);
     ret->back.source_place = place;
     voco_transform_report_free(&report);
-    if (err != VOCO_OK) {
-        voco_predict_image_free(ret);
-        return voco_fail_in(err, "%s", item->image[0]);
-    }
-    err = voco_orientation_expect(orientation, ret->image.channel[0].affine, item->image[0]);
-    if (err != VOCO_OK)
-        voco_predict_image_free(ret);
-    return err;
+    return err == VOCO_OK ? err : voco_fail_in(err, "%s", in->source);
 }
 
-enum voco_err
-voco_predict_read_stored(const struct voco_store *s, int i, int channels,
-                         const char *orientation, struct voco_predict_image *ret)
+static enum voco_err
+read_stored(const struct voco_input_entry *in, int channels, const char *orientation,
+            struct voco_predict_image *ret)
 {
-    static const int64_t origin[3] = { 0 };
-    const struct voco_store_entry *e = voco_store_entry(s, i);
-    struct voco_store_scratch scratch = { 0 };
-    enum voco_err err;
+    const struct voco_store_entry *e = voco_store_entry(in->store, in->index);
+    enum voco_err err = expect_channels(e->channels, channels);
 
-    *ret = (struct voco_predict_image){ 0 };
-    if (e->channels != channels)
-        return voco_fail(VOCO_EFORMAT, "%s: has %d channel%s, the network expects %d", e->id,
-                         e->channels, voco_plural(e->channels), channels);
+    if (err != VOCO_OK)
+        return voco_fail_in(err, "%s", e->id);
     if ((err = voco_orientation_expect(orientation, e->affine, e->id)) != VOCO_OK)
         return err;
     if ((err = voco_unmap_parse(e->transforms, &ret->back)) != VOCO_OK)
@@ -84,19 +77,21 @@ voco_predict_read_stored(const struct voco_store *s, int i, int channels,
     if (memcmp(e->dim, ret->back.dim, sizeof e->dim) != 0)
         return voco_fail(VOCO_EFORMAT, "%s: its transforms lead to another size than it has",
                          e->id);
-    ret->image.channel = calloc((size_t)channels, sizeof *ret->image.channel);
-    if (!ret->image.channel)
-        return voco_fail(VOCO_EMEMORY, "%s: no memory for its channels", e->id);
-    for (int c = 0; c < channels && err == VOCO_OK; c++) {
-        ret->image.n_channels = c + 1;
-        if ((err = voco_volume_alloc(&ret->image.channel[c], e->dim)) == VOCO_OK)
-            err = voco_store_read_channel(s, i, c, origin, e->dim,
-                                          ret->image.channel[c].voxel, &scratch);
-    }
-    voco_store_scratch_free(&scratch);
-    if (err != VOCO_OK)
-        voco_predict_image_free(ret);
-    return err;
+    return voco_input_read(in, &ret->image);
+}
+
+enum voco_err
+voco_predict_read(const struct voco_input_entry *in, const struct voco_transform *t,
+                  int channels, const char *orientation, struct voco_predict_image *ret)
+{
+    enum voco_err err;
+
+    *ret = (struct voco_predict_image){ 0 };
+    if (in->store)
+        return read_stored(in, channels, orientation, ret);
+    err = read_item(in, t, channels, ret);
+    return err != VOCO_OK ? err
+        : voco_orientation_expect(orientation, ret->image.channel[0].affine, in->source);
 }
 
 /* ---- memory ---- */

@@ -11,7 +11,7 @@
 #define VOCO_TASK_SEGMENT_PREDICT_H
 
 #include "data/dataset/case.h"
-#include "data/store/store.h"
+#include "data/dataset/inputs.h"
 #include "data/transform/transform.h"
 #include "data/transform/unmap.h"
 #include "model/model.h"
@@ -34,15 +34,12 @@ struct voco_predict_image {
 };
 void voco_predict_image_free(struct voco_predict_image *in);    /* accepts {0} */
 
-/* Read and transform, or take from a store what has been transformed.  VOCO_EFORMAT when
- * it has not got so many channels, lies in another orientation than the network's ("":
- * any; model/provenance.h), or cannot be used. */
-enum voco_err voco_predict_read(const struct voco_item *item,
+/* Reads and transforms a volume, or takes from a store what has been transformed.
+ * VOCO_EFORMAT when it has not got so many channels, lies in another orientation than the
+ * network's ("": any; model/provenance.h), or cannot be used.  Free ret in any case. */
+enum voco_err voco_predict_read(const struct voco_input_entry *in,
                                 const struct voco_transform *t, int channels,
                                 const char *orientation, struct voco_predict_image *ret);
-enum voco_err voco_predict_read_stored(const struct voco_store *s, int i, int channels,
-                                       const char *orientation,
-                                       struct voco_predict_image *ret);
 
 struct voco_predictor {
     struct voco_ctx *ctx;

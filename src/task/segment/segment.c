@@ -1,77 +1,16 @@
 /* Segmentation as a task. */
 #include "task/segment/segment.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/stop.h"
+#include "data/dataset/inputs.h"
 #include "objective/segment/finetune.h"
+#include "task/segment/choose.h"
 #include "task/segment/validate.h"
 
-static struct voco_validation
-validation(const struct voco_finetune_config *c, const struct voco_labelled *d)
-{
-    const int64_t *size = c->request.size;
-
-    return (struct voco_validation){
-        .store = d->store, .volume = d->split.validate, .n = d->split.n_validate,
-        .roi = { size[0], size[1], size[2] }, .overlap = c->val_overlap,
-        .stop = &voco_stop_signal,
-    };
-}
-
-/* The largest need of a validation volume. */
-static double
-validate_bytes(const void *config, void *data, const struct voco_model_config *model)
-{
-    struct voco_validation v = validation(config, data);
-    double most = 0;
-
-    v.model = &(struct voco_model){ .config = *model };
-    v.batch = 1;
-    for (int i = 0; i < v.n; i++)
-        most = fmax(most, voco_validate_bytes(&v, voco_store_entry(v.store,
-                                                                   v.volume[i])->dim));
-    return most;
-}
-
-static json_t *
-class_scores(const struct voco_validation_result *result, int64_t classes)
-{
-    json_t *list = json_array();
-
-    for (int64_t k = 1; k < classes; k++)
-        json_array_append_new(list, isnan(result->class_dice[k])
-                                    ? json_null() : json_real(result->class_dice[k]));
-    return json_pack("{s:o}", "class_dice", list);
-}
-
-static enum voco_err
-validate(const struct voco_run *run, struct voco_record *record, struct voco_task_score *ret)
-{
-    const int64_t classes = run->model.config.classes;
-    struct voco_validation v = validation((const void *)run->config, run->data);
-    struct voco_validation_result result;
-    enum voco_err err;
-
-    v.ctx = (struct voco_ctx *)&run->ctx;
-    v.model = &run->model;
-    v.batch = run->plan.grouping.group;
-    if ((err = voco_validate(&v, &result)) != VOCO_OK)
-        return err;
-    voco_record_add(record, result.dice, "val_dice");
-    voco_record_add(record, result.seconds, "val_seconds");
-    for (int64_t k = 1; k < classes; k++)
-        if (!isnan(result.class_dice[k]))
-            voco_record_add(record, result.class_dice[k], "val_dice_%" PRId64, k);
-    *ret = (struct voco_task_score){ .value = result.dice, .volumes = v.n,
-                                .seconds = result.seconds,
-                                .more = class_scores(&result, classes) };
-    return VOCO_OK;
-}
+/* ---- weights ---- */
 
 /* How volumes were prepared, and what classes are called, for whoever uses the weights. */
 static enum voco_err
@@ -99,8 +38,147 @@ describe(const void *config, void *data, const struct voco_model_config *model,
     return VOCO_OK;
 }
 
+/* ---- prediction ---- */
+
+struct work {
+    const struct voco_segment_settings *s;
+    struct voco_segment_choice choice;
+    struct voco_segment_request request;
+};
+
+static enum voco_err
+prepare(const void *config, void **work, struct voco_predict_setup *ret)
+{
+    struct work *w = calloc(1, sizeof *w);
+    enum voco_err err;
+
+    VOCO_ASSERT(w);
+    *work = w;
+    w->s = config;
+    if ((err = voco_segment_choose(w->s, &w->choice)) != VOCO_OK)
+        return err;
+    *ret = (struct voco_predict_setup){
+        .model = w->choice.model, .ending = ".nii.gz", .result = "label map",
+        .beside = w->s->probabilities ? " with probabilities" : "",
+    };
+    return VOCO_OK;
+}
+
+static void
+release(void *work)
+{
+    free(work);
+}
+
+/* Sizes on the network's grid, and those of the volume in v; false: not known yet. */
+static bool
+grids(const struct work *w, const struct voco_input_entry *in, struct voco_volume *v,
+      int64_t dim[3], double *reading)
+{
+    struct voco_volume_header h;
+    struct voco_unmap back;
+    double mm[3];
+
+    if (in->store) {
+        const struct voco_store_entry *e = voco_store_entry(in->store, in->index);
+
+        if (voco_unmap_parse(e->transforms, &back) != VOCO_OK)
+            return false;
+        memcpy(dim, e->dim, sizeof e->dim);
+        memcpy(v->dim, back.source_dim, sizeof v->dim);
+        return true;
+    }
+    if (in->item->problem
+        || voco_case_describe(in->item, VOCO_CHANNEL_ALL, false, &h) != VOCO_OK || !h.format)
+        return false;
+    memcpy(v->dim, h.dim, sizeof v->dim);
+    memcpy(v->affine, h.affine, sizeof v->affine);
+    return voco_transform_plan(v, &w->choice.transform, dim, mm, reading) == VOCO_OK;
+}
+
+static void
+measure(void *work, const struct voco_input_entry *in, struct voco_predict_need *ret)
+{
+    const struct work *w = work;
+    const struct voco_model_config *m = &w->choice.model;
+    struct voco_predict_options o = w->choice.windows;
+    struct voco_volume v = { .voxel = NULL };
+    int64_t dim[3];
+    double reading = 0;
+
+    o.batch = (int)w->s->batch;         /* at most: the plan comes later */
+    if (!grids(w, in, &v, dim, &reading))
+        return;
+    ret->windows = voco_predict_windows(&o, dim);
+    ret->bytes = voco_predict_bytes(&o, (int)m->in_channels, (int)m->classes,
+                                    w->s->probabilities, reading, v.dim, dim);
+}
+
+static void
+plan(void *work, struct voco_plan_job *ret)
+{
+    struct work *w = work;
+    const int64_t *roi = w->choice.windows.roi;
+
+    w->request = (struct voco_segment_request){ .model = w->choice.model,
+                                                .n = (int)w->s->batch,
+                                                .size = { roi[0], roi[1], roi[2] } };
+    voco_segment_job(&w->request, ret);
+}
+
+/* OUTPUT/ID.nii.gz, and unless they are not wanted, the probabilities.  Free both. */
+static void
+name_results(const struct work *w, const char *id, char **labels, char **probabilities)
+{
+    const char *output = w->s->predict.output;
+
+    *labels = voco_format("%s/%s.nii.gz", output, id);
+    *probabilities = w->s->probabilities ? voco_format("%s/%s_prob.nii.gz", output, id)
+                                         : NULL;
+}
+
+static bool
+is_done(void *work, const char *id)
+{
+    char *labels, *probabilities;
+    bool done;
+
+    name_results(work, id, &labels, &probabilities);
+    done = voco_file_exists(labels) && (!probabilities || voco_file_exists(probabilities));
+    free(labels);
+    free(probabilities);
+    return done;
+}
+
+static enum voco_err
+predict(void *work, const struct voco_predict_network *net, const struct voco_input_entry *in)
+{
+    const struct work *w = work;
+    struct voco_predictor p = { .ctx = net->ctx, .model = net->model, .o = w->choice.windows,
+                                .progress = net->progress, .user = net->user };
+    struct voco_predict_image image;
+    char *labels, *probabilities;
+    enum voco_err err;
+
+    p.o.batch = net->batch;
+    name_results(w, in->id, &labels, &probabilities);
+    err = voco_predict_read(in, &w->choice.transform, (int)w->choice.model.in_channels,
+                            w->choice.orientation, &image);
+    if (err == VOCO_OK)
+        err = voco_predict_run(&p, &image, labels, probabilities);
+    voco_predict_image_free(&image);
+    free(labels);
+    free(probabilities);
+    return err;
+}
+
+/* ---- the row ---- */
+
 const struct voco_task voco_task_segment = {
     .name = "seg", .objective = &voco_objective_segment,
-    .score = { .name = "dice", .word = "Dice" }, .validate_bytes = validate_bytes,
-    .validate = validate, .describe = describe,
+    .score = { .name = "dice", .word = "Dice" }, .describe = describe,
+    .validate_bytes = voco_dice_bytes, .open_tally = voco_dice_open,
+    .close_tally = voco_dice_close, .evaluate = voco_dice_evaluate, .total = voco_dice_total,
+    .prepare = prepare, .release = release, .measure = measure, .plan = plan,
+    .is_done = is_done, .predict = predict,
 };

@@ -1,5 +1,5 @@
 /*
- * Segmentation as a task: Dice on the validation volumes, and what files of weights say.
+ * Segmentation as a task: Dice on the validation volumes, label maps of others.
  */
 #ifndef VOCO_TASK_SEGMENT_SEGMENT_H
 #define VOCO_TASK_SEGMENT_SEGMENT_H

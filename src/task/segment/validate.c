@@ -1,35 +1,52 @@
 /* Validation: windows over whole volumes, and the Dice of what comes out. */
 #include "task/segment/validate.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/stop.h"
 #include "eval/score.h"
-#include "objective/segment/segment.h"
+#include "objective/segment/finetune.h"
 #include "task/sliding.h"
+
+enum { CLASSES = 256 };
+
+struct tally {
+    struct voco_ctx *ctx;
+    const struct voco_model *model;
+    const struct voco_finetune_config *config;
+    const struct voco_labelled *data;
+    int batch;                  /* windows at once */
+    struct voco_store_scratch scratch;
+    double sum[CLASSES];        /* of a class over the volumes that contain it: Dice ... */
+    int n[CLASSES];             /* ... and how many they are; class 0 is not used */
+};
 
 /* Voxels of a class: predicted, true, both. */
 struct count {
     int64_t predicted, truth, both;
 };
 
+/* A volume. */
 struct job {
-    const struct voco_validation *v;
+    const struct tally *t;
     const struct voco_seg_volume *volume;
     int classes;
-    struct count count[VOCO_VALIDATE_CLASSES];
+    struct count count[CLASSES];
 };
 
 static struct voco_sliding
-sliding(const struct voco_validation *v, int channels, const int64_t dim[3])
+sliding(const struct voco_finetune_config *c, const struct voco_model_config *model,
+        int batch, const int64_t dim[3])
 {
+    const int64_t *roi = c->request.size;
+
     return (struct voco_sliding){
-        .channels = channels, .dim = { dim[0], dim[1], dim[2] },
-        .classes = (int)v->model->config.classes,
-        .roi = { v->roi[0], v->roi[1], v->roi[2] }, .overlap = v->overlap,
-        .blend = VOCO_BLEND_CONSTANT, .batch = v->batch,
+        .channels = (int)model->in_channels, .dim = { dim[0], dim[1], dim[2] },
+        .classes = (int)model->classes, .roi = { roi[0], roi[1], roi[2] },
+        .overlap = c->val_overlap, .blend = VOCO_BLEND_CONSTANT, .batch = batch,
     };
 }
 
@@ -57,19 +74,18 @@ count_plane(void *user, const struct voco_plane *p)
 static enum voco_err
 infer(void *user, const float *windows, int n, float *logits)
 {
-    const struct voco_validation *v = ((struct job *)user)->v;
+    const struct tally *t = ((struct job *)user)->t;
 
-    return voco_segment_logits(v->ctx, v->model, windows, n, v->roi, logits);
+    return voco_segment_logits(t->ctx, t->model, windows, n, t->config->request.size, logits);
 }
 
 static int
 stop(void *user, int64_t done, int64_t total)
 {
-    const struct voco_validation *v = ((struct job *)user)->v;
-
+    (void)user;
     (void)done;
     (void)total;
-    return v->stop && *v->stop;
+    return voco_stop_signal != 0;
 }
 
 /* A plane of memory for each channel: [channels][x][y][z] of [x][y][z][channels]. */
@@ -99,7 +115,8 @@ static enum voco_err
 run_volume(struct job *j)
 {
     const float **channel = calloc((size_t)j->volume->channels, sizeof *channel);
-    struct voco_sliding s = sliding(j->v, j->volume->channels, j->volume->dim);
+    struct voco_sliding s = sliding(j->t->config, &j->t->model->config, j->t->batch,
+                                    j->volume->dim);
     float *planes = NULL;
     enum voco_err err;
 
@@ -117,49 +134,92 @@ run_volume(struct job *j)
     return err;
 }
 
-enum voco_err
-voco_validate(const struct voco_validation *v, struct voco_validation_result *ret)
+/* ---- the tally ---- */
+
+double
+voco_dice_bytes(const void *config, void *data, const struct voco_model_config *model)
 {
-    const int classes = (int)v->model->config.classes;
-    const double start_s = voco_seconds();
-    double sum[VOCO_VALIDATE_CLASSES] = { 0 }, all = 0;
-    int n[VOCO_VALIDATE_CLASSES] = { 0 }, with = 0;
-    struct voco_store_scratch scratch = { 0 };
-    enum voco_err err = VOCO_OK;
+    const struct voco_labelled *d = data;
+    const int64_t channels = model->in_channels;
+    double most = 0;
 
-    VOCO_ASSERT(classes <= VOCO_VALIDATE_CLASSES);
-    for (int i = 0; i < v->n && err == VOCO_OK; i++) {
-        struct voco_seg_volume volume = { 0 };
-        struct job j = { .v = v, .volume = &volume, .classes = classes };
+    for (int i = 0; i < d->split.n_validate; i++) {
+        const int64_t *dim = voco_store_entry(d->store, d->split.validate[i])->dim;
+        const struct voco_sliding s = sliding(config, model, 1, dim);
+        const double voxels = (double)dim[0] * (double)dim[1] * (double)dim[2];
 
-        err = voco_seg_volume_read(v->store, v->volume[i], classes, &scratch, &volume);
-        if (err == VOCO_OK)
-            err = run_volume(&j);
-        for (int c = 1; c < classes && err == VOCO_OK; c++)
-            if (j.count[c].truth) {
-                sum[c] += voco_dice(j.count[c].truth, j.count[c].predicted,
-                                    j.count[c].both);
-                n[c]++;
-            }
-        voco_seg_volume_free(&volume);
+        most = fmax(most, voco_sliding_bytes(&s)
+                    + voxels * (4.0 * (double)channels * (channels > 1 ? 2 : 1) + 1));
     }
-    voco_store_scratch_free(&scratch);
-    *ret = (struct voco_validation_result){ .seconds = voco_seconds() - start_s };
-    for (int c = 0; c < VOCO_VALIDATE_CLASSES; c++) {
-        ret->class_dice[c] = n[c] ? sum[c] / n[c] : NAN;
-        all += n[c] ? ret->class_dice[c] : 0;
-        with += n[c] > 0;
-    }
-    ret->dice = with ? all / with : NAN;
+    return most;
+}
+
+enum voco_err
+voco_dice_open(const struct voco_run *run, void **tally)
+{
+    struct tally *t = calloc(1, sizeof *t);
+
+    VOCO_ASSERT(t && run->model.config.classes <= CLASSES);
+    t->ctx = (struct voco_ctx *)&run->ctx;
+    t->model = &run->model;
+    t->config = (const void *)run->config;
+    t->data = run->data;
+    t->batch = run->plan.grouping.group;
+    *tally = t;
+    return VOCO_OK;
+}
+
+void
+voco_dice_close(void *tally)
+{
+    struct tally *t = tally;
+
+    if (t)
+        voco_store_scratch_free(&t->scratch);
+    free(t);
+}
+
+enum voco_err
+voco_dice_evaluate(void *tally, int i)
+{
+    struct tally *t = tally;
+    struct voco_seg_volume volume = { 0 };
+    struct job j = { .t = t, .volume = &volume, .classes = (int)t->model->config.classes };
+    enum voco_err err = voco_seg_volume_read(t->data->store, t->data->split.validate[i],
+                                             j.classes, &t->scratch, &volume);
+
+    if (err == VOCO_OK)
+        err = run_volume(&j);
+    for (int c = 1; c < j.classes && err == VOCO_OK; c++)
+        if (j.count[c].truth) {
+            t->sum[c] += voco_dice(j.count[c].truth, j.count[c].predicted, j.count[c].both);
+            t->n[c]++;
+        }
+    voco_seg_volume_free(&volume);
     return err;
 }
 
-double
-voco_validate_bytes(const struct voco_validation *v, const int64_t dim[3])
+void
+voco_dice_total(void *tally, struct voco_record *record, struct voco_task_score *ret)
 {
-    const int channels = (int)v->model->config.in_channels;
-    const struct voco_sliding s = sliding(v, channels, dim);
-    const double voxels = (double)dim[0] * (double)dim[1] * (double)dim[2];
+    const struct tally *t = tally;
+    const int classes = (int)t->model->config.classes;
+    json_t *list = json_array();
+    double all = 0;
+    int with = 0;
 
-    return voco_sliding_bytes(&s) + voxels * (4.0 * channels * (channels > 1 ? 2 : 1) + 1);
+    for (int c = 1; c < classes; c++) {
+        const double dice = t->n[c] ? t->sum[c] / t->n[c] : NAN;
+
+        all += t->n[c] ? dice : 0;
+        with += t->n[c] > 0;
+        json_array_append_new(list, t->n[c] ? json_real(dice) : json_null());
+    }
+    ret->value = with ? all / with : NAN;
+    ret->more = json_pack("{s:o}", "class_dice", list);
+    voco_record_add(record, ret->value, "val_dice");
+    voco_record_add(record, ret->seconds, "val_seconds");
+    for (int c = 1; c < classes; c++)
+        if (t->n[c])
+            voco_record_add(record, t->sum[c] / t->n[c], "val_dice_%d", c);
 }

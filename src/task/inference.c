@@ -1,0 +1,45 @@
+/* A network with its weights on the default device. */
+#include "task/inference.h"
+
+#include "dev/list.h"
+
+void
+voco_inference_init(struct voco_inference *f, const char *weights, int threads, bool trace)
+{
+    *f = (struct voco_inference){ .weights = weights, .threads = threads, .trace = trace };
+    f->choices = voco_choices_read(voco_device_default(), threads, NULL);
+}
+
+enum voco_err
+voco_inference_open(struct voco_inference *f, const struct voco_model_config *config,
+                    const struct voco_demand *demand, struct voco_coverage *ret)
+{
+    const struct voco_ctx_options open = { .threads = f->threads, .choices = &f->choices };
+    const struct voco_device *dev = voco_device_default();
+    enum voco_err err;
+
+    if (f->trace) {
+        voco_trace_init(&f->traced, dev, NULL, 0.0);
+        dev = &f->traced.device;
+    }
+    if ((err = voco_ctx_open(&f->ctx, dev, &open)) != VOCO_OK
+        || (err = voco_model_describe(&f->model, config)) != VOCO_OK
+        || (err = voco_model_allocate(&f->model, &f->ctx, false)) != VOCO_OK)
+        return err;
+    if (!demand->no_partial)
+        voco_model_fill(&f->model, &f->ctx, VOCO_INIT_TORCH, 0);
+    return voco_model_load(f->weights, &f->ctx, &f->model, demand, ret);
+}
+
+void
+voco_inference_close(struct voco_inference *f)
+{
+    if (f->trace && f->ctx.dev) {
+        f->traced.peak = f->ctx.dev->peak(&f->ctx) * 1e-9;
+        voco_trace_report(&f->traced, stderr);
+    }
+    voco_model_free(&f->model);
+    voco_ctx_close(&f->ctx);
+    voco_choices_free(&f->choices);
+    voco_trace_free(&f->traced);
+}
