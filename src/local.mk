@@ -114,6 +114,7 @@ libvoco_la_SOURCES += \
 	src/dev/selftest.h \
 	src/dev/shape.c \
 	src/dev/shape.h \
+	src/dev/tuner.h \
 	src/dev/wrap/dry.c \
 	src/dev/wrap/dry.h \
 	src/dev/wrap/fallback.c \

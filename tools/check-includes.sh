@@ -101,7 +101,8 @@ function complain(why)
         complain("may include from: " may[room_of(FILENAME)])
 }
 # No device is special to what uses devices: dev/list.h has them by name.
-/voco_(cpu|oracle)([^a-z0-9_]|_bf16|$)/ && FILENAME !~ /^src\/dev\// {
+(/voco_(cpu|oracle)([^a-z0-9_]|_bf16|$)/ || /include[ \t]*"dev\/(cpu|oracle)\//) &&
+        FILENAME !~ /^src\/dev\// {
     complain("devices outside src/dev come from dev/list.h")
 }
 /^[ \t]*#[ \t]*include[ \t]*</ {

@@ -23,7 +23,7 @@
 #include "dev/list.h"
 #include "dev/selftest.h"
 #include "simd/kernels.h"
-#include "dev/cpu/tuning.h"
+#include "dev/tuner.h"
 
 enum verdict { FINE, WARN, BAD };
 
@@ -265,7 +265,7 @@ check_table(void)
 {
     char *text;
 
-    if (voco_tuning_describe(&text))
+    if (voco_device_default()->tuner->describe(&text))
         say(FINE, "tuned", NULL, "%s", text);
     else
         say(FINE, "tuned", "voco tune measures which implementations are fastest here", "%s",

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "cmd/cmd.h"
 #include "objective/voco/voco.h"
 #include "model/recognise.h"
 #include "objective/segment/segment.h"
 #include "base/stop.h"
-#include "dev/cpu/tuning.h"
 #include "dev/list.h"
+#include "dev/tuner.h"
 #include "model/weights.h"
 #include "train/schedule.h"
 
@@ -62,6 +63,7 @@ static const struct voco_opt options[] = {
 /* ---- the shapes to measure ---- */
 
 struct tune {
+    const struct voco_tuner *tuner;
     struct voco_plan plan;              /* of pre-training */
     struct voco_model_config model;
     struct voco_uses uses;
@@ -193,7 +195,7 @@ measure(struct tune *t)
         struct voco_tuned *row = &t->row[i];
 
         row->shape = t->uses.row[i].shape;
-        row->n = voco_tuning_time(&ctx, &row->shape, row->t);
+        row->n = t->tuner->time(&ctx, &row->shape, row->t);
         voco_progress_show(&progress, i + 1, "%s", voco_shape_text(&row->shape, text));
         if (voco_stop_signal)
             err = voco_fail(VOCO_ESTOPPED, "tune: stopped, nothing is written");
@@ -329,8 +331,9 @@ report(const struct tune *t, bool *ret_worth)
 /* ---- the verb ---- */
 
 static enum voco_err
-tune(struct tune *t, const struct voco_tuning_key *key, const char *path)
+tune(struct tune *t, const char *path)
 {
+    char *machine = t->tuner->machine(t->choices.threads);
     bool worth;
     enum voco_err err;
 
@@ -339,15 +342,16 @@ tune(struct tune *t, const struct voco_tuning_key *key, const char *path)
     qsort(t->uses.row, (size_t)t->uses.n, sizeof t->uses.row[0], linear_first);
     t->row = calloc((size_t)t->uses.n, sizeof *t->row);
     VOCO_NEED(t->row);
-    voco_note("%s, %s, %d thread%s: %d shapes", key->cpu, key->isa, key->threads,
-              voco_plural(key->threads), t->uses.n);
+    voco_note("%s: %d shapes", machine, t->uses.n);
+    free(machine);
     if ((err = measure(t)) != VOCO_OK || (err = report(t, &worth)) != VOCO_OK)
         return err;
     if (!worth) {
         printf("no table is written: with it a micro-batch takes longer than by the rules\n");
         return VOCO_OK;
     }
-    if ((err = voco_tuning_write(path, key, t->row, t->uses.n)) == VOCO_OK)
+    err = t->tuner->write(path, t->choices.threads, t->row, t->uses.n);
+    if (err == VOCO_OK)
         printf("table: %s\n", path);
     return err;
 }
@@ -355,11 +359,13 @@ tune(struct tune *t, const struct voco_tuning_key *key, const char *path)
 static enum voco_err
 run(int argc, char **argv)
 {
-    const struct voco_tuning_key key = voco_tuning_key((int)c.threads);
-    char *path = c.out ? voco_format("%s", c.out) : voco_tuning_path(&key);
-    struct tune t = { .model = { .feature = c.feature, .in_channels = c.channels,
+    const struct voco_tuner *tuner = voco_device_default()->tuner;
+    char *path = c.out ? voco_format("%s", c.out) : tuner->path((int)c.threads);
+    struct tune t = { .tuner = tuner,
+                      .model = { .feature = c.feature, .in_channels = c.channels,
                                  .merging = VOCO_MERGING_LEGACY },
-                      .choices.threads = key.threads };
+                      .choices.threads = c.threads ? (int)c.threads
+                                                   : voco_default_threads() };
     enum voco_err err;
 
     (void)argc;
@@ -368,8 +374,8 @@ run(int argc, char **argv)
         err = voco_fail(VOCO_EUSAGE, "tune: VOCO_IMPL forces implementations: unset it");
     else
         err = c.job == PRETRAIN ? list_pretrain(&t) : list_segment(&t);
-    if (err == VOCO_OK && (err = voco_tuning_prepare(path)) == VOCO_OK)
-        err = tune(&t, &key, path);
+    if (err == VOCO_OK && (err = tuner->prepare(path)) == VOCO_OK)
+        err = tune(&t, path);
     voco_uses_free(&t.uses);
     voco_choices_free(&t.choices);
     free(t.row);

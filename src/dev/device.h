@@ -47,6 +47,7 @@ struct voco_choices;            /* dev/shape.h */
 struct voco_device;
 struct voco_shape;
 struct voco_uses;
+struct voco_tuner;              /* dev/tuner.h */
 
 struct voco_ctx {
     const struct voco_device *dev;
@@ -149,12 +150,8 @@ struct voco_device {
     /* Memory of the device for a stack of at most so many bytes, until voco_arena_free. */
     enum voco_err (*reserve)(struct voco_ctx *ctx, size_t limit, struct voco_arena *ret);
 
-    /* ---- measured choices among implementations; NULL where a device has one each: called
-     * through voco_choices_read, _used and _keep of dev/shape.h ---- */
-    void (*choices_read)(int threads, const char *run, struct voco_choices *ret);
-    uint32_t (*choices_used)(const struct voco_ctx *ctx, const struct voco_uses *uses);
-    enum voco_err (*choices_keep)(const struct voco_ctx *ctx, const struct voco_uses *uses,
-                                  const char *run);
+    /* Measured choices among implementations; NULL where a device has one each. */
+    const struct voco_tuner *tuner;
 
     /* ---- memory: the host tensor's type may be f32 or f64, and u8 for upload, it is
      * converted ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "dev/tuner.h"
 
 const char *const voco_shape_names[VOCO_SHAPE_OPS + 1] = {
     "conv", "conv_data", "conv_weights", "linear", "linear_data", "linear_weights", NULL
@@ -256,8 +257,8 @@ voco_choices_read(const struct voco_device *dev, int threads, const char *run)
 {
     struct voco_choices c = { 0 };
 
-    if (dev->choices_read)
-        dev->choices_read(threads, run, &c);
+    if (dev->tuner)
+        dev->tuner->choices(threads, run, &c);
     return c;
 }
 
@@ -265,14 +266,14 @@ bool
 voco_choices_used(const struct voco_ctx *ctx, const struct voco_uses *uses,
                   uint32_t *ret_hash)
 {
-    if (!ctx->dev->choices_used)
+    if (!ctx->dev->tuner)
         return false;
-    *ret_hash = ctx->dev->choices_used(ctx, uses);
+    *ret_hash = ctx->dev->tuner->used(ctx, uses);
     return true;
 }
 
 enum voco_err
 voco_choices_keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const char *run)
 {
-    return ctx->dev->choices_keep ? ctx->dev->choices_keep(ctx, uses, run) : VOCO_OK;
+    return ctx->dev->tuner ? ctx->dev->tuner->keep(ctx, uses, run) : VOCO_OK;
 }

@@ -116,8 +116,7 @@ voco_cpu_sync(struct voco_ctx *ctx)
 #define ENTRIES \
     .host_memory = true, \
     VOCO_DEVICE_TABLE(voco_cpu_) \
-    .choices_read = voco_tuning_choices, .choices_used = voco_tuning_hash, \
-    .choices_keep = voco_tuning_keep,
+    .tuner = &voco_cpu_tuner,
 
 const struct voco_device voco_cpu = {
     .name = "cpu", .option = "cpu", .real = VOCO_F32, .act = VOCO_F32, ENTRIES

@@ -27,7 +27,7 @@
 #define VOCO_DEV_CPU_CPU_H
 
 #include "dev/entries.h"
-#include "dev/shape.h"
+#include "dev/tuner.h"
 
 /* Whether the kernels in use multiply bfloat16: then voco_cpu_bf16 is faster. */
 bool voco_cpu_has_bf16(void);
@@ -77,8 +77,6 @@ const char *voco_cpu_chosen(const struct voco_ctx *ctx, const struct voco_shape 
 
 /* Takes VOCO_IMPL, VOCO_EUSAGE for unknown names, and the choices of the options. */
 enum voco_err voco_cpu_tune_open(struct voco_ctx *ctx, const struct voco_choices *choices);
-
-enum { VOCO_IMPLS_MAX = 12 };
 
 /* Whether a result of n floats is written around the caches: at least half of it would
  * not fit there, and a write through a cache first reads the line that it overwrites. */

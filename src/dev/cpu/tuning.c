@@ -377,8 +377,9 @@ take_of_run(const char *run, const struct voco_tuning_key *key, struct voco_choi
     return has ? err == VOCO_OK : began_without_tables(run);
 }
 
-void
-voco_tuning_choices(int threads, const char *run, struct voco_choices *ret)
+/* The entry choices of the tuner. */
+static void
+choices(int threads, const char *run, struct voco_choices *ret)
 {
     const struct voco_tuning_key key = voco_tuning_key(threads);
     const bool named = asked() && !voco_is_folder(asked());
@@ -401,8 +402,8 @@ voco_tuning_choices(int threads, const char *run, struct voco_choices *ret)
     free(folder);
 }
 
-bool
-voco_tuning_describe(char **ret)
+static bool
+describe(char **ret)
 {
     const struct voco_tuning_key key = voco_tuning_key(0);
     char *path = voco_tuning_path(&key);
@@ -435,8 +436,8 @@ choices_of(const struct voco_ctx *ctx, const struct voco_uses *uses)
     return c;
 }
 
-uint32_t
-voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses)
+static uint32_t
+used(const struct voco_ctx *ctx, const struct voco_uses *uses)
 {
     struct voco_choices c = choices_of(ctx, uses);
     const uint32_t hash = voco_choices_hash(&c);
@@ -445,8 +446,8 @@ voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses)
     return hash;
 }
 
-enum voco_err
-voco_tuning_keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const char *run)
+static enum voco_err
+keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const char *run)
 {
     const struct voco_tuning_key key = voco_tuning_key(ctx->threads);
     struct voco_choices c = choices_of(ctx, uses);
@@ -464,3 +465,36 @@ voco_tuning_keep(const struct voco_ctx *ctx, const struct voco_uses *uses, const
     free(path);
     return err;
 }
+
+/* ---- by number of threads ---- */
+
+static char *
+machine(int threads)
+{
+    const struct voco_tuning_key key = voco_tuning_key(threads);
+
+    return voco_format("%s, %s, %d thread%s", key.cpu, key.isa, key.threads,
+                       voco_plural(key.threads));
+}
+
+static char *
+path_of(int threads)
+{
+    const struct voco_tuning_key key = voco_tuning_key(threads);
+
+    return voco_tuning_path(&key);
+}
+
+static enum voco_err
+write_rows(const char *path, int threads, const struct voco_tuned *row, int n)
+{
+    const struct voco_tuning_key key = voco_tuning_key(threads);
+
+    return voco_tuning_write(path, &key, row, n);
+}
+
+const struct voco_tuner voco_cpu_tuner = {
+    .time = voco_tuning_time, .machine = machine, .path = path_of,
+    .prepare = voco_tuning_prepare, .write = write_rows, .describe = describe,
+    .choices = choices, .used = used, .keep = keep,
+};

@@ -28,25 +28,9 @@ char *voco_tuning_path(const struct voco_tuning_key *key);
 enum voco_err voco_tuning_read(const char *path, const struct voco_tuning_key *key,
                                struct voco_choices *ret);
 
-struct voco_timing {
-    const char *impl;
-    double seconds;             /* of a call: the best of turns; of a far slower
-                                 * implementation, its first calls */
-    double median;              /* of the turns: far from the best on a busy machine */
-    double pack_seconds;        /* of bringing the weights into its order */
-};
-
-/* Times the implementations that can compute a shape, in turns; the first of ret is that
- * of the rules.  Returns their number; 0 with ctx->err set on failure. */
+/* The entry time of the tuner (tune.c). */
 int voco_tuning_time(struct voco_ctx *ctx, const struct voco_shape *s,
                      struct voco_timing ret[VOCO_IMPLS_MAX]);
-
-/* A shape with its measurements; the choice is one of t[0..n). */
-struct voco_tuned {
-    struct voco_shape shape;
-    struct voco_timing t[VOCO_IMPLS_MAX];
-    int n, choice;
-};
 
 /* Whether a table can be written there; makes its folder. */
 enum voco_err voco_tuning_prepare(const char *path);
@@ -55,17 +39,7 @@ enum voco_err voco_tuning_prepare(const char *path);
 enum voco_err voco_tuning_write(const char *path, const struct voco_tuning_key *key,
                                 const struct voco_tuned *row, int n);
 
-/* The entry choices_read of the device table: the choices of a run, if it began, else those
- * of this machine. */
-void voco_tuning_choices(int threads, const char *run, struct voco_choices *ret);
-
-/* One sentence on the table that would be taken without a run, for doctor;
- * false: there is none that can be used.  Free *ret. */
-bool voco_tuning_describe(char **ret);
-
-/* The entries choices_used and choices_keep. */
-uint32_t voco_tuning_hash(const struct voco_ctx *ctx, const struct voco_uses *uses);
-enum voco_err voco_tuning_keep(const struct voco_ctx *ctx, const struct voco_uses *uses,
-                               const char *run);
+/* All of it, as device.h wants it. */
+extern const struct voco_tuner voco_cpu_tuner;
 
 #endif
