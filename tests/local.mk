@@ -46,6 +46,7 @@ test_programs = \
 	tests/test_golden_net \
 	tests/test_golden_ops \
 	tests/test_grad \
+	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \
 	tests/test_leak \
