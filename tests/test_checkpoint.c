@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "tensorfile/safetensors.h"
 #include "tests/devices.h"
+#include "tests/golden_model.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 #include "train/checkpoint.h"
@@ -19,6 +20,8 @@ static const struct voco_model_config config = {
     .n_heads = VOCO_CONTRAST_HEADS,
 };
 static struct voco_ctx ctx;
+
+#define BIAS "backbone.swinViT.patch_embed.proj.bias"
 
 static void
 setup(void)
@@ -49,22 +52,57 @@ open_model(struct voco_model *model, const struct voco_model_config *c, uint64_t
         static const char *const name[] = { "w", "m", "v", "x" };
 
         for (int k = 0; k < (p->offset < model->trained ? 4 : 1); k++) {
+            const struct voco_weights w = { .table = &model->params, .weight = *slab[k] };
+            const struct voco_tensor to = voco_weight(&w, i);
+            struct voco_tensor from = to;
             char key[256];
 
+            from.type = VOCO_F32;
+            from.data = malloc((size_t)p->count * sizeof(float));
             snprintf(key, sizeof key, "%s.%s", name[k], p->name);
-            voco_hash_uniform(seed, key, p->count, -1, 1,
-                              (float *)slab[k]->data + p->offset);
+            voco_hash_uniform(seed, key, p->count, -1, 1, from.data);
+            ctx.dev->upload(&ctx, &from, &to);
+            free(from.data);
         }
     }
+}
+
+/* The first n numbers of two buffers. */
+static bool
+same_numbers(const struct voco_tensor *a, const struct voco_tensor *b, int64_t n)
+{
+    double *x = golden_host_copy(&ctx, a), *y = golden_host_copy(&ctx, b);
+    const bool same = memcmp(x, y, (size_t)n * sizeof *x) == 0;
+
+    free(x);
+    free(y);
+    return same;
+}
+
+static bool
+same_slab(const struct voco_tensor *a, const struct voco_tensor *b)
+{
+    return same_numbers(a, b, voco_count(a));
+}
+
+/* Number i of the first parameter. */
+static double
+first_number(const struct voco_model *model, int i)
+{
+    double *x = golden_host_copy(&ctx, &model->weight);
+    const double first = x[i];
+
+    free(x);
+    return first;
 }
 
 static void
 ck_assert_same_model(const struct voco_model *a, const struct voco_model *b)
 {
-    ck_assert(memcmp(a->weight.data, b->weight.data, voco_tensor_bytes(&a->weight)) == 0);
-    ck_assert(memcmp(a->m.data, b->m.data, voco_tensor_bytes(&a->m)) == 0);
-    ck_assert(memcmp(a->v.data, b->v.data, voco_tensor_bytes(&a->v)) == 0);
-    ck_assert(memcmp(a->vmax.data, b->vmax.data, voco_tensor_bytes(&a->vmax)) == 0);
+    ck_assert(same_slab(&a->weight, &b->weight));
+    ck_assert(same_slab(&a->m, &b->m));
+    ck_assert(same_slab(&a->v, &b->v));
+    ck_assert(same_slab(&a->vmax, &b->vmax));
 }
 
 static void
@@ -269,14 +307,29 @@ struct file {
     struct voco_filetensor item[400];
     char name[400][256];
     int n;
-    float *spare;
+    float *spare;                       /* the model's numbers, for data of items */
 };
+
+static void
+file_free(struct file *f)
+{
+    free(f->spare);
+    free(f);
+}
 
 /* The model's parameters that begin with prefix, under other names. */
 static void
 rename_all(struct file *f, const struct voco_model *model, const char *prefix, size_t cut,
            const char *front)
 {
+    const int64_t n = voco_count(&model->weight);
+    double *host = golden_host_copy(&ctx, &model->weight);
+
+    free(f->spare);
+    f->spare = malloc((size_t)n * sizeof *f->spare);
+    for (int64_t i = 0; i < n; i++)
+        f->spare[i] = (float)host[i];
+    free(host);
     f->n = 0;
     for (int i = 0; i < model->params.n; i++) {
         const struct voco_param *p = &model->params.item[i];
@@ -287,7 +340,7 @@ rename_all(struct file *f, const struct voco_model *model, const char *prefix, s
         snprintf(f->name[f->n], sizeof f->name[0], "%s%s", front, p->name + cut);
         f->item[f->n] = (struct voco_filetensor){
             .name = f->name[f->n], .type = "F32", .rank = p->rank,
-            .data = (const float *)model->weight.data + p->offset,
+            .data = f->spare + p->offset,
             .bytes = (size_t)p->count * 4 };
         memcpy(f->item[f->n].dim, p->dim, sizeof p->dim);
         f->n++;
@@ -323,7 +376,7 @@ START_TEST(saved_weights_load_and_tell_what_they_are)
     ck_assert_int_eq(cover.loaded, a.params.n);
     ck_assert_int_eq(cover.unexpected, 0);
     ck_assert_int_eq(cover.loaded_elements, cover.model_elements);
-    ck_assert(memcmp(a.weight.data, b.weight.data, voco_tensor_bytes(&a.weight)) == 0);
+    ck_assert(same_slab(&a.weight, &b.weight));
     voco_model_free(&a);
     voco_model_free(&b);
 }
@@ -353,15 +406,15 @@ START_TEST(names_with_and_without_prefixes_load)
         ck_assert_int_eq(voco_model_load(path, &ctx, &b, &backbone, &cover),
                          VOCO_OK);
         ck_assert_int_eq(cover.missing + cover.mismatched, 0);
-        ck_assert(memcmp(a.weight.data, b.weight.data, (size_t)a.follower[0].from * 4) == 0);
+        ck_assert(same_numbers(&a.weight, &b.weight, a.follower[0].from));
         if (form[i].cut || !*form[i].front)
             ck_assert_int_eq(voco_model_load(path, &ctx, &b, &all, &cover),
                              VOCO_ECHECKPOINT);         /* it has no heads */
-        memset(b.weight.data, 0, voco_tensor_bytes(&b.weight));
+        ctx.dev->fill(&ctx, &b.weight, 0);
     }
     voco_model_free(&a);
     voco_model_free(&b);
-    free(f);
+    file_free(f);
 }
 END_TEST
 
@@ -370,11 +423,11 @@ START_TEST(coverage_counts_missing_misshapen_and_unknown)
     struct file *f = calloc(1, sizeof *f);
     struct voco_coverage cover;
     struct voco_model a, b;
-    const float *first;
+    double first;
 
     open_model(&a, &config, 1);
     open_model(&b, &config, 2);
-    first = b.weight.data;
+    first = first_number(&b, 0);
     rename_all(f, &a, "", 0, "");
     f->item[0].dim[0] = 6;                          /* patch embedding: [6,2,2,2,2] */
     f->item[0].dim[1] = 2;
@@ -386,15 +439,27 @@ START_TEST(coverage_counts_missing_misshapen_and_unknown)
     ck_assert_int_eq(cover.missing, 2);
     ck_assert_int_eq(cover.mismatched, 2);
     ck_assert_int_eq(cover.unexpected, 1);
-    ck_assert(memcmp(first, a.weight.data, 12) != 0);           /* kept its values */
+    ck_assert(first_number(&b, 0) == first);                    /* kept its values */
     ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &b, &all, &cover),
                      VOCO_ECHECKPOINT);
     ck_assert_says("2 of");
     voco_model_free(&a);
     voco_model_free(&b);
-    free(f);
+    file_free(f);
 }
 END_TEST
+
+/* The first three numbers of the bias of the patch embedding. */
+static void
+ck_assert_bias(const struct voco_model *model, const double want[3])
+{
+    const int i = voco_params_find(&model->params, BIAS);
+
+    ck_assert_int_ge(i, 0);
+    for (int k = 0; k < 3; k++)
+        ck_assert_double_eq(first_number(model, (int)model->params.item[i].offset + k),
+                            want[k]);
+}
 
 START_TEST(other_float_types_are_converted)
 {
@@ -403,26 +468,23 @@ START_TEST(other_float_types_are_converted)
     struct file *f = calloc(1, sizeof *f);
     struct voco_coverage cover;
     struct voco_model model;
-    const float *x;
-
     open_model(&model, &config, 1);
-    rename_all(f, &model, "backbone.swinViT.patch_embed.proj.bias", 0, "");
+    rename_all(f, &model, BIAS, 0, "");
     ck_assert_int_eq(f->n, 1);
-    x = f->item[0].data;
     f->item[0].type = "F64";
     f->item[0].data = d;
     f->item[0].bytes = sizeof d;
     ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, &some, &cover),
                      VOCO_OK);
-    ck_assert(x[0] == 0.1f && x[1] == -2 && x[2] == 3);
+    ck_assert_bias(&model, (double[]){ ctx.dev->real == VOCO_F64 ? 0.1 : 0.1f, -2, 3 });
     f->item[0].type = "F16";
     f->item[0].data = h;
     f->item[0].bytes = sizeof h;
     ck_assert_int_eq(voco_model_load(write_file(f), &ctx, &model, &some, &cover),
                      VOCO_OK);
-    ck_assert(x[0] == 1 && x[1] == -2 && x[2] == 0);
+    ck_assert_bias(&model, (double[]){ 1, -2, 0 });
     voco_model_free(&model);
-    free(f);
+    file_free(f);
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "model/provenance.h"
 #include "model/weights.h"
+#include "tests/devices.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 
@@ -26,7 +27,7 @@ static void
 setup(void)
 {
     scratch_setup();
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+    ck_assert_int_eq(voco_ctx_open(&ctx, device_under_test(),
                                    &(struct voco_ctx_options){ .threads = 1 }), VOCO_OK);
 }
 

@@ -9,6 +9,7 @@
 #include "objective/voco/step.h"
 #include "objective/voco/voco.h"
 #include "report/metrics.h"
+#include "tests/devices.h"
 #include "tests/golden_model.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
@@ -215,7 +216,7 @@ gradient_of(int first, int n, double *ret_loss, int64_t *ret_count)
     void *work;
     double *copy;
 
-    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_cpu,
+    ck_assert_int_eq(voco_ctx_open(&ctx, device_under_test(),
                                    &(struct voco_ctx_options){ .threads = 2 }), VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&model, &described), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&model, &ctx, true), VOCO_OK);

@@ -1,4 +1,5 @@
-/* Tables of choices: what is written is read and used; what is damaged is not. */
+/* Tables of choices of the cpu device: what is written is read and used; what is damaged is
+ * not. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

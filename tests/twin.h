@@ -1,6 +1,7 @@
 /*
- * Two devices side by side: the same inputs on the oracle (f64) and on the cpu (f32), the
- * outputs compared relative to the largest magnitude of the oracle's.
+ * The cpu device (f32) beside the oracle (f64), for the tests test_cpu_*, which are about
+ * this one device: the same inputs, the outputs compared relative to the largest magnitude
+ * of the oracle's.
  */
 #ifndef VOCO_TESTS_TWIN_H
 #define VOCO_TESTS_TWIN_H
