@@ -22,6 +22,8 @@
 #include "objective/segment/batch.h"
 #include "data/store/store.h"
 
+enum { AHEAD = 2 };             /* batches kept ready */
+
 static int
 stop(void)
 {
@@ -103,21 +105,23 @@ static int
 batches(const struct voco_store *s, int roi, int threads, double limit_s)
 {
     const struct voco_loader_options o = {.seed = 1, .batch = 4, .sw = 2, .roi = roi,
-                                          .augment = true, .threads = threads,
-                                          .ahead = 2};
-    const struct voco_batch *b;
+                                          .augment = true};
     struct voco_loader *l;
+    struct voco_batches *batches;
+    const void *b;
     struct spent used = {0};
     int64_t n = 0;
 
-    if (voco_loader_open(s, &o, 0, &l))
+    if (voco_loader_open(s, &o, &l)
+        || voco_batches_open(&voco_crops_kind, l, o.batch, threads, AHEAD, 0, &batches))
         return stop();
     const struct spent begin = now();
     for (; used.clock_s < limit_s; n++) {
-        if (voco_loader_next(l, &b, NULL))
+        if (voco_batches_next(batches, &b, NULL))
             return stop();
         used = since(begin);
     }
+    voco_batches_close(batches);
     voco_loader_close(l);
     const double crops = (double)n * o.batch * (VOCO_BASES + o.sw);
     print_row("batch4", s, threads, (double)n, 0, 0, crops * roi * roi * roi, used);
@@ -133,30 +137,35 @@ segmentation(const struct voco_store *s, int roi, int threads, double limit_s)
     int *volume = malloc(((size_t)n_volumes + 1) * sizeof *volume);
     const struct voco_seg_options o = {
         .seed = 1, .volume = volume, .n_volumes = n_volumes, .batch = 1, .samples = 4,
-        .roi = {roi, roi, roi}, .positive = 0.5, .classes = 256, .threads = threads,
-        .ahead = 2, .augment = {.flip = 0.2f, .turn = 0.2f, .shift = 0.1f, .shift_by = 0.1f}
+        .roi = {roi, roi, roi}, .positive = 0.5, .classes = 256,
+        .augment = {.flip = 0.2f, .turn = 0.2f, .shift = 0.1f, .shift_by = 0.1f}
     };
-    const struct voco_seg_batch *b = NULL;
     struct voco_seg_loader *l;
+    struct voco_batches *batches;
+    const void *b = NULL;
     struct spent used = {0};
     int64_t n = 0;
 
     for (int i = 0; volume && i < n_volumes; i++)
         volume[i] = i;
-    if (!volume || voco_seg_open(s, &o, 0, &l)) {
+    if (!volume || voco_seg_open(s, &o, &l)
+        || voco_batches_open(&voco_labelled_kind, l, o.batch, threads, AHEAD, 0,
+                             &batches)) {
         free(volume);
         return stop();
     }
     const struct spent begin = now();
     for (; used.clock_s < limit_s; n++) {
-        if (voco_seg_next(l, &b, NULL))
+        if (voco_batches_next(batches, &b, NULL))
             return stop();
         used = since(begin);
     }
     const double crops = (double)n * o.samples;
+    const int channels = b ? ((const struct voco_seg_batch *)b)->channels : 1;
     print_row("seg4", s, threads, (double)n, 0, 0,
-              crops * roi * roi * roi * (b ? b->channels : 1), used);
+              crops * roi * roi * roi * channels, used);
     printf("crops/s\t%.1f\n", crops / used.clock_s);
+    voco_batches_close(batches);
     voco_seg_close(l);
     free(volume);
     return 0;

@@ -13,11 +13,53 @@
 
 enum { ROI = 8, VOLUMES = 5 };
 
+/* Loader threads, and batches that they keep ready: of the loaders that are opened next. */
+static int loader_threads = 1, loader_ahead = 2;
+
+struct loader {
+    struct voco_loader *source;
+    struct voco_batches *batches;
+};
+
+static enum voco_err
+open_loader(const struct voco_store *s, const struct voco_loader_options *o, int64_t first,
+            struct loader *ret)
+{
+    enum voco_err err = voco_loader_open(s, o, &ret->source);
+
+    if (err)
+        return err;
+    err = voco_batches_open(&voco_crops_kind, ret->source, o->batch, loader_threads,
+                            loader_ahead, first, &ret->batches);
+    if (err)
+        voco_loader_close(ret->source);
+    return err;
+}
+
+static enum voco_err
+next_batch(struct loader *l, const struct voco_batch **ret, double *ret_waited_s)
+{
+    const void *next;
+    const enum voco_err err = voco_batches_next(l->batches, &next, ret_waited_s);
+
+    *ret = next;
+    return err;
+}
+
+static void
+close_loader(struct loader *l)
+{
+    voco_batches_close(l->batches);
+    voco_loader_close(l->source);
+}
+
 static struct voco_loader_options
 options(int threads)
 {
+    loader_threads = threads;
+    loader_ahead = 2;
     return (struct voco_loader_options){.seed = 11, .batch = 3, .sw = 2, .roi = ROI,
-                                        .augment = true, .threads = threads, .ahead = 2};
+                                        .augment = true};
 }
 
 static struct voco_store *
@@ -40,12 +82,12 @@ static void
 sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t first,
      int n, uint32_t *crc)
 {
-    struct voco_loader *l;
+    struct loader l;
     const struct voco_batch *b;
 
-    ok(voco_loader_open(s, o, first, &l));
+    ok(open_loader(s, o, first, &l));
     for (int i = 0; i < n; i++) {
-        ok(voco_loader_next(l, &b, NULL));
+        ok(next_batch(&l, &b, NULL));
         const size_t crops = (size_t)b->head.n_volumes * (size_t)b->sw;
         const size_t voxels = (size_t)(b->roi * b->roi * b->roi);
 
@@ -59,7 +101,7 @@ sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t fi
         crc[i] = voco_crc32c(crc[i], b->block,
                              (size_t)b->head.n_volumes * 3 * sizeof *b->block);
     }
-    voco_loader_close(l);
+    close_loader(&l);
 }
 
 START_TEST(threads_and_resume_change_nothing)
@@ -73,7 +115,7 @@ START_TEST(threads_and_resume_change_nothing)
     sums(s, &o, 0, STEPS, one);
     o = options(4);
     sums(s, &o, 0, STEPS, many);
-    o.ahead = 7;
+    loader_ahead = 7;
     sums(s, &o, 7, STEPS - 7, later);
     ck_assert_mem_eq(one, many, sizeof one);
     ck_assert_mem_eq(one + 7, later, (STEPS - 7) * sizeof *later);
@@ -102,14 +144,14 @@ START_TEST(crops_hold_the_voxels_of_their_places)
     char *folder = scratch_folder();
     struct voco_store *s = small_store(folder);
     struct voco_loader_options o = options(2);
-    struct voco_loader *l;
+    struct loader l;
     const struct voco_batch *b;
     double waited = -1;
 
     o.augment = false;
-    ok(voco_loader_open(s, &o, 0, &l));
+    ok(open_loader(s, &o, 0, &l));
     for (int step = 0; step < 4; step++) {
-        ok(voco_loader_next(l, &b, &waited));
+        ok(next_batch(&l, &b, &waited));
         ck_assert_double_ge(waited, 0);
         for (int n = 0; n < b->head.n_volumes * (VOCO_BASES + b->sw) * ROI * ROI * ROI; n++) {
             const int z = n % ROI, y = n / ROI % ROI, x = n / ROI / ROI % ROI;
@@ -137,7 +179,7 @@ START_TEST(crops_hold_the_voxels_of_their_places)
             ck_assert_mem_eq(b->labels + r * VOCO_BASES, label, sizeof label);
         }
     }
-    voco_loader_close(l);
+    close_loader(&l);
     voco_store_close(s);
     scratch_remove(folder);
 }
@@ -148,17 +190,17 @@ START_TEST(augmentation_changes_voxels_but_not_labels)
     char *folder = scratch_folder();
     struct voco_store *s = small_store(folder);
     struct voco_loader_options o = options(2), plain = options(2);
-    struct voco_loader *l, *m;
+    struct loader l, m;
     const struct voco_batch *a, *b;
     enum { VOXELS = ROI * ROI * ROI };
     const int64_t dim[3] = {ROI, ROI, ROI}, zero[3] = {0, 0, 0};
     float want[VOXELS];
 
     plain.augment = false;
-    ok(voco_loader_open(s, &o, 3, &l));
-    ok(voco_loader_open(s, &plain, 3, &m));
-    ok(voco_loader_next(l, &a, NULL));
-    ok(voco_loader_next(m, &b, NULL));
+    ok(open_loader(s, &o, 3, &l));
+    ok(open_loader(s, &plain, 3, &m));
+    ok(next_batch(&l, &a, NULL));
+    ok(next_batch(&m, &b, NULL));
     ck_assert_mem_eq(a->labels, b->labels,
                      (size_t)(a->head.n_volumes * a->sw * VOCO_BASES) * sizeof *a->labels);
     for (int i = 0; i < a->head.n_volumes; i++)
@@ -169,8 +211,8 @@ START_TEST(augmentation_changes_voxels_but_not_labels)
                               ROI, want);
             ck_assert_mem_eq(a->crops + (i * VOCO_BASES + k) * VOXELS, want, sizeof want);
         }
-    voco_loader_close(l);
-    voco_loader_close(m);
+    close_loader(&l);
+    close_loader(&m);
     voco_store_close(s);
     scratch_remove(folder);
 }
@@ -257,13 +299,13 @@ START_TEST(a_volume_smaller_than_the_block_is_refused_by_name)
     char *folder = scratch_folder();
     struct voco_store *s = small_store(folder);
     struct voco_loader_options o = options(1);
-    struct voco_loader *l;
+    struct loader l;
 
     o.roi = 10;
-    fails(VOCO_EFORMAT, voco_loader_open(s, &o, 0, &l));
+    fails(VOCO_EFORMAT, open_loader(s, &o, 0, &l));
     says("case000");
     o.roi = 7;
-    fails(VOCO_EUSAGE, voco_loader_open(s, &o, 0, &l));
+    fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     voco_store_close(s);
     scratch_remove(folder);
 }
@@ -292,7 +334,7 @@ START_TEST(a_damaged_chunk_arrives_as_an_error_that_names_volume_and_shard)
     char *folder = scratch_folder();
     struct voco_store *s = small_store(folder);
     char *shard = voco_format("%s/shard-00000.h5", folder);
-    struct voco_loader *l;
+    struct loader l;
     const struct voco_batch *b;
     char said[2][200];
 
@@ -301,15 +343,15 @@ START_TEST(a_damaged_chunk_arrives_as_an_error_that_names_volume_and_shard)
         const struct voco_loader_options o = options(t ? 4 : 1);
         enum voco_err err = VOCO_OK;
 
-        ok(voco_loader_open(s, &o, 0, &l));
+        ok(open_loader(s, &o, 0, &l));
         for (int i = 0; i < 20 && !err; i++)
-            err = voco_loader_next(l, &b, NULL);
+            err = next_batch(&l, &b, NULL);
         ck_assert_int_eq(err, VOCO_EFORMAT);
         says("case00");
         says("shard-00000.h5");
         snprintf(said[t], sizeof said[t], "%s", voco_fail_text());
-        fails(VOCO_EFORMAT, voco_loader_next(l, &b, NULL));     /* and stays */
-        voco_loader_close(l);
+        fails(VOCO_EFORMAT, next_batch(&l, &b, NULL));     /* and stays */
+        close_loader(&l);
     }
     ck_assert_str_eq(said[0], said[1]);     /* whatever thread met it first */
     free(shard);
@@ -346,7 +388,7 @@ START_TEST(closing_early_leaves_no_thread_and_no_file_and_changes_no_batch)
     char *folder = scratch_folder();
     struct voco_store *s = small_store(folder);
     const struct voco_loader_options o = options(4);
-    struct voco_loader *l;
+    struct loader l;
     const struct voco_batch *b;
     uint32_t want[2], got[2];
     int threads, files;
@@ -355,10 +397,10 @@ START_TEST(closing_early_leaves_no_thread_and_no_file_and_changes_no_batch)
     threads = entries("/proc/self/task");
     files = entries("/proc/self/fd");
     for (int i = 0; i < 20; i++) {
-        ok(voco_loader_open(s, &o, i, &l));
+        ok(open_loader(s, &o, i, &l));
         if (i % 2)
-            ok(voco_loader_next(l, &b, NULL));
-        voco_loader_close(l);
+            ok(next_batch(&l, &b, NULL));
+        close_loader(&l);
     }
     ck_assert_msg(threads_become(threads), "there were %d threads, now %d", threads,
                   entries("/proc/self/task"));

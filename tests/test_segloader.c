@@ -74,15 +74,56 @@ seg_store(const char *folder, int channels)
 
 static const int every[] = {0, 1, 2, 3};
 
+/* Loader threads, and batches that they keep ready: of the loaders that are opened next. */
+static int loader_threads = 1, loader_ahead = 2;
+
+struct loader {
+    struct voco_seg_loader *source;
+    struct voco_batches *batches;
+};
+
+static enum voco_err
+open_loader(const struct voco_store *s, const struct voco_seg_options *o, int64_t first,
+            struct loader *ret)
+{
+    enum voco_err err = voco_seg_open(s, o, &ret->source);
+
+    if (err)
+        return err;
+    err = voco_batches_open(&voco_labelled_kind, ret->source, o->batch, loader_threads,
+                            loader_ahead, first, &ret->batches);
+    if (err)
+        voco_seg_close(ret->source);
+    return err;
+}
+
+static enum voco_err
+next_batch(struct loader *l, const struct voco_seg_batch **ret, double *ret_waited_s)
+{
+    const void *next;
+    const enum voco_err err = voco_batches_next(l->batches, &next, ret_waited_s);
+
+    *ret = next;
+    return err;
+}
+
+static void
+close_loader(struct loader *l)
+{
+    voco_batches_close(l->batches);
+    voco_seg_close(l->source);
+}
+
 static struct voco_seg_options
 options(int threads)
 {
+    loader_threads = threads;
+    loader_ahead = 2;
     return (struct voco_seg_options){
         .seed = 5, .volume = every, .n_volumes = VOLUMES, .batch = 3, .samples = 2,
         .roi = {12, 12, 10}, .positive = 0.5, .classes = CLASSES,
         .augment = {.flip = 0.5f, .turn = 0.5f, .scale = 0.5f, .scale_by = 0.1f,
-                    .shift = 0.5f, .shift_by = 0.1f},
-        .threads = threads, .ahead = 2};
+                    .shift = 0.5f, .shift_by = 0.1f}};
 }
 
 static uint32_t
@@ -100,16 +141,16 @@ static void
 sums(const struct voco_store *s, const struct voco_seg_options *o, int64_t first, int n,
      uint32_t *crc)
 {
-    struct voco_seg_loader *l;
+    struct loader l;
     const struct voco_seg_batch *b;
 
-    ok(voco_seg_open(s, o, first, &l));
+    ok(open_loader(s, o, first, &l));
     for (int i = 0; i < n; i++) {
-        ok(voco_seg_next(l, &b, NULL));
+        ok(next_batch(&l, &b, NULL));
         ck_assert_int_eq(b->head.step, first + i);
         crc[i] = crc_of(b);
     }
-    voco_seg_close(l);
+    close_loader(&l);
 }
 
 START_TEST(threads_and_resume_change_nothing)
@@ -123,7 +164,7 @@ START_TEST(threads_and_resume_change_nothing)
     sums(s, &o, 0, STEPS, one);
     o = options(4);
     sums(s, &o, 0, STEPS, many);
-    o.ahead = 5;
+    loader_ahead = 5;
     sums(s, &o, 7, STEPS - 7, later);
     ck_assert_mem_eq(one, many, sizeof one);
     ck_assert_mem_eq(one + 7, later, (STEPS - 7) * sizeof *later);
@@ -142,16 +183,16 @@ START_TEST(every_volume_comes_once_an_epoch)
     struct voco_store *s = seg_store(folder, 1);
     static const int some[] = {3, 0, 1};
     struct voco_seg_options o = options(2);
-    struct voco_seg_loader *l;
+    struct loader l;
     const struct voco_seg_batch *b;
     int met[VOLUMES] = {0};
 
     o.volume = some;
     o.n_volumes = 3;
     o.batch = 1;
-    ok(voco_seg_open(s, &o, 0, &l));
+    ok(open_loader(s, &o, 0, &l));
     for (int step = 0; step < 30; step++) {
-        ok(voco_seg_next(l, &b, NULL));
+        ok(next_batch(&l, &b, NULL));
         ck_assert_int_eq(b->n, 2);
         ck_assert_int_eq(b->head.volume[0], b->head.volume[1]);
         met[b->head.volume[0]]++;
@@ -162,7 +203,7 @@ START_TEST(every_volume_comes_once_an_epoch)
             ck_assert_int_eq(met[3], step / 3 + 1);
         }
     }
-    voco_seg_close(l);
+    close_loader(&l);
     voco_store_close(s);
     scratch_remove(folder);
 }
@@ -174,14 +215,14 @@ START_TEST(crops_hold_the_voxels_of_their_places)
     char *folder = scratch_folder();
     struct voco_store *s = seg_store(folder, 2);
     struct voco_seg_options o = options(2);
-    struct voco_seg_loader *l;
+    struct loader l;
     const struct voco_seg_batch *b;
     int padded = 0;
 
     o.augment = (struct voco_seg_augment){.flip = 0};
-    ok(voco_seg_open(s, &o, 0, &l));
+    ok(open_loader(s, &o, 0, &l));
     for (int step = 0; step < 12; step++) {
-        ok(voco_seg_next(l, &b, NULL));
+        ok(next_batch(&l, &b, NULL));
         for (int crop = 0, i = 0; crop < b->n; crop++) {
             const int k = b->head.volume[crop];
             const int64_t *at = b->start + 3 * crop;
@@ -201,7 +242,7 @@ START_TEST(crops_hold_the_voxels_of_their_places)
         }
     }
     ck_assert_int_gt(padded, 1000);         /* volumes 1 and 2 are smaller than a crop */
-    voco_seg_close(l);
+    close_loader(&l);
     voco_store_close(s);
     scratch_remove(folder);
 }
@@ -256,7 +297,7 @@ START_TEST(centres_are_drawn_as_defined)
     for (size_t p = 0; p < sizeof positive / sizeof *positive; p++) {
         static const int one[] = {1};
         struct voco_seg_options o = options(2);
-        struct voco_seg_loader *l;
+        struct loader l;
         const struct voco_seg_batch *b;
         double count[2] = {0}, kinds[2] = {0}, chi[2] = {0};
 
@@ -267,9 +308,9 @@ START_TEST(centres_are_drawn_as_defined)
         o.positive = positive[p];
         o.seed = 77 + p;
         memset(met, 0, (size_t)voxels * sizeof *met);
-        ok(voco_seg_open(s, &o, 0, &l));
+        ok(open_loader(s, &o, 0, &l));
         for (int step = 0; step < STEPS; step++) {
-            ok(voco_seg_next(l, &b, NULL));
+            ok(next_batch(&l, &b, NULL));
             for (int i = 0; i < EACH; i++) {
                 const int64_t *at = b->start + 3 * i;
 
@@ -277,7 +318,7 @@ START_TEST(centres_are_drawn_as_defined)
                 count[b->label[i] > 0]++;
             }
         }
-        voco_seg_close(l);
+        close_loader(&l);
         ck_assert_double_le(fabs(count[1] / DRAWS - positive[p]),
                             5 * sqrt(positive[p] * (1 - positive[p]) / DRAWS));
         for (int pass = 0; pass < 2; pass++)
@@ -335,15 +376,15 @@ START_TEST(images_and_labels_are_changed_together)
     char *folder = scratch_folder();
     struct voco_store *s = seg_store(folder, 1);
     struct voco_seg_options o = options(2);
-    struct voco_seg_loader *l;
+    struct loader l;
     const struct voco_seg_batch *b;
     int crops = 0, flipped[3] = {0}, turned[4] = {0}, scaled = 0, shifted = 0;
     static float plain[1440];
     static int classes[1440];
 
-    ok(voco_seg_open(s, &o, 0, &l));
+    ok(open_loader(s, &o, 0, &l));
     for (int step = 0; step < STEPS; step++) {
-        ok(voco_seg_next(l, &b, NULL));
+        ok(next_batch(&l, &b, NULL));
         for (int crop = 0; crop < b->n; crop++, crops++) {
             const int64_t *at = b->start + 3 * crop, n = 1440;
             const float *image = b->image + crop * n;
@@ -397,7 +438,7 @@ START_TEST(images_and_labels_are_changed_together)
                 flipped[a] += found >> (2 - a) & 1;
         }
     }
-    voco_seg_close(l);
+    close_loader(&l);
     /* 0.5 within five deviations; turns by 180 with two flips look like none: a third of
      * the turns may be counted as flips, which are as likely with them as without */
     const double slack = 5 * 0.5 * sqrt(crops);
@@ -445,28 +486,28 @@ START_TEST(what_cannot_be_sampled_is_refused)
     struct voco_store *s = seg_store(folder, 1), *unlabelled;
     const struct voco_store_options p = {.type = VOCO_STORE_U16, .chunk = 8};
     struct voco_seg_options o = options(1);
-    struct voco_seg_loader *l;
+    struct loader l;
 
     o.classes = 4;
-    fails(VOCO_EFORMAT, voco_seg_open(s, &o, 0, &l));
+    fails(VOCO_EFORMAT, open_loader(s, &o, 0, &l));
     says("class 4");
     o = options(1);
     o.roi[0] = 14;
-    fails(VOCO_EUSAGE, voco_seg_open(s, &o, 0, &l));
+    fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     says("14 x 12 x 10 cannot be turned");
     o = options(1);
     o.n_volumes = 0;
-    fails(VOCO_EUSAGE, voco_seg_open(s, &o, 0, &l));
+    fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     o = options(0);
-    fails(VOCO_EUSAGE, voco_seg_open(s, &o, 0, &l));
+    fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     says("loader threads is 0");
     o = options(1);
-    o.ahead = 65;
-    fails(VOCO_EUSAGE, voco_seg_open(s, &o, 0, &l));
+    loader_ahead = 65;
+    fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     store_of(plain, &p, 4, 16, 16, 16);
     ok(voco_store_open(plain, &unlabelled));
     o = options(1);
-    fails(VOCO_EFORMAT, voco_seg_open(unlabelled, &o, 0, &l));
+    fails(VOCO_EFORMAT, open_loader(unlabelled, &o, 0, &l));
     says("case000 has no label map");
     voco_store_close(unlabelled);
     voco_store_close(s);

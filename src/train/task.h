@@ -23,7 +23,7 @@ struct voco_task_score {
 /* Predictions as the settings and the weights have them. */
 struct voco_predict_setup {
     struct voco_model_config model;
-    const char *ending;         /* OUTPUT/ID and this is the result of a volume: ".nii.gz" */
+    const char *ending;         /* ".nii.gz": OUTPUT/ID.nii.gz is the result of a volume */
     const char *result;         /* for people: "label map" */
     const char *beside;         /* behind a number of results: " with probabilities"; "" */
 };
@@ -71,7 +71,8 @@ struct voco_task {
 
     /* From the settings and the head of the weights, of which it tells.  release accepts
      * NULL. */
-    enum voco_err (*prepare)(const void *config, void **work, struct voco_predict_setup *ret);
+    enum voco_err (*prepare)(const void *config, void **work,
+                             struct voco_predict_setup *ret);
     void (*release)(void *work);
     /* From the header of a volume.  ret stays 0 where only reading will tell, or tell what
      * is wrong. */
@@ -81,7 +82,8 @@ struct voco_task {
     void (*plan)(void *work, struct voco_plan_job *ret);
     /* Are the results for this id in the output folder? */
     bool (*is_done)(void *work, const char *id);
-    /* Reads a volume, predicts, and writes the results.  VOCO_EFORMAT: it cannot be used. */
+    /* Reads a volume, predicts, and writes the results.  VOCO_EFORMAT: it cannot be
+     * used. */
     enum voco_err (*predict)(void *work, const struct voco_predict_network *net,
                              const struct voco_input_entry *in);
 };

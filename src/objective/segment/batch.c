@@ -16,7 +16,6 @@ struct voco_seg_loader {
     struct voco_seg_options o;
     int channels;
     struct voco_sampler sampler;        /* of the kind's begin */
-    struct voco_batches *batches;
 };
 
 /* Memory of a thread: a crop before it is changed. */
@@ -321,8 +320,8 @@ check_volume(const struct voco_seg_loader *l, int i)
 }
 
 enum voco_err
-voco_seg_new(const struct voco_store *store, const struct voco_seg_options *o,
-             struct voco_seg_loader **ret)
+voco_seg_open(const struct voco_store *store, const struct voco_seg_options *o,
+              struct voco_seg_loader **ret)
 {
     struct voco_seg_loader *l = NULL;
     enum voco_err err = check_options(o);
@@ -345,40 +344,11 @@ voco_seg_new(const struct voco_store *store, const struct voco_seg_options *o,
     return err;
 }
 
-enum voco_err
-voco_seg_open(const struct voco_store *store, const struct voco_seg_options *o,
-              int64_t first_step, struct voco_seg_loader **ret)
-{
-    enum voco_err err = voco_seg_new(store, o, ret);
-
-    if (err)
-        return err;
-    err = voco_batches_open(&voco_labelled_kind, *ret, o->batch, o->threads, o->ahead,
-                            first_step, &(*ret)->batches);
-    if (err) {
-        voco_seg_close(*ret);
-        *ret = NULL;
-    }
-    return err;
-}
-
-enum voco_err
-voco_seg_next(struct voco_seg_loader *l, const struct voco_seg_batch **ret,
-              double *ret_waited_s)
-{
-    const void *batch;
-    const enum voco_err err = voco_batches_next(l->batches, &batch, ret_waited_s);
-
-    *ret = batch;
-    return err;
-}
-
 void
 voco_seg_close(struct voco_seg_loader *l)
 {
     if (!l)
         return;
-    voco_batches_close(l->batches);
     voco_sampler_free(&l->sampler);
     free(l);
 }

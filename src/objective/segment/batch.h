@@ -36,8 +36,6 @@ struct voco_seg_options {
     double positive;        /* share of crops centred on labelled voxels */
     int classes;            /* labels must be below; at most 256 */
     struct voco_seg_augment augment;
-    int threads;            /* loader threads, >= 1 */
-    int ahead;              /* batches kept ready, >= 1 */
 };
 
 struct voco_seg_batch {
@@ -52,20 +50,14 @@ struct voco_seg_batch {
 
 struct voco_seg_loader;
 
-/* The source of batches for voco_batches_open; as voco_seg_open. */
+/* The source of batches for voco_batches_open, with o->batch units.  The store stays open
+ * as long as the source, and the source as long as the batches; volume[] is copied.
+ * VOCO_EUSAGE or VOCO_EFORMAT when a volume has no label map, another number of channels
+ * than the first, a class that is too large, or neither kind of voxel. */
 extern const struct voco_batch_kind voco_labelled_kind;
-enum voco_err voco_seg_new(const struct voco_store *store, const struct voco_seg_options *o,
-                           struct voco_seg_loader **ret);
-
-/* The store stays open as long as the loader, and volume[] is copied.  VOCO_EUSAGE or
- * VOCO_EFORMAT when a volume has no label map, another number of channels than the first,
- * a class that is too large, or neither kind of voxel. */
 enum voco_err voco_seg_open(const struct voco_store *store,
-                            const struct voco_seg_options *o, int64_t first_step,
+                            const struct voco_seg_options *o,
                             struct voco_seg_loader **ret);
-/* As voco_loader_next. */
-enum voco_err voco_seg_next(struct voco_seg_loader *l, const struct voco_seg_batch **ret,
-                            double *ret_waited_s);
 void voco_seg_close(struct voco_seg_loader *l);         /* accepts NULL */
 
 /* A whole volume, without augmentation. */

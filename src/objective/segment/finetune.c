@@ -222,9 +222,8 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
         .augment = { .flip = (float)c->flip, .turn = (float)c->turn,
                      .scale = (float)c->scale, .scale_by = 0.1f, .shift = (float)c->shift,
                      .shift_by = 0.1f },
-        .threads = 1, .ahead = VOCO_BATCHES_AHEAD,      /* the run has its own */
     };
-    const enum voco_err err = voco_seg_new(d->store, &o, &d->loader);
+    const enum voco_err err = voco_seg_open(d->store, &o, &d->loader);
 
     ret[0] = (struct voco_input){ &voco_labelled_kind, d->loader, (int)c->batch };
     *ret_n = 1;

@@ -1,6 +1,8 @@
 /* Segmentation: the network between host arrays, and its plan. */
 #include "objective/segment/segment.h"
 
+#include "train/gradient.h"
+
 /* ---- axes ---- */
 
 /* Sizes along the volume's axes in the order of the network's axes. */
@@ -237,12 +239,35 @@ choice(const struct voco_plan_job *job, int k, int i)
                                    .again = k == 1 };
 }
 
+/* A step of a training that nobody configured: of the objective, the gradient. */
+struct rehearsal {
+    struct voco_ctx *ctx;
+    struct voco_model *model;
+    const struct voco_segment_batch *batch;
+    int group;
+};
+
+static const struct voco_dicece usual_loss = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
+
+static enum voco_err
+rehearse_gradient(void *work, const struct voco_batch_head *const batch[],
+                  const volatile sig_atomic_t *stop, double *ret_term)
+{
+    const struct rehearsal *r = work;
+    struct voco_segment_result result;
+
+    (void)batch;
+    (void)stop;
+    *ret_term = 0;
+    return run_batch(r->ctx, r->model, &usual_loss, r->batch, r->group, true, &result);
+}
+
 static enum voco_err
 rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_model *model,
          const struct voco_grouping *grouping, uint64_t *bytes)
 {
     const struct voco_segment_request *r = job->user;
-    const struct voco_dicece o = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 };
+    const struct voco_objective training = { .n_terms = 1, .gradient = rehearse_gradient };
     const int64_t voxels = r->n * r->size[0] * r->size[1] * r->size[2];
     /* a batch out of reach: in a planning context nobody reads it */
     void *const nowhere = model->weight.data;
@@ -250,18 +275,19 @@ rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_mode
         .n = r->n, .image = nowhere, .label = nowhere,
         .size = { r->size[0], r->size[1], r->size[2] },
     };
+    struct rehearsal work = { ctx, model, &nothing, grouping->group };
     struct voco_segment_result result;
+    struct voco_gradient step;
 
     voco_segnet_set_again(&model->net, grouping->again);
     voco_segnet_set_frozen(&model->net, r->frozen);
     ctx->inference = !r->training;
     if (r->model.axes && !r->training)  /* logits on the volume's axes: inference has them */
         *bytes += 4 * (uint64_t)voxels * (uint64_t)r->model.classes;
-    if (r->training) {
-        ctx->dev->fill(ctx, &model->grad, 0.0);
-        voco_model_grad_squared(model, ctx);
-    }
-    return run_batch(ctx, model, &o, &nothing, grouping->group, r->training, &result);
+    if (r->training)
+        return voco_take_gradient(&training, &work, ctx, model, &voco_comm_self, NULL, NULL,
+                                  &step);
+    return run_batch(ctx, model, &usual_loss, &nothing, grouping->group, false, &result);
 }
 
 void

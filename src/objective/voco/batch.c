@@ -15,7 +15,6 @@ struct voco_loader {
     struct voco_loader_options o;
     int64_t block_voxels;
     struct voco_sampler sampler;        /* of the kind's begin */
-    struct voco_batches *batches;
 };
 
 /* Memory of a thread. */
@@ -227,8 +226,8 @@ check_volumes(const struct voco_store *store, int roi)
 }
 
 enum voco_err
-voco_loader_new(const struct voco_store *store, const struct voco_loader_options *o,
-                struct voco_loader **ret)
+voco_loader_open(const struct voco_store *store, const struct voco_loader_options *o,
+                 struct voco_loader **ret)
 {
     struct voco_loader *l = NULL;
     enum voco_err err = check_options(o);
@@ -254,34 +253,6 @@ voco_loader_new(const struct voco_store *store, const struct voco_loader_options
     return err;
 }
 
-enum voco_err
-voco_loader_open(const struct voco_store *store, const struct voco_loader_options *o,
-                 int64_t first_step, struct voco_loader **ret)
-{
-    enum voco_err err = voco_loader_new(store, o, ret);
-
-    if (err)
-        return err;
-    err = voco_batches_open(&voco_crops_kind, *ret, o->batch, o->threads, o->ahead,
-                            first_step, &(*ret)->batches);
-    if (err) {
-        voco_loader_close(*ret);
-        *ret = NULL;
-    }
-    return err;
-}
-
-enum voco_err
-voco_loader_next(struct voco_loader *l, const struct voco_batch **ret,
-                 double *ret_waited_s)
-{
-    const void *batch;
-    const enum voco_err err = voco_batches_next(l->batches, &batch, ret_waited_s);
-
-    *ret = batch;
-    return err;
-}
-
 int64_t
 voco_loader_epoch(const struct voco_loader *l)
 {
@@ -293,7 +264,6 @@ voco_loader_close(struct voco_loader *l)
 {
     if (!l)
         return;
-    voco_batches_close(l->batches);
     voco_sampler_free(&l->sampler);
     free(l);
 }

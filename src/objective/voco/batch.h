@@ -22,8 +22,6 @@ struct voco_loader_options {
     int roi;                /* crop edge in voxels; the block is 3roi x 3roi x roi */
     bool augment;
     double drop;            /* share of rows that the student does not see */
-    int threads;            /* loader threads, >= 1 */
-    int ahead;              /* batches kept ready, >= 1 */
     const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
     int n_repeat;
     const bool *exclude;    /* [volumes of the store] that are left out; NULL: none */
@@ -43,20 +41,12 @@ struct voco_batch {
 
 struct voco_loader;
 
-/* The source of batches for voco_batches_open.  The store stays open as long as it. */
+/* The source of batches for voco_batches_open, with o->batch units.  The store stays open
+ * as long as the source, and the source as long as the batches. */
 extern const struct voco_batch_kind voco_crops_kind;
-enum voco_err voco_loader_new(const struct voco_store *store,
-                              const struct voco_loader_options *o, struct voco_loader **ret);
-
-/* The same with batches from first_step on, for callers that want no other. */
 enum voco_err voco_loader_open(const struct voco_store *store,
-                               const struct voco_loader_options *o, int64_t first_step,
+                               const struct voco_loader_options *o,
                                struct voco_loader **ret);
-
-/* The batch of the next step; valid until the next call.  *ret_waited_s: time spent
- * waiting for it (may be NULL). */
-enum voco_err voco_loader_next(struct voco_loader *l, const struct voco_batch **ret,
-                               double *ret_waited_s);
 /* Volumes in one epoch, repeats counted. */
 int64_t voco_loader_epoch(const struct voco_loader *l);
 void voco_loader_close(struct voco_loader *l);              /* accepts NULL */

@@ -47,8 +47,7 @@ loader_options(const struct voco_pretrain_config *c, const struct data *d)
     struct voco_loader_options o = {
         .seed = (uint64_t)c->run.seed, .batch = c->size.volumes, .sw = c->size.sw,
         .roi = c->size.roi, .augment = c->augment, .drop = c->drop,
-        .threads = c->run.loader_threads ? (int)c->run.loader_threads : 1,
-        .ahead = VOCO_BATCHES_AHEAD, .n_repeat = c->repeat.n, .exclude = d->exclude,
+        .n_repeat = c->repeat.n, .exclude = d->exclude,
     };
 
     for (int i = 0; i < c->repeat.n; i++)
@@ -197,7 +196,7 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
     enum voco_err err = VOCO_OK;
 
     if (d->store)
-        err = voco_loader_new(d->store, &o, &d->loader);
+        err = voco_loader_open(d->store, &o, &d->loader);
     ret[0] = d->store
         ? (struct voco_input){ &voco_crops_kind, d->loader, c->size.volumes }
         : (struct voco_input){ &replay_kind, &d->replay, 1 };
@@ -472,7 +471,6 @@ finish(struct voco_run *run)
     o = loader_options((const struct voco_pretrain_config *)run->config, d);
     o.augment = false;
     o.n_repeat = 0;
-    o.threads = o.ahead = 1;
     path = voco_format("%s/mosaic.png", out);
     title = voco_format("%s, step %" PRId64, out, run->loop.state.step);
     err = voco_batch_mosaic(path, title, d->store, &o, &((struct work *)run->work)->step);
