@@ -217,6 +217,6 @@ voco_convert_print_summary(const struct voco_datalist *list,
            voco_store_type_name(o->element.type), voco_store_hash(s));
     voco_store_close(s);
     if (!r->pending)
-        printf("next: voco %s --store %s --out RUN\n", o->labels ? "finetune seg" : "pretrain",
-               o->store);
+        printf("next: voco %s --store %s --out RUN\n",
+               o->labels ? "finetune seg" : "pretrain", o->store);
 }

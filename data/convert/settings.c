@@ -250,7 +250,8 @@ choose_options(const struct voco_convert_settings *s, struct voco_convert_option
                      .shard_bytes = s->shard_bytes }
     };
     if ((err = choose_transform(s, &o->transform))
-        || (err = parse_channel(s->channel, &o->channel)) || (err = choose_type(s->type, o)))
+        || (err = parse_channel(s->channel, &o->channel))
+        || (err = choose_type(s->type, o)))
         return err;
     o->transform.all_channels = o->channel == VOCO_CHANNEL_ALL;
     if (!s->memory) {
@@ -294,8 +295,9 @@ convert(const struct voco_datalist *list, const struct voco_convert_options *o,
 enum voco_err
 voco_convert_inputs(const struct voco_convert_settings *s, int n, const char *const *input)
 {
-    const struct voco_datalist_options lists = { .root = s->root, .test_split = s->test_split,
-                                                 .labels = s->label_folder };
+    const struct voco_datalist_options lists = {
+        .root = s->root, .test_split = s->test_split, .labels = s->label_folder,
+    };
     const double start_s = voco_seconds();
     struct voco_datalist list = { .item = NULL };
     struct chosen c = { .rules = NULL };
@@ -306,7 +308,8 @@ voco_convert_inputs(const struct voco_convert_settings *s, int n, const char *co
     if (!err)
         err = choose_labels(s, &list.classes, &c);
     if (!err)
-        err = s->dry_run ? voco_convert_show_plans(&list, &c.o) : convert(&list, &c.o, start_s);
+        err = s->dry_run ? voco_convert_show_plans(&list, &c.o)
+                         : convert(&list, &c.o, start_s);
     voco_datalist_free(&list);
     chosen_free(&c);
     return err;

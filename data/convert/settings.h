@@ -40,8 +40,8 @@ struct voco_convert_settings {
     .window = { NAN }, .nan_to = NAN, .threads = INT64_MIN, .chunk = INT64_MIN,         \
     .level = INT64_MIN }
 
-/* Reads the lists, converts, and prints the summary; with dry_run it only prints the plan of
- * each volume.  VOCO_EREJECTED: some volumes could not be used; VOCO_EFORMAT: none could;
+/* Reads the lists, converts, and prints the summary; with dry_run it only prints the plan
+ * of each volume.  VOCO_EREJECTED: some volumes could not be used; VOCO_EFORMAT: none could;
  * VOCO_ESTOPPED: a signal came. */
 enum voco_err voco_convert_inputs(const struct voco_convert_settings *s, int n,
                                   const char *const *input);

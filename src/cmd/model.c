@@ -27,6 +27,23 @@ voco_cmd_model_rewrite(const char *path, const char *output,
     return err;
 }
 
+enum voco_err
+voco_cmd_model_recognise(const struct voco_tensorfile *file, const char *path, int merging,
+                         bool axes_known, struct voco_network *ret)
+{
+    const enum voco_err err = voco_network_recognise(file, path, ret);
+
+    if (err != VOCO_OK)
+        return err;
+    if (merging >= 0) {
+        ret->merging = (enum voco_merging)merging;
+        ret->merging_known = true;
+    }
+    ret->axes_known |= axes_known;
+    voco_network_settle(ret, path, merging);
+    return VOCO_OK;
+}
+
 static bool as_json;
 
 static const struct voco_opt options[] = {

@@ -111,16 +111,9 @@ export(const struct voco_tensorfile *file, const char *path)
     struct voco_model_config config;
     struct voco_network net;
     int left, n;
-    enum voco_err err = voco_network_recognise(file, path, &net);
+    enum voco_err err = voco_cmd_model_recognise(file, path, c.merging, false, &net);
 
-    if (err != VOCO_OK)
-        return err;
-    if (c.merging >= 0) {
-        net.merging = (enum voco_merging)c.merging;
-        net.merging_known = true;
-    }
-    voco_network_settle(&net, path, c.merging);
-    if ((err = voco_network_config(&net, path, &config)) != VOCO_OK)
+    if (err != VOCO_OK || (err = voco_network_config(&net, path, &config)) != VOCO_OK)
         return err;
     voco_tensorfile_tell(file, path);
     n = voco_model_meta(&config, net.decoder, meta) - 1;    /* a part may be written */

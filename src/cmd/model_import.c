@@ -144,16 +144,11 @@ import(const struct voco_tensorfile *file, const char *path)
     struct voco_match match = { 0 };
     struct voco_seginfo info = { 0 };
     struct voco_network net;
-    enum voco_err err = voco_network_recognise(file, path, &net);
+    enum voco_err err = voco_cmd_model_recognise(file, path, c.merging, c.plans != NULL,
+                                                 &net);
 
     if (err != VOCO_OK)
         return err;
-    if (c.merging >= 0) {
-        net.merging = (enum voco_merging)c.merging;
-        net.merging_known = true;
-    }
-    net.axes_known |= c.plans != NULL;
-    voco_network_settle(&net, path, c.merging);
     if (net.decoder)
         demand.need |= 1 << VOCO_PART_DECODER;
     if (!net.student)

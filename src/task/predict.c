@@ -43,8 +43,8 @@ collect(struct job *j, int n, const char *const *path)
     if (!j->need)
         return voco_fail(VOCO_EMEMORY, "no memory for a list of %d inputs", j->inputs.n);
     if (voco_inputs_clash(&j->inputs, &a, &b))
-        return voco_fail(VOCO_EUSAGE, "%s and %s would both become %s%s: predict them in two "
-                         "calls", a->source, b->source, a->id, j->setup.ending);
+        return voco_fail(VOCO_EUSAGE, "%s and %s would both become %s%s: predict them in "
+                         "two calls", a->source, b->source, a->id, j->setup.ending);
     return VOCO_OK;
 }
 
@@ -76,9 +76,9 @@ plan(struct job *j)
     left = (double)memory > bytes ? memory - (uint64_t)bytes : 1;
     err = voco_plan_make(voco_device_default(), &job, &open, left, NULL, &network);
     if (err == VOCO_EMEMORY)
-        return voco_fail(VOCO_EMEMORY, "%s: needs %.0f MiB beside the network's %.0f MiB, and "
-                         "%.0f MiB are allowed: raise --memory, or take a smaller %s", worst,
-                         bytes / 1048576, (double)network.total / 1048576,
+        return voco_fail(VOCO_EMEMORY, "%s: needs %.0f MiB beside the network's %.0f MiB, "
+                         "and %.0f MiB are allowed: raise --memory, or take a smaller %s",
+                         worst, bytes / 1048576, (double)network.total / 1048576,
                          (double)memory / 1048576, job.advice);
     if (err != VOCO_OK)
         return err;

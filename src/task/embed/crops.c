@@ -30,7 +30,8 @@ place(const int64_t dim[3], const char *source, int64_t edge, struct voco_crops 
     if (!ret->start || !ret->voxel)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for its crops", source);
     for (; ret->n < all; ret->n++) {
-        const int64_t at[3] = { ret->n / (n[1] * n[2]), ret->n / n[2] % n[1], ret->n % n[2] };
+        const int64_t i = ret->n;
+        const int64_t at[3] = { i / (n[1] * n[2]), i / n[2] % n[1], i % n[2] };
 
         for (int a = 0; a < 3; a++)
             ret->start[ret->n][a] = (dim[a] - n[a] * edge) / 2 + at[a] * edge;

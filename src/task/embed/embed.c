@@ -31,8 +31,8 @@ struct job {
 /* ---- crops ---- */
 
 static enum voco_err
-embed(struct job *j, const char *id, const char *source, const float *crops, int n, int edge,
-      const int64_t (*start)[3])
+embed(struct job *j, const char *id, const char *source, const float *crops, int n,
+      int edge, const int64_t (*start)[3])
 {
     const int width = (int)voco_encoder_width(&j->network.model.encoder);
     float *e = malloc((size_t)n * (size_t)width * sizeof *e);
@@ -40,7 +40,8 @@ embed(struct job *j, const char *id, const char *source, const float *crops, int
 
     if (!e)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for %d embeddings", source, n);
-    err = voco_embed(&j->network.ctx, &j->network.model, crops, n, edge, (int)j->c->group, e);
+    err = voco_embed(&j->network.ctx, &j->network.model, crops, n, edge,
+                     (int)j->c->group, e);
     if (err == VOCO_OK)
         err = voco_embeddings_add(j->out, id, source, n, width, e, start);
     j->crops += n;

@@ -47,8 +47,8 @@ choose_roi(const struct voco_segment_settings *s, const struct voco_model_config
     }
     if (!given && !info->roi[0])
         voco_warn("%s: does not say what windows the network was trained on: windows of %"
-                  PRId64 " x %" PRId64 " x %" PRId64 " are assumed; see --roi", weights, roi[0],
-                  roi[1], roi[2]);
+                  PRId64 " x %" PRId64 " x %" PRId64 " are assumed; see --roi", weights,
+                  roi[0], roi[1], roi[2]);
     return VOCO_OK;
 }
 

@@ -89,7 +89,8 @@ grids(const struct work *w, const struct voco_input_entry *in, struct voco_volum
         return true;
     }
     if (in->item->problem
-        || voco_case_describe(in->item, VOCO_CHANNEL_ALL, false, &h) != VOCO_OK || !h.format)
+        || voco_case_describe(in->item, VOCO_CHANNEL_ALL, false, &h) != VOCO_OK
+        || !h.format)
         return false;
     memcpy(v->dim, h.dim, sizeof v->dim);
     memcpy(v->affine, h.affine, sizeof v->affine);
@@ -151,11 +152,14 @@ is_done(void *work, const char *id)
 }
 
 static enum voco_err
-predict(void *work, const struct voco_predict_network *net, const struct voco_input_entry *in)
+predict(void *work, const struct voco_predict_network *net,
+        const struct voco_input_entry *in)
 {
     const struct work *w = work;
-    struct voco_predictor p = { .ctx = net->ctx, .model = net->model, .o = w->choice.windows,
-                                .progress = net->progress, .user = net->user };
+    struct voco_predictor p = {
+        .ctx = net->ctx, .model = net->model, .o = w->choice.windows,
+        .progress = net->progress, .user = net->user,
+    };
     struct voco_predict_image image;
     char *labels, *probabilities;
     enum voco_err err;
@@ -178,7 +182,8 @@ const struct voco_task voco_task_segment = {
     .name = "seg", .objective = &voco_objective_segment,
     .score = { .name = "dice", .word = "Dice" }, .describe = describe,
     .validate_bytes = voco_dice_bytes, .open_tally = voco_dice_open,
-    .close_tally = voco_dice_close, .evaluate = voco_dice_evaluate, .total = voco_dice_total,
+    .close_tally = voco_dice_close, .evaluate = voco_dice_evaluate,
+    .total = voco_dice_total,
     .prepare = prepare, .release = release, .measure = measure, .plan = plan,
     .is_done = is_done, .predict = predict,
 };

@@ -76,7 +76,8 @@ infer(void *user, const float *windows, int n, float *logits)
 {
     const struct tally *t = ((struct job *)user)->t;
 
-    return voco_segment_logits(t->ctx, t->model, windows, n, t->config->request.size, logits);
+    return voco_segment_logits(t->ctx, t->model, windows, n, t->config->request.size,
+                               logits);
 }
 
 static int

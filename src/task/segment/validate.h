@@ -12,7 +12,8 @@
 #include "train/run.h"
 
 /* Of a run with a struct voco_finetune_config and struct voco_labelled. */
-double voco_dice_bytes(const void *config, void *data, const struct voco_model_config *model);
+double voco_dice_bytes(const void *config, void *data,
+                       const struct voco_model_config *model);
 enum voco_err voco_dice_open(const struct voco_run *run, void **tally);
 void voco_dice_close(void *tally);
 enum voco_err voco_dice_evaluate(void *tally, int i);
