@@ -101,7 +101,7 @@ voco_inputs_clash(const struct voco_inputs *in, const struct voco_input_entry **
     const struct voco_input_entry **sorted = calloc((size_t)in->n + 1, sizeof *sorted);
     bool clash = false;
 
-    VOCO_ASSERT(sorted);
+    VOCO_NEED(sorted);
     for (int i = 0; i < in->n; i++)
         sorted[i] = &in->entry[i];
     qsort(sorted, (size_t)in->n, sizeof *sorted, by_id);

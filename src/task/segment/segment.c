@@ -52,7 +52,7 @@ prepare(const void *config, void **work, struct voco_predict_setup *ret)
     struct work *w = calloc(1, sizeof *w);
     enum voco_err err;
 
-    VOCO_ASSERT(w);
+    VOCO_NEED(w);
     *work = w;
     w->s = config;
     if ((err = voco_segment_choose(w->s, &w->choice)) != VOCO_OK)
