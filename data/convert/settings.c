@@ -191,7 +191,7 @@ rules_of_list(const struct voco_classes *list, struct chosen *c)
         return voco_fail(VOCO_EUSAGE, "--labels json: no list has \"labels\"; give the "
                          "values as rules, or any");
     c->class_name = calloc((size_t)list->n, sizeof *c->class_name);
-    VOCO_ASSERT(c->class_name);
+    VOCO_NEED(c->class_name);
     for (int i = 0; i < list->n; i++) {
         char *more = voco_format("%s%s%d", c->rules ? c->rules : "", i ? "," : "",
                                  list->class_[i].value);

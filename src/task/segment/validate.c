@@ -160,7 +160,8 @@ voco_dice_open(const struct voco_run *run, void **tally)
 {
     struct tally *t = calloc(1, sizeof *t);
 
-    VOCO_ASSERT(t && run->model.config.classes <= CLASSES);
+    VOCO_NEED(t);
+    VOCO_ASSERT(run->model.config.classes <= CLASSES);
     t->ctx = (struct voco_ctx *)&run->ctx;
     t->model = &run->model;
     t->config = (const void *)run->config;
