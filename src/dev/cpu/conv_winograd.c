@@ -420,6 +420,7 @@ best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
     const int64_t least = least_channels(q);
     const int64_t least_tiles = q->what == VOCO_WS_CONV_BACKWARD_WEIGHTS ? 64 : 8;
     const bool forward = q->what == VOCO_WS_CONV_FORWARD;
+    const bool thin = q->conv.cin < 16 || q->conv.cout < 16;    /* test_unetr's errors */
     const int64_t voxels = q->in[0] * q->in[1] * q->in[2];
     int64_t tiles2 = q->n, tiles4 = q->n;
 
@@ -428,7 +429,7 @@ best4(const struct voco_ctx *ctx, const struct voco_conv_problem *q)
         tiles4 *= (q->in[i] + 3) / 4;
     }
     return q->conv.cin >= least && q->conv.cout >= least && voxels >= 5 * 5 * 5
-           && (!forward || voxels >= FORWARD_VOXELS || coarse(ctx))
+           && (!forward || (voxels >= FORWARD_VOXELS && !thin) || coarse(ctx))
            && tiles4 >= least_tiles && 5 * 216 * tiles4 < 4 * 64 * tiles2;
 }
 
