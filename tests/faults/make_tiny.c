@@ -31,7 +31,8 @@ main(int argc, char **argv)
         && (err = voco_model_describe(&model, &config)) == VOCO_OK
         && (err = voco_model_allocate(&model, &ctx, false)) == VOCO_OK) {
         voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 3);
-        err = voco_model_save(argv[1], &ctx, &model, &info, NULL, NULL);
+        model.seginfo = &info;
+        err = voco_model_save(argv[1], &ctx, &model, NULL, NULL);
     }
     if (err != VOCO_OK)
         fprintf(stderr, "make_tiny: %s\n", voco_fail_text());
