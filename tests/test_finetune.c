@@ -4,6 +4,7 @@
 
 #include "dev/cpu/cpu.h"
 #include "tests/devices.h"
+#include "tests/golden_model.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 #include "train/best.h"
@@ -37,14 +38,18 @@ rig_close(struct rig *r)
     voco_ctx_close(&r->ctx);
 }
 
-static const float *
-values(const struct rig *r, const char *name, const struct voco_param **ret)
+/* The numbers of a parameter.  Free them. */
+static double *
+values(struct rig *r, const char *name, const struct voco_param **ret)
 {
+    const struct voco_weights w = { .table = &r->model.params, .weight = r->model.weight };
     const int id = voco_params_find(&r->model.params, name);
+    struct voco_tensor x;
 
     ck_assert_msg(id >= 0, "%s", name);
     *ret = &r->model.params.item[id];
-    return (const float *)r->model.weight.data + (*ret)->offset;
+    x = voco_weight(&w, id);
+    return golden_host_copy(&r->ctx, &x);
 }
 
 static enum voco_err
@@ -76,13 +81,15 @@ START_TEST(weights_of_one_channel_are_repeated_or_shared_among_channels)
     ck_assert_int_eq(cover.loaded, one.model.params.n);
     for (int l = 0; l < 3; l++) {
         const struct voco_param *a, *b;
-        const float *x = values(&one, first_layers[l], &a);
-        const float *y = values(&three, first_layers[l], &b);
+        double *x = values(&one, first_layers[l], &a);
+        double *y = values(&three, first_layers[l], &b);
         const int64_t each = a->count / a->dim[0];
 
         ck_assert_int_eq(b->count, 3 * a->count);
         for (int64_t i = 0; i < b->count; i++)
-            ck_assert(y[i] == factor[_i] * x[i / each / 3 * each + i % each]);
+            ck_assert(y[i] == factor[_i] * (float)x[i / each / 3 * each + i % each]);
+        free(x);
+        free(y);
     }
     rig_close(&one);
     rig_close(&three);
@@ -104,10 +111,12 @@ START_TEST(other_channels_are_refused_or_begin_anew)
     ck_assert_int_eq(cover.adapted, 3);
     for (int l = 0; l < 3; l++) {
         const struct voco_param *p;
-        const float *was = values(&fresh, first_layers[l], &p);
-        const float *is = values(&two, first_layers[l], &p);
+        double *was = values(&fresh, first_layers[l], &p);
+        double *is = values(&two, first_layers[l], &p);
 
         ck_assert_mem_eq(was, is, (size_t)p->count * sizeof *is);
+        free(was);
+        free(is);
     }
     rig_close(&one);
     rig_close(&two);
@@ -117,15 +126,17 @@ END_TEST
 
 /* How far one update moves a parameter, with a gradient of ones: the learning rate. */
 static double
-moved(const struct rig *r, const float *before, const char *name)
+moved(struct rig *r, const double *before, const char *name)
 {
     const struct voco_param *p;
-    const float *after = values(r, name, &p);
+    double *after = values(r, name, &p), far;
 
     for (int64_t i = 1; i < p->count; i++)
         ck_assert_double_eq_tol(before[p->offset + i] - after[i],
                                 before[p->offset] - after[0], 2e-6);
-    return before[p->offset] - after[0];
+    far = before[p->offset] - after[0];
+    free(after);
+    return far;
 }
 
 START_TEST(rates_fall_with_depth_and_a_frozen_encoder_stays)
@@ -142,12 +153,10 @@ START_TEST(rates_fall_with_depth_and_a_frozen_encoder_stays)
     const bool frozen = _i;
     struct voco_rates rates;
     struct rig r;
-    float *before;
+    double *before;
 
     rig_open(&r, 1, true, 3);
-    before = malloc(voco_tensor_bytes(&r.model.weight));
-    ck_assert_ptr_nonnull(before);
-    memcpy(before, r.model.weight.data, voco_tensor_bytes(&r.model.weight));
+    before = golden_host_copy(&r.ctx, &r.model.weight);
     r.ctx.dev->fill(&r.ctx, &r.model.grad, 1.0);
     ck_assert_int_eq(voco_rates_make(&rates, &r.model, 0.5, frozen), VOCO_OK);
     ck_assert_int_eq(voco_rates_update(&rates, &r.model, &r.ctx, &o), VOCO_OK);
