@@ -131,7 +131,7 @@ static const struct tolerance f32 = { 1e-5, 1e-4, 1e-3, 2e-5 };
  * 1 +- 2^-24, has norms that are off by up to 4.9e-4: the input's rounding alone is half of
  * what f32 allows.  Norms of small parameters of layers1 and patch_embed were off by 1.0e-3 to
  * 1.4e-3 with AVX2 and ref before convolutions of 12 channels went by Winograd's method, and
- * are with AVX-512 since (doc/numerics.md).  So this case allows four times 4.9e-4.
+ * with AVX-512 in a version that used F(4,3) there (doc/numerics.md).  So this case allows four times 4.9e-4.
  */
 static const struct tolerance rounded = { 1e-5, 1e-4, 2e-3, 2e-5 };
 static const struct tolerance f64 = { 1e-9, 1e-6, 1e-6, 1e-9 };
