@@ -177,7 +177,7 @@ expect 75 "parameters loaded (100.0 %" "weights to start from" \
     train --out r --steps 2 --init whole/model.safetensors --max-hours 0.0000001
 
 # ---- the reference's first step ----
-expect 0 "1 steps" "a step of the reference numbers" \
+expect 0 "1 step; weights" "a step of the reference numbers" \
     "$voco" pretrain --replay hash:2:2:1 --init hash:2 --feature-size 12 --merging legacy \
     --steps 1 --out golden --threads 2 --precision f32
 loss=$(sed -n 's/.*"loss":\([^,]*\),.*/\1/p' golden/metrics.jsonl)

@@ -355,7 +355,7 @@ check_spacings(const char *path, const struct nrrd *n, const int axis[3])
     return VOCO_OK;
 }
 
-/* What is known, and not obeyed. */
+/* Fields that are known and not obeyed. */
 static void
 warn_of_assumptions(const char *path, const struct nrrd *n)
 {

@@ -33,7 +33,7 @@ static const struct {
     [VOCO_NRRD_LINE_SKIP] = {"line skip", NULL},
     [VOCO_NRRD_BYTE_SKIP] = {"byte skip", NULL},
     [VOCO_NRRD_DATA_FILE] = {"data file", NULL},
-    /* What follows changes neither the voxels nor their places. */
+    /* The following fields change neither the voxels nor their places. */
     {"content", NULL}, {"number", NULL}, {"block size", NULL}, {"thicknesses", NULL},
     {"centers", "centerings"}, {"labels", NULL}, {"measurement frame", NULL},
     {"min", NULL}, {"max", NULL}, {"sample units", NULL}

@@ -252,7 +252,7 @@ voco_stream_expect(const struct voco_stream *s, int64_t n)
                      s->z != NULL ? "compressed " : "");
 }
 
-/* Is there anything but padding with zeros behind what was read? */
+/* Is there anything but padding with zeros behind the data? */
 static bool
 goes_on(struct voco_stream *s)
 {

@@ -79,7 +79,7 @@ run(int argc, char **argv)
 
 const struct voco_verb voco_cmd_convert = {
     .name = "convert",
-    .summary = "bring volumes to the form that training reads, in one store",
+    .summary = "convert volumes into a store for training",
     .args = "INPUT...",
     .details =
         "INPUT is a volume (NIfTI, MetaImage, NRRD), a folder of volumes or DICOM\n"

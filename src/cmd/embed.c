@@ -1,4 +1,4 @@
-/* voco embed: what the encoder makes of volumes or prepared crops. */
+/* voco embed: embeddings of volumes or prepared crops. */
 #include "cmd/cmd.h"
 #include "data/transform/preset.h"
 #include "model/recognise.h"

@@ -18,7 +18,7 @@ static struct {
 
 static const struct voco_opt options[] = {
     { "against", 0, VOCO_OPT_LIST, &c.against, "LIST",
-      "the other set: a list or folder of volumes, or a store; may be given several times" },
+      "the other set: a list or folder of volumes, or a store" },
     { "output", 'o', VOCO_OPT_FOLDER, &c.output, "FOLDER",
       "for leak.json, which voco pretrain --exclude reads, and report.html" },
     { "threshold", 0, VOCO_OPT_REAL, &c.threshold, "SCORE",

@@ -22,7 +22,7 @@ struct voco_inference {
 void voco_inference_init(struct voco_inference *f, const char *weights, int threads,
                          bool trace);
 
-/* Opens the device and loads the weights.  What they lack, where the demand allows it, are
+/* Opens the device and loads the weights.  Parameters that they lack, where the demand allows it, are
  * random numbers. */
 enum voco_err voco_inference_open(struct voco_inference *f,
                                   const struct voco_model_config *config,

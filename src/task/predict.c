@@ -27,7 +27,7 @@ struct job {
     int current, written, skipped, rejected;
 };
 
-/* ---- what to do ---- */
+/* ---- the plan ---- */
 
 /* Two results cannot have one name. */
 static enum voco_err

@@ -11,9 +11,9 @@
 struct voco_predict_config {
     const char *weights, *output;       /* output: a folder */
     int64_t threads;                    /* 0: one per core of this process */
-    int64_t memory;                     /* bytes; 0: half of what is available */
+    int64_t memory;                     /* bytes; 0: half of the available memory */
     bool skip_existing;                 /* leave volumes alone whose results are there */
-    bool dry_run;                       /* print what would be done, and stop */
+    bool dry_run;                       /* print the plan of each volume, and stop */
     bool trace;
 };
 

@@ -411,8 +411,9 @@ finish(struct voco_run *r)
                           PRId64 ": %s/best.safetensors", r->loop.state.step,
                           r->task->score.word, r->best.score, r->best.step, out);
     else
-        voco_progress_end(&r->log.progress, "%" PRId64 " steps; weights in "
-                          "%s/model.safetensors", r->loop.state.step, out);
+        voco_progress_end(&r->log.progress, "%" PRId64 " step%s; weights in "
+                          "%s/model.safetensors", r->loop.state.step,
+                          voco_plural(r->loop.state.step), out);
     if ((err = voco_runlog_close(&r->log)) != VOCO_OK)
         return err;
     if (voco_plot_run(out) != VOCO_OK)

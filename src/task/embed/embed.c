@@ -49,7 +49,7 @@ embed(struct job *j, const char *id, const char *source, const float *crops, int
     return err;
 }
 
-/* Crops have no transforms, but what goes for volumes goes for them. */
+/* Crops have no transforms, but NaN and infinity are treated as in volumes. */
 static enum voco_err
 check_finite(const char *path, struct voco_cropset *set, double nan_to)
 {

@@ -118,7 +118,7 @@ announce(const struct voco_segment_settings *s, const struct voco_segment_choice
     free(transform);
 }
 
-/* What the file says of volumes; nnU-Net's checkpoints say it in their plans. */
+/* Settings of volumes in the file; nnU-Net's checkpoints have them in their plans. */
 static enum voco_err
 read_info(const char *weights, struct voco_model_config *model, struct voco_seginfo *info)
 {

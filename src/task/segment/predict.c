@@ -252,7 +252,7 @@ class_in_source(const struct job *j, const struct voco_unmap *back, int c, float
     return err;
 }
 
-/* What makes a volume of probabilities, and the labels on the way. */
+/* From scores on the network's grid to probabilities and labels on the source's. */
 struct back {
     const struct job *j;
     const struct voco_unmap *map;

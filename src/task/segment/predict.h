@@ -34,7 +34,7 @@ struct voco_predict_image {
 };
 void voco_predict_image_free(struct voco_predict_image *in);    /* accepts {0} */
 
-/* Reads and transforms a volume, or takes from a store what has been transformed.
+/* Reads and transforms a volume, or reads it, transformed already, from a store.
  * VOCO_EFORMAT when it has not got so many channels, lies in another orientation than the
  * network's ("": any; model/provenance.h), or cannot be used.  Free ret in any case. */
 enum voco_err voco_predict_read(const struct voco_input_entry *in,

@@ -12,7 +12,7 @@
 
 /* ---- weights ---- */
 
-/* How volumes were prepared, and what classes are called, for whoever uses the weights. */
+/* How volumes were prepared, and the names of classes, for users of the weights. */
 static enum voco_err
 describe(const void *config, void *data, const struct voco_model_config *model,
          struct voco_seginfo *ret)

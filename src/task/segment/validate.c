@@ -1,4 +1,4 @@
-/* Validation: windows over whole volumes, and the Dice of what comes out. */
+/* Validation: windows over whole volumes, and the Dice of the predictions. */
 #include "task/segment/validate.h"
 
 #include <inttypes.h>
