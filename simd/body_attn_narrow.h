@@ -111,7 +111,7 @@ scatter_block(const struct voco_rows *a, const float *panel, size_t cols, size_t
         const size_t at = j < n ? (size_t)a->row[i + j] * a->stride + d : 0;
 
         if (j >= n)
-            break;
+            continue;
         if (bf16)
             v_store_bf16_n((uint16_t *)x + at, r[j], width);
         else
