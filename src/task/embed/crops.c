@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 void
 voco_crops_free(struct voco_crops *c)
 {
@@ -13,21 +15,25 @@ voco_crops_free(struct voco_crops *c)
     *c = (struct voco_crops){ .n = 0 };
 }
 
-/* Memory for the crops of a volume of this size, and where they begin. */
+/* Memory for the crops of a volume of this size, all 0, and where they begin: in front of
+ * the volume along an axis that is shorter than a crop. */
 static enum voco_err
 place(const int64_t dim[3], const char *source, int64_t edge, struct voco_crops *ret)
 {
-    const int64_t n[3] = { dim[0] / edge, dim[1] / edge, dim[2] / edge };
-    const int64_t all = n[0] * n[1] * n[2];
+    int64_t n[3], all = 1;
 
     *ret = (struct voco_crops){ .n = 0 };
-    if (all < 1)
-        return voco_fail(VOCO_EFORMAT, "%s: %" PRId64 " x %" PRId64 " x %" PRId64
-                         " voxels are less than one crop of %" PRId64 "^3; the presets but "
-                         "none pad volumes, and --pad of voco convert those of a store",
-                         source, dim[0], dim[1], dim[2], edge);
+    for (int a = 0; a < 3; a++) {
+        n[a] = dim[a] < edge ? 1 : dim[a] / edge;
+        all *= n[a];
+    }
+    if (dim[0] < edge || dim[1] < edge || dim[2] < edge)
+        voco_warn("%s: %" PRId64 " x %" PRId64 " x %" PRId64 " voxels are less than one crop of "
+                  "%" PRId64 "^3 and get zeros around them; the presets but none pad volumes, "
+                  "and --pad of voco convert those of a store", source, dim[0], dim[1],
+                  dim[2], edge);
     ret->start = calloc((size_t)all, sizeof *ret->start);
-    ret->voxel = malloc((size_t)(all * edge * edge * edge) * sizeof *ret->voxel);
+    ret->voxel = calloc((size_t)(all * edge * edge * edge), sizeof *ret->voxel);
     if (!ret->start || !ret->voxel)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for its crops", source);
     for (; ret->n < all; ret->n++) {
@@ -40,20 +46,53 @@ place(const int64_t dim[3], const char *source, int64_t edge, struct voco_crops 
     return VOCO_OK;
 }
 
+/* The part of a crop that lies in the volume: where it begins in the volume, and its size. */
+struct part {
+    int64_t at[3], size[3];
+};
+
+static struct part
+part_of(const int64_t dim[3], const int64_t start[3], int64_t edge)
+{
+    struct part p;
+
+    for (int a = 0; a < 3; a++) {
+        const int64_t end = start[a] + edge < dim[a] ? start[a] + edge : dim[a];
+
+        p.at[a] = start[a] > 0 ? start[a] : 0;
+        p.size[a] = end - p.at[a];
+    }
+    return p;
+}
+
+/* Copies a part into its crop.  voxel: the part's first voxel; row and plane: distances of
+ * its lines and planes. */
+static void
+put(const struct part *p, const int64_t start[3], int64_t edge, const float *voxel,
+    int64_t row, int64_t plane, float *crop)
+{
+    for (int64_t x = 0; x < p->size[0]; x++)
+        for (int64_t y = 0; y < p->size[1]; y++) {
+            const int64_t line = (p->at[0] - start[0] + x) * edge + p->at[1] - start[1] + y;
+
+            memcpy(crop + line * edge + p->at[2] - start[2], voxel + x * plane + y * row,
+                   (size_t)p->size[2] * sizeof *crop);
+        }
+}
+
 enum voco_err
 voco_crops_cut(const struct voco_volume *v, const char *source, int edge,
                struct voco_crops *ret)
 {
+    const int64_t row = v->dim[2], plane = v->dim[1] * row;
+    const int64_t voxels = (int64_t)edge * edge * edge;
     const enum voco_err err = place(v->dim, source, edge, ret);
-    float *out = ret->voxel;
 
     for (int i = 0; i < ret->n && err == VOCO_OK; i++) {
-        const int64_t *at = ret->start[i];
+        const struct part p = part_of(v->dim, ret->start[i], edge);
 
-        for (int64_t x = 0; x < edge; x++)
-            for (int64_t y = 0; y < edge; y++, out += edge)
-                memcpy(out, v->voxel + ((at[0] + x) * v->dim[1] + at[1] + y) * v->dim[2]
-                       + at[2], (size_t)edge * sizeof *out);
+        put(&p, ret->start[i], edge, v->voxel + p.at[0] * plane + p.at[1] * row + p.at[2],
+            row, plane, ret->voxel + i * voxels);
     }
     return err;
 }
@@ -63,10 +102,19 @@ voco_crops_read(const struct voco_store *s, int i, int edge,
                 struct voco_store_scratch *scratch, struct voco_crops *ret)
 {
     const struct voco_store_entry *e = voco_store_entry(s, i);
-    const int64_t size[3] = { edge, edge, edge }, voxels = size[0] * edge * edge;
+    const int64_t voxels = (int64_t)edge * edge * edge;
     enum voco_err err = place(e->dim, e->source, edge, ret);
+    float *box = err == VOCO_OK ? malloc((size_t)voxels * sizeof *box) : NULL;
 
-    for (int k = 0; k < ret->n && err == VOCO_OK; k++)
-        err = voco_store_read(s, i, ret->start[k], size, ret->voxel + k * voxels, scratch);
+    if (err == VOCO_OK && !box)
+        err = voco_fail(VOCO_EMEMORY, "%s: no memory for a crop", e->source);
+    for (int k = 0; k < ret->n && err == VOCO_OK; k++) {
+        const struct part p = part_of(e->dim, ret->start[k], edge);
+
+        if ((err = voco_store_read(s, i, p.at, p.size, box, scratch)) == VOCO_OK)
+            put(&p, ret->start[k], edge, box, p.size[2], p.size[1] * p.size[2],
+                ret->voxel + k * voxels);
+    }
+    free(box);
     return err;
 }
