@@ -92,7 +92,7 @@ voco_no_memory(const char *file, int line)
                            "allow the program more memory, or close others\n", file, line);
 
     voco_temporary_remove();
-    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
-        _exit(voco_exit_code(VOCO_EMEMORY));
+    if (n > 0)
+        (void)!write(STDERR_FILENO, text, (size_t)n);       /* nobody is left to be told */
     _exit(voco_exit_code(VOCO_EMEMORY));
 }

@@ -13,6 +13,12 @@ voco_step_crops(const struct voco_step *step)
     return step->volumes * (step->sw + step->bases);
 }
 
+static bool
+has_teacher(const struct voco_model *model)
+{
+    return model->config.n_heads > VOCO_TEACHER;
+}
+
 static int
 groups_of(const struct voco_step *step)
 {
@@ -33,7 +39,7 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     *step = (struct voco_step){ .ctx = ctx, .model = model, .volumes = volumes, .sw = sw,
                                 .bases = bases, .roi = roi, .grouping = grouping,
                                 .drop = 0.2, .shards = 1, .reg = true,
-                                .inter = model->config.n_heads > VOCO_TEACHER };
+                                .inter = has_teacher(model) };
     if (step->grouping.kept > groups_of(step))
         step->grouping.kept = groups_of(step);
     err = ctx->dev->reserve(ctx, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
@@ -179,12 +185,6 @@ shard_of(const struct voco_step *step, const struct voco_tensor *x, int i)
     return voco_slice(x, i * rows, rows);
 }
 
-static bool
-has_teacher(const struct voco_step *step)
-{
-    return step->model->config.n_heads > VOCO_TEACHER;
-}
-
 /* The losses of shard i, behind its heads. */
 static void
 losses(struct voco_step *step, int i)
@@ -198,7 +198,7 @@ losses(struct voco_step *step, int i)
     const struct voco_tensor predicted = shard_of(step, &step->predicted, i);
     const struct voco_tensor dstudent = shard_of(step, &step->dstudent, i);
 
-    voco_contrast(step->ctx, &set, &student, has_teacher(step) ? &teacher : NULL, &labels,
+    voco_contrast(step->ctx, &set, &student, has_teacher(step->model) ? &teacher : NULL, &labels,
                   &step->terms, &predicted, &dstudent);
 }
 
@@ -208,7 +208,7 @@ teach(struct voco_step *step, const struct voco_weights *w, int i)
     const struct voco_tensor embedding = shard_of(step, &step->embedding, i);
     const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
 
-    if (has_teacher(step) && !step->ctx->err)
+    if (has_teacher(step->model) && !step->ctx->err)
         voco_head_forward(step->ctx, w, &step->model->head[VOCO_TEACHER], &embedding,
                           &teacher, NULL);
 }

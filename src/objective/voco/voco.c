@@ -94,6 +94,13 @@ planned_group(const struct voco_pretrain_config *c)
     return c->group ? c->group : before > 0 && before <= 1024 ? before : 0;
 }
 
+/* Without a teacher the target of the inter-volume term would be its own prediction. */
+static bool
+has_inter(const struct voco_pretrain_config *c)
+{
+    return c->teacher && c->inter;
+}
+
 struct voco_model_config
 voco_pretrain_model(const struct voco_pretrain_config *c)
 {
@@ -304,7 +311,7 @@ announce(const void *config, void *data, const struct voco_setup *setup,
                   "and pairs of its own", c->shards, c->size.volumes / c->shards,
                   voco_plural((int)(c->size.volumes / c->shards)));
     if (!c->teacher || !c->inter || !c->reg)
-        voco_note("loss: intra%s%s%s", c->teacher && c->inter ? " + inter" : "",
+        voco_note("loss: intra%s%s%s", has_inter(c) ? " + inter" : "",
                   c->reg ? " + reg" : "",
                   c->teacher ? "" : "; there is no teacher head, and so no inter term");
     voco_note("plan: activations in %s; %d micro-batch%s of %d crop%s: %d stored, %d stored "
@@ -405,7 +412,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
         return err;
     w->step.drop = c->drop;
     w->step.shards = (int)c->shards;
-    w->step.inter = c->teacher && c->inter;
+    w->step.inter = has_inter(c);
     w->step.reg = c->reg;
     w->embeddings = malloc((size_t)voco_count(&w->step.embedding) * sizeof(float));
     w->predicted = malloc((size_t)voco_count(&w->step.predicted) * sizeof(float));
