@@ -192,6 +192,12 @@ libvoco_la_SOURCES += \
 	src/net/unetr.h \
 	src/net/upblock.c \
 	src/net/upblock.h \
+	src/objective/list.c \
+	src/objective/list.h \
+	src/objective/pretrain/augment.c \
+	src/objective/pretrain/augment.h \
+	src/objective/pretrain/common.c \
+	src/objective/pretrain/common.h \
 	src/objective/segment/batch.c \
 	src/objective/segment/batch.h \
 	src/objective/segment/finetune.c \
@@ -199,7 +205,6 @@ libvoco_la_SOURCES += \
 	src/objective/segment/options.c \
 	src/objective/segment/segment.c \
 	src/objective/segment/segment.h \
-	src/objective/voco/augment.c \
 	src/objective/voco/batch.c \
 	src/objective/voco/batch.h \
 	src/objective/voco/batch_mosaic.c \

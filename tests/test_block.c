@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "data/batch/augment.h"
+#include "objective/pretrain/augment.h"
 #include "objective/voco/block.h"
 #include "tests/test.h"
 

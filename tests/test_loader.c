@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "data/batch/augment.h"
+#include "objective/pretrain/augment.h"
 #include "objective/voco/block.h"
 #include "data/batch/sampler.h"
 #include "store_util.h"

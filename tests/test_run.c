@@ -91,16 +91,16 @@ small_config(int64_t steps)
 {
     struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
 
-    c.feature = 12;
+    c.common.feature = 12;
     c.size = (struct voco_contrast_size){ .volumes = 1, .sw = 1, .roi = EDGE };
-    c.group = 4;
-    c.run.loop.out = scratch("run");
-    c.run.loop.steps = steps;
-    c.run.loop.keep_last = 9;
-    c.run.schedule = VOCO_CONSTANT;
-    c.run.lr = 1e-3;
-    c.run.threads = 2;
-    c.run.precision = VOCO_PRECISION_F32;
+    c.common.group = 4;
+    c.common.run.loop.out = scratch("run");
+    c.common.run.loop.steps = steps;
+    c.common.run.loop.keep_last = 9;
+    c.common.run.schedule = VOCO_CONSTANT;
+    c.common.run.lr = 1e-3;
+    c.common.run.threads = 2;
+    c.common.run.precision = VOCO_PRECISION_F32;
     return c;
 }
 
@@ -269,7 +269,7 @@ run(const struct voco_objective *o, int64_t steps, int64_t stop_after, enum voco
 {
     struct voco_pretrain_config config = small_config(steps);
 
-    config.run.loop.stop_after = stop_after;
+    config.common.run.loop.stop_after = stop_after;
     ck_assert_int_eq(voco_run(o, NULL, &config), want);
 }
 
@@ -373,7 +373,7 @@ START_TEST(record_has_what_decides_numbers_under_the_names_of_options)
     struct voco_pretrain_config c = small_config(7);
     char *text;
 
-    c.repeat.item[c.repeat.n++] = "abdomen=2";
+    c.common.repeat.item[c.common.repeat.n++] = "abdomen=2";
     c.augment = false;
     text = record_of(&c);
     ck_assert_ptr_nonnull(strstr(text, "\"feature-size\":12"));
@@ -394,9 +394,9 @@ START_TEST(another_identity_is_refused_and_other_numbers_are_not)
     struct voco_pretrain_config now = then;
 
     ck_assert_int_eq(compare_with(&then, &now), VOCO_OK);
-    now.run.lr = 0.5;
+    now.common.run.lr = 0.5;
     ck_assert_int_eq(compare_with(&then, &now), VOCO_OK);
-    now.feature = 24;
+    now.common.feature = 24;
     ck_assert_int_eq(compare_with(&then, &now), VOCO_ECHECKPOINT);
     ck_assert_ptr_nonnull(strstr(voco_fail_text(), "--feature-size 12, now it is 24"));
 }

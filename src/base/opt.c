@@ -284,6 +284,80 @@ voco_parse_size(const char *text, int64_t *ret_bytes)
 
 /* ---- the line ---- */
 
+static const struct voco_opt *
+find_row(const struct voco_opt *o, const char *name)
+{
+    for (; o && o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return o;
+    return NULL;
+}
+
+/* The option that chooses a form of the verb. */
+static const struct voco_opt *
+chooser(const struct voco_verb *verb)
+{
+    const struct voco_opt *o = find_row(verb->options, verb->choose);
+
+    VOCO_ASSERT(o && o->kind == VOCO_OPT_CHOICE);
+    return o;
+}
+
+static const char *
+choice_name(const struct voco_verb *verb, int i)
+{
+    return chooser(verb)->choices[i];
+}
+
+const char *
+voco_verb_choice(const struct voco_verb *verb)
+{
+    int i;
+
+    if (!verb->choose)
+        return NULL;
+    i = *(int *)voco_opt_value(chooser(verb), verb->config);
+    return i > 0 ? choice_name(verb, i) : NULL;
+}
+
+/* The last value of --NAME among the words, NULL: it is not there. */
+static const char *
+value_among(const char *name, int argc, char *const *argv)
+{
+    const size_t n = strlen(name);
+    const char *value = NULL;
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+        if (strncmp(argv[i], "--", 2) || strncmp(argv[i] + 2, name, n))
+            continue;
+        if (argv[i][2 + n] == '=')
+            value = argv[i] + 2 + n + 1;
+        else if (!argv[i][2 + n] && i + 1 < argc)
+            value = argv[i + 1];
+    }
+    return value;
+}
+
+enum voco_err
+voco_verb_form(const struct voco_verb *verb, int argc, char *const *argv,
+               const struct voco_verb **ret)
+{
+    const char *value = verb->choose ? value_among(verb->choose, argc, argv) : NULL;
+    struct voco_opt row;
+    int i = 0;
+    enum voco_err err;
+
+    *ret = verb;
+    if (!verb->choose)
+        return VOCO_OK;
+    row = *chooser(verb);
+    row.value = &i;
+    if (value && (err = parse_choice(&row, value)) != VOCO_OK)
+        return err;
+    *ret = *verb->chosen = verb->form(i);
+    return VOCO_OK;
+}
+
 static enum voco_err
 unknown_option(const struct voco_verb *verb, const struct table *t, const char *word)
 {
@@ -301,6 +375,12 @@ unknown_option(const struct voco_verb *verb, const struct table *t, const char *
         return voco_fail(VOCO_EUSAGE, "%.*s could be several options; see 'voco %s --help'",
                          (int)n + 2, word, verb->name);
     snprintf(name, sizeof name, "%.*s", (int)n, word + 2);
+    for (int i = 0; n && verb->form && verb->form(i); i++)
+        if (find_row(verb->form(i)->options, name))
+            return voco_fail(VOCO_EUSAGE, "--%s is an option of --%s %s, not of %s", name,
+                             verb->choose, choice_name(verb, i),
+                             voco_verb_choice(verb) ? voco_verb_choice(verb)
+                                                    : choice_name(verb, 0));
     near = n ? voco_opt_nearest(name, t->name) : NULL;
     if (near)
         return voco_fail(VOCO_EUSAGE, "unknown option '%s'; did you mean '--%s'?", word,
@@ -553,8 +633,10 @@ voco_opt_help(const struct voco_verb *verb, FILE *out)
     struct table t;
 
     gather(&t, verb);
-    fprintf(out, "Usage: voco %s%s [OPTION...]%s%s\n\n", verb->name,
-            verb->subs ? " VERB" : "", *verb->args ? " " : "", verb->args);
+    fprintf(out, "Usage: voco %s%s", verb->name, verb->subs ? " VERB" : "");
+    if (voco_verb_choice(verb))
+        fprintf(out, " --%s %s", verb->choose, voco_verb_choice(verb));
+    fprintf(out, " [OPTION...]%s%s\n\n", *verb->args ? " " : "", verb->args);
     print_wrapped(out, verb->summary, 0, 0);
     if (verb->subs) {
         fprintf(out, "\nVerbs:\n");
@@ -566,6 +648,11 @@ voco_opt_help(const struct voco_verb *verb, FILE *out)
         else if (i == 0)
             fprintf(out, "\nOptions:\n");
         print_option(&t, &t.row[i], out);
+    }
+    if (verb->form && !voco_verb_choice(verb)) {
+        fprintf(out, "\nChoices of --%s, each with options of its own:\n", verb->choose);
+        for (int i = 0; verb->form(i); i++)
+            fprintf(out, "  %-12s %s\n", choice_name(verb, i), verb->form(i)->summary);
     }
     if (verb->details) {
         fputc('\n', out);

@@ -79,6 +79,15 @@ struct voco_verb {
     enum voco_err (*run)(int argc, char **argv);    /* the positional arguments only */
     const char **task;          /* the value of its option --task; NULL: it has none */
 
+    /* A verb with several tables of options has a form for each choice of one CHOICE option,
+     * which stands in all of them: choose is its name, form(i) the form of choice i with
+     * its config at the defaults, NULL behind the last; *chosen gets the form that runs.
+     * The verb itself has the options of form 0, the default.  choose NULL: the verb has one
+     * table. */
+    const char *choose;
+    const struct voco_verb *(*form)(int i);
+    const struct voco_verb **chosen;
+
     /* Verbs below this one, NULL-terminated; their names begin with this one's: "model
      * inspect".  A verb that has some has neither options nor run of its own. */
     const struct voco_verb *const *subs;
@@ -101,6 +110,14 @@ enum voco_err voco_opt_apply(const struct voco_verb *verb, int n, char *const *w
 void *voco_opt_value(const struct voco_opt *o, const void *config);
 
 void voco_opt_help(const struct voco_verb *verb, FILE *out);
+
+/* The form of verb that the words ask for, verb itself where it has no forms.  VOCO_EUSAGE
+ * for a choice that is unknown. */
+enum voco_err voco_verb_form(const struct voco_verb *verb, int argc, char *const *argv,
+                             const struct voco_verb **ret);
+
+/* The choice of a form, "mae"; NULL for a verb without forms and for form 0. */
+const char *voco_verb_choice(const struct voco_verb *verb);
 
 /* The last word of a verb's name, the one that is typed: "inspect". */
 const char *voco_verb_word(const struct voco_verb *verb);

@@ -3,13 +3,28 @@
 
 #include <string.h>
 
-/* Calls fn for every option of a verb, its own first. */
+/* Has one of the forms before number i of the verb an option of this name? */
+static bool
+in_earlier_form(const struct voco_verb *verb, int i, const char *name)
+{
+    while (--i >= 0)
+        for (const struct voco_opt *o = verb->form(i)->options; o->name; o++)
+            if (strcmp(o->name, name) == 0)
+                return true;
+    return false;
+}
+
+/* Calls fn for every option of a verb, its own first, those of all its forms once. */
 static void
 each_option(const struct voco_verb *verb,
             void (*fn)(const struct voco_opt *o, FILE *out), FILE *out)
 {
     for (const struct voco_opt *o = verb->options; o && o->name; o++)
         fn(o, out);
+    for (int i = 1; verb->form && verb->form(i); i++)
+        for (const struct voco_opt *o = verb->form(i)->options; o->name; o++)
+            if (!in_earlier_form(verb, i, o->name))
+                fn(o, out);
     for (const struct voco_opt *o = voco_common_options; o->name; o++)
         fn(o, out);
 }

@@ -53,7 +53,8 @@ run_verb(const struct voco_verb *const *verbs, const char *above, int argc, char
     if (verb->subs && argc == 1)
         return voco_fail(VOCO_EUSAGE, "'voco %s' needs a verb; see 'voco %s --help'",
                          verb->name, verb->name);
-    if ((err = voco_opt_parse(verb, argc, argv, &n, &rest, &done)) || done)
+    if ((err = voco_verb_form(verb, argc, argv, &verb))
+        || (err = voco_opt_parse(verb, argc, argv, &n, &rest, &done)) || done)
         return err;
     if (verb->task && *verb->task && ((err = voco_cmd_take_recipe(verb))
                                       || (err = voco_opt_parse(verb, argc, argv, &n, &rest,

@@ -11,19 +11,19 @@ static struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
 static bool no_probe;
 
 static const struct voco_opt options[] = {
-    { "feature-size", 'f', VOCO_OPT_INT, &c.feature, "N",
+    { "feature-size", 'f', VOCO_OPT_INT, &c.common.feature, "N",
       "width of the network: 12, 24, 48 (Base), 96 (Large), 192 (Huge)", 12, 768 },
-    { "batch", 'b', VOCO_OPT_INT, &c.batch, "N", "volumes in a step", 1, 1024 },
+    { "batch", 'b', VOCO_OPT_INT, &c.common.batch, "N", "volumes in a step", 1, 1024 },
     { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
       1, 64 },
-    { "precision", 0, VOCO_OPT_CHOICE, &c.run.precision, "TYPE",
+    { "precision", 0, VOCO_OPT_CHOICE, &c.common.run.precision, "TYPE",
       "type of stored activations; auto: bf16 where the CPU multiplies it, else f32",
       0, 0, voco_precision_names },
-    { "memory", 'm', VOCO_OPT_SIZE, &c.run.memory, "SIZE",
+    { "memory", 'm', VOCO_OPT_SIZE, &c.common.run.memory, "SIZE",
       "limit of memory; 0: half of the available memory", 0, 1e15 },
-    { "threads", 't', VOCO_OPT_INT, &c.run.threads, "N",
+    { "threads", 't', VOCO_OPT_INT, &c.common.run.threads, "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
-    { "group", 0, VOCO_OPT_INT, &c.group, "N",
+    { "group", 0, VOCO_OPT_INT, &c.common.group, "N",
       "crops in a micro-batch; 0: up to 4, by memory", 0, 1024 },
     { "no-probe", 0, VOCO_OPT_FLAG, &no_probe, NULL,
       "do not run a micro-batch to estimate the time" },
@@ -33,7 +33,7 @@ static const struct voco_opt options[] = {
 static const struct voco_device *
 device(void)
 {
-    return voco_device_by_name("cpu", (enum voco_precision)c.run.precision);
+    return voco_device_by_name("cpu", (enum voco_precision)c.common.run.precision);
 }
 
 static void
@@ -50,9 +50,11 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
     char text[16];
 
     printf("model          feature size %lld, %.2f M parameters (%.2f M trained)\n",
-           (long long)c.feature, (double)p->parameters * 1e-6, (double)p->trained * 1e-6);
+           (long long)c.common.feature, (double)p->parameters * 1e-6,
+           (double)p->trained * 1e-6);
     printf("step           %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
-           (long long)c.batch, voco_plural(c.batch), (long long)c.sw, p->items);
+           (long long)c.common.batch, voco_plural(c.common.batch), (long long)c.sw,
+           p->items);
     printf("arithmetic     %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
     printf("micro-batches  %d of %d crop%s: %d stored, %d stored in part, %d recomputed\n",
@@ -90,19 +92,19 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config,
 static enum voco_err
 run(int argc, char **argv)
 {
-    const uint64_t allowed = c.run.memory ? (uint64_t)c.run.memory
-                                          : voco_plan_default_memory();
+    const uint64_t memory = (uint64_t)c.common.run.memory;
+    const uint64_t allowed = memory ? memory : voco_plan_default_memory();
+    const int threads = (int)c.common.run.threads;
     const struct voco_model_config model = voco_pretrain_model(&c);
-    struct voco_choices choices = voco_choices_read(device(), (int)c.run.threads, NULL);
-    const struct voco_ctx_options open = { .threads = (int)c.run.threads,
-                                           .choices = &choices };
+    struct voco_choices choices = voco_choices_read(device(), threads, NULL);
+    const struct voco_ctx_options open = { .threads = threads, .choices = &choices };
     struct voco_plan_job job;
     struct voco_plan plan;
     enum voco_err err;
 
     (void)argc;
     (void)argv;
-    c.size.volumes = (int)c.batch;
+    c.size.volumes = (int)c.common.batch;
     c.size.sw = (int)c.sw;
     voco_pretrain_plan(&c, &model, &job);
     err = voco_plan_make(device(), &job, &open, allowed, NULL, &plan);

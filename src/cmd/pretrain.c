@@ -1,23 +1,55 @@
 /* voco pretrain: the main job. */
-#include "cmd/cmd.h"
-#include "objective/voco/voco.h"
-#include "train/schedule.h"
+#include <stdlib.h>
+#include <string.h>
 
-static struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
+#include "cmd/cmd.h"
+#include "objective/pretrain/common.h"
+#include "objective/voco/voco.h"
+#include "train/run.h"
+
+static const struct voco_verb *chosen, *form(int i);
 
 static enum voco_err
 run(int argc, char **argv)
 {
-    const enum voco_err err = voco_pretrain_check(&c);
+    struct voco_pretrain_common *config = chosen->config;
+    const struct voco_objective *objective = voco_pretraining[config->objective];
+    enum voco_err err;
 
     (void)argc;
     (void)argv;
-    return err == VOCO_OK ? voco_run(&voco_objective_voco, NULL, &c) : err;
+    if (chosen != form(config->objective))
+        return voco_fail(VOCO_EUSAGE, "pretrain: write --objective in full");
+    err = objective->check(config);
+    return err == VOCO_OK ? voco_run(objective, NULL, config) : err;
+}
+
+static const struct voco_verb *
+form(int i)
+{
+    static struct voco_verb forms[VOCO_PRETRAININGS];
+
+    if (i >= VOCO_PRETRAININGS)
+        return NULL;
+    if (!forms[i].name) {
+        const struct voco_objective *o = voco_pretraining[i];
+        void *settings = malloc(o->config_bytes);
+
+        VOCO_NEED(settings);
+        memcpy(settings, o->defaults, o->config_bytes);
+        forms[i] = voco_cmd_pretrain;
+        forms[i].summary = o->summary;
+        forms[i].options = o->options;
+        forms[i].config = settings;
+        if (o->details)
+            forms[i].details = o->details;
+    }
+    return &forms[i];
 }
 
 const struct voco_verb voco_cmd_pretrain = {
     .name = "pretrain",
-    .summary = "pre-train a Swin UNETR encoder with VoCo",
+    .summary = "pre-train a Swin UNETR encoder with VoCo or another objective",
     .args = "",
     .details = "The defaults are those of the published Base model.  A run that was stopped,\n"
                "by a signal or --max-hours (exit status 75), goes on when the same command\n"
@@ -27,7 +59,9 @@ const struct voco_verb voco_cmd_pretrain = {
                "  voco pretrain --store store --out run\n"
                "  voco plot run",
     .options = voco_pretrain_options,
-    .config = &c,
     .max_args = 0,
     .run = run,
+    .choose = "objective",
+    .form = form,
+    .chosen = &chosen,
 };

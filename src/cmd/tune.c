@@ -110,8 +110,8 @@ list_pretrain(struct tune *t)
     struct voco_pretrain_config p = VOCO_PRETRAIN_DEFAULTS;
     struct voco_plan_job job;
 
-    p.feature = c.feature;
-    p.group = c.group;
+    p.common.feature = c.feature;
+    p.common.group = c.group;
     p.size.volumes = (int)batch(4);
     p.size.sw = (int)c.sw;
     t->model = voco_pretrain_model(&p);

@@ -69,13 +69,19 @@ struct voco_run;
 struct voco_objective {
     const char *name;           /* "voco": in config.json and files of weights */
     const char *title;          /* "pretrain": of the progress line */
+    const char *summary;        /* one line for --help; NULL: the verb has its own */
+    const char *details;        /* paragraphs behind the options in --help; may be NULL */
 
     /* Settings: the table that makes the parser, --help, config.json and the comparison on
      * resume; values are VOCO_AT(config).  recorded_once: names that earlier versions
      * recorded and this one does not, NULL-terminated; NULL: none. */
     const struct voco_opt *options;
     const void *defaults;       /* a config */
+    size_t config_bytes;        /* of a config */
     const char *const *recorded_once;
+    /* VOCO_EUSAGE: settings that are missing or contradict each other, before any data is
+     * opened. */
+    enum voco_err (*check)(const void *config);
 
     const struct voco_term *term;
     int n_terms;

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "objective/voco/block.h"
 #include "data/batch/sampler.h"
+#include "objective/pretrain/augment.h"
+#include "objective/voco/block.h"
 
 enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024 };
 

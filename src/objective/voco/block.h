@@ -10,7 +10,6 @@
 
 #include <stdint.h>
 
-#include "data/batch/augment.h"
 #include "objective/voco/batch.h"
 
 /* size[] = {3roi, 3roi, roi}. */
@@ -28,19 +27,5 @@ void voco_crop_center(uint64_t seed, int64_t step, int sample, int crop, int roi
 
 /* label[3i+j] = share of the crop's area that lies in base (i,j). */
 void voco_crop_labels(const int center[2], int roi, float label[VOCO_BASES]);
-
-/*
- * How a crop is augmented: a flip along each axis with probability 0.2; with probability
- * 0.2 one to three quarter turns; with probability 0.5 a number uniform in (-0.1, 0.1) is
- * added to all voxels, without clipping.  crop: 0..8 are the base crops, then the random
- * ones.
- */
-struct voco_augment voco_crop_augment(uint64_t seed, int64_t step, int sample, int crop);
-
-/* out[roi][roi][roi] = the crop that begins at start in the block of block_dim voxels,
- * augmented; one pass.  The scale is 1. */
-void voco_crop_copy(const struct voco_augment *a, const float *block,
-                    const int64_t block_dim[3], const int64_t start[3], int roi,
-                    float *out);
 
 #endif

@@ -9,13 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "data/store/leaklist.h"
 #include "objective/voco/batch_mosaic.h"
 #include "objective/voco/replay.h"
 #include "objective/voco/signals.h"
 #include "objective/voco/step.h"
-#include "train/runconfig.h"
-#include "train/schedule.h"
 
 /* ---- data ---- */
 
@@ -45,53 +42,14 @@ static struct voco_loader_options
 loader_options(const struct voco_pretrain_config *c, const struct data *d)
 {
     struct voco_loader_options o = {
-        .seed = (uint64_t)c->run.seed, .batch = c->size.volumes, .sw = c->size.sw,
+        .seed = (uint64_t)c->common.run.seed, .batch = c->size.volumes, .sw = c->size.sw,
         .roi = c->size.roi, .augment = c->augment, .drop = c->drop,
-        .n_repeat = c->repeat.n, .exclude = d->exclude,
+        .n_repeat = c->common.repeat.n, .exclude = d->exclude,
     };
 
-    for (int i = 0; i < c->repeat.n; i++)
-        o.repeat[i] = c->repeat.item[i];
+    for (int i = 0; i < c->common.repeat.n; i++)
+        o.repeat[i] = c->common.repeat.item[i];
     return o;
-}
-
-static enum voco_err
-open_store(const struct voco_pretrain_config *c, struct data *d)
-{
-    enum voco_err err = voco_store_open(c->run.store, &d->store);
-    int n;
-
-    if (err != VOCO_OK)
-        return err;
-    if (!isnan(c->window[0]))
-        voco_store_set_window(d->store, c->window[0], c->window[1]);
-    n = voco_store_count(d->store);
-    voco_note("%s: %d volume%s%s", c->run.store, n, voco_plural(n),
-              voco_store_rejects(d->store) ? " (some inputs of convert were rejected: "
-              "voco info tells which)" : "");
-    if (c->exclude) {
-        int left_out;
-
-        if ((err = voco_leak_report_read(c->exclude, d->store, &d->exclude, &left_out))
-            != VOCO_OK)
-            return err;
-        voco_note("%s: %d volume%s left out", c->exclude, left_out, voco_plural(left_out));
-        n -= left_out;
-    }
-    if (n < c->size.volumes)
-        voco_warn("%d volume%s for a batch of %d: a step will see some twice", n,
-                  voco_plural(n), c->size.volumes);
-    return VOCO_OK;
-}
-
-/* Crops in a micro-batch: as asked, or as in the part of the run that is done, since the
- * order of summation depends on it; 0: free. */
-static int64_t
-planned_group(const struct voco_pretrain_config *c)
-{
-    const int64_t before = voco_runconfig_integer(c->run.loop.out, "group");
-
-    return c->group ? c->group : before > 0 && before <= 1024 ? before : 0;
 }
 
 /* Without a teacher the target of the inter-volume term would be its own prediction. */
@@ -104,8 +62,8 @@ has_inter(const struct voco_pretrain_config *c)
 struct voco_model_config
 voco_pretrain_model(const struct voco_pretrain_config *c)
 {
-    struct voco_model_config model = { .feature = c->feature, .in_channels = 1,
-                                       .merging = (enum voco_merging)c->merging };
+    struct voco_model_config model = { .feature = c->common.feature, .in_channels = 1,
+                                       .merging = (enum voco_merging)c->common.merging };
 
     voco_model_contrast_heads(&model, VOCO_HEAD_WIDTH, VOCO_HEAD_WIDTH, c->momentum);
     if (!c->teacher)
@@ -122,13 +80,13 @@ prepare(void *config, void **data, struct voco_setup *ret)
 
     *data = d;
     VOCO_NEED(d);
-    if (c->replay) {
-        err = voco_replay_open(c->replay, c->run.loop.steps, &d->replay);
+    if (c->common.replay) {
+        err = voco_replay_open(c->common.replay, c->common.run.loop.steps, &d->replay);
         c->size = (struct voco_contrast_size){ d->replay.volumes, d->replay.sw,
                                                d->replay.roi };
     } else {
-        c->size = (struct voco_contrast_size){ (int)c->batch, (int)c->sw, VOCO_CROP_EDGE };
-        err = open_store(c, d);
+        c->size = (struct voco_contrast_size){ (int)c->common.batch, (int)c->sw, VOCO_CROP_EDGE };
+        err = voco_pretrain_open_store(c, c->size.volumes, &d->store, &d->exclude);
     }
     if (err != VOCO_OK)
         return err;
@@ -136,7 +94,7 @@ prepare(void *config, void **data, struct voco_setup *ret)
         return voco_fail(VOCO_EUSAGE, "a batch of %d volumes in %" PRId64 " shards: expected a "
                          "divisor of %d; see --batch and --shards", c->size.volumes,
                          c->shards, c->size.volumes);
-    c->group = planned_group(c);
+    c->common.group = voco_pretrain_group(c);
     ret->model = voco_pretrain_model(c);
     ret->init = VOCO_INIT_TORCH;
     return VOCO_OK;
@@ -213,42 +171,6 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
 
 /* ---- the plan ---- */
 
-static int
-groups_of(const struct voco_plan_job *job, int group)
-{
-    return (job->items + group - 1) / group;
-}
-
-/* Crops in a micro-batch on ladder k; 0: there is no such ladder. */
-static int
-group_of(const struct voco_plan_job *job, int k)
-{
-    const int64_t asked = ((const struct voco_pretrain_config *)job->user)->group;
-
-    if (asked)
-        return k == 0 ? (int)asked : 0;
-    return k < voco_plan_halvings(4) ? voco_plan_halved(4, k) : 0;
-}
-
-static int
-choices(const struct voco_plan_job *job, int k)
-{
-    const int group = group_of(job, k);
-
-    return group ? 2 * groups_of(job, group) : 0;
-}
-
-/* n micro-batches: all kept whole; 1, 2, .. n of them lean; all that are kept lean,
- * n - 1, .. 1 of them. */
-static struct voco_grouping
-choice(const struct voco_plan_job *job, int k, int i)
-{
-    const int group = group_of(job, k), n = groups_of(job, group);
-    const int kept = i <= n ? n : 2 * n - i;
-
-    return (struct voco_grouping){ group, kept, i <= n ? i : kept, false };
-}
-
 static enum voco_err open_work(const void *config, struct voco_ctx *ctx,
                                struct voco_model *model,
                                const struct voco_grouping *grouping, void **work);
@@ -289,9 +211,9 @@ voco_pretrain_plan(const void *config, const struct voco_model_config *model,
         .user = c, .name = "a step of pre-training", .advice = "--feature-size or --batch",
         .model = *model, .training = true, .items = crops,
         .batches = (uint64_t)(VOCO_BATCHES_AHEAD + 1) * (uint64_t)crops * voxels * 4,
-        .program = (uint64_t)96 << 20, .choices = choices, .choice = choice,
-        .rehearse = rehearse,
+        .program = (uint64_t)96 << 20, .rehearse = rehearse,
     };
+    voco_pretrain_ladders(ret);
 }
 
 static void
@@ -299,11 +221,10 @@ announce(const void *config, void *data, const struct voco_setup *setup,
          const struct voco_device *dev, const struct voco_plan *p)
 {
     const struct voco_pretrain_config *c = config;
-    char total[16];
 
     (void)data;
     voco_note("model: feature size %" PRId64 ", %.1f M parameters, %s patch merging; step: "
-              "%d volume%s, %d crops, %.2f TFLOP", c->feature, (double)p->parameters / 1e6,
+              "%d volume%s, %d crops, %.2f TFLOP", c->common.feature, (double)p->parameters / 1e6,
               voco_merging_name(setup->model.merging), c->size.volumes,
               voco_plural(c->size.volumes), p->items, p->flops * 1e-12);
     if (c->shards > 1)
@@ -314,11 +235,7 @@ announce(const void *config, void *data, const struct voco_setup *setup,
         voco_note("loss: intra%s%s%s", has_inter(c) ? " + inter" : "",
                   c->reg ? " + reg" : "",
                   c->teacher ? "" : "; there is no teacher head, and so no inter term");
-    voco_note("plan: activations in %s; %d micro-batch%s of %d crop%s: %d stored, %d stored "
-              "in part, %d recomputed; %s of memory", voco_type_name(dev->act), p->groups,
-              p->groups == 1 ? "" : "es", p->grouping.group, voco_plural(p->grouping.group),
-              p->grouping.kept - p->grouping.lean, p->grouping.lean,
-              p->groups - p->grouping.kept, voco_format_bytes((double)p->total, total));
+    voco_pretrain_announce_plan(dev, p);
 }
 
 /* ---- the start ---- */
@@ -326,54 +243,18 @@ announce(const void *config, void *data, const struct voco_setup *setup,
 static enum voco_err
 initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
 {
-    const struct voco_pretrain_config *c = config;
-    const struct voco_demand demand = { .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
-                                        .partial = c->partial,
-                                        .min_percent = c->min_coverage };
-    struct voco_model_config theirs;
-    struct voco_coverage cover;
-    unsigned long long seed;
-    int end = 0;
-    enum voco_err err;
-
-    if (!c->init)
-        return VOCO_OK;
-    if (sscanf(c->init, "hash:%llu%n", &seed, &end) == 1 && !c->init[end]) {
-        voco_model_fill(model, ctx, VOCO_INIT_HASH, seed);
-        return ctx->err;
-    }
-    if (strncmp(c->init, "hash:", 5) == 0)
-        return voco_fail(VOCO_EUSAGE, "--init '%s': expected hash:SEED with a whole number",
-                         c->init);
-    if ((err = voco_model_recognise_swinunetr(
-             c->init, c->merging == VOCO_MERGING_FIXED ? c->merging : -1, &theirs)) != VOCO_OK)
-        return err;
-    if (theirs.feature != c->feature)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: weights of feature size %" PRId64 ", this "
-                         "run has --feature-size %" PRId64, c->init, theirs.feature,
-                         c->feature);
-    if (theirs.merging != model->config.merging)
-        voco_warn("%s: made with %s patch merging, this run has %s: see --merging", c->init,
-                  voco_merging_name(theirs.merging),
-                  voco_merging_name(model->config.merging));
-    return voco_model_load(c->init, ctx, model, &demand, &cover);
+    return voco_pretrain_initialise(config, ctx, model, VOCO_PARTS_ALL,
+                                    VOCO_PARTS_BACKBONE);
 }
 
 static void
 facts(const void *config, void *data, const struct voco_setup *setup, json_t *options,
       json_t *more)
 {
-    const struct voco_pretrain_config *c = config;
     const struct data *d = data;
-    char hash[16] = "";
 
     (void)setup;
-    if (d->store)
-        snprintf(hash, sizeof hash, "%08x", (unsigned)voco_store_hash(d->store));
-    json_object_set_new(options, "store-hash", json_string(hash));
-    json_object_set_new(more, "store", c->run.store ? json_string(c->run.store)
-                                                    : json_null());
-    json_object_set_new(more, "init", c->init ? json_string(c->init) : json_null());
+    voco_pretrain_facts(config, d->store, options, more);
 }
 
 /* ---- the computation ---- */
@@ -496,8 +377,11 @@ static const struct voco_term terms[VOCO_CONTRAST_TERMS] = {
 };
 
 const struct voco_objective voco_objective_voco = {
-    .name = "voco", .title = "pretrain", .options = voco_pretrain_options,
-    .defaults = &defaults, .term = terms, .n_terms = VOCO_CONTRAST_TERMS,
+    .name = "voco", .title = "pretrain",
+    .summary = "pre-train a Swin UNETR encoder with VoCo",
+    .options = voco_pretrain_options, .defaults = &defaults,
+    .config_bytes = sizeof(struct voco_pretrain_config), .check = voco_pretrain_check,
+    .term = terms, .n_terms = VOCO_CONTRAST_TERMS,
     .prepare = prepare, .release = release, .plan = voco_pretrain_plan,
     .announce = announce, .inputs = inputs, .facts = facts, .initialise = initialise,
     .open = open_work, .close = close_work, .gradient = gradient, .observe = observe,

@@ -6,10 +6,8 @@
 #ifndef VOCO_OBJECTIVE_VOCO_VOCO_H
 #define VOCO_OBJECTIVE_VOCO_VOCO_H
 
-#include <math.h>
-
+#include "objective/pretrain/common.h"
 #include "objective/voco/batch.h"
-#include "train/objective.h"
 #include "train/run.h"
 
 /* Of a batch; a replayed one has sizes of its own. */
@@ -18,21 +16,12 @@ struct voco_contrast_size {
 };
 
 struct voco_pretrain_config {
-    struct voco_run_config run;
-    const char *replay;             /* instead of run.store */
-    const char *exclude;            /* report of voco leak; NULL: none */
-    const char *init;               /* NULL, "hash:SEED" or a weights file */
-    bool partial;                   /* of init: take tensors that fit ... */
-    double min_coverage;            /* ... and per cent of the backbone that it must have */
-    int64_t feature, batch, sw;
-    int merging;                    /* enum voco_merging */
+    struct voco_pretrain_common common;
+    int64_t sw;
     bool augment;
     double momentum, drop;
     int64_t shards;                 /* parts of the batch with statistics of their own */
     int teacher, inter, reg;        /* 0: without; 1 */
-    struct voco_opt_list repeat;
-    double window[2];               /* of an i16 store; NaN: as converted */
-    int64_t group;                  /* crops in a micro-batch; 0: planned */
     struct voco_contrast_size size; /* prepare sets it */
 };
 
@@ -40,23 +29,14 @@ enum { VOCO_HEAD_WIDTH = 1024, VOCO_CROP_EDGE = 64 };
 
 /* The published Base model. */
 #define VOCO_PRETRAIN_DEFAULTS {                                                        \
-    .run = { .loop = { .steps = 250000, .checkpoint_minutes = 30, .keep_last = 3,       \
-                       .skip_limit = 5, .rollback_limit = 3 },                          \
-             .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,                \
-             .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,           \
-             .amsgrad = true, .precision = VOCO_PRECISION_AUTO },                       \
-    .feature = 48, .batch = 4, .sw = 2, .merging = VOCO_MERGING_LEGACY,                 \
-    .augment = true, .momentum = 0.9, .drop = 0.2, .window = { NAN, NAN },              \
-    .shards = 1, .teacher = 1, .inter = 1, .reg = 1,                                    \
+    .common = VOCO_PRETRAIN_COMMON(VOCO_PRETRAIN_VOCO), .sw = 2, .augment = true,       \
+    .momentum = 0.9, .drop = 0.2, .shards = 1, .teacher = 1, .inter = 1, .reg = 1,      \
     .size = { .volumes = 4, .sw = 2, .roi = VOCO_CROP_EDGE } }
 
 extern const struct voco_objective voco_objective_voco;
 
 /* The table of settings of the objective. */
 extern const struct voco_opt voco_pretrain_options[];
-
-/* VOCO_EUSAGE: settings that are missing or contradict each other. */
-enum voco_err voco_pretrain_check(const struct voco_pretrain_config *c);
 
 /* The model of these settings. */
 struct voco_model_config voco_pretrain_model(const struct voco_pretrain_config *c);

@@ -1,5 +1,5 @@
-/* The augmentation of VoCo's crops, while they are copied out of their block. */
-#include "objective/voco/block.h"
+/* The augmentation of crops, while they are copied out of their block. */
+#include "objective/pretrain/augment.h"
 
 #include "base/rng.h"
 

@@ -1,0 +1,13 @@
+/* The objectives of pre-training, by number. */
+#include "objective/list.h"
+
+#include "objective/voco/voco.h"
+
+const char *const voco_pretraining_names[] = {
+    [VOCO_PRETRAIN_VOCO] = "voco",
+    [VOCO_PRETRAININGS] = NULL
+};
+
+const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
+    [VOCO_PRETRAIN_VOCO] = &voco_objective_voco,
+};
