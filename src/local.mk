@@ -198,6 +198,8 @@ libvoco_la_SOURCES += \
 	src/objective/pretrain/augment.h \
 	src/objective/pretrain/common.c \
 	src/objective/pretrain/common.h \
+	src/objective/pretrain/patches.c \
+	src/objective/pretrain/patches.h \
 	src/objective/segment/batch.c \
 	src/objective/segment/batch.h \
 	src/objective/segment/finetune.c \

@@ -52,6 +52,7 @@ test_programs = \
 	tests/test_leak \
 	tests/test_loader \
 	tests/test_opt \
+	tests/test_patches \
 	tests/test_phantom \
 	tests/test_pickle \
 	tests/test_plainconv \
