@@ -154,6 +154,113 @@ START_TEST(nearest_name_is_within_two_edits)
 }
 END_TEST
 
+/* ---- a verb with forms ---- */
+
+static const char *const shapes[] = { "ball", "box", NULL };
+
+struct ball { int shape; int64_t radius; };
+struct box { int shape; int64_t edge; };
+
+static const struct voco_opt ball_rows[] = {
+    { "shape", 0, VOCO_OPT_CHOICE, VOCO_AT(struct ball, shape), "NAME", "one of",
+      .choices = shapes },
+    { "radius", 0, VOCO_OPT_INT, VOCO_AT(struct ball, radius), "N", "of the ball" },
+    { NULL }
+};
+
+static const struct voco_opt box_rows[] = {
+    { "shape", 0, VOCO_OPT_CHOICE, VOCO_AT(struct box, shape), "NAME", "one of",
+      .choices = shapes },
+    { "edge", 0, VOCO_OPT_INT, VOCO_AT(struct box, edge), "N", "of the box" },
+    { NULL }
+};
+
+static struct ball ball = { 0, 1 };
+static struct box box = { 1, 2 };
+static const struct voco_verb *chosen, *form(int i);
+
+static const struct voco_verb ball_form = {
+    .name = "draw", .summary = "Draws a ball", .args = "", .options = ball_rows,
+    .config = &ball, .run = no_run, .choose = "shape", .form = form, .chosen = &chosen,
+};
+static const struct voco_verb box_form = {
+    .name = "draw", .summary = "Draws a box", .args = "", .options = box_rows,
+    .config = &box, .run = no_run, .choose = "shape", .form = form, .chosen = &chosen,
+};
+
+static const struct voco_verb *
+form(int i)
+{
+    return i == 0 ? &ball_form : i == 1 ? &box_form : NULL;
+}
+
+/* The form that the words ask for, and its options are parsed. */
+static enum voco_err
+draw(const char *words)
+{
+    static char text[512];
+    char *argv[32] = { NULL }, **rest;
+    const struct voco_verb *got;
+    enum voco_err err;
+    int argc = 0, n;
+    bool done;
+
+    snprintf(text, sizeof text, "draw %s", words);
+    for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
+        argv[argc++] = w;
+    if ((err = voco_verb_form(&ball_form, argc, argv, &got)) != VOCO_OK)
+        return err;
+    ck_assert_ptr_eq(got, chosen);
+    return voco_opt_parse(got, argc, argv, &n, &rest, &done);
+}
+
+START_TEST(an_option_chooses_the_form_of_a_verb)
+{
+    ck_assert_int_eq(draw("--radius 5"), VOCO_OK);
+    ck_assert_ptr_eq(chosen, &ball_form);
+    ck_assert_int_eq(ball.radius, 5);
+    ck_assert_int_eq(draw("--edge=7 --shape box"), VOCO_OK);
+    ck_assert_ptr_eq(chosen, &box_form);
+    ck_assert_int_eq(box.edge, 7);
+    ck_assert_int_eq(draw("--shape box --shape=ball --radius 2"), VOCO_OK);
+    ck_assert_ptr_eq(chosen, &ball_form);
+    ck_assert_int_eq(draw("--shape bix"), VOCO_EUSAGE);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "did you mean 'box'"));
+}
+END_TEST
+
+START_TEST(an_option_of_another_form_is_named_as_such)
+{
+    ck_assert_int_eq(draw("--edge 7"), VOCO_EUSAGE);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "--edge is an option of --shape box, not "
+                                                   "of ball"));
+    ck_assert_int_eq(draw("--shape box --radius=7"), VOCO_EUSAGE);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "--radius is an option of --shape ball, "
+                                                   "not of box"));
+}
+END_TEST
+
+START_TEST(help_shows_the_form_and_the_default_shows_them_all)
+{
+    char text[4096] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    voco_opt_help(&ball_form, out);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "Usage: voco draw [OPTION...]"));
+    ck_assert_ptr_nonnull(strstr(text, "--radius"));
+    ck_assert_ptr_null(strstr(text, "--edge"));
+    ck_assert_ptr_nonnull(strstr(text, "box          Draws a box"));
+    memset(text, 0, sizeof text);
+    out = fmemopen(text, sizeof text, "w");
+    voco_opt_help(&box_form, out);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "Usage: voco draw --shape box [OPTION...]"));
+    ck_assert_ptr_nonnull(strstr(text, "--edge"));
+    ck_assert_ptr_null(strstr(text, "Draws a ball"));
+}
+END_TEST
+
 Suite *
 test_suite(void)
 {
@@ -164,6 +271,9 @@ test_suite(void)
     tcase_add_test(all, a_bad_line_is_answered_with_what_was_expected);
     tcase_add_test(all, help_shows_names_defaults_and_choices_within_80_columns);
     tcase_add_test(all, nearest_name_is_within_two_edits);
+    tcase_add_test(all, an_option_chooses_the_form_of_a_verb);
+    tcase_add_test(all, an_option_of_another_form_is_named_as_such);
+    tcase_add_test(all, help_shows_the_form_and_the_default_shows_them_all);
     suite_add_tcase(s, all);
     return s;
 }

@@ -54,7 +54,9 @@ extern const char *const voco_resume_names[], *const voco_schedule_names[];
     { "skip-limit", 0, VOCO_OPT_INT, VOCO_AT(type, run.loop.skip_limit), "N",           \
       "steps in a row that may be skipped for NaN before a roll-back", 1, 1e6 },        \
     { "rollback-limit", 0, VOCO_OPT_INT, VOCO_AT(type, run.loop.rollback_limit), "N",   \
-      "roll-backs before the run gives up", 0, 1e6 }
+      "roll-backs before the run gives up", 0, 1e6 },                                   \
+    { "dry-run", 0, VOCO_OPT_FLAG, VOCO_AT(type, run.dry_run), NULL,                    \
+      "print the plan, and the memory and operations that it needs, and stop" }
 
 /* The settings in config that decide numbers, under the names of the options; "no-NAME" is
  * recorded as NAME.  Values that are not set (NULL, NaN, -1 of a choice) are null. */

@@ -17,7 +17,7 @@ voco_pretrain_check(const void *config)
     const struct voco_pretrain_common *c = config;
     const struct voco_run_config *r = &c->run;
 
-    if (!r->loop.out)
+    if (!r->loop.out && !r->dry_run)
         return voco_fail(VOCO_EUSAGE, "pretrain: --out RUN is missing: where should the run "
                          "go?");
     if (!r->store == !c->replay)

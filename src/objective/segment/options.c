@@ -96,8 +96,6 @@ const struct voco_opt voco_finetune_options[] = {
 
     VOCO_MACHINE_OPTIONS(struct voco_finetune_config, "Machine"),
     VOCO_LOOP_OPTIONS(struct voco_finetune_config),
-    { "dry-run", 0, VOCO_OPT_FLAG, AT(run.dry_run), NULL,
-      "print the plan, and the memory and operations that it needs, and stop" },
     { 0 }
 };
 
