@@ -25,6 +25,9 @@ static const struct voco_opt options[] = {
     { "min-coverage", 0, VOCO_OPT_REAL, AT(min_coverage), "PERCENT",
       "as --partial, but the weights must cover this share of the encoder", 0, 100 },
     { "group", 0, VOCO_OPT_INT, AT(group), "N", "crops at once", 1, 1024 },
+    { "precision", 0, VOCO_OPT_CHOICE, AT(precision), "TYPE",
+      "type of activations; auto: bf16 where the CPU multiplies it, else f32",
+      .choices = voco_precision_names },
     { "threads", 't', VOCO_OPT_INT, AT(threads), "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
     { 0 }

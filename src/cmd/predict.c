@@ -1,6 +1,7 @@
 /* voco predict: label maps of volumes, in their own space. */
 #include "cmd/cmd.h"
 #include "data/transform/preset.h"
+#include "dev/list.h"
 #include "task/segment/choose.h"
 #include "task/segment/segment.h"
 
@@ -48,6 +49,9 @@ static const struct voco_opt options[] = {
       "patch merging, where the weights do not tell: legacy or fixed",
       .choices = voco_merging_names, .section = "Resources" },
     { "batch", 0, VOCO_OPT_INT, AT(batch), "N", "windows at once, at most", 1, 64 },
+    { "precision", 0, VOCO_OPT_CHOICE, AT(predict.precision), "TYPE",
+      "type of activations; auto: bf16 where the CPU multiplies it, else f32",
+      .choices = voco_precision_names },
     { "threads", 't', VOCO_OPT_INT, AT(predict.threads), "N",
       "compute threads; 0: one per core of this process", 0, 4096 },
     { "memory", 0, VOCO_OPT_SIZE, AT(predict.memory), "SIZE",

@@ -1,13 +1,16 @@
-/* A network with its weights on the default device. */
+/* A network with its weights on the CPU. */
 #include "task/inference.h"
 
 #include "dev/list.h"
 
 void
-voco_inference_init(struct voco_inference *f, const char *weights, int threads, bool trace)
+voco_inference_init(struct voco_inference *f, const char *weights, int precision,
+                    int threads, bool trace)
 {
-    *f = (struct voco_inference){ .weights = weights, .threads = threads, .trace = trace };
-    f->choices = voco_choices_read(voco_device_default(), threads, NULL);
+    *f = (struct voco_inference){
+        .weights = weights, .threads = threads, .trace = trace,
+        .dev = voco_device_by_name("cpu", (enum voco_precision)precision) };
+    f->choices = voco_choices_read(f->dev, threads, NULL);
 }
 
 enum voco_err
@@ -15,7 +18,7 @@ voco_inference_open(struct voco_inference *f, const struct voco_model_config *co
                     const struct voco_demand *demand, struct voco_coverage *ret)
 {
     const struct voco_ctx_options open = { .threads = f->threads, .choices = &f->choices };
-    const struct voco_device *dev = voco_device_default();
+    const struct voco_device *dev = f->dev;
     enum voco_err err;
 
     if (f->trace) {

@@ -1,5 +1,5 @@
 /*
- * A network with its weights on the default device, to be run and not trained.
+ * A network with its weights on the CPU, to be run and not trained.
  */
 #ifndef VOCO_TASK_INFERENCE_H
 #define VOCO_TASK_INFERENCE_H
@@ -10,6 +10,7 @@
 
 struct voco_inference {
     const char *weights;                /* the file */
+    const struct voco_device *dev;
     int threads;                        /* 0: one per core of this process */
     bool trace;                         /* close prints where the time went */
     struct voco_choices choices;        /* implementations, measured */
@@ -18,9 +19,10 @@ struct voco_inference {
     struct voco_model model;
 };
 
-/* Sets the first three and reads the choices, which the planner needs before open. */
-void voco_inference_init(struct voco_inference *f, const char *weights, int threads,
-                         bool trace);
+/* Sets the first four and reads the choices, which the planner needs before open.
+ * precision: enum voco_precision of activations. */
+void voco_inference_init(struct voco_inference *f, const char *weights, int precision,
+                         int threads, bool trace);
 
 /* Opens the device and loads the weights.  Parameters that they lack, where the demand allows it, are
  * random numbers. */

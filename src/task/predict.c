@@ -64,7 +64,7 @@ plan(struct job *j)
     uint64_t left;
     enum voco_err err;
 
-    voco_inference_init(&j->network, c->weights, (int)c->threads, c->trace);
+    voco_inference_init(&j->network, c->weights, c->precision, (int)c->threads, c->trace);
     for (int i = 0; i < j->inputs.n; i++) {
         j->task->measure(j->work, &j->inputs.entry[i], &j->need[i]);
         if (j->need[i].bytes > bytes) {
@@ -74,7 +74,7 @@ plan(struct job *j)
     }
     j->task->plan(j->work, &job);
     left = (double)memory > bytes ? memory - (uint64_t)bytes : 1;
-    err = voco_plan_make(voco_device_default(), &job, &open, left, NULL, &network);
+    err = voco_plan_make(j->network.dev, &job, &open, left, NULL, &network);
     if (err == VOCO_EMEMORY)
         return voco_fail(VOCO_EMEMORY, "%s: needs %.0f MiB beside the network's %.0f MiB, "
                          "and %.0f MiB are allowed: raise --memory, or take a smaller %s",

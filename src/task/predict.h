@@ -10,6 +10,7 @@
 /* Settings of every task; the struct of a task's own begins with it. */
 struct voco_predict_config {
     const char *weights, *output;       /* output: a folder */
+    int precision;                      /* enum voco_precision of activations */
     int64_t threads;                    /* 0: one per core of this process */
     int64_t memory;                     /* bytes; 0: half of the available memory */
     bool skip_existing;                 /* leave volumes alone whose results are there */

@@ -27,6 +27,11 @@ extern const char *const voco_resume_names[], *const voco_schedule_names[];
     { "seed", 0, VOCO_OPT_INT, VOCO_AT(type, run.seed), "N",                            \
       "seed of all random numbers", 0, 9e15, .role = VOCO_NUMERIC }
 
+#define VOCO_PRECISION_OPTION(type)                                                     \
+    { "precision", 0, VOCO_OPT_CHOICE, VOCO_AT(type, run.precision), "TYPE",            \
+      "type of stored activations; auto: bf16 where the CPU multiplies it, else f32",   \
+      0, 0, voco_precision_names }
+
 #define VOCO_MACHINE_OPTIONS(type, heading)                                             \
     { "memory", 'm', VOCO_OPT_SIZE, VOCO_AT(type, run.memory), "SIZE",                  \
       "limit of memory; 0: half of the available memory", 0, 1e15,                      \

@@ -80,9 +80,7 @@ struct voco_pretrain_common {
 #define VOCO_PRETRAIN_STEP_OPTIONS                                                      \
     { "batch", 'b', VOCO_OPT_INT, VOCO_PRETRAIN_AT(batch), "N",                         \
       "volumes in a step", 1, 1024, .section = "Step", .role = VOCO_NUMERIC },          \
-    { "precision", 0, VOCO_OPT_CHOICE, VOCO_PRETRAIN_AT(run.precision), "TYPE",         \
-      "type of stored activations; auto: bf16 where the CPU multiplies it, else f32",   \
-      0, 0, voco_precision_names },                                                     \
+    VOCO_PRECISION_OPTION(struct voco_pretrain_common),                                 \
     VOCO_SEED_OPTION(struct voco_pretrain_common)
 
 #define VOCO_PRETRAIN_OPTIMIZER_OPTIONS                                                 \

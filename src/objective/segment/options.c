@@ -69,6 +69,7 @@ const struct voco_opt voco_finetune_options[] = {
       "probability that intensities are multiplied by 0.9 to 1.1", 0, 1, .role = VOCO_NUMERIC },
     { "shift", 0, VOCO_OPT_REAL, AT(shift), "P",
       "probability that -0.1 to 0.1 is added to intensities", 0, 1, .role = VOCO_NUMERIC },
+    VOCO_PRECISION_OPTION(struct voco_finetune_config),
     VOCO_SEED_OPTION(struct voco_finetune_config),
 
     { "epochs", 'n', VOCO_OPT_INT, AT(epochs), "N", "passes over the training volumes", 1,

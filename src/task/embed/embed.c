@@ -184,7 +184,8 @@ open_encoder(struct job *j)
     config.classes = 0;                 /* of a file for segmentation, the encoder */
     if ((err = voco_orientation_of(c->weights, j->orientation)) != VOCO_OK)
         return err;
-    voco_inference_init(&j->network, c->weights, (int)c->threads, false);
+    voco_inference_init(&j->network, c->weights, c->precision, (int)c->threads,
+                        false);
     if ((err = voco_inference_open(&j->network, &config, &demand, &cover)) != VOCO_OK)
         return err;
     if (cover.missing + cover.mismatched)

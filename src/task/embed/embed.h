@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "dev/list.h"
 
 struct voco_embed_config {
     const char *weights, *output;       /* output: the file */
     int preset;                 /* index of voco_presets; -1: as the weights say, or the
                                  * first */
     int merging;                /* enum voco_merging; -1: as the weights say */
+    int precision;              /* enum voco_precision of activations */
     int64_t threads;            /* 0: one per core of this process */
     int64_t group;              /* crops at once */
     bool partial;               /* weights may lack parts of the encoder */
@@ -23,7 +25,8 @@ struct voco_embed_config {
     double nan_to;              /* instead of NaN and infinities; NaN: they are an error */
 };
 
-#define VOCO_EMBED_DEFAULTS { .preset = -1, .merging = -1, .group = 4, .nan_to = NAN }
+#define VOCO_EMBED_DEFAULTS { .preset = -1, .merging = -1, .group = 4, .nan_to = NAN,       \
+                              .precision = VOCO_PRECISION_F32 }
 
 /* VOCO_EREJECTED: some volumes could not be used, each with a warning; VOCO_EFORMAT: none
  * could, or a file of crops. */

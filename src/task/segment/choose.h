@@ -31,7 +31,7 @@ struct voco_segment_settings {
 #define VOCO_SEGMENT_SETTINGS_DEFAULTS {                                                \
     .merging = -1, .preset = -1, .spacing_mm = { NAN }, .window = { NAN },              \
     .nan_to = NAN, .roi = { NAN }, .overlap = 0.5, .blend = VOCO_BLEND_GAUSSIAN,        \
-    .batch = 4 }
+    .batch = 4, .predict = { .precision = VOCO_PRECISION_F32 } }
 
 struct voco_segment_choice {
     struct voco_model_config model;
