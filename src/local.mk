@@ -64,6 +64,7 @@ libvoco_la_SOURCES += \
 	src/dev/cpu/blas.c \
 	src/dev/cpu/block.c \
 	src/dev/cpu/block.h \
+	src/dev/cpu/boxes.c \
 	src/dev/cpu/contrast.c \
 	src/dev/cpu/conv.c \
 	src/dev/cpu/conv.h \
@@ -87,13 +88,18 @@ libvoco_la_SOURCES += \
 	src/dev/cpu/gemm.h \
 	src/dev/cpu/gemm_tiles.c \
 	src/dev/cpu/kernels.c \
+	src/dev/cpu/l2norm.c \
+	src/dev/cpu/losses.c \
 	src/dev/cpu/memory.c \
 	src/dev/cpu/move.c \
 	src/dev/cpu/norm.c \
 	src/dev/cpu/peak.c \
+	src/dev/cpu/softmax.c \
+	src/dev/cpu/softmax.h \
 	src/dev/cpu/tune.c \
 	src/dev/cpu/tuning.c \
 	src/dev/cpu/tuning.h \
+	src/dev/cpu/upsample.c \
 	src/dev/cpu/windows.c \
 	src/dev/cpu/windows.h \
 	src/dev/ctx.c \
@@ -107,9 +113,11 @@ libvoco_la_SOURCES += \
 	src/dev/oracle/contrast.c \
 	src/dev/oracle/conv.c \
 	src/dev/oracle/dicece.c \
+	src/dev/oracle/losses.c \
 	src/dev/oracle/norm.c \
 	src/dev/oracle/oracle.c \
 	src/dev/oracle/oracle.h \
+	src/dev/oracle/volumes.c \
 	src/dev/selftest.c \
 	src/dev/selftest.h \
 	src/dev/shape.c \

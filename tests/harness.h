@@ -68,4 +68,7 @@ double sum_tolerance(const struct harness *h, int64_t k);
  * back, and the dry run predicted the sizes of the arenas.  Prints the differences. */
 bool harness_run(const struct voco_device *dev, const struct harness_case *c);
 
+/* True if results have the same bits with 1, 2, 3 and 5 threads.  Prints the differences. */
+bool harness_threads(const struct voco_device *dev, const struct harness_case *c);
+
 #endif

@@ -39,6 +39,8 @@ test_programs = \
 	tests/test_datalist \
 	tests/test_deflate \
 	tests/test_device \
+	tests/test_device_rows \
+	tests/test_device_volumes \
 	tests/test_dry \
 	tests/test_far \
 	tests/test_finetune \

@@ -116,7 +116,7 @@ resample_it(struct voco_volume *v)
 static void
 crop_it(struct voco_volume *v)
 {
-    const struct voco_box box = { { 17, 9, 11 }, { 65, 55, 43 } };      /* two thirds */
+    const struct voco_crop_box box = { { 17, 9, 11 }, { 65, 55, 43 } };      /* two thirds */
 
     voco_crop(v, &box);
 }
@@ -124,7 +124,7 @@ crop_it(struct voco_volume *v)
 static void
 crop_and_window_it(struct voco_volume *v)
 {
-    const struct voco_box box = { { 10, 6, 7 }, { 80, 68, 53 } };       /* four fifths */
+    const struct voco_crop_box box = { { 10, 6, 7 }, { 80, 68, 53 } };       /* four fifths */
     const double mm[3] = { 3, 3, 3 };
 
     voco_crop(v, &box);

@@ -125,7 +125,7 @@ run_small(hid_t group, const char *name)
     struct voco_orientation o;
     struct voco_regrid g;
     struct voco_volume v;
-    struct voco_box box;
+    struct voco_crop_box box;
     int64_t below, above;
     double mm[3];
 
@@ -299,7 +299,7 @@ START_TEST(real_volumes_agree_with_monai_at_every_stage)
     struct voco_orientation o;
     struct voco_regrid g;
     struct voco_volume v;
-    struct voco_box box;
+    struct voco_crop_box box;
     int64_t below, above;
     hid_t file;
 
@@ -433,7 +433,7 @@ END_TEST
 
 START_TEST(crop_then_pad_moves_the_origin_and_keeps_the_rest)
 {
-    const struct voco_box box = { { 1, 0, 2 }, { 1, 3, 2 } };
+    const struct voco_crop_box box = { { 1, 0, 2 }, { 1, 3, 2 } };
     const int64_t wide[3] = { 4, 2, 5 };
     struct voco_volume v;
     int64_t dim[3], before[3];
@@ -465,7 +465,7 @@ END_TEST
 START_TEST(foreground_is_the_tightest_box)
 {
     struct voco_volume v;
-    struct voco_box box;
+    struct voco_crop_box box;
 
     digits(&v, 4, 5, 6);
     memset(v.voxel, 0, 4 * 5 * 6 * sizeof *v.voxel);

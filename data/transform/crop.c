@@ -56,7 +56,7 @@ widen_by_row(const float *row, int64_t n, float threshold, bool nonzero,
 
 bool
 voco_foreground_box(const struct voco_volume *v, float threshold, bool nonzero,
-                    struct voco_box *ret)
+                    struct voco_crop_box *ret)
 {
     int64_t low[3], high[3] = { -1, -1, -1 };
 
@@ -80,7 +80,7 @@ voco_foreground_box(const struct voco_volume *v, float threshold, bool nonzero,
 }
 
 void
-voco_box_widen(struct voco_box *box, const int64_t multiple[3])
+voco_box_widen(struct voco_crop_box *box, const int64_t multiple[3])
 {
     for (int i = 0; i < 3; i++) {
         const int64_t m = multiple[i] > 0 ? multiple[i] : 1;
@@ -102,7 +102,7 @@ shift_origin(struct voco_volume *v, const int64_t by[3])
 
 /* Rows move towards the front of the buffer, so each is read before it is overwritten. */
 void
-voco_crop(struct voco_volume *v, const struct voco_box *box)
+voco_crop(struct voco_volume *v, const struct voco_crop_box *box)
 {
     float *to = v->voxel;
 

@@ -65,21 +65,21 @@ enum voco_err voco_regrid(struct voco_volume *v, const struct voco_regrid *g,
 enum voco_err voco_resize(struct voco_volume *v, const int64_t dim[3]);
 void voco_resize_header(struct voco_volume *v, const int64_t dim[3]);
 
-struct voco_box {
+struct voco_crop_box {
     int64_t start[3], size[3];
 };
 
 /* Smallest box with all voxels > threshold; nonzero: all voxels != 0 instead.  False and
  * an empty box when there are none. */
 bool voco_foreground_box(const struct voco_volume *v, float threshold, bool nonzero,
-                         struct voco_box *ret);
+                         struct voco_crop_box *ret);
 
 /* Widens the box about its middle to multiples of these sizes (0: as it is), the odd
  * voxel at the end: MONAI's k_divisible.  It may then reach beyond the volume. */
-void voco_box_widen(struct voco_box *box, const int64_t multiple[3]);
+void voco_box_widen(struct voco_crop_box *box, const int64_t multiple[3]);
 
 /* Keep the box, which lies inside.  In place. */
-void voco_crop(struct voco_volume *v, const struct voco_box *box);
+void voco_crop(struct voco_volume *v, const struct voco_crop_box *box);
 
 /* Padding to this size with `before` voxels in front, both given. */
 enum voco_err voco_pad_at(struct voco_volume *v, const int64_t dim[3],

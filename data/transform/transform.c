@@ -178,7 +178,7 @@ check_contrast(const struct voco_volume *v, const struct voco_transform *t,
 
 /* Widens a box by another; an empty one counts for nothing. */
 static void
-join(struct voco_box *box, const struct voco_box *other)
+join(struct voco_crop_box *box, const struct voco_crop_box *other)
 {
     for (int a = 0; a < 3 && other->size[0] > 0; a++) {
         const int64_t end = box->start[a] + box->size[a];
@@ -191,15 +191,15 @@ join(struct voco_box *box, const struct voco_box *other)
 }
 
 /* The box of the foreground of any channel. */
-static struct voco_box
+static struct voco_crop_box
 foreground_box(const struct chain *s)
 {
     const struct voco_transform *t = s->t;
-    struct voco_box box = { .size = { 0 } };
+    struct voco_crop_box box = { .size = { 0 } };
 
     for (int i = 0; i < s->c->n_channels; i++) {
         const double low = t->scaling == VOCO_SCALING_NORMALIZE ? 0 : s->window[i][0];
-        struct voco_box own;
+        struct voco_crop_box own;
 
         voco_foreground_box(&s->c->channel[i], (float)low,
                             t->foreground == VOCO_FOREGROUND_NONZERO, &own);
@@ -215,8 +215,8 @@ foreground_box(const struct chain *s)
 static int64_t
 standard_voxels(const struct chain *s)
 {
-    const struct voco_box box = s->t->foreground == VOCO_FOREGROUND_NONZERO
-        ? foreground_box(s) : (struct voco_box){ .size = { 0 } };
+    const struct voco_crop_box box = s->t->foreground == VOCO_FOREGROUND_NONZERO
+        ? foreground_box(s) : (struct voco_crop_box){ .size = { 0 } };
     const int64_t *dim = box.size[0] ? box.size : s->c->channel->dim;
 
     return dim[0] * dim[1] * dim[2];
@@ -246,7 +246,7 @@ do_windows(struct chain *s)
 
 /* The part of a box that lies inside; the rest is padded later. */
 static void
-cut_box(struct chain *s, struct voco_box *box)
+cut_box(struct chain *s, struct voco_crop_box *box)
 {
     const int64_t *dim = s->c->channel->dim;
 
@@ -263,7 +263,7 @@ cut_box(struct chain *s, struct voco_box *box)
 static enum voco_err
 do_foreground(struct chain *s)
 {
-    struct voco_box box;
+    struct voco_crop_box box;
 
     if (s->t->foreground == VOCO_FOREGROUND_NONE)
         return VOCO_OK;
@@ -455,7 +455,7 @@ product(const int64_t dim[3])
 static void
 widen_header(struct voco_volume *v, const int64_t multiple[3])
 {
-    struct voco_box all = { .size = { v->dim[0], v->dim[1], v->dim[2] } };
+    struct voco_crop_box all = { .size = { v->dim[0], v->dim[1], v->dim[2] } };
 
     voco_box_widen(&all, multiple);
     memcpy(v->dim, all.size, sizeof v->dim);

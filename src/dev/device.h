@@ -18,8 +18,9 @@
  *   - Tensors are dense views; volumes [n,d,h,w,c], tokens [rows,c], weights in torch's
  *     order ([cout,cin,kd,kh,kw], [nout,nin]).
  *   - Activations and their gradients have the device's type `act`: x, y, r, dx, dy, dr of
- *     convolutions, linear layers, norms, leaky and gelu, qkv and y of attention, merging,
- *     x and dx of pooling, operands of memory entries and copy_columns.  Any of them may
+ *     convolutions, linear layers, norms, leaky, gelu and sigmoid, qkv and y of attention,
+ *     merging, upsampling, x and dx of pooling and of the losses of rows, operands of
+ *     memory entries, copy_columns, blend, boxes and rotation.  Any of them may
  *     have the type `real` instead (of an instance norm all, if y has), as all others do:
  *     parameters and their gradients, statistics, embeddings, losses, slabs.  Sums and
  *     functions are computed in `real`.
@@ -103,6 +104,24 @@ enum { VOCO_CLASSES_MAX = 256 };       /* labels are stored in 8 bits */
 struct voco_dicece {
     bool background, squared;
     double smooth_nr, smooth_dr;
+};
+
+struct voco_sgd {
+    double lr, momentum, weight_decay;
+    bool nesterov;
+};
+
+/* Cross-entropy of a softmax over rows. */
+struct voco_softmax_ce {
+    double scale;               /* > 0: of x before the softmax; 1 / temperature */
+    bool skip_self;             /* row r leaves out column r: its similarity to itself */
+};
+
+/* A box of voxels in a batch of volumes, all channels of them. */
+struct voco_box {
+    int item, from;             /* from: of box_copy, the item that is copied */
+    int64_t start[3], extent[3];
+    double value;               /* of box_fill */
 };
 
 enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
@@ -207,6 +226,11 @@ struct voco_device {
     void (*affine_backward)(struct voco_ctx *ctx, X x, X w, X b, double slope, X dy, Y dx,
                             Y dw, Y db);
 
+    /* l2norm: x [m,c], y = x / max(|x|, eps), which may be x.  norm [m] is saved: |x|, or
+     * -eps where |x| <= eps and the divisor is a constant.  dx may be dy. */
+    void (*l2norm_forward)(struct voco_ctx *ctx, X x, double eps, Y y, Y norm);
+    void (*l2norm_backward)(struct voco_ctx *ctx, X y, X norm, X dy, Y dx);
+
     /* ---- pointwise: y may be x, dx may be dy ---- */
     void (*leaky_forward)(struct voco_ctx *ctx, X x, double slope, Y y);
     void (*leaky_backward)(struct voco_ctx *ctx, X y, double slope, X dy, Y dx);
@@ -214,6 +238,10 @@ struct voco_device {
     /* y: NULL, or gelu(x) once more, which costs little here */
     void (*gelu_backward)(struct voco_ctx *ctx, X x, X dy, Y dx, Y y);
     void (*scale_rows)(struct voco_ctx *ctx, X x, X factor, Y y);       /* [m,c], [m] */
+    void (*sigmoid_forward)(struct voco_ctx *ctx, X x, Y y);
+    void (*sigmoid_backward)(struct voco_ctx *ctx, X y, X dy, Y dx);
+    /* y = alpha a + (1 - alpha) b, all of one shape; y may be any of them */
+    void (*blend)(struct voco_ctx *ctx, X a, X b, X alpha, Y y);
 
     /* ---- attention ----
      * qkv [n,d,h,w,3c]: q, k, v, each heads x head_dim; qkv_bias [3c];
@@ -252,6 +280,25 @@ struct voco_device {
     void (*permute)(struct voco_ctx *ctx, X x, const int axis[3], Y y);
     void (*subsample)(struct voco_ctx *ctx, X x, const int64_t by[3], Y y);
 
+    /* ---- boxes of volumes [n,d,h,w,c]: a table on the host, done in its order, so that
+     * of boxes that overlap the last one stays ----
+     * box_copy: the box of item `from` of x to the same place of item `item` of y, which
+     * has the type of x and may be x: each box then reads what those before it left. */
+    void (*box_fill)(struct voco_ctx *ctx, const struct voco_box *box, int n, Y y);
+    void (*box_copy)(struct voco_ctx *ctx, const struct voco_box *box, int n, X x, Y y);
+
+    /* ---- rotation: item i of x [n,d,h,w,c] by turns[i], 0 to 3, quarter turns from axis
+     * plane[0] towards plane[1], axes of the tensor from 1 to 3: numpy's rot90(x[i],
+     * turns[i]) of these axes.  Odd turns swap their sizes; y, of the type of x, has one
+     * shape for all items. ---- */
+    void (*rotate)(struct voco_ctx *ctx, X x, const int *turns, const int plane[2], Y y);
+
+    /* ---- upsampling: x [n,d,h,w,c] -> y [n,2d,2h,2w,c], trilinear, corners not aligned:
+     * along an axis y[2i] = (x[i-1] + 3 x[i]) / 4 and y[2i+1] = (3 x[i] + x[i+1]) / 4, the
+     * index kept inside ---- */
+    void (*upsample_forward)(struct voco_ctx *ctx, X x, Y y);
+    void (*upsample_backward)(struct voco_ctx *ctx, X dy, Y dx);
+
     /* ---- contrast: small matrices; doc/model.md has the formulas ----
      * assign: s[m,k] = max(0, cos(a[m,c], b[k,c])), each norm at least 1e-8;
      * backward ADDS to da and db (either may be NULL).
@@ -265,6 +312,32 @@ struct voco_device {
     void (*decor_forward)(struct voco_ctx *ctx, X s, double weight, Y loss);
     void (*decor_backward)(struct voco_ctx *ctx, X s, double weight, Y ds);
 
+    /* ---- losses of rows ----
+     * softmax_ce: x [n,rows,c], an activation or real; target, real: [n,rows] classes, where
+     * a row below 0 does not count, or [n,rows,c] shares of classes, which sum to 1, where
+     * every row counts.  With skip_self, rows <= c, the column left out is in no sum and is
+     * no target.  count [n] is saved: the rows of an item that count.  Adds to loss[1]
+     *   weight * mean over items of the mean, over the rows that count, of
+     *            -sum over k of target[k] log softmax(scale x)[k]
+     * where an item without such rows has 0.  Backward overwrites dx, which may be x.
+     * masked_error: x and target [n,rows,c], mask [n,rows] >= 0 or NULL, which is 1, are
+     * activations or real; power is 1 or 2.  sums [n] is saved: that of an item's mask.
+     * Adds to loss[1]
+     *   weight * mean over items of sum mask |x - target|^power / (c * sum mask)
+     * where an item whose mask is 0 has 0.  Backward overwrites dx, which may be x; the
+     * gradient of |0| is 0.
+     * argmax_rows: x [n,rows,c] -> y [n,rows], real: the class of the largest x, of equal
+     * ones the first, or -1 where its softmax is below threshold. */
+    void (*softmax_ce_forward)(struct voco_ctx *ctx, const struct voco_softmax_ce *o, X x,
+                               X target, double weight, Y count, Y loss);
+    void (*softmax_ce_backward)(struct voco_ctx *ctx, const struct voco_softmax_ce *o, X x,
+                                X target, X count, double weight, Y dx);
+    void (*masked_error_forward)(struct voco_ctx *ctx, int power, X x, X target, X mask,
+                                 double weight, Y sums, Y loss);
+    void (*masked_error_backward)(struct voco_ctx *ctx, int power, X x, X target, X mask,
+                                  X sums, double weight, Y dx);
+    void (*argmax_rows)(struct voco_ctx *ctx, X x, double threshold, Y y);
+
     /* ---- segmentation: x [n,s,c] logits, label [n,s] whole numbers of 0..c-1 ----
      * forward adds weight * the mean over items to loss[2]: dice, ce; sums [n,c,3] is saved:
      * of p t, q, t.  Backward rebuilds p; dx may be x. */
@@ -276,10 +349,12 @@ struct voco_device {
     /* ---- slabs: flat vectors of any length ----
      * sum_squares: y[1] = sum x^2, accumulated in double, the same value for any number
      * of threads.  adamw: torch.optim.AdamW (decoupled decay first); vmax NULL unless
-     * amsgrad.  ema: teacher = momentum teacher + (1 - momentum) student. */
+     * amsgrad.  sgd: torch.optim.SGD, whose m begins as 0 and is NULL without momentum.
+     * ema: teacher = momentum teacher + (1 - momentum) student. */
     void (*sum_squares)(struct voco_ctx *ctx, X x, Y y);
     void (*adamw)(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y m, Y v,
                   Y vmax);
+    void (*sgd)(struct voco_ctx *ctx, const struct voco_sgd *o, X grad, Y w, Y m);
     void (*ema)(struct voco_ctx *ctx, double momentum, X student, Y teacher);
 
     /* ---- workspace: the most bytes that a conv3d or attn entry pushes on temp; x is the

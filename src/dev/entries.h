@@ -78,6 +78,11 @@
       (x, w, b, slope, dy, dx, dw, db),                                                  \
       (IN(x), IN(w), IN(b), IN(dy), OUT(dx), OUT(dw), OUT(db)), voco_flops_each(x, 8))   \
                                                                                          \
+    E(P, l2norm_forward, (VOCO_X x, double eps, VOCO_X y, VOCO_X norm),                  \
+      (x, eps, y, norm), (IN(x), OUT(y), OUT(norm)), voco_flops_each(x, 3))              \
+    E(P, l2norm_backward, (VOCO_X y, VOCO_X norm, VOCO_X dy, VOCO_X dx),                 \
+      (y, norm, dy, dx), (IN(y), IN(norm), IN(dy), OUT(dx)), voco_flops_each(y, 5))      \
+                                                                                         \
     E(P, leaky_forward, (VOCO_X x, double slope, VOCO_X y), (x, slope, y),               \
       (IN(x), OUT(y)), voco_flops_each(x, 1))                                            \
     E(P, leaky_backward, (VOCO_X y, double slope, VOCO_X dy, VOCO_X dx),                 \
@@ -88,6 +93,13 @@
       (IN(x), IN(dy), OUT(dx), OUT(y)), voco_flops_each(x, 28))                          \
     E(P, scale_rows, (VOCO_X x, VOCO_X factor, VOCO_X y), (x, factor, y),                \
       (IN(x), IN(factor), OUT(y)), voco_flops_each(x, 1))                                \
+                                                                                         \
+    E(P, sigmoid_forward, (VOCO_X x, VOCO_X y), (x, y), (IN(x), OUT(y)),                 \
+      voco_flops_each(x, 8))                                                             \
+    E(P, sigmoid_backward, (VOCO_X y, VOCO_X dy, VOCO_X dx), (y, dy, dx),                \
+      (IN(y), IN(dy), OUT(dx)), voco_flops_each(y, 3))                                   \
+    E(P, blend, (VOCO_X a, VOCO_X b, VOCO_X alpha, VOCO_X y), (a, b, alpha, y),          \
+      (IN(a), IN(b), IN(alpha), OUT(y)), voco_flops_each(y, 4))                          \
                                                                                          \
     E(P, attn_forward,                                                                   \
       (VOCO_WIN, VOCO_X qkv, VOCO_X qkv_bias, VOCO_X table, VOCO_X y, VOCO_X lse),       \
@@ -116,6 +128,17 @@
     E(P, subsample, (VOCO_X x, const int64_t by[3], VOCO_X y), (x, by, y),               \
       (IN(x), OUT(y)), 0)                                                                \
                                                                                          \
+    E(P, box_fill, (const struct voco_box *box, int n, VOCO_X y), (box, n, y),           \
+      (OUT(y)), 0)                                                                       \
+    E(P, box_copy, (const struct voco_box *box, int n, VOCO_X x, VOCO_X y),              \
+      (box, n, x, y), (IN(x), OUT(y)), 0)                                                \
+    E(P, rotate, (VOCO_X x, const int *turns, const int plane[2], VOCO_X y),             \
+      (x, turns, plane, y), (IN(x), OUT(y)), 0)                                          \
+    E(P, upsample_forward, (VOCO_X x, VOCO_X y), (x, y), (IN(x), OUT(y)),                \
+      voco_flops_each(y, 5))                                                             \
+    E(P, upsample_backward, (VOCO_X dy, VOCO_X dx), (dy, dx), (OUT(dx), IN(dy)),         \
+      voco_flops_each(dy, 10))                                                           \
+                                                                                         \
     E(P, assign_forward, (VOCO_X a, VOCO_X b, VOCO_X s), (a, b, s),                      \
       (IN(a), IN(b), OUT(s)), voco_flops_linear(a, b))                                   \
     E(P, assign_backward,                                                                \
@@ -130,6 +153,29 @@
       (IN(s), OUT(loss)), voco_flops_each(s, 2))                                         \
     E(P, decor_backward, (VOCO_X s, double weight, VOCO_X ds), (s, weight, ds),          \
       (IN(s), OUT(ds)), voco_flops_each(s, 1))                                           \
+                                                                                         \
+    E(P, softmax_ce_forward,                                                             \
+      (const struct voco_softmax_ce *o, VOCO_X x, VOCO_X target, double weight,          \
+       VOCO_X count, VOCO_X loss),                                                       \
+      (o, x, target, weight, count, loss),                                               \
+      (IN(x), IN(target), OUT(count), OUT(loss)), voco_flops_each(x, 16))                \
+    E(P, softmax_ce_backward,                                                            \
+      (const struct voco_softmax_ce *o, VOCO_X x, VOCO_X target, VOCO_X count,           \
+       double weight, VOCO_X dx),                                                        \
+      (o, x, target, count, weight, dx), (IN(x), IN(target), IN(count), OUT(dx)),        \
+      voco_flops_each(x, 18))                                                            \
+    E(P, masked_error_forward,                                                           \
+      (int power, VOCO_X x, VOCO_X target, VOCO_X mask, double weight, VOCO_X sums,      \
+       VOCO_X loss),                                                                     \
+      (power, x, target, mask, weight, sums, loss),                                      \
+      (IN(x), IN(target), IN(mask), OUT(sums), OUT(loss)), voco_flops_each(x, 4))        \
+    E(P, masked_error_backward,                                                          \
+      (int power, VOCO_X x, VOCO_X target, VOCO_X mask, VOCO_X sums, double weight,      \
+       VOCO_X dx),                                                                       \
+      (power, x, target, mask, sums, weight, dx),                                        \
+      (IN(x), IN(target), IN(mask), IN(sums), OUT(dx)), voco_flops_each(x, 3))           \
+    E(P, argmax_rows, (VOCO_X x, double threshold, VOCO_X y), (x, threshold, y),         \
+      (IN(x), OUT(y)), voco_flops_each(x, 16))                                           \
                                                                                          \
     E(P, dicece_forward,                                                                 \
       (const struct voco_dicece *o, VOCO_X x, VOCO_X label, double weight,               \
@@ -149,6 +195,8 @@
        VOCO_X vmax),                                                                     \
       (o, grad, w, m, v, vmax), (OUT(w), IN(grad), OUT(m), OUT(v), OUT(vmax)),           \
       voco_flops_each(w, 14))                                                            \
+    E(P, sgd, (const struct voco_sgd *o, VOCO_X grad, VOCO_X w, VOCO_X m),               \
+      (o, grad, w, m), (OUT(w), IN(grad), OUT(m)), voco_flops_each(w, 6))                \
     E(P, ema, (double momentum, VOCO_X student, VOCO_X teacher),                         \
       (momentum, student, teacher), (OUT(teacher), IN(student)),                         \
       voco_flops_each(teacher, 3))

@@ -14,6 +14,10 @@
  *   attn.c          window attention: tasks; windows.c: geometry
  *   contrast.c      similarity, cross entropy, decorrelation
  *   dicece.c        the loss of segmentation
+ *   losses.c        softmax cross-entropy, masked error, labels; softmax.c: softmax of rows
+ *   l2norm.c        rows of length 1
+ *   boxes.c         boxes of volumes, rotation
+ *   upsample.c      trilinear upsampling
  *   tune.c          the implementations of a shape, and the time that each takes
  *   tuning.c        files of measured choices
  *   block.c         activations stored in bfloat16, block by block in f32

@@ -7,15 +7,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "dev/cpu/cpu.h"
-#include "simd/kernels.h"
+#include "dev/cpu/softmax.h"
 
 #define X const struct voco_tensor *
 #define Y const struct voco_tensor *
 
 enum {
     PIECE = 8192,               /* voxels of a piece */
-    BLOCK = 64                  /* voxels whose probabilities are at hand */
+    BLOCK = VOCO_SOFTMAX_ROWS   /* voxels whose probabilities are at hand */
 };
 
 struct shape {
@@ -43,47 +42,14 @@ class_of(float label, int64_t c)
     return k;
 }
 
-/* p [c,BLOCK] = softmax of each row of x [m,c], 1 / c beyond m; lse [BLOCK] the log of its
- * sum, or NULL.  Classes are the rows of p, so that all loops run along voxels. */
-static void
-softmax(const struct voco_kernels *kernels, const float *x, int64_t m, int64_t c, float *p,
-        float *lse)
-{
-    float top[BLOCK], sum[BLOCK] = { 0 };
-
-    for (int64_t k = 0; k < c; k++)
-        for (int64_t i = 0; i < BLOCK; i++)
-            p[k * BLOCK + i] = i < m ? x[i * c + k] : 0;
-    memcpy(top, p, sizeof top);
-    for (int64_t k = 1; k < c; k++)
-        #pragma omp simd
-        for (int i = 0; i < BLOCK; i++)
-            top[i] = p[k * BLOCK + i] > top[i] ? p[k * BLOCK + i] : top[i];
-    for (int64_t k = 0; k < c; k++)
-        #pragma omp simd
-        for (int i = 0; i < BLOCK; i++)
-            p[k * BLOCK + i] -= top[i];
-    kernels->exp(p, p, (size_t)(c * BLOCK));
-    for (int64_t k = 0; k < c; k++)
-        #pragma omp simd
-        for (int i = 0; i < BLOCK; i++)
-            sum[i] += p[k * BLOCK + i];
-    for (int64_t k = 0; k < c; k++)
-        #pragma omp simd
-        for (int i = 0; i < BLOCK; i++)
-            p[k * BLOCK + i] /= sum[i];
-    for (int64_t i = 0; lse && i < m; i++)
-        lse[i] = top[i] + logf(sum[i]);
-}
-
 /* The m voxels from x, label on: sum[c][3] as in sums, and sum[c][0] the cross entropy. */
 static void
 add_block(const struct voco_kernels *kernels, bool squared, const float *x,
           const float *label, int64_t m, int64_t c, double (*sum)[3])
 {
-    float p[BLOCK * VOCO_CLASSES_MAX], lse[BLOCK];
+    float p[BLOCK * VOCO_CLASSES_MAX], top[BLOCK], all_p[BLOCK];
 
-    softmax(kernels, x, m, c, p, lse);
+    voco_cpu_softmax(kernels, x, m, c, 1, -1, p, top, all_p);
     for (int64_t k = 0; k < c; k++) {
         const float *pk = p + k * BLOCK;
         double all = 0;
@@ -98,7 +64,7 @@ add_block(const struct voco_kernels *kernels, bool squared, const float *x,
 
         sum[t][0] += (double)p[t * BLOCK + i];
         sum[t][2] += 1;
-        sum[c][0] += (double)(lse[i] - x[i * c + t]);
+        sum[c][0] += (double)(top[i] + logf(all_p[i]) - x[i * c + t]);
     }
 }
 
@@ -191,7 +157,7 @@ block_backward(const struct voco_kernels *kernels, bool squared, const float *x,
 {
     float p[BLOCK * VOCO_CLASSES_MAX], less[BLOCK], mine[BLOCK] = { 0 };
 
-    softmax(kernels, x, m, c, p, NULL);
+    voco_cpu_softmax(kernels, x, m, c, 1, -1, p, NULL, NULL);
     for (int i = 0; i < BLOCK; i++)
         less[i] = -ce;
     for (int64_t i = 0; i < m; i++) {

@@ -103,6 +103,78 @@ voco_cpu_scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
             py[i * c + j] = px[i * c + j] * pf[i];
 }
 
+void
+voco_cpu_sigmoid_forward(struct voco_ctx *ctx, X x, Y y)
+{
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t n = voco_count(x);
+
+    if (ctx->err)
+        return;
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare_x[VOCO_BLOCK], spare_y[VOCO_BLOCK], e[VOCO_BLOCK];
+        const float *from = voco_block_read(k, x, i, m, spare_x);
+        float *to = voco_block_room(y, i, spare_y);
+
+        #pragma omp simd
+        for (int64_t j = 0; j < m; j++)
+            e[j] = -fabsf(from[j]);
+        k->exp(e, e, (size_t)m);
+        #pragma omp simd
+        for (int64_t j = 0; j < m; j++)
+            to[j] = (from[j] < 0 ? e[j] : 1) / (1 + e[j]);
+        voco_block_done(k, y, i, m, to);
+    }
+}
+
+void
+voco_cpu_sigmoid_backward(struct voco_ctx *ctx, X y, X dy, Y dx)
+{
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t n = voco_count(y);
+
+    if (ctx->err)
+        return;
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare[3][VOCO_BLOCK], *to = voco_block_room(dx, i, spare[2]);
+        const float *out = voco_block_read(k, y, i, m, spare[0]);
+        const float *dout = voco_block_read(k, dy, i, m, spare[1]);
+
+        #pragma omp simd
+        for (int64_t j = 0; j < m; j++)
+            to[j] = dout[j] * out[j] * (1 - out[j]);
+        voco_block_done(k, dx, i, m, to);
+    }
+}
+
+void
+voco_cpu_blend(struct voco_ctx *ctx, X a, X b, X alpha, Y y)
+{
+    const struct voco_kernels *k = voco_cpu_state(ctx)->kernels;
+    const int64_t n = voco_count(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(a) == n && voco_count(b) == n && voco_count(alpha) == n);
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
+    for (int64_t i = 0; i < n; i += VOCO_BLOCK) {
+        const int64_t m = voco_block_size(n, i);
+        float spare[4][VOCO_BLOCK], *to = voco_block_room(y, i, spare[3]);
+        const float *pa = voco_block_read(k, a, i, m, spare[0]);
+        const float *pb = voco_block_read(k, b, i, m, spare[1]);
+        const float *share = voco_block_read(k, alpha, i, m, spare[2]);
+
+        #pragma omp simd
+        for (int64_t j = 0; j < m; j++)
+            to[j] = share[j] * pa[j] + (1 - share[j]) * pb[j];
+        voco_block_done(k, y, i, m, to);
+    }
+}
+
 /* A partial sum per share, added in order: the number of threads does not matter. */
 void
 voco_cpu_sum_squares(struct voco_ctx *ctx, X x, Y y)
@@ -149,6 +221,41 @@ voco_cpu_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w, Y 
         k->adamw(&step, voco_f32(grad) + i, voco_f32(w) + i, voco_f32(m) + i,
                  voco_f32(v) + i,
                  top ? top + i : NULL, grain(n, i));
+}
+
+/* m NULL: no momentum */
+static void
+sgd_grain(const struct voco_sgd *o, const float *grad, float *w, float *m, int64_t n)
+{
+    const float lr = (float)o->lr, decay = (float)o->weight_decay;
+    const float momentum = (float)o->momentum;
+
+    if (!m) {
+        for (int64_t i = 0; i < n; i++)
+            w[i] -= lr * (grad[i] + decay * w[i]);
+        return;
+    }
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float g = grad[i] + decay * w[i];
+
+        m[i] = momentum * m[i] + g;
+        w[i] -= lr * (o->nesterov ? g + momentum * m[i] : m[i]);
+    }
+}
+
+void
+voco_cpu_sgd(struct voco_ctx *ctx, const struct voco_sgd *o, X grad, Y w, Y m)
+{
+    const int64_t n = voco_count(grad);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT((o->momentum > 0) == (m != NULL) && (!o->nesterov || m));
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > GRAIN)
+    for (int64_t i = 0; i < n; i += GRAIN)
+        sgd_grain(o, voco_f32(grad) + i, voco_f32(w) + i, m ? voco_f32(m) + i : NULL,
+                  (int64_t)grain(n, i));
 }
 
 void

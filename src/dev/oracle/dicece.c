@@ -3,20 +3,6 @@
 
 #include "dev/oracle/oracle.h"
 
-/* p = softmax(x[c]) */
-static void
-softmax(int64_t c, const double *x, double *p)
-{
-    double top = x[0], sum = 0;
-
-    for (int64_t k = 1; k < c; k++)
-        top = fmax(top, x[k]);
-    for (int64_t k = 0; k < c; k++)
-        sum += p[k] = exp(x[k] - top);
-    for (int64_t k = 0; k < c; k++)
-        p[k] /= sum;
-}
-
 /* The class of voxel v. */
 static int64_t
 class_of(X label, int64_t v, int64_t c)
@@ -43,7 +29,7 @@ voco_oracle_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X 
         double *sum = f64(sums) + v / s * c * 3;
         const int64_t label_v = class_of(label, v, c);
 
-        softmax(c, f64(x) + v * c, f64(&p));
+        voco_oracle_softmax(c, 1, -1, f64(x) + v * c, f64(&p));
         ce -= log(f64(&p)[label_v]);
         for (int64_t k = 0; k < c; k++) {
             const double pk = f64(&p)[k], t = k == label_v;
@@ -81,7 +67,7 @@ voco_oracle_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X
         const int64_t label_v = class_of(label, v, c);
         double mean;
 
-        softmax(c, f64(x) + v * c, f64(&p));
+        voco_oracle_softmax(c, 1, -1, f64(x) + v * c, f64(&p));
         for (int64_t k = 0; k < c; k++) {
             const double *sum = f64(sums) + (v / s * c + k) * 3;
             const double below = sum[1] + sum[2] + o->smooth_dr;

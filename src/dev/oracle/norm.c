@@ -276,3 +276,41 @@ voco_oracle_affine_backward(struct voco_ctx *ctx, X x, X w, X b, double slope, X
             f64(dx)[row * c + j] = f64(w)[j] * g;
         }
 }
+
+/* ---- rows of length 1: torch.nn.functional.normalize ---- */
+
+void
+voco_oracle_l2norm_forward(struct voco_ctx *ctx, X x, double eps, Y y, Y norm)
+{
+    const int64_t m = voco_rows(x), c = voco_cols(x);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(norm) == m && voco_count(y) == m * c && eps > 0);
+    for (int64_t i = 0; i < m; i++) {
+        const double *in = f64(x) + i * c;
+        const double length = sqrt(dot(c, in, in));
+
+        f64(norm)[i] = length > eps ? length : -eps;
+        for (int64_t j = 0; j < c; j++)
+            f64(y)[i * c + j] = in[j] / fmax(length, eps);
+    }
+}
+
+/* dx = (dy - y sum(y dy)) / |x|, or dy / eps */
+void
+voco_oracle_l2norm_backward(struct voco_ctx *ctx, X y, X norm, X dy, Y dx)
+{
+    const int64_t m = voco_rows(y), c = voco_cols(y);
+
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < m; i++) {
+        const double *out = f64(y) + i * c, *dout = f64(dy) + i * c;
+        const double length = f64(norm)[i];
+        const double along = length > 0 ? dot(c, out, dout) : 0;
+
+        for (int64_t j = 0; j < c; j++)
+            f64(dx)[i * c + j] = (dout[j] - out[j] * along) / fabs(length);
+    }
+}

@@ -1,5 +1,5 @@
 /* The oracle device: life, memory, pointwise entries, pooling, merging, slabs, and the
- * table.  Sources of the formulas: torch.nn.GELU (exact), torch.optim.AdamW. */
+ * table.  Sources of the formulas: torch.nn.GELU (exact), torch.optim.AdamW and SGD. */
 #include "dev/oracle/oracle.h"
 
 #include <math.h>
@@ -167,6 +167,36 @@ voco_oracle_scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
         f64(y)[i] = f64(x)[i] * f64(factor)[i / c];
 }
 
+void
+voco_oracle_sigmoid_forward(struct voco_ctx *ctx, X x, Y y)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(x); i++)
+        f64(y)[i] = 1 / (1 + exp(-f64(x)[i]));
+}
+
+void
+voco_oracle_sigmoid_backward(struct voco_ctx *ctx, X y, X dy, Y dx)
+{
+    if (ctx->err)
+        return;
+    for (int64_t i = 0; i < voco_count(y); i++)
+        f64(dx)[i] = f64(dy)[i] * f64(y)[i] * (1 - f64(y)[i]);
+}
+
+void
+voco_oracle_blend(struct voco_ctx *ctx, X a, X b, X alpha, Y y)
+{
+    const int64_t n = voco_count(y);
+
+    if (ctx->err)
+        return;
+    VOCO_ASSERT(voco_count(a) == n && voco_count(b) == n && voco_count(alpha) == n);
+    for (int64_t i = 0; i < n; i++)
+        f64(y)[i] = f64(alpha)[i] * f64(a)[i] + (1 - f64(alpha)[i]) * f64(b)[i];
+}
+
 /* ---- patch merging ---- */
 
 /* Voxel (d,h,w) of item n under offset o[3], or NULL in the padding of an odd size. */
@@ -271,54 +301,6 @@ voco_oracle_copy_columns(struct voco_ctx *ctx, X x, int64_t from, Y y, int64_t t
             f64(y)[i * cy + to + k] = f64(x)[i * cx + from + k];
 }
 
-/* ---- axes ---- */
-
-/* The channels of voxel p of item n. */
-static double *
-at(X x, int64_t n, const int64_t p[3])
-{
-    return f64(x) + (((n * x->dim[1] + p[0]) * x->dim[2] + p[1]) * x->dim[3] + p[2])
-                    * x->dim[4];
-}
-
-#define FOR_EACH_VOXEL(y, n, p)                                         \
-    for (int64_t n = 0; n < (y)->dim[0]; n++)                           \
-        for (int64_t p[3] = { 0 }; p[0] < (y)->dim[1]; p[0]++)          \
-            for (p[1] = 0; p[1] < (y)->dim[2]; p[1]++)                  \
-                for (p[2] = 0; p[2] < (y)->dim[3]; p[2]++)
-
-void
-voco_oracle_permute(struct voco_ctx *ctx, X x, const int axis[3], Y y)
-{
-    if (ctx->err)
-        return;
-    for (int i = 0; i < 3; i++)
-        VOCO_ASSERT(y->dim[1 + i] == x->dim[1 + axis[i]]);
-    FOR_EACH_VOXEL(y, n, p) {
-        int64_t q[3];
-
-        for (int i = 0; i < 3; i++)
-            q[axis[i]] = p[i];
-        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
-    }
-}
-
-void
-voco_oracle_subsample(struct voco_ctx *ctx, X x, const int64_t by[3], Y y)
-{
-    if (ctx->err)
-        return;
-    for (int i = 0; i < 3; i++)
-        VOCO_ASSERT(y->dim[1 + i] * by[i] == x->dim[1 + i]);
-    FOR_EACH_VOXEL(y, n, p) {
-        int64_t q[3];
-
-        for (int i = 0; i < 3; i++)
-            q[i] = p[i] * by[i] + by[i] / 2;
-        memcpy(at(y, n, p), at(x, n, q), (size_t)x->dim[4] * sizeof(double));
-    }
-}
-
 /* ---- slabs ---- */
 
 void
@@ -351,6 +333,26 @@ voco_oracle_adamw(struct voco_ctx *ctx, const struct voco_adamw *o, X grad, Y w,
             f64(vmax)[i] = fmax(f64(vmax)[i], f64(v)[i]);
         top = vmax ? f64(vmax)[i] : f64(v)[i];
         f64(w)[i] -= o->lr / unbias1 * f64(m)[i] / (sqrt(top) / sqrt(unbias2) + o->eps);
+    }
+}
+
+/* g = grad + weight_decay w, m = momentum m + g, w -= lr (nesterov ? g + momentum m : m);
+ * torch's m begins as the first g, which is momentum 0 + g. */
+void
+voco_oracle_sgd(struct voco_ctx *ctx, const struct voco_sgd *o, X grad, Y w, Y m)
+{
+    if (ctx->err)
+        return;
+    VOCO_ASSERT((o->momentum > 0) == (m != NULL) && (!o->nesterov || m));
+    for (int64_t i = 0; i < voco_count(w); i++) {
+        const double g = f64(grad)[i] + o->weight_decay * f64(w)[i];
+        double step = g;
+
+        if (m) {
+            f64(m)[i] = o->momentum * f64(m)[i] + g;
+            step = o->nesterov ? g + o->momentum * f64(m)[i] : f64(m)[i];
+        }
+        f64(w)[i] -= o->lr * step;
     }
 }
 

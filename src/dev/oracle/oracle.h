@@ -79,4 +79,9 @@ VOCO_DEVICE_PROTOTYPES(voco_oracle_)
 /* moments [n,2,c] of x [n,s,c]: norm.c */
 void voco_oracle_moments(struct voco_ctx *ctx, X x, Y moments);
 
+/* p = softmax(scale x[c]) without column `without`, whose p is 0; -1: of all.  Returns the
+ * logarithm of the sum: losses.c */
+double voco_oracle_softmax(int64_t c, double scale, int64_t without, const double *x,
+                           double *p);
+
 #endif
