@@ -247,8 +247,8 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
          * losses of the second step are off by 1.5e-5 with these kernels */
         check_losses(&g, step, &got, s == 0 ? t : &(struct tolerance){ .loss = 5e-5 });
         if (s == 0) {
-            check_rows_of_batch(&r, &g, step, "embeddings", &r.step.embedding, t->embedding);
-            check_rows_of_batch(&r, &g, step, "grad_embeddings", &r.step.dembedding,
+            check_rows_of_batch(&r, &g, step, "embeddings", &r.step.embed.y, t->embedding);
+            check_rows_of_batch(&r, &g, step, "grad_embeddings", &r.step.embed.dy,
                                 10 * t->embedding);
             golden_check_gradients(&g, "step0/", &r.ctx, &r.model, t->norm);
         }
@@ -396,7 +396,7 @@ encoder_gradient(const struct voco_device *dev, double noise, int64_t *n)
     host = x;
     host.data = crops;
     r.ctx.dev->upload(&r.ctx, &host, &x);
-    y = voco_slice(&r.step.embedding, 0, CROPS);
+    y = voco_slice(&r.step.embed.y, 0, CROPS);
     voco_encoder_forward(&r.ctx, &w, &r.model.encoder, &x, &y, &saved);
     host = y;
     host.data = (void *)in.crops;           /* numbers of 0..1 as the gradient */

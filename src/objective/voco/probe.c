@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
-#include "objective/voco/step.h"
+#include "objective/embed/embed.h"
 
 enum voco_err
 voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
@@ -30,8 +30,8 @@ voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
         voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
         ret->peak = dev->peak(&ctx);
         for (int i = 0; i < 2 && err == VOCO_OK; i++)
-            err = voco_step_probe(&ctx, &model, x, group, (int)edge, &forward_s,
-                                  &ret->group_s);
+            err = voco_embedding_probe(&ctx, &model, x, group, (int)edge, &forward_s,
+                                       &ret->group_s);
     }
     ret->step_s = (1.0 + p->flops_again / p->flops) * p->items / group * ret->group_s;
     voco_model_free(&model);

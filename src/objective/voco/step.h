@@ -1,14 +1,8 @@
 /*
- * The gradient of VoCo for a batch:
+ * The gradient of VoCo for a batch, between the two phases of objective/embed/embed.h:
  *
- *   embed every crop, in micro-batches; the activations of the last ones are kept
  *   student head on row-dropped embeddings, teacher head on all
  *   losses and their gradient, back to the embeddings; shard by shard
- *   the backbone backwards, one micro-batch after the other, recomputing activations that
- *   were not kept
- *
- * No operation of the backbone couples two crops, so the gradient is that of the joint
- * batch up to the order of summation.
  *
  * A shard is a part of the batch with statistics and pairs of its own: the batch norms of
  * the heads and the inter-volume term stay within it, as within one process of the
@@ -18,9 +12,7 @@
 #ifndef VOCO_OBJECTIVE_VOCO_STEP_H
 #define VOCO_OBJECTIVE_VOCO_STEP_H
 
-#include <signal.h>
-
-#include "train/plan.h"
+#include "objective/embed/embed.h"
 
 enum { VOCO_TERM_INTRA, VOCO_TERM_INTER, VOCO_TERM_REG, VOCO_CONTRAST_TERMS };
 
@@ -28,20 +20,18 @@ struct voco_step {
     struct voco_ctx *ctx;
     struct voco_model *model;
     int volumes, sw, bases, roi;
-    struct voco_grouping grouping;
     /* init sets these; change them before the first gradient */
     double drop;                /* share of rows dropped for the student; 0.2 */
     int shards;                 /* a divisor of volumes; 1 */
     bool inter, reg;            /* terms of the loss; true.  inter needs a teacher head */
-    struct voco_arena memory;   /* of the tensors below */
-    struct voco_tensor embedding, dembedding, dropped;  /* [crops, 24f] */
+    struct voco_arena memory;   /* of all tensors */
+    struct voco_embedding embed;                        /* of the crops, in the order of rows */
+    struct voco_tensor dropped;                         /* [crops, 24f] */
     struct voco_tensor student, teacher, dstudent;      /* [crops, out] */
     struct voco_tensor labels, predicted;               /* [volumes*sw, bases] */
     struct voco_tensor factor;                          /* [crops] */
     struct voco_tensor terms;                           /* [3] */
     float *row_factor;                                  /* [crops] of the host */
-    struct voco_encoder_saved *saved;                   /* one per kept micro-batch */
-    const volatile sig_atomic_t *stop;                  /* of the gradient at hand */
     double forward_s, backward_s;                       /* of the last gradient */
 };
 
@@ -76,15 +66,5 @@ enum voco_err voco_step_predict(struct voco_step *step, const struct voco_step_i
 /* Host copies: [crops][24f] in the order of the rows, and [volumes*sw][bases]. */
 void voco_step_embeddings(struct voco_step *step, float *out);
 void voco_step_predicted(struct voco_step *step, float *out);
-
-/* Times one micro-batch forward and backward, from an artificial gradient.  The gradients
- * of parameters mean nothing afterwards. */
-enum voco_err voco_step_probe(struct voco_ctx *ctx, const struct voco_model *model,
-                              const float *crops, int n, int roi, double *ret_forward_s,
-                              double *ret_both_s);
-
-/* Embeddings without gradients: crops [n][roi^3] -> out [n][24f], in groups. */
-enum voco_err voco_embed(struct voco_ctx *ctx, const struct voco_model *model,
-                         const float *crops, int n, int roi, int group, float *out);
 
 #endif

@@ -295,7 +295,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
     w->step.shards = (int)c->shards;
     w->step.inter = has_inter(c);
     w->step.reg = c->reg;
-    w->embeddings = malloc((size_t)voco_count(&w->step.embedding) * sizeof(float));
+    w->embeddings = malloc((size_t)voco_count(&w->step.embed.y) * sizeof(float));
     w->predicted = malloc((size_t)voco_count(&w->step.predicted) * sizeof(float));
     if (!w->embeddings || !w->predicted)
         return voco_fail(VOCO_EMEMORY, "no memory for the log of %d crops",
@@ -328,7 +328,7 @@ observe(void *work, const struct voco_batch_head *const batch[], struct voco_rec
 
     voco_step_embeddings(&w->step, w->embeddings);
     voco_step_predicted(&w->step, w->predicted);
-    if (voco_collapse_signals(w->embeddings, rows, (int)voco_cols(&step->embedding),
+    if (voco_collapse_signals(w->embeddings, rows, (int)voco_cols(&step->embed.y),
                               &collapse) != VOCO_OK)
         voco_detail("collapse signals: %s", voco_fail_text());
     position = voco_position_signals(b->labels, w->predicted, step->volumes * step->sw,

@@ -10,7 +10,7 @@
 #include "data/store/cropfile.h"
 #include "data/transform/preset.h"
 #include "model/provenance.h"
-#include "objective/voco/step.h"
+#include "objective/embed/embed.h"
 #include "task/embed/crops.h"
 #include "task/inference.h"
 
