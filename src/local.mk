@@ -200,6 +200,8 @@ libvoco_la_SOURCES += \
 	src/net/unetr.h \
 	src/net/upblock.c \
 	src/net/upblock.h \
+	src/objective/embed/collapse.c \
+	src/objective/embed/collapse.h \
 	src/objective/embed/embed.c \
 	src/objective/embed/embed.h \
 	src/objective/list.c \

@@ -12,6 +12,7 @@
 #include "objective/voco/mosaic.h"
 #include "report/plot.h"
 #include "report/png.h"
+#include "objective/embed/collapse.h"
 #include "objective/voco/signals.h"
 #include "report/tensorboard.h"
 #include "tests/test.h"

@@ -1,28 +1,9 @@
 /*
- * Is it learning, or collapsing?  Small sums on the host over one step's embeddings and
+ * Does the model know the positions?  Small sums on the host over one step's labels and
  * position weights.
  */
 #ifndef VOCO_OBJECTIVE_VOCO_SIGNALS_H
 #define VOCO_OBJECTIVE_VOCO_SIGNALS_H
-
-#include "base/err.h"
-
-/* n <= VOCO_SIGNALS_ROWS rows of c floats, row-major. */
-enum { VOCO_SIGNALS_ROWS = 1024 };
-
-struct voco_collapse {
-    /* Mean of cos(x_i, x_j) over the pairs i < j; NaN for n < 2.  1: all point one way.
-     * A row of zeros has cosine 0 to every other. */
-    double cosine;
-    /* exp of the entropy of s_i / sum s, s the singular values of x (O. Roy and M.
-     * Vetterli, "The effective rank", EUSIPCO 2007).  Not centred: 1 when all rows are
-     * parallel, min(n,c) when they are orthogonal and equally long; 0 for x = 0. */
-    double effective_rank;
-};
-
-/* Both are NaN when x has a value that is not finite.  VOCO_EMEMORY or VOCO_OK. */
-enum voco_err voco_collapse_signals(const float *x, int n, int c,
-                                    struct voco_collapse *ret);
 
 struct voco_position {
     /* Share of the rows whose largest predicted weight is at a base with the largest true
@@ -35,9 +16,5 @@ struct voco_position {
 /* labels, predicted: [rows][bases]. */
 struct voco_position voco_position_signals(const float *labels, const float *predicted,
                                            int rows, int bases);
-
-/* Eigenvalues of the symmetric a [n][n] (destroyed), by cyclic Jacobi rotations, largest
- * first into value [n]. */
-void voco_eigenvalues(double *a, int n, double *value);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "objective/embed/collapse.h"
 #include "objective/voco/batch_mosaic.h"
 #include "objective/voco/replay.h"
 #include "objective/voco/signals.h"
@@ -321,24 +322,18 @@ observe(void *work, const struct voco_batch_head *const batch[], struct voco_rec
     struct work *w = work;
     const struct voco_batch *b = (const struct voco_batch *)batch[0];
     const struct voco_step *step = &w->step;
-    const int crops = voco_step_crops(step);
-    const int rows = crops < VOCO_SIGNALS_ROWS ? crops : VOCO_SIGNALS_ROWS;
-    struct voco_collapse collapse = { NAN, NAN };
     struct voco_position position;
 
     voco_step_embeddings(&w->step, w->embeddings);
     voco_step_predicted(&w->step, w->predicted);
-    if (voco_collapse_signals(w->embeddings, rows, (int)voco_cols(&step->embed.y),
-                              &collapse) != VOCO_OK)
-        voco_detail("collapse signals: %s", voco_fail_text());
     position = voco_position_signals(b->labels, w->predicted, step->volumes * step->sw,
                                      step->bases);
     voco_record_add(record, step->forward_s, "seconds_forward");
     voco_record_add(record, step->backward_s, "seconds_backward");
     voco_record_add(record, position.accuracy, "position_accuracy");
     voco_record_add(record, position.error, "position_error");
-    voco_record_add(record, collapse.cosine, "embedding_cosine");
-    voco_record_add(record, collapse.effective_rank, "effective_rank");
+    voco_collapse_record(w->embeddings, step->embed.crops, (int)voco_cols(&step->embed.y),
+                         record);
     snprintf(record->words, sizeof record->words, "position %.0f%%",
              100.0 * position.accuracy);
 }
