@@ -1,5 +1,5 @@
 /*
- * Blocks of the network on every device against tests/golden/ops.h5: outputs, input
+ * Blocks of the network on every device against tests/golden/ops.h5 and views.h5: outputs, input
  * gradients and all parameter gradients.  Tolerances as in test_golden_ops.c.
  */
 #include <math.h>
@@ -31,13 +31,14 @@ union block {
 };
 
 struct golden_case {
-    const char *group;
+    const char *file, *group;
     void (*init)(const struct golden_case *c, union block *b, struct voco_params *t);
     void (*run)(const union block *b, const struct voco_weights *w,
                 const struct voco_tensor *x, const struct voco_tensor *y,
                 const struct voco_tensor *dy, const struct voco_tensor *dx);
     int64_t cin, cout;
     enum voco_merging merging;
+    enum voco_head_norm norm;
     double floor;               /* gradients of parameters are judged against no less */
     int inputs;
     double cosine;              /* at least, with activations in bfloat16 */
@@ -103,7 +104,7 @@ init_head(const struct golden_case *c, union block *b, struct voco_params *t)
     char prefix[64];
 
     snprintf(prefix, sizeof prefix, "%s.", c->group);
-    voco_head_init(&b->head, t, c->cin, 32, c->cout, prefix);
+    voco_head_init(&b->head, t, c->norm, c->cin, 32, c->cout, prefix);
 }
 
 static void
@@ -127,15 +128,20 @@ run_head(const union block *b, const struct voco_weights *w, const struct voco_t
  * input of such a block rounded gives cosines of 0.999 in double.
  */
 static const struct golden_case cases[] = {
-    { "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 1, 1, 0.998 },
-    { "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 10, 1, 0.998 },
-    { "upblock", init_up, run_up, 24, 12, VOCO_MERGING_FIXED, 10, 2, 0.998 },
-    { "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
-    { "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 1, 1, 0.9999 },
-    { "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
-    { "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
-    { "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
-    { "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED, 1, 1, 0.9999 },
+    { "ops", "resblock_same", init_res, run_res, 12, 12, VOCO_MERGING_FIXED, 0, 1, 1, 0.998 },
+    { "ops", "resblock_proj", init_res, run_res, 1, 12, VOCO_MERGING_FIXED, 0, 10, 1, 0.998 },
+    { "ops", "upblock", init_up, run_up, 24, 12, VOCO_MERGING_FIXED, 0, 10, 2, 0.998 },
+    { "ops", "swin_8", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 0, 1, 1, 0.9999 },
+    { "ops", "swin_8_legacy", init_stage, run_stage, 12, 24, VOCO_MERGING_LEGACY, 0, 1, 1, 0.9999 },
+    { "ops", "swin_4", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 0, 1, 1, 0.9999 },
+    { "ops", "swin_9x8x10", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 0, 1, 1, 0.9999 },
+    { "ops", "swin_16x7x14", init_stage, run_stage, 12, 24, VOCO_MERGING_FIXED, 0, 1, 1, 0.9999 },
+    { "ops", "projector", init_head, run_head, 48, 24, VOCO_MERGING_FIXED,
+      VOCO_HEAD_BATCH_NORM, 1, 1, 0.9999 },
+    { "views", "projector_row", init_head, run_head, 48, 24, VOCO_MERGING_FIXED,
+      VOCO_HEAD_ROW_NORM, 1, 1, 0.9999 },
+    { "views", "projector_plain", init_head, run_head, 48, 24, VOCO_MERGING_FIXED,
+      VOCO_HEAD_NO_NORM, 1, 1, 0.9999 },
 };
 
 /* ---- golden arrays on the device ---- */
@@ -227,7 +233,7 @@ agrees(const char *group, const char *what, bool last, const struct voco_tensor 
 
         largest = size > largest ? size : largest;
     }
-    snprintf(label, sizeof label, "%s: ops.h5 %s/%s", ctx.dev->name, group, what);
+    snprintf(label, sizeof label, "%s: %s/%s", ctx.dev->name, group, what);
     join(v, want.x, host, n);
     ok = ctx.dev->act == VOCO_BF16
          || compare(label, want.x, host, n,
@@ -249,7 +255,7 @@ START_TEST(block_agrees_with_the_reference)
     union block b;
     bool ok;
 
-    golden = golden_open("ops");
+    golden = golden_open(c->file);
     ck_assert_int_eq(voco_ctx_open(&ctx, devices[_i / COUNT(cases)],
                                    &(struct voco_ctx_options){ .limit = (size_t)256 << 20,
                                                                .threads = 2 }), VOCO_OK);

@@ -72,7 +72,8 @@ add_heads(struct voco_model *model)
         const struct voco_head_config *h = &c->head[i];
         const int64_t at = model->params.count;
 
-        voco_head_init(&model->head[i], &model->params, width, h->hidden, h->out, h->prefix);
+        voco_head_init(&model->head[i], &model->params, h->norm, width, h->hidden, h->out,
+                       h->prefix);
         if (h->follower) {
             const int64_t count = model->params.count - at;
 

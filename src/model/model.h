@@ -18,6 +18,7 @@ extern const char *const voco_axes_name[];
 /* A head, for the objective that trains it. */
 struct voco_head_config {
     const char *prefix;         /* of its parameters' names: "student." */
+    enum voco_head_norm norm;
     int64_t hidden, out;        /* widths */
     bool follower;              /* follows the head before it, and has its widths */
     double momentum;            /* of a follower: f <- momentum f + (1 - momentum) h */

@@ -1,19 +1,25 @@
 /*
- * A projection head.
+ * A projection head: [rows, 24f] -> [rows, out], with one of three norms.
  *
- *   projector: linear, batch norm, ReLU; linear, batch norm, ReLU; linear      [rows, 24f] -> [rows, 1024]
+ *   batch norm   linear, norm, ReLU; linear, norm, ReLU; linear: VoCo's, 1024 wide.  The norm
+ *                runs over all rows of the batch, random crops and bases alike.
+ *   row norm     the same, but every row is normalised over its own features
+ *   no norm      linear, ReLU; linear
  *
- * The batch norms have no parameters and no running statistics: they run over all rows of
- * the batch, random crops and bases alike.
+ * The norms have no parameters and no running statistics.
  */
 #ifndef VOCO_NET_HEAD_H
 #define VOCO_NET_HEAD_H
 
 #include "net/param.h"
 
-enum { VOCO_HEAD_LAYERS = 3 };
+enum voco_head_norm { VOCO_HEAD_BATCH_NORM, VOCO_HEAD_ROW_NORM, VOCO_HEAD_NO_NORM };
+
+enum { VOCO_HEAD_LAYERS = 3 };          /* at most */
 
 struct voco_head {
+    enum voco_head_norm norm;
+    int layers;
     int64_t in, hidden, out;
     int w[VOCO_HEAD_LAYERS], b[VOCO_HEAD_LAYERS];
 };
@@ -24,8 +30,8 @@ struct voco_head_saved {
 };
 
 /* Adds PREFIXlayer{1,2,3}.0.{weight,bias}. */
-void voco_head_init(struct voco_head *h, struct voco_params *t, int64_t in, int64_t hidden,
-                    int64_t out, const char *prefix);
+void voco_head_init(struct voco_head *h, struct voco_params *t, enum voco_head_norm norm,
+                    int64_t in, int64_t hidden, int64_t out, const char *prefix);
 
 /* saved NULL: inference. */
 void voco_head_forward(struct voco_ctx *ctx, const struct voco_weights *w,

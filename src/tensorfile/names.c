@@ -145,6 +145,7 @@ voco_name_part(const char *common)
         { "swinViT.", VOCO_PART_ENCODER }, { "out.", VOCO_PART_DECODER },
         { "encoder.", VOCO_PART_ENCODER }, { "decoder.", VOCO_PART_DECODER },
         { "student.", VOCO_PART_HEADS }, { "teacher.", VOCO_PART_HEADS },
+        { "projector.", VOCO_PART_HEADS },
     };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
