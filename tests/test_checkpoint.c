@@ -169,6 +169,38 @@ START_TEST(checkpoint_brings_back_every_slab_and_the_state)
 }
 END_TEST
 
+/* A teacher is in checkpoints, and files of weights for use are without it. */
+START_TEST(teacher_of_the_backbone_is_of_checkpoints_alone)
+{
+    struct voco_model_config taught = { .feature = 12, .in_channels = 1, .classes = 2 }, found;
+    struct voco_model a, b, c;
+    struct voco_state state;
+    struct voco_coverage cover;
+    const char *path;
+
+    open_model(&c, &taught, 3);
+    taught.teacher.there = true;
+    open_model(&a, &taught, 1);
+    open_model(&b, &taught, 2);
+    write_at(&a, 7, 3);
+    ck_assert_int_eq(voco_checkpoint_read(scratch("run/ckpt-7"), &ctx, &b, &state), VOCO_OK);
+    ck_assert_same_model(&a, &b);
+    free((char *)state.options);
+    path = scratch("run/ckpt-7/model.safetensors");
+    ck_assert_int_eq(voco_model_recognise(path, &found), VOCO_OK);
+    ck_assert_int_eq(found.classes, 2);
+    ck_assert_int_eq(voco_model_load(path, &ctx, &c, &voco_demand_all, &cover), VOCO_OK);
+    ck_assert(same_numbers(&a.weight, &c.weight, a.trained));
+    path = scratch("model.safetensors");
+    ck_assert_int_eq(voco_model_save(path, &ctx, &a, NULL, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_model_load(path, &ctx, &c, &voco_demand_all, &cover), VOCO_OK);
+    ck_assert_int_eq(cover.unexpected, 0);
+    voco_model_free(&a);
+    voco_model_free(&b);
+    voco_model_free(&c);
+}
+END_TEST
+
 START_TEST(states_that_no_run_has_are_refused)
 {
     static const char *const wrong[] = {
@@ -545,6 +577,7 @@ test_suite(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, checkpoint_brings_back_every_slab_and_the_state);
+    tcase_add_test(tc, teacher_of_the_backbone_is_of_checkpoints_alone);
     tcase_add_test(tc, states_that_no_run_has_are_refused);
     tcase_add_test(tc, damage_in_any_file_is_found_and_an_older_one_used);
     tcase_add_test(tc, last_ones_are_kept_and_damaged_ones_do_not_count);

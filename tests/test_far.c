@@ -151,7 +151,7 @@ pretrain(const struct voco_device *dev, struct outcome *ret)
     open_model(dev, &config);
     ck_assert_int_eq(voco_step_init(&step, &ctx, &model, 1, SW, ROI,
                                     (struct voco_grouping){ .group = 4, .kept = 2, .lean = 1 }), VOCO_OK);
-    voco_model_follow(&model, &ctx);
+    voco_model_follow(&model, &ctx, 0);
     ck_assert_int_eq(voco_take_gradient(&objective, NULL, &ctx, &model, &voco_comm_self,
                                         NULL, NULL, &ret->g), VOCO_OK);
     voco_step_embeddings(&step, embeddings);
@@ -159,8 +159,8 @@ pretrain(const struct voco_device *dev, struct outcome *ret)
     for (int i = 0; i < CROPS * 288; i++)
         ck_assert(isfinite(embeddings[i]));
     update(ret);
-    voco_model_follow(&model, &ctx);
-    voco_model_follow_undo(&model, &ctx);
+    voco_model_follow(&model, &ctx, 0);
+    voco_model_follow_undo(&model, &ctx, 0);
     voco_step_free(&step);
     close_model();
 }

@@ -311,6 +311,49 @@ END_TEST
 
 /* ---- followers ---- */
 
+/* Before its start a teacher stays as it is, then it is the backbone, then it follows it, or
+ * stays.  Only momentum 1 is exact. */
+START_TEST(teacher_is_copied_at_its_start_and_then_follows)
+{
+    const double momentum = _i ? 0.5 : 1.0;
+    const struct voco_model_config config = {
+        .feature = 12, .in_channels = 1, .classes = 2,
+        .teacher = { .there = true, .start = 3, .momentum = momentum } };
+    struct voco_ctx ctx;
+    struct voco_model model;
+    struct voco_tensor trained;
+    double *first, *x;
+
+    ck_assert_int_eq(voco_ctx_open(&ctx, &voco_oracle, NULL), VOCO_OK);
+    ck_assert_int_eq(voco_model_describe(&model, &config), VOCO_OK);
+    ck_assert_int_eq(voco_model_allocate(&model, &ctx, true), VOCO_OK);
+    voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 1);
+    ck_assert_int_eq(model.params.n, 2 * model.n_released);
+    trained = voco_slice(&model.weight, 0, model.trained);
+    first = golden_host_copy(&ctx, &model.weight);
+    for (int64_t step = 2; step <= 4; step++) {
+        voco_model_follow(&model, &ctx, step);
+        voco_model_follow_undo(&model, &ctx, step);
+        voco_model_follow(&model, &ctx, step);
+        x = golden_host_copy(&ctx, &model.weight);
+        for (int64_t i = 0, at = model.follower[0].at; i < model.follower[0].count; i++) {
+            const double want = step == 2 ? first[at + i] : first[i];
+
+            if (step < 4 || momentum == 1.0)
+                ck_assert(x[at + i] == want);
+            else
+                ck_assert_double_eq_tol(x[at + i], 0.5 * first[i], 1e-15);
+        }
+        if (step == 3)
+            ctx.dev->fill(&ctx, &trained, 0.0);
+        free(x);
+    }
+    free(first);
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+}
+END_TEST
+
 START_TEST(followers_move_by_their_momentum_and_come_back)
 {
     struct voco_model_config config = { .feature = 12, .in_channels = 1 };
@@ -326,7 +369,7 @@ START_TEST(followers_move_by_their_momentum_and_come_back)
     voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 1);
     ck_assert_int_eq(model.n_followers, 1);
     before = golden_host_copy(&ctx, &model.weight);
-    voco_model_follow(&model, &ctx);
+    voco_model_follow(&model, &ctx, 0);
     moved = golden_host_copy(&ctx, &model.weight);
     for (int64_t i = 0; i < model.trained; i++)
         ck_assert(moved[i] == before[i]);
@@ -334,7 +377,7 @@ START_TEST(followers_move_by_their_momentum_and_come_back)
         ck_assert_double_eq_tol(moved[f->at + i],
                                 0.75 * before[f->at + i] + 0.25 * before[f->from + i],
                                 1e-15);
-    voco_model_follow_undo(&model, &ctx);
+    voco_model_follow_undo(&model, &ctx, 0);
     after = golden_host_copy(&ctx, &model.weight);
     ck_assert_mem_eq(before, after, (size_t)model.params.count * sizeof *before);
     free(before);
@@ -453,6 +496,7 @@ test_suite(void)
     tcase_add_test(tc, sum_of_objectives_has_the_sum_of_losses_and_gradients);
     tcase_add_test(tc, run_of_a_sum_logs_all_terms_and_resumes_with_the_same_bits);
     tcase_add_test(tc, followers_move_by_their_momentum_and_come_back);
+    tcase_add_loop_test(tc, teacher_is_copied_at_its_start_and_then_follows, 0, 2);
     tcase_add_test(tc, record_has_what_decides_numbers_under_the_names_of_options);
     tcase_add_test(tc, another_identity_is_refused_and_other_numbers_are_not);
     tcase_add_loop_test(tc, names_that_vanish_or_appear_are_differences, 0, 8);

@@ -351,7 +351,7 @@ gradient_of(const struct voco_device *dev, const struct voco_segment_batch *b, i
 
     open_model(dev, &tiny, 9);
     model.net.unetr.again = again;
-    model.net.unetr.frozen = frozen;
+    voco_segnet_set_frozen(&model.net, frozen);
     ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, b, group, &result),
                      VOCO_OK);
     ck_assert(isfinite(result.loss));
@@ -513,7 +513,7 @@ START_TEST(plan_bounds_what_a_batch_takes)
     }
     open_model(device_under_test(), &tiny, 1);
     model.net.unetr.again = plan.grouping.again;
-    model.net.unetr.frozen = frozen;
+    voco_segnet_set_frozen(&model.net, frozen);
     if (training)
         ck_assert_int_eq(voco_segment_gradient(&ctx, &model, &dicece, &b, plan.grouping.group,
                                                &result), VOCO_OK);

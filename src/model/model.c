@@ -38,7 +38,7 @@ check_config(const struct voco_model_config *c)
     if (c->classes && (c->classes < 2 || c->classes > VOCO_CLASSES_MAX))
         return voco_fail(VOCO_EUSAGE, "%lld classes, background among them: expected 2 to %d",
                          (long long)c->classes, VOCO_CLASSES_MAX);
-    VOCO_ASSERT(c->n_heads <= VOCO_HEADS_MAX && (!c->classes || !c->n_heads));
+    VOCO_ASSERT(c->n_heads <= VOCO_HEADS_MAX && (is_swin(c) || !c->n_heads));
     for (int i = 0; i < c->n_heads; i++) {
         const struct voco_head_config *h = &c->head[i];
 
@@ -65,7 +65,7 @@ static void
 add_heads(struct voco_model *model)
 {
     const struct voco_model_config *c = &model->config;
-    const int64_t width = voco_encoder_width(&model->encoder);
+    const int64_t width = c->n_heads ? voco_encoder_width(&model->encoder) : 0;
     int64_t before = 0;
 
     for (int i = 0; i < c->n_heads; i++) {
@@ -79,13 +79,35 @@ add_heads(struct voco_model *model)
 
             VOCO_ASSERT(i > 0 && !c->head[i - 1].follower && count == at - before);
             model->follower[model->n_followers++] = (struct voco_follower){
-                .from = before, .at = at, .count = count, .momentum = h->momentum };
+                .from = before, .at = at, .count = count, .start = -1,
+                .momentum = h->momentum };
         } else {
             VOCO_ASSERT(model->n_followers == 0);
             model->trained = model->params.count;
         }
         before = at;
     }
+}
+
+/* A copy of the first n rows, which are all of the backbone. */
+static void
+add_teacher(struct voco_model *model, int n)
+{
+    const struct voco_teacher_config *c = &model->config.teacher;
+    const int64_t count = model->params.item[n - 1].offset + model->params.item[n - 1].count;
+    const int64_t at = model->params.count;
+    static const char front[] = "backbone.";
+
+    for (int i = 0; i < n; i++) {
+        struct voco_param p = model->params.item[i];
+        const bool named = strncmp(p.name, front, sizeof front - 1) == 0;
+        const int row = voco_params_add(&model->params, p.rank, p.dim, "teacher_%s%s", front,
+                                        p.name + (named ? sizeof front - 1 : 0));
+
+        VOCO_ASSERT(model->params.item[row].offset == at + p.offset);
+    }
+    model->follower[model->n_followers++] = (struct voco_follower){
+        .from = 0, .at = at, .count = count, .start = c->start, .momentum = c->momentum };
 }
 
 enum voco_err
@@ -96,6 +118,7 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
         .merging = config->merging, .plain = config->plain,
     };
     const enum voco_err err = check_config(config);
+    int backbone;
 
     *model = (struct voco_model){ .config = *config };
     if (err != VOCO_OK)
@@ -104,15 +127,19 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
     if (config->net == VOCO_NET_PLAINCONV) {
         voco_plainconv_init(&model->net.plain, &model->params, &config->plainconv,
                             config->in_channels, config->classes);
-        model->trained = model->params.count;
     } else if (config->classes) {
-        voco_unetr_init(&model->net.unetr, &model->params, &encoder, config->classes, "");
-        model->trained = model->params.count;
+        voco_unetr_init(&model->net.unetr, &model->params, &encoder, config->classes,
+                        config->n_heads ? "backbone." : "");
+        model->encoder = model->net.unetr.encoder;
     } else {
         voco_encoder_init(&model->encoder, &model->params, &encoder, "backbone.");
-        model->trained = model->params.count;
-        add_heads(model);
     }
+    backbone = model->params.n;
+    model->trained = model->params.count;
+    add_heads(model);
+    model->n_released = model->params.n;
+    if (config->teacher.there)
+        add_teacher(model, backbone);
     return VOCO_OK;
 }
 
@@ -195,35 +222,47 @@ voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init i
     ctx->weights_version++;
 }
 
-static struct voco_tensor
-followers_of(const struct voco_model *model)
+static bool
+moves(const struct voco_follower *f, int64_t step)
 {
-    return voco_slice(&model->weight, model->trained, model->params.count - model->trained);
+    return step == f->start || (step > f->start && f->momentum < 1.0);
 }
 
 void
-voco_model_follow(struct voco_model *model, struct voco_ctx *ctx)
+voco_model_follow(struct voco_model *model, struct voco_ctx *ctx, int64_t step)
 {
-    const struct voco_tensor all = followers_of(model);
-
-    if (model->n_followers)
-        ctx->dev->copy(ctx, &all, &model->before);
     for (int i = 0; i < model->n_followers; i++) {
         const struct voco_follower *f = &model->follower[i];
         const struct voco_tensor from = voco_slice(&model->weight, f->from, f->count);
         const struct voco_tensor at = voco_slice(&model->weight, f->at, f->count);
+        const struct voco_tensor before = voco_slice(&model->before, f->at - model->trained,
+                                                     f->count);
 
-        ctx->dev->ema(ctx, f->momentum, &from, &at);
+        if (!moves(f, step))
+            continue;
+        ctx->dev->copy(ctx, &at, &before);
+        if (step == f->start)
+            ctx->dev->copy(ctx, &from, &at);
+        else
+            ctx->dev->ema(ctx, f->momentum, &from, &at);
+        ctx->weights_version++;
     }
 }
 
 void
-voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx)
+voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx, int64_t step)
 {
-    const struct voco_tensor all = followers_of(model);
+    for (int i = 0; i < model->n_followers; i++) {
+        const struct voco_follower *f = &model->follower[i];
+        const struct voco_tensor at = voco_slice(&model->weight, f->at, f->count);
+        const struct voco_tensor before = voco_slice(&model->before, f->at - model->trained,
+                                                     f->count);
 
-    if (model->n_followers)
-        ctx->dev->copy(ctx, &model->before, &all);
+        if (!moves(f, step))
+            continue;
+        ctx->dev->copy(ctx, &before, &at);
+        ctx->weights_version++;
+    }
 }
 
 double
@@ -255,4 +294,14 @@ voco_model_weights(const struct voco_model *model)
 {
     return (struct voco_weights){ .table = &model->params, .weight = model->weight,
                                   .grad = model->grad };
+}
+
+struct voco_weights
+voco_model_teacher_weights(const struct voco_model *model)
+{
+    const struct voco_follower *f = &model->follower[model->n_followers - 1];
+
+    VOCO_ASSERT(model->config.teacher.there);
+    return (struct voco_weights){ .table = &model->params,
+                                  .weight = voco_slice(&model->weight, f->at, f->count) };
 }

@@ -1,7 +1,8 @@
 /*
  * A model and its parameter buffers: a backbone, which is the encoder of a Swin UNETR or a
- * whole segmentation network, projection heads on it, and followers: copies of heads that
- * are not trained but follow by an exponential moving average (EMA).
+ * whole segmentation network, projection heads on it, and followers: copies of heads, and
+ * of the backbone, that are not trained but follow by an exponential moving average (EMA),
+ * or stay as they are.
  *
  * The followers' parameters come last: the optimizer sees the front of the buffers.
  */
@@ -26,6 +27,14 @@ struct voco_head_config {
 
 enum { VOCO_HEADS_MAX = 4 };
 
+/* A copy of the backbone that is not trained: parameters teacher_backbone.NAME. */
+struct voco_teacher_config {
+    bool there;
+    int64_t start;              /* the step that it is copied in; below 0: none, it begins with
+                                 * values of its own */
+    double momentum;            /* in the steps after; 1: it stays as it is */
+};
+
 struct voco_model_config {
     enum voco_net net;          /* with heads: VOCO_NET_SWINUNETR */
     int64_t in_channels;
@@ -38,6 +47,7 @@ struct voco_model_config {
     int64_t classes;            /* of a segmentation network, 2 or more; 0: the encoder alone */
     struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
     int n_heads;
+    struct voco_teacher_config teacher;
     bool assumed;               /* merging, or axes of a VOCO_NET_PLAINCONV: the weights do not
                                  * say, and nobody else did */
 };
@@ -45,7 +55,8 @@ struct voco_model_config {
 /* Parameters that follow others. */
 struct voco_follower {
     int64_t from, at, count;    /* elements of the parameter buffer: [at] follows [from] */
-    double momentum;
+    int64_t start;              /* in this step it is copied, before it nothing; -1: never */
+    double momentum;            /* in the other steps */
 };
 
 struct voco_provenance;
@@ -58,10 +69,11 @@ struct voco_model {
     const struct voco_seginfo *seginfo;         /* the same */
     struct voco_params params;
     struct voco_segnet net;     /* where config.classes */
-    struct voco_encoder encoder;                /* else */
+    struct voco_encoder encoder;                /* of a VOCO_NET_SWINUNETR; net has it, too */
     struct voco_head head[VOCO_HEADS_MAX];      /* as in config */
-    struct voco_follower follower[VOCO_HEADS_MAX];
+    struct voco_follower follower[VOCO_HEADS_MAX + 1];  /* the teacher's last */
     int n_followers;
+    int n_released;             /* rows of params in front of the teacher's */
     int64_t trained;            /* elements in front of the followers' */
     struct voco_arena memory;   /* of the buffers */
     struct voco_tensor weight;  /* [params.count] */
@@ -96,10 +108,10 @@ enum voco_err voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx
 void voco_model_fill(struct voco_model *model, struct voco_ctx *ctx, enum voco_init init,
                      uint64_t seed);
 
-/* Moves every follower towards the parameters that it follows, and keeps its old values;
- * undo restores them. */
-void voco_model_follow(struct voco_model *model, struct voco_ctx *ctx);
-void voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx);
+/* Moves every follower towards the parameters that it follows, as this step asks for, and
+ * keeps its old values; undo restores them. */
+void voco_model_follow(struct voco_model *model, struct voco_ctx *ctx, int64_t step);
+void voco_model_follow_undo(struct voco_model *model, struct voco_ctx *ctx, int64_t step);
 
 /* The square of the norm of the gradient, into host memory. */
 double voco_model_grad_squared(const struct voco_model *model, struct voco_ctx *ctx);
@@ -107,5 +119,8 @@ double voco_model_grad_squared(const struct voco_model *model, struct voco_ctx *
 void voco_model_free(struct voco_model *model);     /* accepts {0} */
 
 struct voco_weights voco_model_weights(const struct voco_model *model);
+
+/* The teacher's, for the backbone's net or encoder; they have no gradient. */
+struct voco_weights voco_model_teacher_weights(const struct voco_model *model);
 
 #endif

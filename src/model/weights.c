@@ -65,15 +65,16 @@ meta_of_run(const struct voco_model_config *config, struct voco_filemeta *meta)
     return voco_model_meta(&known, config->classes > 0, meta);
 }
 
-enum voco_err
-voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
-                uint32_t *ret_crc, uint64_t *ret_bytes)
+/* The first rows of the table. */
+static enum voco_err
+save_rows(const char *path, struct voco_ctx *ctx, const struct voco_model *model, int rows,
+          uint32_t *ret_crc, uint64_t *ret_bytes)
 {
     const struct voco_params *t = &model->params;
     struct voco_filemeta meta[VOCO_MODEL_KEYS + VOCO_SEGINFO_KEYS + VOCO_PROVENANCE_KEYS];
     const int n_model = meta_of_run(&model->config, meta);
-    struct voco_filetensor *item = calloc(2 * (size_t)t->n, sizeof *item);
-    char **owned = calloc((size_t)t->n, sizeof *owned);
+    struct voco_filetensor *item = calloc(2 * (size_t)rows, sizeof *item);
+    char **owned = calloc((size_t)rows, sizeof *owned);
     int64_t *index = malloc(sizeof(int64_t) * TOKENS * TOKENS);
     int n_more = model->seginfo ? voco_seginfo_meta(model->seginfo, meta + n_model) : 0;
     struct voco_tensor weight;
@@ -85,7 +86,7 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
         n_more += voco_provenance_meta(model->provenance, meta + n_model + n_more);
     VOCO_NEED(item && owned && index);
     voco_position_index(index);
-    for (int i = 0; i < t->n; i++) {
+    for (int i = 0; i < rows; i++) {
         item[n++] = file_tensor(t, i, &weight, t->item[i].name);
         owned[i] = voco_position_index_name(t->item[i].name);
         if (owned[i])
@@ -98,13 +99,27 @@ voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model 
                                      ret_bytes);
     for (int i = 0; i < n_more; i++)
         free((char *)meta[n_model + i].value);
-    for (int i = 0; i < t->n; i++)
+    for (int i = 0; i < rows; i++)
         free(owned[i]);
     free(owned);
     free(item);
     free(index);
     free(copy);
     return err;
+}
+
+enum voco_err
+voco_model_save(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
+                uint32_t *ret_crc, uint64_t *ret_bytes)
+{
+    return save_rows(path, ctx, model, model->n_released, ret_crc, ret_bytes);
+}
+
+enum voco_err
+voco_model_save_all(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
+                    uint32_t *ret_crc, uint64_t *ret_bytes)
+{
+    return save_rows(path, ctx, model, model->params.n, ret_crc, ret_bytes);
 }
 
 /* ---- loading ---- */

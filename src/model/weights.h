@@ -9,11 +9,17 @@
 #include "model/recognise.h"
 #include "model/seginfo.h"
 
-/* All parameters and buffers as one safetensors file, with what the model has of its
- * provenance, windows, transforms and classes. */
+/* Parameters and buffers as one safetensors file, with what the model has of its
+ * provenance, windows, transforms and classes.  A teacher (voco_teacher_config) serves the
+ * training alone and is left out.  The checksum and the size may be NULL. */
 enum voco_err voco_model_save(const char *path, struct voco_ctx *ctx,
                               const struct voco_model *model, uint32_t *ret_crc,
                               uint64_t *ret_bytes);
+
+/* The same with the teacher, for checkpoints. */
+enum voco_err voco_model_save_all(const char *path, struct voco_ctx *ctx,
+                                  const struct voco_model *model, uint32_t *ret_crc,
+                                  uint64_t *ret_bytes);
 
 /* Load by name from safetensors or .pt, whatever is in front of the names (coverage.h).
  * The report is printed.  Parameters that the file lacks keep their values. */

@@ -206,7 +206,7 @@ level_backward(struct voco_ctx *ctx, const struct voco_weights *w,
 void
 voco_encoder_trunk_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                             const struct voco_encoder *e, struct voco_encoder_saved *s,
-                            const struct voco_tensor dh[VOCO_STAGES + 1],
+                            const struct voco_tensor dh[VOCO_STAGES + 1], int top,
                             const struct voco_tensor *dx)
 {
     const size_t mark = voco_arena_mark(&ctx->grad);
@@ -216,7 +216,7 @@ voco_encoder_trunk_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor dpb = voco_gradient(w, e->patch_b);
     struct voco_tensor d;
 
-    for (int i = VOCO_STAGES - 1; i >= 0 && !ctx->err; i--) {
+    for (int i = top - 1; i >= 0 && !ctx->err; i--) {
         d = voco_push_like(ctx, &ctx->grad, &dh[i]);
         if (ctx->err)
             return;
@@ -322,6 +322,6 @@ voco_encoder_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     for (int i = VOCO_MAPS - 1; i > 0 && !ctx->err; i--)
         pooled_map_backward(ctx, w, e, i, s, dembedding, &dh[voco_map_source[i]]);
     if (!ctx->err)
-        voco_encoder_trunk_backward(ctx, w, e, s, dh, NULL);
+        voco_encoder_trunk_backward(ctx, w, e, s, dh, VOCO_STAGES, NULL);
     voco_arena_release(&ctx->grad, mark);
 }

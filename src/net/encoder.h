@@ -85,12 +85,13 @@ void voco_encoder_trunk_forward(struct voco_ctx *ctx, const struct voco_weights 
                                 const struct voco_encoder *e, const struct voco_tensor *x,
                                 struct voco_encoder_saved *s);
 
-/* dh[i] holds the gradients that maps and decoder send to h[i]; it is overwritten.  dx, the
- * image's gradient, is added to; it may be NULL. */
+/* dh[i], i <= top, holds the gradients that maps and decoder send to h[i]; it is overwritten.
+ * The hidden states behind top get none.  dx, the image's gradient, is added to; it may be
+ * NULL. */
 void voco_encoder_trunk_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                                  const struct voco_encoder *e,
                                  struct voco_encoder_saved *s,
-                                 const struct voco_tensor dh[VOCO_STAGES + 1],
+                                 const struct voco_tensor dh[VOCO_STAGES + 1], int top,
                                  const struct voco_tensor *dx);
 
 /* Map i of the hidden state that feeds it (h[voco_map_source[i]], map 0 of the image). */

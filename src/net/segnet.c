@@ -50,7 +50,7 @@ voco_segnet_set_frozen(struct voco_segnet *net, bool frozen)
     if (net->kind == VOCO_NET_PLAINCONV)
         net->plain.frozen = frozen;
     else
-        net->unetr.frozen = frozen;
+        net->unetr.cut = frozen ? VOCO_CUT_SKIPS : VOCO_CUT_NOTHING;
 }
 
 void

@@ -32,6 +32,21 @@ out_conv(const struct voco_unetr *u)
     return (struct voco_conv)VOCO_CONV_CUBE(u->encoder.config.feature, u->classes, 1, 1, 0);
 }
 
+/* Map i of the encoder; behind a cut nothing of it is stored. */
+static void
+map_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_unetr *u,
+            int i, struct voco_unetr_saved *s, const struct voco_tensor *y)
+{
+    const enum voco_keep keep = s->encoder.keep;
+
+    if (ctx->err)
+        return;
+    if (u->cut)
+        s->encoder.keep = VOCO_KEEP_NOTHING;
+    voco_encoder_map_forward(ctx, w, &u->encoder, i, &s->encoder, y);
+    s->encoder.keep = keep;
+}
+
 /* The skip connection of decoder i+1, on the arena. */
 static void
 skip_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voco_unetr *u,
@@ -47,8 +62,8 @@ skip_forward(struct voco_ctx *ctx, const struct voco_weights *w, const struct vo
         s->rstd = voco_push_like(ctx, inner, &s->mean);
         if (!ctx->err)
             voco_channelnorm_forward(ctx, h, &s->skip[i], &s->mean, &s->rstd);
-    } else if (!ctx->err) {
-        voco_encoder_map_forward(ctx, w, &u->encoder, i, &s->encoder, &s->skip[i]);
+    } else {
+        map_forward(ctx, w, u, i, s, &s->skip[i]);
     }
 }
 
@@ -67,15 +82,12 @@ voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
     for (int i = 1; i <= 3; i++)
         VOCO_ASSERT(x->dim[i] % VOCO_UNETR_MULTIPLE == 0);
     s->keep = !saved ? VOCO_KEEP_NOTHING : u->again ? VOCO_KEEP_ENDS : VOCO_KEEP_ALL;
-    s->encoder.keep = u->frozen ? VOCO_KEEP_NOTHING : s->keep;
+    s->encoder.keep = u->cut == VOCO_CUT_SKIPS ? VOCO_KEEP_NOTHING : s->keep;
     voco_encoder_trunk_forward(ctx, w, &u->encoder, x, &s->encoder);
     if (ctx->err)
         return;
     s->d[VOCO_UPS] = voco_push_like(ctx, arena, &s->encoder.h[VOCO_STAGES]);
-    if (ctx->err)
-        return;
-    voco_encoder_map_forward(ctx, w, &u->encoder, VOCO_MAPS - 1, &s->encoder,
-                             &s->d[VOCO_UPS]);
+    map_forward(ctx, w, u, VOCO_MAPS - 1, s, &s->d[VOCO_UPS]);
     for (int i = DEEP; i >= 0 && !ctx->err; i--) {
         const struct voco_tensor *below = &s->d[i + 1];
 
@@ -109,16 +121,16 @@ up_backward(struct voco_ctx *ctx, const struct voco_weights *w, const struct voc
     voco_arena_release(&ctx->keep, kept);
 }
 
-/* Consumes dskip; dh[], dx get the gradients. */
+/* Consumes dskip; dh[], dx get the gradients, if they are not cut off. */
 static void
 skip_backward(struct voco_ctx *ctx, const struct voco_weights *w,
               const struct voco_unetr *u, int i, struct voco_unetr_saved *s,
               const struct voco_tensor *dskip, const struct voco_tensor *dh,
               const struct voco_tensor *dx)
 {
-    if (i == DEEP)
+    if (i == DEEP && u->cut < VOCO_CUT_SKIPS)
         voco_channelnorm_backward(ctx, &s->encoder.h[3], &s->mean, &s->rstd, dskip, &dh[3]);
-    else
+    else if (!u->cut)
         voco_encoder_map_backward(ctx, w, &u->encoder, i, &s->encoder, &s->skip[i], dskip,
                                   i ? &dh[voco_map_source[i]] : dx);
 }
@@ -133,14 +145,19 @@ voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
     const struct voco_tensor ow = voco_weight(w, u->out_w);
     const struct voco_tensor dow = voco_gradient(w, u->out_w);
     const struct voco_tensor dob = voco_gradient(w, u->out_b);
+    /* the deepest hidden state that gets a gradient from here */
+    const int top = u->cut == VOCO_CUT_NOTHING ? VOCO_STAGES
+                    : u->cut == VOCO_CUT_MAPS ? VOCO_STAGES - 1 : -1;
     struct voco_tensor dh[VOCO_STAGES + 1], dd;
 
-    VOCO_ASSERT(!u->frozen || !dx);
-    for (int i = 0; i <= VOCO_STAGES && !u->frozen; i++)
+    VOCO_ASSERT(!u->cut || !dx);
+    for (int i = 0; i <= top; i++)
         dh[i] = voco_push_like(ctx, &ctx->grad, &s->encoder.h[i]);
     dd = voco_push_like(ctx, &ctx->grad, &s->d[0]);
     if (ctx->err)
         return;
+    for (int i = 0; i < top && u->cut; i++)
+        ctx->dev->fill(ctx, &dh[i], 0.0);
     ctx->dev->conv3d_backward_weights(ctx, &conv, &s->d[0], dlogits, &dow, &dob);
     ctx->dev->conv3d_backward_data(ctx, &conv, dlogits, &ow, &dd);
     for (int i = 0; i < VOCO_UPS && !ctx->err; i++) {
@@ -151,15 +168,15 @@ voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
         if (ctx->err)
             return;
         up_backward(ctx, w, u, i, s, &dd, &dbelow, &dskip);
-        if (!ctx->err && !u->frozen)
+        if (!ctx->err)
             skip_backward(ctx, w, u, i, s, &dskip, dh, dx);
         voco_arena_release(&ctx->grad, inner);
         dd = dbelow;
     }
-    if (!ctx->err && !u->frozen)
+    if (!ctx->err && !u->cut)
         voco_encoder_map_backward(ctx, w, &u->encoder, VOCO_MAPS - 1, &s->encoder,
                                   &s->d[VOCO_UPS], &dd, &dh[VOCO_STAGES]);
-    if (!ctx->err && !u->frozen)
-        voco_encoder_trunk_backward(ctx, w, &u->encoder, &s->encoder, dh, dx);
+    if (!ctx->err && top >= 0)
+        voco_encoder_trunk_backward(ctx, w, &u->encoder, &s->encoder, dh, top, dx);
     voco_arena_release(&ctx->grad, mark);
 }

@@ -19,13 +19,17 @@
 
 enum { VOCO_UPS = 5, VOCO_UNETR_MULTIPLE = 32 };
 
+/* Where backward ends besides at the image: nowhere else; at the maps of the encoder, so
+ * that only h3, whose skip has no block, passes a gradient to it; at all skips. */
+enum voco_cut { VOCO_CUT_NOTHING, VOCO_CUT_MAPS, VOCO_CUT_SKIPS };
+
 struct voco_unetr {
     struct voco_encoder encoder;
     struct voco_upblock up[VOCO_UPS];           /* decoder1 .. decoder5 */
     int64_t classes;
     int out_w, out_b;
     bool again;                 /* activation checkpointing: backward recomputes blocks */
-    bool frozen;                /* backward ends at the skips: the encoder stores nothing */
+    enum voco_cut cut;          /* what lies behind it stores nothing */
 };
 
 struct voco_unetr_saved {
@@ -47,8 +51,8 @@ void voco_unetr_forward(struct voco_ctx *ctx, const struct voco_weights *w,
                         const struct voco_unetr *u, const struct voco_tensor *x,
                         const struct voco_tensor *logits, struct voco_unetr_saved *saved);
 
-/* dlogits -> gradients of the parameters and, unless NULL, of the image (overwritten); of
- * the decoder's and the output layer's parameters alone if u->frozen. */
+/* dlogits -> gradients of the parameters in front of u->cut and, unless NULL, of the image
+ * (overwritten), which a cut excludes. */
 void voco_unetr_backward(struct voco_ctx *ctx, const struct voco_weights *w,
                          const struct voco_unetr *u, struct voco_unetr_saved *saved,
                          const struct voco_tensor *dlogits, const struct voco_tensor *dx);

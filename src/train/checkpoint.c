@@ -307,8 +307,8 @@ voco_checkpoint_write(const char *run, struct voco_ctx *ctx, const struct voco_m
         path[i] = voco_format("%s/%s", temporary, file_name[i]);
     tidy(run, false);
     if ((err = voco_folder_make(temporary)) == VOCO_OK
-        && (err = voco_model_save(path[MODEL], ctx, model, &sum[MODEL].crc,
-                                  &sum[MODEL].bytes)) == VOCO_OK
+        && (err = voco_model_save_all(path[MODEL], ctx, model, &sum[MODEL].crc,
+                                      &sum[MODEL].bytes)) == VOCO_OK
         && (err = write_optimizer(path[OPTIMIZER], ctx, model, &sum[OPTIMIZER])) == VOCO_OK
         && (err = write_state(path[STATE], state, &sum[STATE])) == VOCO_OK
         && (err = write_sums(sums, sum)) == VOCO_OK)

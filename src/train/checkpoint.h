@@ -1,8 +1,9 @@
 /*
  * Checkpoints: folders ckpt-<step> in a run folder.
  *
- *   model.safetensors       backbone, student, teacher under their state_dict names, and
- *                           the relative_position_index buffers that PyTorch keeps
+ *   model.safetensors       all parameters under their state_dict names, those of teachers
+ *                           among them, and the relative_position_index buffers that
+ *                           PyTorch keeps
  *   optimizer.safetensors   m.NAME, v.NAME, vmax.NAME of every trained parameter
  *   state.json              counters and the options that the bits depend on
  *   SUMS                    "crc32c bytes name" of the three, and of itself

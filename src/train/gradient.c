@@ -9,17 +9,18 @@ voco_take_gradient(const struct voco_objective *objective, void *work, struct vo
                    const struct voco_batch_head *const batch[],
                    const volatile sig_atomic_t *stop, struct voco_gradient *ret)
 {
+    const int64_t step = batch ? batch[0]->step : 0;
     enum voco_err err;
     double squared;
 
     *ret = (struct voco_gradient){ .loss = NAN, .norm = NAN };
-    voco_model_follow(model, ctx);
+    voco_model_follow(model, ctx, step);
     ctx->dev->fill(ctx, &model->grad, 0.0);
     if (ctx->err)
         return ctx->err;
     err = objective->gradient(work, batch, stop, ret->term);
     if (err == VOCO_ESTOPPED)
-        voco_model_follow_undo(model, ctx);
+        voco_model_follow_undo(model, ctx, step);
     if (err != VOCO_OK)
         return err;
     comm->sum(comm, ctx, &model->grad);

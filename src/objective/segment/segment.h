@@ -47,7 +47,7 @@ enum voco_err voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *m
 
 struct voco_segment_request {
     struct voco_model_config model;
-    bool training, frozen;      /* frozen: model->unetr.frozen */
+    bool training, frozen;      /* frozen: voco_segnet_set_frozen */
     int n;                      /* items of a batch */
     int64_t size[3];
     int threads;
