@@ -170,14 +170,14 @@ voco_settings_compare(const struct voco_objective *objective, const char *checkp
                       const char *then, const char *now)
 {
     json_t *a = json_loads(then, 0, NULL), *b = json_loads(now, 0, NULL), *value;
-    const char *const made = json_string_value(json_object_get(a, "objective"));
+    const char *const was = json_string_value(json_object_get(a, "objective"));
+    const char *const is = json_string_value(json_object_get(b, "objective"));
     enum voco_err err = VOCO_OK;
     const char *name;
 
-    if (made && strcmp(made, objective->name) != 0)
+    if (was && is && strcmp(was, is) != 0)
         err = voco_fail(VOCO_ECHECKPOINT, "%s was made with --objective %s, now it is %s: "
-                        "give the same, or another --out", checkpoint, made,
-                        objective->name);
+                        "give the same, or another --out", checkpoint, was, is);
     if (err != VOCO_OK) {               /* another objective has other settings */
         json_decref(a);
         json_decref(b);
