@@ -16,6 +16,7 @@ EXTRA_PROGRAMS += bench/transform
 bench_transform_SOURCES = bench/transform.c
 bench_transform_LDADD = libvoco.la
 
+EXTRA_DIST += bench/objectives.sh
 EXTRA_DIST += bench/compare-step.sh bench/peer/README.md bench/peer/pretrain_step.py
 EXTRA_DIST += bench/compare-finetune.sh bench/peer/finetune_step.py bench/peer/peer.py
 EXTRA_DIST += bench/compare-predict.sh bench/peer/predict.py
