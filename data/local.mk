@@ -36,6 +36,8 @@ libvoco_la_SOURCES += \
 	data/dataset/split.h \
 	data/phantom/anatomy.c \
 	data/phantom/anatomy.h \
+	data/phantom/patient.c \
+	data/phantom/patient.h \
 	data/phantom/phantom.c \
 	data/phantom/phantom.h \
 	data/store/chunk.c \

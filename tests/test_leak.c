@@ -63,7 +63,7 @@ phantom(uint32_t index)
                                             .spacing_mm = { 3.4, 3.4, 4.2 } };
     struct voco_volume v;
 
-    ok(voco_phantom_make(&o, &v, NULL));
+    ok(voco_phantom_make(&o, &v, NULL, NULL));
     return v;
 }
 

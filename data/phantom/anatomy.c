@@ -139,6 +139,21 @@ voco_anatomy_init(struct voco_anatomy *a, const struct voco_rng_key *key)
 
 /* ---- shapes: values below 1 are inside ---- */
 
+void
+voco_anatomy_organ(const struct voco_anatomy *a, enum voco_phantom_label label,
+                   float centre[3], float axis[3])
+{
+    static const enum organ of[VOCO_PHANTOM_LABELS] = {
+        [VOCO_PHANTOM_LUNG_RIGHT] = LUNG_RIGHT, [VOCO_PHANTOM_LUNG_LEFT] = LUNG_LEFT,
+        [VOCO_PHANTOM_LIVER] = LIVER, [VOCO_PHANTOM_SPLEEN] = SPLEEN,
+        [VOCO_PHANTOM_KIDNEY_RIGHT] = KIDNEY_RIGHT,
+        [VOCO_PHANTOM_KIDNEY_LEFT] = KIDNEY_LEFT
+    };
+
+    memcpy(centre, a->centre[of[label]], 3 * sizeof *centre);
+    memcpy(axis, a->axis[of[label]], 3 * sizeof *axis);
+}
+
 static float
 square(float x)
 {
@@ -531,18 +546,25 @@ inside_at(const struct voco_anatomy *a, const float p[3], float ring, uint8_t *l
     return HU_FAT + 12 * voco_anatomy_noise(a, p, 24, 1);
 }
 
-float
-voco_anatomy_at(const struct voco_anatomy *a, const float mm[3], uint8_t *ret_label)
+void
+voco_anatomy_frame(const struct voco_anatomy *a, const float mm[3], float p[3])
 {
-    float p[3], wall[3], hu, ring, skin, half[2], u, v;
-
-    *ret_label = VOCO_PHANTOM_NONE;
     for (int i = 0; i < 3; i++)
         p[i] = a->rotation[i][0] * (mm[0] - a->shift[0])
              + a->rotation[i][1] * (mm[1] - a->shift[1])
              + a->rotation[i][2] * (mm[2] - a->shift[2]);
     for (int i = 0; i < 3; i++)
         p[i] /= a->scale[i];
+}
+
+/* Of the mean patient in this body; p: the point in the canonical frame. */
+static float
+body_at(const struct voco_anatomy *a, const float mm[3], float p[3], uint8_t *ret_label)
+{
+    float wall[3], hu, ring, skin, half[2], u, v;
+
+    *ret_label = VOCO_PHANTOM_NONE;
+    voco_anatomy_frame(a, mm, p);
     hu = couch_at(a, p);
     if (p[1] < -200 || fabsf(p[0]) > 260)
         return hu;
@@ -568,4 +590,16 @@ voco_anatomy_at(const struct voco_anatomy *a, const float mm[3], uint8_t *ret_la
     if (ring > 1)
         return layers_at(a, p, (1 - skin) * half[1]);
     return inside_at(a, p, ring, ret_label);
+}
+
+float
+voco_anatomy_at(const struct voco_anatomy *a, const float mm[3], uint8_t *ret_label)
+{
+    float p[3], hu = body_at(a, mm, p, ret_label);
+
+    if (a->patients)
+        hu = voco_patient_at(a, p, hu, ret_label);
+    if (a->parts)
+        *ret_label = voco_phantom_part(p, *ret_label);
+    return hu;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
-#include "data/phantom/phantom.h"
+#include "data/phantom/patient.h"
 
 enum { VOCO_ORGANS = 12, VOCO_LATTICE = 32 };
 
@@ -24,10 +24,21 @@ struct voco_anatomy {
     float blood, aorta, liver, spleen, cortex;
     float lung;                 /* HU of lung tissue */
     float couch_y;              /* canonical height of the couch's surface */
+    bool parts;                 /* labels of lobes and vertebrae */
+    bool patients;
+    struct voco_patient patient;
     float lattice[VOCO_LATTICE * VOCO_LATTICE * VOCO_LATTICE];  /* of smooth noise */
 };
 
 void voco_anatomy_init(struct voco_anatomy *a, const struct voco_rng_key *key);
+
+/* Centre and semi-axes of an organ, in the canonical frame: of the lungs, the liver, the
+ * spleen and the kidneys. */
+void voco_anatomy_organ(const struct voco_anatomy *a, enum voco_phantom_label label,
+                        float centre[3], float axis[3]);
+
+/* Patient millimetres in the canonical frame, without the smooth deformation. */
+void voco_anatomy_frame(const struct voco_anatomy *a, const float mm[3], float p[3]);
 
 /* Patient millimetres -> HU and label. */
 float voco_anatomy_at(const struct voco_anatomy *a, const float mm[3],

@@ -11,7 +11,12 @@
 
 const char *const voco_phantom_label_name[] = {
     "none", "lung right", "lung left", "heart", "liver", "spleen", "kidney right",
-    "kidney left", "stomach", "aorta", "spine", "bones", NULL
+    "kidney left", "stomach", "aorta", "spine", "bones", "lesion", "right upper lobe",
+    "right middle lobe", "right lower lobe", "left upper lobe", "left lower lobe",
+    "vertebra 1", "vertebra 2", "vertebra 3", "vertebra 4", "vertebra 5", "vertebra 6",
+    "vertebra 7", "vertebra 8", "vertebra 9", "vertebra 10", "vertebra 11", "vertebra 12",
+    "vertebra 13", "vertebra 14", "vertebra 15", "vertebra 16", "vertebra 17",
+    "vertebra 18", "vertebra 19", NULL
 };
 
 struct scan {
@@ -19,7 +24,27 @@ struct scan {
     float noise_hu;
     float view_mm;              /* radius of the round field of view; 0: none */
     float centre_mm[3];         /* of the grid, in patient coordinates */
+    int scanner, blurs;         /* blurs: how often the kernel is applied, 1 without scanners */
+    float gain, offset_hu;      /* of its scale; 1 and 0 without scanners */
 };
+
+/* Kernel, noise and scale of one of several scanners, the same for all seeds. */
+static void
+pick_scanner(struct scan *s, int scanners)
+{
+    struct voco_rng_key key = { .purpose = VOCO_RNG_PHANTOM };
+
+    s->blurs = 1;
+    s->gain = 1;
+    s->scanner = scanners > 0 ? (int)voco_rng_below(&s->key, 950, (uint32_t)scanners) : 0;
+    if (scanners < 2)
+        return;
+    key.sample = (uint32_t)s->scanner;
+    s->blurs = (int)voco_rng_below(&key, 0, 4);
+    s->noise_hu *= 0.5f + 1.5f * voco_rng_unit(&key, 1);
+    s->gain = 0.96f + 0.08f * voco_rng_unit(&key, 2);
+    s->offset_hu = 40 * voco_rng_unit(&key, 3) - 20;
+}
 
 static void
 plan_scan(struct scan *s, const struct voco_phantom_options *o)
@@ -36,6 +61,7 @@ plan_scan(struct scan *s, const struct voco_phantom_options *o)
     s->centre_mm[0] = 12 * voco_rng_unit(&s->key, i++) - 6;
     s->centre_mm[1] = -12 + 16 * voco_rng_unit(&s->key, i++);
     s->centre_mm[2] = -40 + (float)room * (voco_rng_unit(&s->key, i++) - 0.5f);
+    pick_scanner(s, o->scanners);
 }
 
 /* Index -> millimetres: x and y run against R and A. */
@@ -51,9 +77,10 @@ set_affine(struct voco_volume *v, const struct voco_phantom_options *o,
     }
 }
 
+/* *ret_lesion: voxels of the lesion. */
 static void
 sample(struct voco_volume *image, struct voco_volume *labels,
-       const struct voco_anatomy *a)
+       const struct voco_anatomy *a, int64_t *ret_lesion)
 {
     float *to = image->voxel, *label = labels ? labels->voxel : NULL;
 
@@ -68,6 +95,7 @@ sample(struct voco_volume *image, struct voco_volume *labels,
                     mm[i] = (float)(image->affine[i][i] * (double)index[i]
                                     + image->affine[i][3]);
                 *to++ = voco_anatomy_at(a, mm, &what);
+                *ret_lesion += what == VOCO_PHANTOM_LESION;
                 if (label)
                     *label++ = what;
             }
@@ -135,7 +163,7 @@ finish(struct voco_volume *v, const struct scan *s, float *plane)
             const float grain = 0.5f * (plane[i] + plane[j] + next[i] + next[j]);
             const double r = hypot(v->affine[0][0] * ((double)x - mid_x),
                                    v->affine[1][1] * ((double)(i / nz) - mid_y));
-            float hu = rintf(row[i] + s->noise_hu * grain);
+            float hu = rintf(s->gain * row[i] + s->offset_hu + s->noise_hu * grain);
 
             if (s->view_mm > 0 && r > s->view_mm)
                 hu = -1024;
@@ -146,13 +174,39 @@ finish(struct voco_volume *v, const struct scan *s, float *plane)
     }
 }
 
+static void
+describe(const struct voco_phantom_options *o, const struct voco_anatomy *a,
+         const struct scan *s, int64_t lesion, struct voco_phantom_case *ret)
+{
+    const double ml = o->spacing_mm[0] * o->spacing_mm[1] * o->spacing_mm[2] / 1000;
+    float p[3];
+
+    voco_anatomy_frame(a, s->centre_mm, p);
+    *ret = (struct voco_phantom_case){
+        .age = o->patients ? (double)a->patient.age : NAN, .scanner = s->scanner,
+        .region = p[2] > 20 ? "chest" : p[2] > -150 ? "abdomen" : "pelvis",
+        .level = voco_phantom_level(p[2]), .lesion_ml = (double)lesion * ml,
+        .lesion_organ = lesion ? a->patient.host : VOCO_PHANTOM_NONE };
+}
+
+static void
+draw(const struct voco_phantom_options *o, const struct scan *s, struct voco_anatomy *a)
+{
+    voco_anatomy_init(a, &s->key);
+    a->parts = o->parts;
+    a->patients = o->patients;
+    if (o->patients)
+        voco_patient_draw(a, &s->key, o->lesions);
+}
+
 enum voco_err
 voco_phantom_make(const struct voco_phantom_options *o, struct voco_volume *ret_image,
-                  struct voco_volume *ret_labels)
+                  struct voco_volume *ret_labels, struct voco_phantom_case *ret_case)
 {
+    int64_t lesion = 0;
     struct voco_anatomy *a = malloc(sizeof *a);
     float *planes = calloc((size_t)(2 * o->dim[1]), (size_t)o->dim[2] * sizeof *planes);
-    struct scan s;
+    struct scan s = { .blurs = 1 };
     enum voco_err err;
 
     *ret_image = (struct voco_volume){ .voxel = NULL };
@@ -167,10 +221,13 @@ voco_phantom_make(const struct voco_phantom_options *o, struct voco_volume *ret_
         set_affine(ret_image, o, &s);
         if (ret_labels)
             set_affine(ret_labels, o, &s);
-        voco_anatomy_init(a, &s.key);
-        sample(ret_image, ret_labels, a);
-        blur(ret_image, planes);
+        draw(o, &s, a);
+        sample(ret_image, ret_labels, a, &lesion);
+        for (int i = 0; i < s.blurs; i++)
+            blur(ret_image, planes);
         finish(ret_image, &s, planes);
+        if (ret_case)
+            describe(o, a, &s, lesion, ret_case);
     } else {
         voco_volume_free(ret_image);
         if (ret_labels)
