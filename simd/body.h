@@ -49,7 +49,7 @@ BODY_EXPORT(struct voco_kernels *ret)
         .scatter_columns = scatter_columns, .attn = attn, .attn_grad = attn_grad,
         .attn_narrow = attn_narrow, .attn_narrow_grad = attn_narrow_grad,
 #ifdef VEC_BF16
-        .product_pairs = product_pairs, .pair_rows = pair_rows,
+        .peak_pairs = peak_pairs, .product_pairs = product_pairs, .pair_rows = pair_rows,
         .gather_bf16 = gather_bf16, .attn_bf16 = attn_bf16,
         .attn_bf16_grad = attn_bf16_grad,
 #endif

@@ -260,4 +260,24 @@ peak(float x, size_t rounds)
     return v_sum(sum);
 }
 
+#ifdef VEC_BF16
+static float
+peak_pairs(float x, size_t rounds)
+{
+    vf chain[12], sum = v_zero();
+
+    UNROLL
+    for (int k = 0; k < 12; k++)
+        chain[k] = v_set((float)k * x);
+    for (size_t i = 0; i < rounds; i++)
+        UNROLL
+        for (int k = 0; k < 12; k++)
+            chain[k] = v_fma_pairs(v_set(x), v_set(0.5f), chain[k]);
+    UNROLL
+    for (int k = 0; k < 12; k++)
+        sum = v_add(sum, chain[k]);
+    return v_sum(sum);
+}
+#endif
+
 #endif

@@ -242,8 +242,10 @@ struct voco_kernels {
     void (*widen)(const uint16_t *x, float *y, size_t n);
     void (*narrow)(const float *x, uint16_t *y, size_t n);
 
-    /* 12 lanes multiply-adds a round on registers alone: measures the peak of a core. */
+    /* 12 lanes multiply-adds a round on registers alone: measures the peak of a core.
+     * peak_pairs: the same of two bfloat16 products each; NULL without such instructions. */
     float (*peak)(float x, size_t rounds);
+    float (*peak_pairs)(float x, size_t rounds);
 
     /* ---- rows of c channels ---- */
     /* Of each column: mean and m2 = sum (x - mean)^2 over the rows.  Two sweeps, so the

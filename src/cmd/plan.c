@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "dev/list.h"
+#include "dev/wrap/trace.h"
 #include "objective/voco/voco.h"
 #include "train/schedule.h"
 
@@ -76,16 +77,17 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config,
            const struct voco_ctx_options *open)
 {
     struct voco_probe probe;
-    char step[16];
+    char step[16], words[160];
     const enum voco_err err = voco_pretrain_probe(device(), p, config, open, &probe);
 
     if (err == VOCO_OK)
         printf("time           about %s a step (%.2f s a crop forward and backward, "
-               "measured);\n               %.0f GFLOP/s, %.0f %% of the %.0f that %d threads "
-               "reach on registers\n               (direct operations counted)\n",
+               "measured);\n               %.0f GFLOP/s, direct operations counted: %.0f %% of "
+               "the peak\npeak           %s\n",
                voco_format_seconds(probe.step_s, step), probe.group_s / probe.group,
-               p->flops / probe.step_s * 1e-9, 100.0 * p->flops / probe.step_s / probe.peak,
-               probe.peak * 1e-9, probe.threads);
+               p->flops / probe.step_s * 1e-9,
+               100.0 * p->flops / probe.step_s / probe.peak.flops,
+               voco_peak_words(&probe.peak, probe.threads, words));
     return err;
 }
 

@@ -124,6 +124,14 @@ struct voco_box {
     double value;               /* of box_fill */
 };
 
+/* The roof of arithmetic: operations on registers alone, in the precision of activations. */
+struct voco_peak {
+    double flops;               /* per second, of all threads while they run; 0: not known */
+    double share;               /* of the time that the threads ran; well below 1: the machine
+                                 * does something else, too */
+    const char *of;             /* "f32 multiply-adds" */
+};
+
 enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
                       VOCO_WS_CONV_BACKWARD_WEIGHTS, VOCO_WS_ATTN_FORWARD,
                       VOCO_WS_ATTN_BACKWARD };
@@ -161,9 +169,8 @@ struct voco_device {
     void (*close)(struct voco_ctx *ctx);                /* open makes ctx->state */
     /* Facts on libraries and instructions, in order; returns how many. */
     int (*describe)(struct voco_fact ret[VOCO_FACTS_MAX]);
-    /* Operations per second that it reaches in multiply-adds on registers, measured for a
-     * tenth of a second; 0: not known. */
-    double (*peak)(const struct voco_ctx *ctx);
+    /* Measures for a tenth of a second; needs nothing of the context but its threads. */
+    void (*peak)(const struct voco_ctx *ctx, struct voco_peak *ret);
     /* Returns when everything asked of the device is done. */
     void (*sync)(struct voco_ctx *ctx);
     /* Memory of the device for a stack of at most so many bytes, until voco_arena_free. */

@@ -217,7 +217,7 @@
                                const struct voco_ctx_options *options);                  \
     void prefix##close(struct voco_ctx *ctx);                                            \
     int prefix##describe(struct voco_fact ret[VOCO_FACTS_MAX]);                          \
-    double prefix##peak(const struct voco_ctx *ctx);                                     \
+    void prefix##peak(const struct voco_ctx *ctx, struct voco_peak *ret);                \
     void prefix##sync(struct voco_ctx *ctx);                                             \
     enum voco_err prefix##reserve(struct voco_ctx *ctx, size_t limit,                    \
                                   struct voco_arena *ret);                               \

@@ -22,7 +22,7 @@ voco_inference_open(struct voco_inference *f, const struct voco_model_config *co
     enum voco_err err;
 
     if (f->trace) {
-        voco_trace_init(&f->traced, dev, NULL, 0.0);
+        voco_trace_init(&f->traced, dev, NULL);
         dev = &f->traced.device;
     }
     if ((err = voco_ctx_open(&f->ctx, dev, &open)) != VOCO_OK
@@ -38,7 +38,7 @@ void
 voco_inference_close(struct voco_inference *f)
 {
     if (f->trace && f->ctx.dev) {
-        f->traced.peak = f->ctx.dev->peak(&f->ctx) * 1e-9;
+        f->ctx.dev->peak(&f->ctx, &f->traced.peak);
         voco_trace_report(&f->traced, stderr);
     }
     voco_model_free(&f->model);

@@ -75,7 +75,7 @@ open_device(struct voco_run *r)
     const struct voco_ctx_options open = open_options(r);
 
     if (r->config->trace) {
-        voco_trace_init(&r->trace, dev, NULL, 0.0);
+        voco_trace_init(&r->trace, dev, NULL);
         dev = &r->trace.device;
     }
     return voco_ctx_open(&r->ctx, dev, &open);
@@ -145,8 +145,12 @@ set_up(struct voco_run *r)
         || (err = o->inputs(r->config, r->data, r->input, &r->n_inputs)) != VOCO_OK)
         return err;
     r->model.seginfo = r->task ? &r->info : NULL;
-    r->peak_flops = r->ctx.dev->peak(&r->ctx);
-    r->trace.peak = r->peak_flops * 1e-9;
+    r->ctx.dev->peak(&r->ctx, &r->peak);
+    r->trace.peak = r->peak;
+    if (r->peak.flops > 0.0 && r->peak.share < 0.9)
+        voco_note("this machine does something else, too: %d thread%s ran %.0f %% of the time; "
+                  "rates and seconds in the log are those of a busy machine", r->ctx.threads,
+                  voco_plural(r->ctx.threads), 100.0 * r->peak.share);
     record_options(r);
     return record_provenance(r);
 }
@@ -301,8 +305,8 @@ record_step(struct voco_run *r, const struct voco_gradient *g, double lr,
     voco_record_add(record, rate * 1e-9, "gflops");
     voco_record_append(record, &r->seen);
     voco_record_add(record, (double)(voco_page_faults() - t->page_faults), "page_faults");
-    if (r->peak_flops > 0.0)
-        voco_record_add(record, rate / r->peak_flops, "peak_fraction");
+    if (r->peak.flops > 0.0)
+        voco_record_add(record, rate / r->peak.flops, "peak_fraction");
 }
 
 /* "epoch 3  loss 0.7 (intra 0.6 inter 0.1)  position 25%  best Dice 0.4  2 crops/s  50

@@ -45,7 +45,7 @@ struct voco_run {
     struct voco_record record, seen;    /* of the step; seen: by the objective */
     char *options;                      /* JSON of what the bits depend on */
     json_t *more;                       /* further members of config.json */
-    double peak_flops;                  /* of the machine, measured; 0: not known */
+    struct voco_peak peak;              /* of the machine, measured */
 };
 
 /* Runs or resumes.  config is the objective's struct; its open values are filled in.  With

@@ -25,6 +25,7 @@ open_inner(struct voco_ctx *ctx, const struct voco_ctx_options *options)
     ctx->dev = trace_of(ctx)->inner;
     err = ctx->dev->open(ctx, options);
     ctx->dev = self;
+    trace_of(ctx)->threads = ctx->threads;
     return err;
 }
 
@@ -120,8 +121,8 @@ print_rates(const struct voco_trace *t, double seconds, double flops, double byt
             FILE *out)
 {
     fprintf(out, " %8.1f %7.1f", rate(flops, seconds), rate(bytes, seconds));
-    if (t->peak > 0)
-        fprintf(out, " %5.1f%%", 100 * rate(flops, seconds) / t->peak);
+    if (t->peak.flops > 0)
+        fprintf(out, " %5.1f%%", 100 * rate(flops, seconds) / (t->peak.flops * 1e-9));
     putc('\n', out);
 }
 
@@ -171,17 +172,15 @@ VOCO_DEVICE_ENTRIES(TRACE, , VOCO_TENSOR, VOCO_TENSOR)
 #define SET(P, entry, ...) ret->device.entry = entry;
 
 void
-voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out,
-                double peak)
+voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out)
 {
-    *ret = (struct voco_trace){ .device = *inner, .inner = inner, .out = out,
-                                .peak = peak };
+    *ret = (struct voco_trace){ .device = *inner, .inner = inner, .out = out };
     ret->device.open = open_inner;
     ret->device.close = close_inner;
     VOCO_DEVICE_ENTRIES(SET, , VOCO_TENSOR, VOCO_TENSOR)
     if (out)
-        fprintf(out, "%-23s %-*s %10s %8s %7s%s\n", "op", VOCO_TRACE_SHAPES, "shapes",
-                "us", "GFLOP/s", "GB/s", peak > 0 ? "  peak" : "");
+        fprintf(out, "%-23s %-*s %10s %8s %7s\n", "op", VOCO_TRACE_SHAPES, "shapes",
+                "us", "GFLOP/s", "GB/s");
 }
 
 /* ---- the table ---- */
@@ -209,6 +208,7 @@ void
 voco_trace_report(struct voco_trace *t, FILE *out)
 {
     struct voco_trace_row all = { .op = "all" };
+    char words[160];
 
     if (t->rows == 0)
         return;
@@ -221,10 +221,25 @@ voco_trace_report(struct voco_trace *t, FILE *out)
     qsort(t->row, (size_t)t->rows, sizeof *t->row, by_time);
     fprintf(out, "%-23s %-*s %7s %10s %6s %10s %8s %7s%s\n", "op", VOCO_TRACE_SHAPES,
             "shapes", "calls", "ms", "share", "us/call", "GFLOP/s", "GB/s",
-            t->peak > 0 ? "  peak" : "");
+            t->peak.flops > 0 ? "  peak" : "");
     for (int i = 0; i < t->rows; i++)
         print_row(t, &t->row[i], all.seconds, out);
     print_row(t, &all, all.seconds, out);
+    if (t->peak.flops > 0)
+        fprintf(out, "peak: %s; convolutions do fewer operations than are counted and may "
+                "exceed it\n", voco_peak_words(&t->peak, t->threads, words));
+}
+
+const char *
+voco_peak_words(const struct voco_peak *p, int threads, char buf[160])
+{
+    const int n = snprintf(buf, 160, "%.0f GFLOP/s, %s on registers, %d thread%s",
+                           p->flops * 1e-9, p->of, threads, voco_plural(threads));
+
+    if (p->share < 0.9)
+        snprintf(buf + n, 160 - (size_t)n, " (the machine was busy: they ran %.0f %% of the "
+                 "time)", 100 * p->share);
+    return buf;
 }
 
 void

@@ -27,14 +27,18 @@ struct voco_trace {
     struct voco_device device;          /* first: ctx->dev points to it */
     const struct voco_device *inner;
     FILE *out;                          /* a line per call; NULL: only the table */
-    double peak;                        /* of the machine in GFLOP/s; 0: not known */
+    struct voco_peak peak;              /* of the machine; flops 0: not known */
+    int threads;                        /* of the context that was opened with it */
     struct voco_trace_row *row;
     int rows, room;
 };
 
-/* For voco_ctx_open(&ctx, &ret->device, ...). */
-void voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out,
-                     double peak);
+/* For voco_ctx_open(&ctx, &ret->device, ...).  The owner may set the peak afterwards. */
+void voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FILE *out);
+
+/* "445 GFLOP/s, bf16 products on registers, 2 threads", and what to think of it where the
+ * machine was busy; writes at most 160 bytes. */
+const char *voco_peak_words(const struct voco_peak *peak, int threads, char buf[160]);
 
 /* The table, longest time first. */
 void voco_trace_report(struct voco_trace *trace, FILE *out);

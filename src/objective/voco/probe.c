@@ -28,7 +28,7 @@ voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
         && (err = voco_model_allocate(&model, &ctx, true)) == VOCO_OK) {
         ret->threads = ctx.threads;
         voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
-        ret->peak = dev->peak(&ctx);
+        dev->peak(&ctx, &ret->peak);
         for (int i = 0; i < 2 && err == VOCO_OK; i++)
             err = voco_embedding_probe(&ctx, &model, x, group, (int)edge, &forward_s,
                                        &ret->group_s);

@@ -50,7 +50,7 @@ void voco_pretrain_plan(const void *config, const struct voco_model_config *mode
 struct voco_probe {
     int group, threads;
     double group_s, step_s;     /* step_s: extrapolated, recomputation included */
-    double peak;                /* operations per second on registers */
+    struct voco_peak peak;
 };
 
 enum voco_err voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *plan,
