@@ -264,7 +264,7 @@ START_TEST(wrappers_nest)
     float host[8] = { 1, -2, 3 };
     const struct voco_tensor view = voco_view(host, VOCO_F32, 2, (int64_t)2, (int64_t)4);
 
-    voco_trace_init(&trace, &far_f32.device, NULL, 0);
+    voco_trace_init(&trace, &far_f32.device, NULL);
     voco_dry_init(&dry, &far_f32.device);
     dev[0] = &trace.device;
     dev[1] = &dry.device;
