@@ -48,6 +48,11 @@ libvoco_la_SOURCES += \
 	data/store/encode.h \
 	data/store/hdf5.c \
 	data/store/hdf5.h \
+	data/store/hdf5_library.c \
+	data/store/hdf5_library.h \
+	data/store/hdf5_read.c \
+	data/store/hdf5_reader.c \
+	data/store/hdf5_reader.h \
 	data/store/inventory.c \
 	data/store/inventory.h \
 	data/store/leaklist.c \

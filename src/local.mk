@@ -37,10 +37,14 @@ libvoco_la_SOURCES += \
 	src/base/err.h \
 	src/base/file.c \
 	src/base/file.h \
+	src/base/json.c \
+	src/base/json.h \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/machine.c \
 	src/base/machine.h \
+	src/base/open.c \
+	src/base/open.h \
 	src/base/opt.c \
 	src/base/opt.h \
 	src/base/pages.c \

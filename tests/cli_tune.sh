@@ -23,8 +23,8 @@ expect 0 "tables of other machines or numbers of threads, none for .* 1 thread:"
 cp "$table" kept.json
 
 echo '{' > "$table"
-expect 0 "not JSON.*: the built-in rules choose" "a damaged table is warned of" plan
-expect 0 "not JSON.*: built-in rules" "by doctor, too" "$voco" doctor
+expect 0 "wrong JSON.*: the built-in rules choose" "a damaged table is warned of" plan
+expect 0 "wrong JSON.*: built-in rules" "by doctor, too" "$voco" doctor
 sed 's/"cpu": "/&Z/' kept.json > "$table"
 expect 0 "measured with another CPU: the built-in rules choose" "so is a foreign one" plan
 cp kept.json "$table"

@@ -48,6 +48,7 @@ test_programs = \
 	tests/test_golden_net \
 	tests/test_golden_ops \
 	tests/test_grad \
+	tests/test_hdf5 \
 	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \

@@ -305,7 +305,7 @@ START_TEST(a_report_names_volumes_of_its_store_only)
     fails(VOCO_EFORMAT, voco_leak_report_read(report, s, &out, &n));
     ok(voco_file_write_text(report, "{"));
     fails(VOCO_EFORMAT, voco_leak_report_read(report, s, &out, &n));
-    says("not JSON");
+    says("wrong JSON");
     voco_store_close(s);
     free(path);
     free(report);

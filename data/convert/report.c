@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/store/chunk.h"
 
 /* ---- dry run ---- */
@@ -160,7 +161,7 @@ print_rejects(const struct voco_datalist *list, const struct voco_convert_result
 static double
 store_bytes(const char *store)
 {
-    DIR *dir = opendir(store);
+    DIR *dir = voco_open_folder(store);
     double bytes = 0;
 
     for (struct dirent *e; dir && (e = readdir(dir)); ) {

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/volume/headtext.h"
 #include "data/dataset/listing.h"
 #include "data/dataset/pairing.h"
@@ -146,7 +147,7 @@ static char
 first_character(const char *path)
 {
     char head[64] = "";
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     size_t n = 0;
 
     if (in != NULL) {

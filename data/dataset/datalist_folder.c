@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/dataset/listing.h"
 #include "data/volume/volume.h"
 
@@ -35,7 +36,7 @@ voco_names_free(char **names, int n)
 enum voco_err
 voco_folder_names(const char *path, char ***ret_names, int *ret_n)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = voco_open_folder(path);
     struct dirent *e;
     int capacity = 0;
     enum voco_err err = VOCO_OK;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "data/volume/headtext.h"
 #include "data/dataset/listing.h"
@@ -318,20 +319,11 @@ take_root(struct voco_listing *l, json_t *root)
 enum voco_err
 voco_listing_json(struct voco_listing *l)
 {
-    json_error_t where;
     json_t *root;
-    char *text;
-    size_t n, mark;
-    enum voco_err err = voco_file_read(l->path, LIST_MAX, &text, &n);
+    enum voco_err err = voco_json_read(l->path, LIST_MAX, 0, &root);
 
     if (err != VOCO_OK)
         return err;
-    mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;     /* byte order mark */
-    root = json_loadb(text + mark, n - mark, 0, &where);
-    free(text);
-    if (root == NULL)
-        return voco_fail(VOCO_EFORMAT, "%s:%d:%d: wrong JSON: %s", l->path, where.line,
-                         where.column, where.text);
     err = take_root(l, root);
     json_decref(root);
     return err;

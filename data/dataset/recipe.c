@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/opt.h"
 #include "data/dataset/listing.h"
 
-enum { TASK_MAX = 1 << 20, PATH_LONGEST = 4096 };
+enum { PATH_LONGEST = 4096 };
 
 /* ---- the folder ---- */
 
@@ -171,9 +172,8 @@ enum voco_err
 voco_recipe_open(const char *name, struct voco_recipe *ret)
 {
     const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
-    json_error_t where;
-    char *folder = NULL, *text = NULL;
-    size_t n;
+    char *folder = NULL;
+    json_t *root = NULL;
     enum voco_err err = VOCO_OK;
 
     *ret = (struct voco_recipe){ .name = voco_format("%s", last) };
@@ -187,13 +187,10 @@ voco_recipe_open(const char *name, struct voco_recipe *ret)
     }
     free(folder);
     if (!err)
-        err = voco_file_read(ret->path, TASK_MAX, &text, &n);
-    if (!err && !(ret->json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where)))
-        err = voco_fail(VOCO_EFORMAT, "%s:%d:%d: wrong JSON: %s", ret->path, where.line,
-                        where.column, where.text);
+        err = voco_json_read(ret->path, VOCO_JSON_BYTES, JSON_REJECT_DUPLICATES, &root);
+    ret->json = root;
     if (!err)
         err = take(ret);
-    free(text);
     if (err)
         voco_recipe_free(ret);
     return err;

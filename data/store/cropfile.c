@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/open.h"
 #include "base/temporary.h"
 #include "data/store/hdf5.h"
 
@@ -18,7 +19,7 @@ voco_cropfile_is(const char *path)
 {
     static const unsigned char magic[8] = { 0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n' };
     unsigned char head[8];
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     bool same;
 
     if (!in)
@@ -66,9 +67,13 @@ voco_cropfile_read(const char *path, struct voco_cropset ret[2], int *ret_n)
     ret[0] = ret[1] = (struct voco_cropset){ 0 };
     if (err != VOCO_OK)
         return err;
-    for (int i = 0; i < 2 && err == VOCO_OK; i++)
-        if (voco_h5_has(h, names[i]))
+    for (int i = 0; i < 2 && err == VOCO_OK; i++) {
+        bool there;
+
+        err = voco_h5_has(h, names[i], &there);
+        if (err == VOCO_OK && there)
             err = voco_cropset_read(h, path, names[i], &ret[(*ret_n)++]);
+    }
     voco_h5_close(h);
     if (err == VOCO_OK && *ret_n == 0)
         err = voco_fail(VOCO_EFORMAT, "%s: neither img nor crops: not a file of prepared "
@@ -113,9 +118,10 @@ voco_embeddings_add(struct voco_embeddings *e, const char *id, const char *sourc
                     int width, const float *embedding, const int64_t (*start)[3])
 {
     char *name = voco_format("%s/embedding", id), *places = voco_format("%s/start", id);
-    enum voco_err err = VOCO_OK;
+    bool there;
+    enum voco_err err = voco_h5_has(e->h, id, &there);
 
-    if (voco_h5_has(e->h, id))
+    if (err == VOCO_OK && there)
         err = voco_fail(VOCO_EFORMAT, "%s: %s has a group %s already, from another input",
                         source, e->path, id);
     if (err == VOCO_OK)

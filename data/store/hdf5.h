@@ -23,12 +23,15 @@ struct voco_h5;
 
 /* Truncates an existing file. */
 enum voco_err voco_h5_create(const char *path, struct voco_h5 **ret);
-/* For reading only. */
+/* For reading only.  The library reads in a child process (hdf5_reader.h), so that a damaged
+ * file in which it crashes is VOCO_EFORMAT. */
 enum voco_err voco_h5_open(const char *path, struct voco_h5 **ret);
 /* Flushes all writes; frees h also after a failure.  Accepts NULL. */
 enum voco_err voco_h5_close(struct voco_h5 *h);
 
-bool voco_h5_has(struct voco_h5 *h, const char *name);
+/* Of a file that is open for reading or for writing; what follows up to the next such remark
+ * is for reading alone. */
+enum voco_err voco_h5_has(struct voco_h5 *h, const char *name, bool *ret);
 
 /* dim[0..*ret_rank) of a dataset, rank at most VOCO_H5_RANK_MAX. */
 enum voco_err voco_h5_shape(struct voco_h5 *h, const char *name, int *ret_rank,
@@ -40,7 +43,7 @@ enum voco_err voco_h5_read_f32(struct voco_h5 *h, const char *name, int64_t n,
 enum voco_err voco_h5_read_u8(struct voco_h5 *h, const char *name, int64_t n,
                               uint8_t *out);
 
-/* A new contiguous dataset; groups in the name ("a/b") are made as needed. */
+/* Writing.  A new contiguous dataset; groups in the name ("a/b") are made as needed. */
 enum voco_err voco_h5_write_f32(struct voco_h5 *h, const char *name, int rank,
                                 const int64_t *dim, const float *x);
 

@@ -8,30 +8,24 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 
 enum { REPORT_MAX = 1 << 30 };
 
 static enum voco_err
 load(const char *path, json_t **ret)
 {
-    json_error_t where;
-    char *text = NULL;
-    size_t n;
     int version = 0;
-    enum voco_err err = voco_file_read(path, REPORT_MAX, &text, &n);
+    enum voco_err err = voco_json_read(path, REPORT_MAX, JSON_REJECT_DUPLICATES, ret);
 
-    *ret = NULL;
     if (err)
         return err;
-    if (!(*ret = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where)))
-        err = voco_fail(VOCO_EFORMAT, "%s:%d: not JSON: %s", path, where.line, where.text);
-    else if (json_unpack(*ret, "{s:i}", "voco-leak", &version) != 0)
+    if (json_unpack(*ret, "{s:i}", "voco-leak", &version) != 0)
         err = voco_fail(VOCO_EFORMAT, "%s: not a report of voco leak: no member \"voco-leak\"",
                         path);
     else if (version != 1)
         err = voco_fail(VOCO_EFORMAT, "%s: \"voco-leak\" is %d, expected 1: written by a newer "
                         "voco", path, version);
-    free(text);
     return err;
 }
 

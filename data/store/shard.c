@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/open.h"
 
 enum {
     FOOTER_BYTES = 64,
@@ -301,7 +302,7 @@ voco_shard_open(const char *path, struct voco_shard *ret)
     struct voco_shard s = {.path = voco_format("%s", path)};
     enum voco_err err;
 
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = voco_open(path, O_RDONLY, 0);
     if (fd < 0) {
         err = voco_fail_errno(VOCO_EIO, "%s: cannot open", path);
     } else {
@@ -533,7 +534,7 @@ append(struct voco_shard *s, int fd, struct voco_chunk_entry *const *table)
         err = voco_fail(VOCO_EMEMORY, "%s: no memory for its index", s->path);
     if (!err)
         err = write_at(s, fd, bytes, n, s->h5_bytes);
-    if (!err && fsync(fd) != 0)
+    if (!err && voco_sync(fd) != 0)
         err = voco_fail_errno(VOCO_EIO, "%s: cannot fsync", s->path);
     s->bytes = s->h5_bytes + n;
     free(bytes);
@@ -547,7 +548,7 @@ voco_shard_append(struct voco_shard *s, struct voco_chunk_entry *const *table)
     struct stat st;
     enum voco_err err;
 
-    const int fd = open(s->path, O_RDWR | O_CLOEXEC);
+    const int fd = voco_open(s->path, O_RDWR, 0);
     if (fd < 0)
         return voco_fail_errno(VOCO_EIO, "%s: cannot open", s->path);
     if (fstat(fd, &st) != 0) {

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/store/chunk.h"
 #include "data/codec/deflate.h"
 #include "data/store/inventory.h"
@@ -49,7 +50,7 @@ is_temporary(const char *name)
 static enum voco_err
 remove_temporaries(struct voco_store_writer *w)
 {
-    DIR *dir = opendir(w->folder);
+    DIR *dir = voco_open_folder(w->folder);
 
     enum voco_err err = VOCO_OK;
 
@@ -66,7 +67,7 @@ remove_temporaries(struct voco_store_writer *w)
 static enum voco_err
 check_empty(const char *folder)
 {
-    DIR *dir = opendir(folder);
+    DIR *dir = voco_open_folder(folder);
     enum voco_err err = VOCO_OK;
 
     if (!dir)
@@ -84,7 +85,7 @@ check_empty(const char *folder)
 static enum voco_err
 remove_orphan(struct voco_store_writer *w, const struct voco_inventory *v)
 {
-    DIR *dir = opendir(w->folder);
+    DIR *dir = voco_open_folder(w->folder);
     const int last = v->n_shards ? v->shard[v->n_shards - 1].number : -1;
     int orphan = -1, orphans = 0;
     enum voco_err err = VOCO_OK;
@@ -203,7 +204,7 @@ start(struct voco_store_writer *w)
             err = voco_manifest_write(&w->manifest);
     }
     if (!err) {
-        w->manifest_fd = open(manifest, O_WRONLY | O_APPEND | O_CLOEXEC);
+        w->manifest_fd = voco_open(manifest, O_WRONLY | O_APPEND, 0);
         if (w->manifest_fd < 0)
             err = voco_fail_errno(VOCO_EIO, "%s: cannot open to write", manifest);
     }

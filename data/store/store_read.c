@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/open.h"
 #include "data/store/chunk.h"
 #include "data/store/shard.h"
 
@@ -55,7 +56,7 @@ open_shard(const struct voco_shard *s, int *ret_fd)
 {
     struct stat st;
 
-    *ret_fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    *ret_fd = voco_open(s->path, O_RDONLY, 0);
     if (*ret_fd < 0)
         return voco_fail_errno(VOCO_EIO, "%s: cannot open", s->path);
     if (fstat(*ret_fd, &st) != 0)

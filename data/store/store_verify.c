@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/open.h"
 #include "data/store/chunk.h"
 #include "data/store/shard.h"
 
@@ -181,7 +182,7 @@ verify_open_shard(struct verifying *v, const struct voco_shard *s, int fd,
 static void
 verify_shard(struct verifying *v, const struct voco_shard *s)
 {
-    const int fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    const int fd = voco_open(s->path, O_RDONLY, 0);
     size_t n = 1, most = 1;
 
     for (int i = 0; i < s->n_volumes; i++) {

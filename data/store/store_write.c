@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "base/temporary.h"
 #include "data/store/chunk.h"
 #include "data/store/encode.h"
@@ -84,7 +85,7 @@ write_all(const struct voco_store_writer *w, const char *text, size_t n)
         text += put;
         n -= (size_t)put;
     }
-    if (fsync(w->manifest_fd) != 0)
+    if (voco_sync(w->manifest_fd) != 0)
         return voco_fail_errno(VOCO_EIO, "%s: cannot fsync", w->manifest.path);
     return VOCO_OK;
 }

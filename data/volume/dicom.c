@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/volume/kind.h"
 #include "data/volume/source.h"
 #include "data/volume/volume.h"
@@ -33,7 +35,7 @@ struct outputs {
 bool
 voco_is_dicom_folder(const char *path)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = voco_open_folder(path);
     struct dirent *e;
     bool found = false;
 
@@ -127,7 +129,7 @@ by_name(const void *a, const void *b)
 static void
 list_outputs(const char *folder, struct outputs *o)
 {
-    DIR *dir = opendir(folder);
+    DIR *dir = voco_open_folder(folder);
     struct dirent *e;
 
     while (dir != NULL && o->n < FILES_MAX && (e = readdir(dir)) != NULL) {
@@ -185,12 +187,10 @@ description(const char *folder, const char *stem)
 {
     const int n = series_part(stem);
     char *path = voco_format("%s/%.*s.json", folder, n, stem);
-    json_error_t where;
-    json_t *json = json_load_file(path, 0, &where);
+    json_t *json;
 
-    if (json == NULL)
-        voco_fail(VOCO_EFORMAT, "dcm2niix wrote no usable description (%.*s.json: %s)",
-                  n, stem, where.text);
+    if (voco_json_read(path, VOCO_JSON_BYTES, 0, &json) != VOCO_OK)
+        voco_fail_in(VOCO_EFORMAT, "dcm2niix wrote no usable description");
     free(path);
     return json;
 }
@@ -319,7 +319,7 @@ voco_dicom_convert(const char *path, char **ret_folder, char **ret_file)
 enum voco_err
 voco_dicom_files(const char *path, char ***ret, int *ret_n)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = voco_open_folder(path);
     struct dirent *e;
     int room = 0;
     enum voco_err err = VOCO_OK;

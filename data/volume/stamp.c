@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/open.h"
 #include "data/volume/volume.h"
 
 enum { PIECE = 1 << 18 };
@@ -15,7 +16,7 @@ enum { PIECE = 1 << 18 };
 static enum voco_err
 add_bytes(const char *file, uint32_t *crc)
 {
-    FILE *in = fopen(file, "rb");
+    FILE *in = voco_open_stream(file, "rb");
     char *piece = malloc(PIECE);
     enum voco_err err = VOCO_OK;
     size_t n;

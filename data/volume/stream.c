@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "base/log.h"
+#include "base/open.h"
 #include "base/pages.h"
 #include "data/codec/deflate.h"
 
@@ -33,7 +34,7 @@ open_file(struct voco_stream *s, const char *path, int64_t offset)
                          "%s: data should begin at byte %lld of a file of %lld bytes",
                          path, (long long)offset, (long long)st.st_size);
     s->file_bytes = (int64_t)st.st_size - offset;
-    s->in = fopen(path, "rb");
+    s->in = voco_open_stream(path, "rb");
     if (s->in == NULL || fseeko(s->in, (off_t)offset, SEEK_SET) != 0)
         return voco_fail_errno(VOCO_EIO, "%s", path);
     return VOCO_OK;

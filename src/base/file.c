@@ -14,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/open.h"
 #include "base/temporary.h"
 
 char *
@@ -52,13 +53,13 @@ parent(const char *path)
 static enum voco_err
 sync_path(const char *path, int flags)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    const int fd = voco_open(path, O_RDONLY | flags, 0);
     const bool folder = flags & O_DIRECTORY;
     enum voco_err err = VOCO_OK;
 
     if (fd < 0)
         return voco_fail_errno(VOCO_EIO, "%s: cannot open to sync", path);
-    if (fsync(fd) != 0 && !(folder && (errno == EINVAL || errno == ENOTSUP)))
+    if (voco_sync(fd) != 0 && !(folder && (errno == EINVAL || errno == ENOTSUP)))
         err = voco_fail_errno(VOCO_EIO, "%s: cannot sync to disk", path);
     close(fd);
     return err;
@@ -90,12 +91,12 @@ enum voco_err
 voco_newfile_open(struct voco_newfile *f, const char *path)
 {
     char *temporary = voco_format("%s.tmp-%ld", path, (long)getpid());
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    int fd = open(temporary, flags, 0666);
+    const int flags = O_WRONLY | O_CREAT | O_EXCL;
+    int fd = voco_open(temporary, flags, 0666);
 
     *f = (struct voco_newfile){ 0 };
     if (fd < 0 && errno == EEXIST && unlink(temporary) == 0)
-        fd = open(temporary, flags, 0666);      /* left by a dead process of our number */
+        fd = voco_open(temporary, flags, 0666);     /* left by a dead process of our number */
     if (fd < 0) {
         enum voco_err err = voco_fail_errno(VOCO_EIO, "%s: cannot create", temporary);
 
@@ -123,7 +124,7 @@ voco_newfile_commit(struct voco_newfile *f)
     FILE *out = f->out;
     const bool bad = ferror(out);
 
-    if (fflush(out) != 0 || fsync(fileno(out)) != 0)
+    if (fflush(out) != 0 || voco_sync(fileno(out)) != 0)
         err = voco_fail_errno(VOCO_EIO, "%s: cannot write", f->path);
     else if (bad)       /* a write failed earlier, its errno is gone */
         err = voco_fail(VOCO_EIO, "%s: cannot write (disk full?)", f->path);
@@ -168,7 +169,7 @@ voco_file_write_text(const char *path, const char *text)
 enum voco_err
 voco_file_read(const char *path, size_t max_bytes, char **ret, size_t *ret_n)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = voco_open(path, O_RDONLY, 0);
     size_t n = 0, room = 0;
     char *data = NULL;
     struct stat st;
@@ -254,7 +255,7 @@ voco_folder_make(const char *path)
 enum voco_err
 voco_folder_lock(const char *path, int *ret_fd)
 {
-    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *ret_fd = voco_open(path, O_RDONLY | O_DIRECTORY, 0);
     if (*ret_fd < 0)
         return voco_fail_errno(VOCO_EIO, "%s: cannot open", path);
     if (flock(*ret_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

@@ -42,6 +42,13 @@ voco_temporary_drop(const char *path)
 }
 
 void
+voco_temporary_forget(void)
+{
+    for (int i = 0; i < NAMES; i++)
+        atomic_store(&name[i].used, false);
+}
+
+void
 voco_temporary_remove(void)
 {
     for (int i = 0; i < NAMES; i++)

@@ -10,6 +10,9 @@
 void voco_temporary_add(const char *path);
 void voco_temporary_drop(const char *path);     /* finished, or removed by its owner */
 
+/* In a child process: they are the parent's. */
+void voco_temporary_forget(void);
+
 /* Unlinks them all.  For ends of the program only; may be called by a signal handler. */
 void voco_temporary_remove(void);
 

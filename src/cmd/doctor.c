@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/open.h"
 #include "base/temporary.h"
 #include "data/codec/deflate.h"
 #include "data/store/hdf5.h"
@@ -359,7 +360,7 @@ try_hdf5(const char *path)
 static void
 check_lock(const char *path)
 {
-    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    const int fd = voco_open(path, O_RDWR, 0);
 
     if (fd < 0)
         return;

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "data/store/store.h"
 #include "data/volume/volume.h"
 #include "cmd/info.h"
@@ -33,7 +34,7 @@ static bool
 begins_like_json(const char *path)
 {
     char head[64] = "", first;
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
 
     if (in) {
         head[fread(head, 1, sizeof head - 1, in)] = '\0';

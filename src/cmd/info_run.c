@@ -8,30 +8,21 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "data/dataset/listing.h"
 #include "report/metrics.h"
 
-enum { JSON_MAX = 1 << 24, RECENT = 100 };
+enum { RECENT = 100 };
 
 /* ---- JSON files of ours ---- */
 
 static enum voco_err
 load_json(const char *folder, const char *name, json_t **ret)
 {
-    char *path = voco_format("%s/%s", folder, name), *text;
-    json_error_t where;
-    size_t n;
-    enum voco_err err = voco_file_read(path, JSON_MAX, &text, &n);
+    char *path = voco_format("%s/%s", folder, name);
+    const enum voco_err err = voco_json_read(path, VOCO_JSON_BYTES, 0, ret);
 
-    *ret = NULL;
-    if (err == VOCO_OK) {
-        *ret = json_loadb(text, n, 0, &where);
-        free(text);
-        if (*ret == NULL)
-            err = voco_fail(VOCO_EFORMAT, "%s:%d:%d: wrong JSON: %s", path, where.line,
-                            where.column, where.text);
-    }
     free(path);
     return err;
 }

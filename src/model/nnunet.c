@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "model/model.h"
 
@@ -229,7 +230,6 @@ find_plans(const struct voco_tensorfile *f, const char *path,
 {
     json_t *beside = f->beside ? json_loads(f->beside, 0, NULL) : NULL;
     json_t *args = json_object_get(beside, "init_args");
-    json_error_t where;
 
     *ret_owner = beside;
     *p = (struct plans){ .path = source->plans ? source->plans : path };
@@ -242,12 +242,7 @@ find_plans(const struct voco_tensorfile *f, const char *path,
         p->root = json_incref(json_object_get(args, "plans"));
         return VOCO_OK;
     }
-    p->root = json_load_file(source->plans, 0, &where);
-    if (!p->root)
-        return voco_fail(voco_file_exists(source->plans) ? VOCO_EFORMAT : VOCO_EIO,
-                         "%s: not the plans of nnU-Net: line %d: %s", source->plans,
-                         where.line, where.text);
-    return VOCO_OK;
+    return voco_json_read(source->plans, VOCO_JSON_BYTES, 0, &p->root);
 }
 
 enum voco_err

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/open.h"
 #include "data/transform/geometry.h"
 #include "data/transform/transform.h"
 #include "model/recognise.h"
@@ -84,7 +85,7 @@ static bool
 sum_file(const char *path, json_t *to)
 {
     unsigned char block[1 << 16];
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     json_int_t bytes = 0;
     uint32_t crc = 0;
     char words[16];

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/open.h"
 #include "report/metrics.h"
 
 enum { SERIES_LIMIT = 256 };
@@ -167,7 +168,7 @@ voco_history_read(const char *path, struct voco_history *ret)
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
 
     if (!in)
         return voco_fail_errno(errno == ENOENT ? VOCO_EFORMAT : VOCO_EIO, "%s", path);

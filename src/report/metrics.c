@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 
 struct voco_metrics {
     FILE *out;
@@ -71,7 +72,7 @@ forget_from(const char *path, int64_t from_step)
 {
     struct voco_newfile f = { 0 };
     int64_t dropped = 0;
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     enum voco_err err;
 
     if (!in)
@@ -102,7 +103,7 @@ voco_metrics_open(const char *path, int64_t from_step, struct voco_metrics **ret
         if (err)
             return err;
     }
-    out = fopen(path, "ab");
+    out = voco_open_stream(path, "ab");
     if (!out)
         return voco_fail_errno(VOCO_EIO, "%s: cannot write", path);
     m = malloc(sizeof *m);
@@ -179,7 +180,7 @@ voco_metrics_write(struct voco_metrics *m, int64_t step, const struct voco_metri
 enum voco_err
 voco_metrics_sync(struct voco_metrics *m)
 {
-    if (fflush(m->out) || fsync(fileno(m->out)))
+    if (fflush(m->out) || voco_sync(fileno(m->out)))
         return voco_fail_errno(VOCO_EIO, "%s: cannot write", m->path);
     return VOCO_OK;
 }

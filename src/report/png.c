@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/open.h"
 
 struct job {
     png_structp png;
@@ -155,7 +156,7 @@ enum voco_err
 voco_png_read(const char *path, struct voco_picture *ret)
 {
     struct job job = { 0 };
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
 
     if (!in)
         return voco_fail_errno(errno == ENOENT ? VOCO_EFORMAT : VOCO_EIO, "%s", path);

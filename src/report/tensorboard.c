@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/open.h"
 
 struct voco_events {
     FILE *out;
@@ -139,7 +140,7 @@ create(const char *folder, struct voco_events *e)
                          : voco_format("%s/events.out.tfevents.%010lld.%s.%ld.%02d",
                                        folder, (long long)time(NULL), host,
                                        (long)getpid(), i);
-        e->out = fopen(e->path, "wbx");
+        e->out = voco_open_stream(e->path, "wbx");
     }
     return e->out ? VOCO_OK : voco_fail_errno(VOCO_EIO, "%s: cannot create", e->path);
 }

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "tensorfile/names.h"
 #include "tensorfile/safetensors.h"
 #include "tensorfile/torchfile.h"
@@ -37,7 +38,7 @@ bool
 voco_tensorfile_sniff(const char *path)
 {
     unsigned char head[16];
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     const size_t n = in ? fread(head, 1, sizeof head, in) : 0;
 
     if (in)
@@ -58,7 +59,7 @@ open_file(struct voco_tensorfile *f, const char *path)
     struct stat info;
     enum voco_err err;
     void *map;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = voco_open(path, O_RDONLY, 0);
 
     if (fd < 0)
         return voco_fail_errno(VOCO_EIO, "%s", path);

@@ -5,16 +5,19 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/json.h"
 
 struct voco_best
 voco_best_read(const struct voco_score_name *name, const char *run, int64_t step)
 {
     struct voco_best best = { .name = name, .score = NAN };
     char *path = voco_format("%s/best.json", run);
-    json_t *root = json_load_file(path, 0, NULL);
-    const json_t *score = json_object_get(root, name->name);
-    const json_t *at = json_object_get(root, "step");
+    const json_t *score, *at;
+    json_t *root;
 
+    voco_json_read(path, VOCO_JSON_BYTES, 0, &root);
+    score = json_object_get(root, name->name);
+    at = json_object_get(root, "step");
     if (json_is_number(score) && json_is_integer(at) && json_integer_value(at) <= step) {
         best.score = json_number_value(score);
         best.step = json_integer_value(at);

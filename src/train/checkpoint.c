@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/open.h"
 #include "tensorfile/safetensors.h"
 
 static const char *const file_name[] = { "model.safetensors", "optimizer.safetensors",
@@ -162,7 +163,7 @@ newest_first(const void *a, const void *b)
 static enum voco_err
 list_checkpoints(const char *run, int64_t **ret, int *ret_n)
 {
-    DIR *dir = opendir(run);
+    DIR *dir = voco_open_folder(run);
     struct dirent *entry;
     int n = 0, room = 0;
     enum voco_err err = VOCO_OK;
@@ -249,7 +250,7 @@ put_back(const char *run, const char *old)
 static void
 tidy(const char *run, bool files)
 {
-    DIR *dir = opendir(run);
+    DIR *dir = voco_open_folder(run);
     struct dirent *entry;
 
     while (dir && (entry = readdir(dir)) != NULL) {
@@ -347,7 +348,7 @@ check_file(const char *folder, const char *name, const struct sum *want)
     unsigned char block[1 << 16];
     char *path = voco_format("%s/%s", folder, name);
     struct sum got = { 0, 0 };
-    FILE *in = fopen(path, "rb");
+    FILE *in = voco_open_stream(path, "rb");
     enum voco_err err = VOCO_OK;
     size_t n;
 

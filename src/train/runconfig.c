@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/machine.h"
 
@@ -79,9 +80,8 @@ static const json_t *
 option_of(const char *run, const char *key, json_t **ret_root)
 {
     char *path = voco_format("%s/config.json", run);
-    json_error_t where;
 
-    *ret_root = json_load_file(path, 0, &where);
+    voco_json_read(path, VOCO_JSON_BYTES, 0, ret_root);
     free(path);
     return json_object_get(json_object_get(*ret_root, "options"), key);
 }

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/open.h"
 
 enum { FORMAT = 1, FILE_MAX = 4 << 20, ROWS_MAX = 10000 };
 
@@ -181,20 +183,13 @@ read_rows(const char *path, const json_t *rows, struct voco_choices *ret)
 static json_t *
 load(const char *path, const struct voco_tuning_key *key, enum voco_err *ret_err)
 {
-    json_error_t where;
     const char *other;
     json_t *root;
-    char *text;
-    size_t n;
 
-    if ((*ret_err = voco_file_read(path, FILE_MAX, &text, &n)) != VOCO_OK)
+    *ret_err = voco_json_read(path, FILE_MAX, JSON_REJECT_DUPLICATES, &root);
+    if (*ret_err != VOCO_OK)
         return NULL;
-    root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
-    free(text);
-    if (!root)
-        *ret_err = voco_fail(VOCO_EFORMAT, "%s: not JSON: line %d: %s", path, where.line,
-                             where.text);
-    else if (json_integer_value(json_object_get(root, "voco-tune")) != FORMAT)
+    if (json_integer_value(json_object_get(root, "voco-tune")) != FORMAT)
         *ret_err = voco_fail(VOCO_EFORMAT, "%s: not a table of voco tune: \"voco-tune\" is "
                              "not %d", path, FORMAT);
     else if ((other = difference(root, key)) != NULL)
@@ -324,7 +319,7 @@ voco_tuning_write(const char *path, const struct voco_tuning_key *key,
 static int
 tables_in(const char *folder)
 {
-    DIR *d = folder ? opendir(folder) : NULL;
+    DIR *d = folder ? voco_open_folder(folder) : NULL;
     const struct dirent *e;
     int n = 0;
 
@@ -349,10 +344,13 @@ static bool
 began_without_tables(const char *run)
 {
     char *path = voco_format("%s/config.json", run);
-    json_t *root = json_load_file(path, 0, NULL);
-    const json_t *options = json_object_get(root, "options");
-    const bool old = options && !json_object_get(options, "implementations");
+    json_t *root;
+    const json_t *options;
+    bool old;
 
+    voco_json_read(path, VOCO_JSON_BYTES, 0, &root);
+    options = json_object_get(root, "options");
+    old = options && !json_object_get(options, "implementations");
     json_decref(root);
     free(path);
     return old;

@@ -101,8 +101,11 @@ struct shape {
 static enum voco_err
 find(struct voco_h5 *h, const char *name, struct shape *ret)
 {
+    bool there;
+    enum voco_err err = voco_h5_has(h, name, &there);
+
     *ret = (struct shape){ 0 };
-    return voco_h5_has(h, name) ? voco_h5_shape(h, name, &ret->rank, ret->dim) : VOCO_OK;
+    return err || !there ? err : voco_h5_shape(h, name, &ret->rank, ret->dim);
 }
 
 static enum voco_err
@@ -110,9 +113,12 @@ read_crops(struct voco_h5 *h, const char *path, const char *name, int *n, int *r
            float **ret)
 {
     struct voco_cropset set;
-    enum voco_err err;
+    bool there;
+    enum voco_err err = voco_h5_has(h, name, &there);
 
-    if (!voco_h5_has(h, name))
+    if (err)
+        return err;
+    if (!there)
         return voco_fail(VOCO_EFORMAT, "%s: no dataset %s; a replayed batch has img, crops "
                          "and labels", path, name);
     err = voco_cropset_read(h, path, name, &set);
