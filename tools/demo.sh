@@ -38,7 +38,7 @@ fetch()
     fi
 }
 
-say '2/4 Volumes: a CT head, three T1 brains, and phantoms'
+say '2/4 Volumes: a CT head, two T1 brains, and phantoms'
 
 # The CT is a raw array in a tar; MetaImage needs only a header beside it.  Debian's
 # example tells the spacing and that the numbers are HU.
@@ -60,7 +60,7 @@ ElementDataFile = cranium.raw
 HEADER
 fi
 brains=
-for name in ch2 inia19-t1-brain jhu189; do
+for name in ch2 inia19-t1-brain; do
     if place=$(fetch mricron-data /usr/share/mricron/templates/$name.nii.gz); then
         brains="$brains $place"
     fi
