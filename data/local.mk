@@ -107,6 +107,8 @@ libvoco_la_SOURCES += \
 	data/volume/nrrd.c \
 	data/volume/nrrd_head.c \
 	data/volume/nrrd_head.h \
+	data/volume/nrrd_numbers.c \
+	data/volume/nrrd_numbers.h \
 	data/volume/once.c \
 	data/volume/once.h \
 	data/volume/place.h \

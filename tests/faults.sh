@@ -76,6 +76,29 @@ for DEED in ENOSPC EIO EINTR SHORT KILL; do
     done
 done
 
+# A signal that comes while a file of voco is opened or synced is no failure.
+DEED=EINTR
+for verb in verify phantom convert predict eval embed import export resume; do
+    reference $verb
+    for ONLY in '-c open' '-c sync'; do
+        fresh
+        run $verb env AT=0 "$work/calls"
+        all=$(sed -n 's/^calls //p' log) failed= at=1
+        while [ $at -le "${all:-0}" ]; do
+            fresh
+            run $verb env AT=$at "$work/calls"
+            got=$?
+            [ $got = "$(cat "$ref/$verb/status")" ] && same $verb ||
+                failed="$failed $got: $(head -n 1 log);"
+            at=$((at + 1 + all / 40))
+        done
+        echo "$failed" > "$work/eintr"
+        cd "$work"
+        ! grep -v -e '^$' eintr
+        ok $? "$verb does its work when ${ONLY#-c } returns EINTR: $failed"
+    done
+done
+
 # Folders that cannot be read: a list of volumes is not taken for a shorter one, nor a run for
 # one without checkpoints.
 DEED=EIO ONLY='-c list'

@@ -63,34 +63,31 @@ judge() {
     fi
 }
 
-# under NAME "VERBS" COMMAND...: each verb is done, or says why not.  127 and 1 come from
-# the loader and from OpenMP, which do not find room before voco begins.  2 would be a command
-# line that is wrong.
-under() {
-    name=$1 verbs=$2
-    shift 2
+# each WANTED NAME "VERBS" COMMAND...: a check for each verb, which WANTED makes of $got
+each() {
+    wanted=$1 name=$2 verbs=$3
+    shift 3
     for v in $verbs; do
         run "$v" "$@"
         got=$?
-        case $got in
-        0) true ;;
-        1 | 3 | 4 | 5 | 6 | 7 | 8 | 127) grep -q '[a-z]' err || grep -q WRONG out ;;
-        *) false ;;
-        esac
+        $wanted
         judge $? "$v, $name: exit $got"
     done
 }
 
-# does NAME "VERBS" COMMAND...: each verb succeeds
-does() {
-    name=$1 verbs=$2
-    shift 2
-    for v in $verbs; do
-        run "$v" "$@"
-        got=$?
-        judge $got "$v, $name: exit $got"
-    done
+# 127 and 1 come from the loader and from OpenMP, which do not find room before voco begins.
+# 2 would be a command line that is wrong.
+is_done_or_says_why() {
+    case $got in
+    0) true ;;
+    1 | 3 | 4 | 5 | 6 | 7 | 8 | 127) grep -q '[a-z]' err || grep -q WRONG out ;;
+    *) false ;;
+    esac
 }
+is_done() { [ $got = 0 ]; }
+
+under() { each is_done_or_says_why "$@"; }
+does() { each is_done "$@"; }
 
 # ulimits OPTION VALUE COMMAND...: the command under a limit of the shell
 cat > ulimits << 'EOF'

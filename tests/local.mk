@@ -18,6 +18,7 @@ tests_libtest_la_SOURCES = \
 	tests/harness.c \
 	tests/harness.h \
 	tests/levels.h \
+	tests/loader_util.h \
 	tests/main.c \
 	tests/scratch.h \
 	tests/store_util.h \

@@ -350,6 +350,37 @@ START_TEST(nrrd_spaces_are_turned_to_ras)
 }
 END_TEST
 
+/* As ITK places them. */
+START_TEST(nrrd_axis_mins_place_a_volume_without_a_space)
+{
+    static const struct {
+        const char *lines;
+        float o0, o1, o2;
+    } MINS[] = {
+        {"spacings: 2 3 4\naxis mins: 10 20 30\n", -11, -21.5f, 32},
+        {"spacings: 2 3 4\naxis mins: 10 20 30\ncenters: cell cell cell\n", -11, -21.5f, 32},
+        {"spacings: 2 3 4\naxismins: 10 20 30\nCenterings: node node node\n", -10, -20, 30},
+        {"spacings: 2 3 4\naxis mins: 10 20 30\ncenters: cell ??? node\n", -11, -21.5f, 30},
+        {"spacings: 2 3 4\naxis mins: 10 20 30\naxis maxs: 16 32 50\n", -11, -21.5f, 32},
+        {"spacings: 0.2 0.3 0.4\naxis mins: 1 2 3\nunits: \"cm\" \"cm\" \"cm\"\n",
+         -11, -21.5f, 32},
+        {"spacings: 2 3 4\naxis mins: 10 nan 30\n", -11, 0, 32},
+        {"spacings: 2 3 4\naxis mins: 10 20 30\nspace: LPS\n", 0, 0, 0},
+        {"spacings: 2 3 4\naxis mins: 10 20\n", 0, 0, 0}
+    };
+    static struct bytes data;
+
+    append_elements(&data, U8, false);
+    for (size_t i = 0; i < sizeof MINS / sizeof *MINS; i++) {
+        char *lines = voco_format("type: uint8\nencoding: raw\n%s", MINS[i].lines);
+
+        assert_reads(nrrd("a.nrrd", lines, &data), -2, -3, 4, MINS[i].o0, MINS[i].o1,
+                     MINS[i].o2);
+        free(lines);
+    }
+}
+END_TEST
+
 START_TEST(nrrd_fields_are_read_in_all_their_spellings)
 {
     static const char *const LINES[] = {
@@ -431,6 +462,8 @@ START_TEST(nrrd_that_cannot_be_used_is_refused_with_the_reason)
          "space directions: (2,0,0) (0,3,0) (0,0,4)\n", "spacings says 5 along axis 2"},
         {"type: uint8\nencoding: raw\naxis mins: 0 0 0\naxismaxs: 6 12 20\n",
          "write it as spacings"},
+        {"type: uint8\nencoding: raw\nspacings: 2 3 4\naxis mins: 0 0 0\naxis maxs: 6 12 30\n",
+         "30 apart along axis 2"},
         {"type: uint8\nencoding: raw\nspace: RAS\nspace: LPS\n", "space comes twice"},
         {"type: uint8\nencoding: raw\nspace origin: (1,2,3)\nspaceorigin: (1,2,4)\n",
          "space origin comes twice"},
@@ -718,6 +751,7 @@ test_suite(void)
     tcase_add_test(text, metaimage_that_cannot_be_used_is_refused_with_the_reason);
     tcase_add_test(text, nrrd_of_every_type_and_byte_order_is_read_attached_and_detached);
     tcase_add_test(text, nrrd_spaces_are_turned_to_ras);
+    tcase_add_test(text, nrrd_axis_mins_place_a_volume_without_a_space);
     tcase_add_test(text, nrrd_fields_are_read_in_all_their_spellings);
     tcase_add_test(text, nrrd_voxels_at_the_end_of_the_file_do_not_begin_in_the_header);
     tcase_add_test(text, nrrd_that_cannot_be_used_is_refused_with_the_reason);

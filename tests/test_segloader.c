@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "objective/segment/batch.h"
+#include "loader_util.h"
 #include "store_util.h"
 #include "tests/test.h"
 
@@ -74,36 +75,19 @@ seg_store(const char *folder, int channels)
 
 static const int every[] = {0, 1, 2, 3};
 
-/* Loader threads, and batches that they keep ready: of the loaders that are opened next. */
-static int loader_threads = 1, loader_ahead = 2;
-
-struct loader {
-    struct voco_seg_loader *source;
-    struct voco_batches *batches;
-};
-
 static enum voco_err
 open_loader(const struct voco_store *s, const struct voco_seg_options *o, int64_t first,
             struct loader *ret)
 {
-    enum voco_err err = voco_seg_open(s, o, &ret->source);
+    struct voco_seg_loader *source;
+    enum voco_err err = voco_seg_open(s, o, &source);
 
     if (err)
         return err;
-    err = voco_batches_open(&voco_labelled_kind, ret->source, o->batch, loader_threads,
-                            loader_ahead, first, &ret->batches);
+    ret->source = source;
+    err = start_batches(ret, &voco_labelled_kind, o->batch, first);
     if (err)
-        voco_seg_close(ret->source);
-    return err;
-}
-
-static enum voco_err
-next_batch(struct loader *l, const struct voco_seg_batch **ret, double *ret_waited_s)
-{
-    const void *next;
-    const enum voco_err err = voco_batches_next(l->batches, &next, ret_waited_s);
-
-    *ret = next;
+        voco_seg_close(source);
     return err;
 }
 

@@ -497,6 +497,19 @@ START_TEST(few_whole_values_look_like_labels_and_noise_does_not)
         v.voxel[i] = (float)(i / 1600 * 20 + i / 80 % 5 * 4 + i / 5 % 4 + 7);
     ck_assert(voco_volume_looks_labelled(&v, &values));
     ck_assert_int_eq(values, 100);
+    for (int levels = 9; levels <= 32; levels++) {  /* a bright ball, in few grey levels */
+        for (int i = 0; i < 8000; i++) {
+            const int x = i / 400 - 10, y = i / 20 % 20 - 10, z = i % 20 - 10;
+            const double inside = 1 - (x * x + y * y + z * z) / 301.0;
+
+            v.voxel[i] = (float)(int)(inside * levels) * 5;
+        }
+        ck_assert_msg(!voco_volume_looks_labelled(&v, &values), "%d levels", levels);
+    }
+    for (int i = 0; i < 8000; i++)                  /* 12 points that are marked */
+        v.voxel[i] = (float)(i % 640 == 7 ? 1 + i / 640 : 0);
+    ck_assert(voco_volume_looks_labelled(&v, &values));
+    ck_assert_int_eq(values, 14);
     for (int i = 0; i < 8000; i++)                  /* 8 bits, as of a scanner */
         v.voxel[i] = (float)((unsigned)i * 2654435761u >> 24);
     ck_assert(!voco_volume_looks_labelled(&v, &values));

@@ -63,7 +63,10 @@ voco_h5_write_f32(struct voco_h5 *h, const char *name, int rank, const int64_t *
     enum voco_err err = VOCO_OK;
 
     voco_h5_enter();
-    const hid_t set = new_set(h, name, H5T_IEEE_F32LE, rank, dim, H5P_DEFAULT);
+    const hid_t create = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(create, false);      /* the same numbers make the same file */
+    const hid_t set = new_set(h, name, H5T_IEEE_F32LE, rank, dim, create);
+    H5Pclose(create);
     if (set < 0
         || H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) < 0)
         err = voco_h5_fail(VOCO_EIO, h, "cannot write dataset", name);

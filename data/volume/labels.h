@@ -52,8 +52,9 @@ struct voco_class_count {
 enum voco_err voco_label_count(const struct voco_volume *v, struct voco_class_count **ret,
                                int *ret_n);
 
-/* Do the voxels look like labels: a few whole numbers, or more of them where neighbours
- * mostly agree?  *ret_values: how many numbers there are, if so. */
+/* Do the voxels look like labels: two to eight whole numbers, or more of them where neighbours
+ * mostly agree and do not differ by steps of grey?  *ret_values: how many numbers there are, if
+ * so. */
 bool voco_volume_looks_labelled(const struct voco_volume *v, int *ret_values);
 
 #endif

@@ -8,158 +8,14 @@
 
 #include "base/file.h"
 #include "data/volume/headtext.h"
-#include "data/volume/nrrd_head.h"
+#include "data/volume/nrrd_numbers.h"
 #include "data/volume/once.h"
 #include "data/volume/source.h"
-#include "data/volume/unit.h"
-
-enum { DIMS_MAX = 16 };
-
-/* The fields as numbers. */
-struct nrrd {
-    const struct voco_nrrd_head *head;
-    int64_t dimension, size[DIMS_MAX], line_skip, byte_skip;
-    int n_size, n_spacing, n_axis;
-    double spacing[DIMS_MAX];
-    double axis[DIMS_MAX][3];           /* space directions */
-    bool spatial[DIMS_MAX];             /* has a direction; false: "none" */
-    double origin[3];
-    bool has_origin;
-    double axis_mm[DIMS_MAX], space_mm[3];      /* millimetres in the units */
-};
-
-static enum voco_err
-parse_one(const char *path, const char *key, const char *value, int64_t *ret)
-{
-    int n;
-    const enum voco_err err = voco_parse_ints(path, key, value, 1, ret, &n);
-
-    if (err == VOCO_OK && n != 1)
-        return voco_fail(VOCO_EFORMAT, "%s: %s has no value", path, key);
-    return err;
-}
-
-/* "(1,0,0)" at *p, which moves behind it. */
-static enum voco_err
-parse_vector(const char *path, const char *key, const char **p, double out[3])
-{
-    const char *at = *p;
-
-    for (int i = 0; i < 3; i++) {
-        char *end;
-
-        at += strspn(at, " \t");
-        if (*at != (i == 0 ? '(' : ','))
-            break;
-        out[i] = strtod(at + 1, &end);
-        if (end == at + 1)
-            break;
-        at = end + strspn(end, " \t");
-        if (i == 2 && *at == ')') {
-            *p = at + 1;
-            return VOCO_OK;
-        }
-    }
-    return voco_fail(VOCO_EFORMAT, "%s: %s: expected three numbers (x,y,z), found"
-                     " \"%.60s\"", path, key, *p);
-}
-
-static enum voco_err
-parse_directions(const char *path, const char *value, struct nrrd *n)
-{
-    for (const char *p = value; *p != '\0'; p += strspn(p, " \t")) {
-        enum voco_err err = VOCO_OK;
-
-        if (n->n_axis == DIMS_MAX)
-            return voco_fail(VOCO_EFORMAT, "%s: more than %d space directions", path,
-                             DIMS_MAX);
-        n->spatial[n->n_axis] = strncmp(p, "none", 4) != 0;
-        if (n->spatial[n->n_axis])
-            err = parse_vector(path, "space directions", &p, n->axis[n->n_axis]);
-        else
-            p += 4;
-        if (err != VOCO_OK)
-            return err;
-        n->n_axis++;
-    }
-    return VOCO_OK;
-}
-
-/* "mm" "um" "" to millimetres each; a unit that is "", none or ??? is not known, and 1. */
-static enum voco_err
-parse_units(const char *path, const char *key, const char *value, int max, double *out)
-{
-    int n = 0;
-
-    for (const char *p = value + strspn(value, " \t"); *p != '\0'; n++) {
-        const bool quoted = *p == '"';
-        const char *word = p + quoted;
-        const int length = (int)strcspn(word, quoted ? "\"" : " \t");
-        const bool silent = length == 0 || strncmp(word, "none", 4) == 0 ||
-                            strncmp(word, "???", 3) == 0;
-
-        p = word + length;
-        p += *p == '"';
-        p += strspn(p, " \t");
-        if (n == max)
-            return voco_fail(VOCO_EFORMAT, "%s: %s: more than %d units", path, key, max);
-        out[n] = 1;
-        if (!silent && !voco_length_unit(word, length, &out[n]))
-            return voco_fail(VOCO_EFORMAT, "%s: %s: \"%.*s\" is no unit of length,"
-                             " expected mm, cm, m, um or nm", path, key,
-                             length < 40 ? length : 40, word);
-    }
-    return VOCO_OK;
-}
-
-static enum voco_err
-parse_value(const char *path, enum voco_nrrd_field field, const char *value,
-            struct nrrd *n)
-{
-    const char *key = voco_nrrd_name(field), *p = value;
-
-    switch (field) {
-    case VOCO_NRRD_DIMENSION:
-        return parse_one(path, key, value, &n->dimension);
-    case VOCO_NRRD_SIZES:
-        return voco_parse_ints(path, key, value, DIMS_MAX, n->size, &n->n_size);
-    case VOCO_NRRD_SPACINGS:
-        return voco_parse_reals(path, key, value, DIMS_MAX, n->spacing, &n->n_spacing);
-    case VOCO_NRRD_LINE_SKIP:
-        return parse_one(path, key, value, &n->line_skip);
-    case VOCO_NRRD_BYTE_SKIP:
-        return parse_one(path, key, value, &n->byte_skip);
-    case VOCO_NRRD_SPACE_DIRECTIONS:
-        return parse_directions(path, value, n);
-    case VOCO_NRRD_SPACE_ORIGIN:
-        n->has_origin = strcasecmp(value, "none") != 0;
-        return n->has_origin ? parse_vector(path, key, &p, n->origin) : VOCO_OK;
-    case VOCO_NRRD_SPACE_UNITS:
-        return parse_units(path, key, value, 3, n->space_mm);
-    default:
-        return VOCO_OK;                 /* words, looked at where they count */
-    }
-}
-
-static enum voco_err
-parse_values(const char *path, struct nrrd *n)
-{
-    enum voco_err err = VOCO_OK;
-
-    for (int i = 0; i < 3; i++)
-        n->space_mm[i] = 1;
-    for (int i = 0; i < DIMS_MAX; i++)
-        n->axis_mm[i] = 1;
-    for (int i = 0; i < VOCO_NRRD_USED && err == VOCO_OK; i++)
-        if (n->head->value[i] != NULL)
-            err = parse_value(path, (enum voco_nrrd_field)i, n->head->value[i], n);
-    return err;
-}
 
 /* Voxels that cannot be read are refused for that, before anything is missed that only
  * other encodings need. */
 static enum voco_err
-choose_encoding(const char *path, const struct nrrd *n, struct voco_source *src)
+choose_encoding(const char *path, const struct voco_nrrd *n, struct voco_source *src)
 {
     static const char *const NAME[] = {
         "ascii", "text", "txt", "hex", "bzip2", "bz2", "zrl"
@@ -200,7 +56,7 @@ is_one_of(const char *names, const char *type)
 }
 
 static enum voco_err
-choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
+choose_element(const char *path, const struct voco_nrrd *n, struct voco_source *src)
 {
     static const struct {
         const char *names;              /* between bars */
@@ -241,35 +97,49 @@ choose_element(const char *path, const struct nrrd *n, struct voco_source *src)
     return VOCO_OK;
 }
 
+/* The word of an axis in a list of them, of which NULL is the empty one. */
+static const char *
+word_of(const char *words, int axis)
+{
+    const char *p = words != NULL ? words + strspn(words, " \t") : "";
+
+    for (; *p != '\0' && axis > 0; axis--) {
+        p += strcspn(p, " \t");
+        p += strspn(p, " \t");
+    }
+    return p;
+}
+
+static bool
+begins_with_word(const char *text, const char *word)
+{
+    const size_t n = strlen(word);
+
+    return strncasecmp(text, word, n) == 0 && strcspn(text, " \t") == n;
+}
+
 /* Where there are no directions, kinds say which axes lie in space: 1, 0, or -1 where
  * they say nothing. */
 static int
 kind_in_space(const char *kinds, int axis)
 {
     static const char *const NAME[] = {"domain", "space", "none", "???"};
-    const char *p = kinds != NULL ? kinds + strspn(kinds, " \t") : "";
+    const char *kind = word_of(kinds, axis);
 
-    for (; *p != '\0' && axis > 0; axis--) {
-        p += strcspn(p, " \t");
-        p += strspn(p, " \t");
-    }
-    for (int i = 0; i < 4; i++) {
-        const size_t n = strlen(NAME[i]);
-
-        if (strncasecmp(p, NAME[i], n) == 0 && strcspn(p, " \t") == n)
+    for (int i = 0; i < 4; i++)
+        if (begins_with_word(kind, NAME[i]))
             return i < 2 ? 1 : -1;
-    }
-    return *p != '\0' ? 0 : -1;
+    return *kind != '\0' ? 0 : -1;
 }
 
 /* The three axes of the volume; any other one must have size 1. */
 static enum voco_err
-choose_axes(const char *path, const struct nrrd *n, int axis[3])
+choose_axes(const char *path, const struct voco_nrrd *n, int axis[3])
 {
     const char *kinds = n->head->value[VOCO_NRRD_KINDS];
     int found = 0;
 
-    if (n->dimension < 3 || n->dimension > DIMS_MAX)
+    if (n->dimension < 3 || n->dimension > VOCO_NRRD_DIMS)
         return voco_fail(VOCO_EFORMAT, "%s: dimension is %" PRId64 ", expected 3", path,
                          n->dimension);
     if (n->n_size != n->dimension || (n->n_axis != 0 && n->n_axis != n->dimension) ||
@@ -331,7 +201,7 @@ choose_space(const char *path, const struct voco_nrrd_head *head, double turn[3]
 /* Directions have lengths of their own: what else the header says of the spacing must
  * agree with them, and its place is not always where it is obeyed. */
 static enum voco_err
-check_spacings(const char *path, const struct nrrd *n, const int axis[3])
+check_spacings(const char *path, const struct voco_nrrd *n, const int axis[3])
 {
     const char *const *value = n->head->value;
 
@@ -340,6 +210,18 @@ check_spacings(const char *path, const struct nrrd *n, const int axis[3])
         return voco_fail(VOCO_EFORMAT, "%s: the spacing follows from axis mins and axis"
                          " maxs alone, which is not supported; write it as spacings",
                          path);
+    for (int j = 0; n->n_spacing != 0 && n->n_min == n->dimension &&
+         n->n_max == n->dimension && j < 3; j++) {
+        const int i = axis[j];
+        const double edges = n->max[i] - n->min[i], spacing = n->spacing[i];
+        const double cells = spacing * (double)n->size[i];
+
+        if (fabs(edges - cells) > 1e-3 * fabs(cells) &&
+            fabs(edges - (cells - spacing)) > 1e-3 * fabs(cells))
+            return voco_fail(VOCO_EFORMAT, "%s: axis mins and axis maxs are %g apart along"
+                             " axis %d, spacings says %" PRId64 " times %g; remove the wrong"
+                             " one", path, edges, i, n->size[i], spacing);
+    }
     if (n->n_axis != 0 && value[VOCO_NRRD_UNITS] != NULL)
         voco_warn_once("%s: units are left out of account: the space directions are in"
                        " space units", path);
@@ -355,16 +237,41 @@ check_spacings(const char *path, const struct nrrd *n, const int axis[3])
     return VOCO_OK;
 }
 
-/* Fields that are known and not obeyed. */
+/* Axis mins place a volume without a space, and with spacings, as other readers have it. */
+static bool
+has_mins(const struct voco_nrrd *n)
+{
+    return n->n_axis == 0 && !n->has_origin && n->n_min == n->dimension &&
+           n->n_spacing != 0 && n->head->value[VOCO_NRRD_SPACE] == NULL &&
+           n->head->value[VOCO_NRRD_SPACE_DIMENSION] == NULL;
+}
+
+/* The centre of the first voxel along an axis: half a voxel behind its edge, or there where
+ * the axis is measured from voxel to voxel. */
+static double
+axis_origin(const struct voco_nrrd *n, int axis)
+{
+    const bool node = begins_with_word(word_of(n->head->value[VOCO_NRRD_CENTERS], axis),
+                                       "node");
+
+    if (!has_mins(n) || isnan(n->min[axis]))
+        return 0;
+    return n->min[axis] + (node ? 0 : n->spacing[axis] / 2);
+}
+
+/* Fields that are known and not obeyed, and what is assumed. */
 static void
-warn_of_assumptions(const char *path, const struct nrrd *n)
+warn_of_assumptions(const char *path, const struct voco_nrrd *n)
 {
     const char *const *value = n->head->value;
 
     if (n->n_axis == 0 && n->n_spacing == 0)
         voco_warn_once("%s: neither space directions nor spacings: 1 mm assumed", path);
-    if (n->n_axis == 0 && !n->has_origin &&
-        (value[VOCO_NRRD_AXIS_MINS] != NULL || value[VOCO_NRRD_AXIS_MAXS] != NULL))
+    if (has_mins(n) && value[VOCO_NRRD_CENTERS] == NULL)
+        voco_warn_once("%s: no centers: axis mins are taken as the outer edges of voxels",
+                       path);
+    else if (n->n_axis == 0 && !n->has_origin && !has_mins(n) &&
+             (n->n_min != 0 || n->n_max != 0))
         voco_warn_once("%s: axis mins and axis maxs are not obeyed: the origin is taken"
                        " as 0", path);
     if (value[VOCO_NRRD_OLD_MIN] != NULL || value[VOCO_NRRD_OLD_MAX] != NULL)
@@ -373,7 +280,7 @@ warn_of_assumptions(const char *path, const struct nrrd *n)
 }
 
 static enum voco_err
-choose_affine(const char *path, struct nrrd *n, struct voco_source *src)
+choose_affine(const char *path, struct voco_nrrd *n, struct voco_source *src)
 {
     const char *units = n->head->value[VOCO_NRRD_UNITS];
     double turn[3];
@@ -385,7 +292,7 @@ choose_affine(const char *path, struct nrrd *n, struct voco_source *src)
     if (err == VOCO_OK)
         err = choose_space(path, n->head, turn);
     if (err == VOCO_OK && units != NULL && n->n_axis == 0)
-        err = parse_units(path, "units", units, DIMS_MAX, n->axis_mm);
+        err = voco_nrrd_units(path, "units", units, VOCO_NRRD_DIMS, n->axis_mm);
     if (err != VOCO_OK)
         return err;
     warn_of_assumptions(path, n);
@@ -399,7 +306,9 @@ choose_affine(const char *path, struct nrrd *n, struct voco_source *src)
 
             src->affine[i][j] = turn[i] * along;
         }
-        src->affine[j][3] = n->has_origin ? turn[j] * n->origin[j] * n->space_mm[j] : 0;
+        src->affine[j][3] = turn[j] *
+            (n->has_origin ? n->origin[j] * n->space_mm[j]
+                           : axis_origin(n, axis[j]) * n->axis_mm[axis[j]]);
     }
     src->affine[3][3] = 1;
     return VOCO_OK;
@@ -423,7 +332,7 @@ skip_lines(const char *path, int64_t lines, int64_t *offset)
 }
 
 static enum voco_err
-choose_place(const struct voco_headtext *t, const struct nrrd *n, struct voco_source *src)
+choose_place(const struct voco_headtext *t, const struct voco_nrrd *n, struct voco_source *src)
 {
     const char *file = n->head->value[VOCO_NRRD_DATA_FILE];
 
@@ -453,7 +362,7 @@ enum voco_err
 voco_nrrd_parse(const char *path, struct voco_source *ret)
 {
     struct voco_nrrd_head head = {{NULL}};
-    struct nrrd n = {.head = &head};
+    struct voco_nrrd n = {.head = &head};
     struct voco_headtext t;
     enum voco_err err;
 
@@ -462,7 +371,7 @@ voco_nrrd_parse(const char *path, struct voco_source *ret)
     if (err != VOCO_OK)
         return err;
     if ((err = voco_nrrd_head_read(&t, &head)) == VOCO_OK &&
-        (err = parse_values(path, &n)) == VOCO_OK &&
+        (err = voco_nrrd_numbers(path, &n)) == VOCO_OK &&
         (err = choose_encoding(path, &n, ret)) == VOCO_OK &&
         (err = choose_element(path, &n, ret)) == VOCO_OK &&
         (err = choose_affine(path, &n, ret)) == VOCO_OK)

@@ -28,6 +28,7 @@ static const struct {
     [VOCO_NRRD_SPACE_UNITS] = {"space units", NULL},
     [VOCO_NRRD_AXIS_MINS] = {"axis mins", NULL},
     [VOCO_NRRD_AXIS_MAXS] = {"axis maxs", NULL},
+    [VOCO_NRRD_CENTERS] = {"centers", "centerings"},
     [VOCO_NRRD_OLD_MIN] = {"old min", NULL},
     [VOCO_NRRD_OLD_MAX] = {"old max", NULL},
     [VOCO_NRRD_LINE_SKIP] = {"line skip", NULL},
@@ -35,7 +36,7 @@ static const struct {
     [VOCO_NRRD_DATA_FILE] = {"data file", NULL},
     /* The following fields change neither the voxels nor their places. */
     {"content", NULL}, {"number", NULL}, {"block size", NULL}, {"thicknesses", NULL},
-    {"centers", "centerings"}, {"labels", NULL}, {"measurement frame", NULL},
+    {"labels", NULL}, {"measurement frame", NULL},
     {"min", NULL}, {"max", NULL}, {"sample units", NULL}
 };
 enum { FIELDS = sizeof FIELD / sizeof *FIELD };

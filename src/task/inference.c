@@ -18,13 +18,9 @@ voco_inference_open(struct voco_inference *f, const struct voco_model_config *co
                     const struct voco_demand *demand, struct voco_coverage *ret)
 {
     const struct voco_ctx_options open = { .threads = f->threads, .choices = &f->choices };
-    const struct voco_device *dev = f->dev;
+    const struct voco_device *dev = voco_trace_wrap(&f->traced, f->trace, f->dev);
     enum voco_err err;
 
-    if (f->trace) {
-        voco_trace_init(&f->traced, dev, NULL);
-        dev = &f->traced.device;
-    }
     if ((err = voco_ctx_open(&f->ctx, dev, &open)) != VOCO_OK
         || (err = voco_model_describe(&f->model, config)) != VOCO_OK
         || (err = voco_model_allocate(&f->model, &f->ctx, false)) != VOCO_OK)
@@ -37,10 +33,7 @@ voco_inference_open(struct voco_inference *f, const struct voco_model_config *co
 void
 voco_inference_close(struct voco_inference *f)
 {
-    if (f->trace && f->ctx.dev) {
-        f->ctx.dev->peak(&f->ctx, &f->traced.peak);
-        voco_trace_report(&f->traced, stderr);
-    }
+    voco_trace_tell(&f->traced, &f->ctx);
     voco_model_free(&f->model);
     voco_ctx_close(&f->ctx);
     voco_choices_free(&f->choices);

@@ -1,5 +1,6 @@
 /* Writing zip archives of stored entries with libzip. */
 #include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -146,12 +147,27 @@ voco_zipwriter_add_bytes(struct voco_zipwriter *w, const char *name, const void 
     return add(w, name, bytes, source);
 }
 
+/* Was it a signal that came while libzip opened its own temporary file?  Nothing has been
+ * written then, and zip_close may be called again. */
+static bool
+is_interrupted(const struct voco_zipwriter *w)
+{
+    zip_error_t *error = zip_get_error(w->archive);
+
+    return w->err == VOCO_OK && zip_error_code_zip(error) == ZIP_ER_TMPOPEN
+        && zip_error_code_system(error) == EINTR;
+}
+
 enum voco_err
 voco_zipwriter_commit(struct voco_zipwriter *w)
 {
     enum voco_err err = VOCO_OK;
+    int status;
 
-    if (zip_close(w->archive) == 0)
+    do
+        status = zip_close(w->archive);
+    while (status != 0 && is_interrupted(w));
+    if (status == 0)
         w->archive = NULL;
     else
         err = w->err != VOCO_OK ? w->err

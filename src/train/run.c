@@ -71,14 +71,10 @@ make_plan(struct voco_run *r)
 static enum voco_err
 open_device(struct voco_run *r)
 {
-    const struct voco_device *dev = device(r->config);
     const struct voco_ctx_options open = open_options(r);
 
-    if (r->config->trace) {
-        voco_trace_init(&r->trace, dev, NULL);
-        dev = &r->trace.device;
-    }
-    return voco_ctx_open(&r->ctx, dev, &open);
+    return voco_ctx_open(&r->ctx, voco_trace_wrap(&r->trace, r->config->trace,
+                                                  device(r->config)), &open);
 }
 
 /* Settings and facts that decide the numbers: a run that is resumed under the same ones
@@ -146,7 +142,6 @@ set_up(struct voco_run *r)
         return err;
     r->model.seginfo = r->task ? &r->info : NULL;
     r->ctx.dev->peak(&r->ctx, &r->peak);
-    r->trace.peak = r->peak;
     if (r->peak.flops > 0.0 && r->peak.share < 0.9)
         voco_note("this machine does something else, too: %d thread%s ran %.0f %% of the time; "
                   "rates and seconds in the log are those of a busy machine", r->ctx.threads,
@@ -432,8 +427,7 @@ tear_down(struct voco_run *r)
 {
     voco_runlog_close(&r->log);
     voco_loop_end(&r->loop);
-    if (r->config->trace && r->ctx.dev)
-        voco_trace_report(&r->trace, stderr);
+    voco_trace_tell(&r->trace, &r->ctx);
     close_batches(r);
     r->objective->close(r->work);
     r->objective->release(r->data);

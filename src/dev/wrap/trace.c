@@ -242,6 +242,24 @@ voco_peak_words(const struct voco_peak *p, int threads, char buf[160])
     return buf;
 }
 
+const struct voco_device *
+voco_trace_wrap(struct voco_trace *ret, bool traced, const struct voco_device *inner)
+{
+    if (!traced)
+        return inner;
+    voco_trace_init(ret, inner, NULL);
+    return &ret->device;
+}
+
+void
+voco_trace_tell(struct voco_trace *t, struct voco_ctx *ctx)
+{
+    if (!t->inner || !ctx->dev)
+        return;
+    ctx->dev->peak(ctx, &t->peak);
+    voco_trace_report(t, stderr);
+}
+
 void
 voco_trace_clear(struct voco_trace *t)
 {

@@ -40,6 +40,14 @@ void voco_trace_init(struct voco_trace *ret, const struct voco_device *inner, FI
  * machine was busy; writes at most 160 bytes. */
 const char *voco_peak_words(const struct voco_peak *peak, int threads, char buf[160]);
 
+/* The device of a context that is traced or not: ret's, or inner itself. */
+const struct voco_device *voco_trace_wrap(struct voco_trace *ret, bool traced,
+                                          const struct voco_device *inner);
+
+/* The table of a context on that device, on stderr; nothing if it is not traced, or was not
+ * opened. */
+void voco_trace_tell(struct voco_trace *trace, struct voco_ctx *ctx);
+
 /* The table, longest time first. */
 void voco_trace_report(struct voco_trace *trace, FILE *out);
 

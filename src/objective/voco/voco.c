@@ -85,6 +85,8 @@ prepare(void *config, void **data, struct voco_setup *ret)
         err = voco_replay_open(c->common.replay, c->common.run.loop.steps, &d->replay);
         c->size = (struct voco_contrast_size){ d->replay.volumes, d->replay.sw,
                                                d->replay.roi };
+        c->common.batch = d->replay.volumes;    /* the file counts, and is recorded */
+        c->sw = d->replay.sw;
     } else {
         c->size = (struct voco_contrast_size){ (int)c->common.batch, (int)c->sw, VOCO_CROP_EDGE };
         err = voco_pretrain_open_store(c, c->size.volumes, &d->store, &d->exclude);
