@@ -13,6 +13,7 @@ tests_libtest_la_SOURCES = \
 	tests/golden_model.h \
 	tests/golden_read.c \
 	tests/golden_read.h \
+	tests/gradcase.h \
 	tests/gradcheck.c \
 	tests/gradcheck.h \
 	tests/harness.c \
@@ -50,6 +51,7 @@ test_programs = \
 	tests/test_golden_ops \
 	tests/test_grad \
 	tests/test_hdf5 \
+	tests/test_grad_losses \
 	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \
