@@ -403,7 +403,7 @@ run_columns(struct harness *h, const int64_t *p)
     result(h, "y, and the columns beside it", &y, 0);
 }
 
-/* ---- segmentation: n, s, c, squared? ---- */
+/* ---- segmentation: n, s, c, squared?, are some voxels without a label? ---- */
 
 /* Logits up to 6 make probabilities of 1e-6, whose logarithms count. */
 static void
@@ -414,7 +414,8 @@ run_dicece(struct harness *h, const int64_t *p)
                                    .smooth_nr = p[3] ? 0 : 1e-5,
                                    .smooth_dr = p[3] ? 1e-6 : 1e-5 };
     const struct voco_tensor x = operand(h, -6, 6, REAL(p[0], p[1], p[2]));
-    const struct voco_tensor label = operand(h, 0, (double)p[2] - 0.5, REAL(p[0], p[1]));
+    const struct voco_tensor label = operand(h, p[4] ? -1 : 0, (double)p[2] - 0.5,
+                                             REAL(p[0], p[1]));
     const struct voco_tensor sums = overwritten(h, REAL(p[0], p[2], 3));
     const struct voco_tensor loss = added_to(h, REAL(2)), dx = overwritten(h, x);
 
@@ -637,6 +638,8 @@ static const struct harness_case cases[] = {
     { "dicece", run_dicece, { 2, 343, 4, 1 } },
     { "dicece", run_dicece, { 1, 20001, 3, 0 } },
     { "dicece", run_dicece, { 3, 100, 105, 1 } },
+    { "dicece", run_dicece, { 2, 343, 14, 1, 1 } },
+    { "dicece", run_dicece, { 2, 9001, 3, 0, 1 } },
 
     { "assign", run_assign, { 1, 1, 3 } },
     { "assign", run_assign, { 2, 9, 16 } },

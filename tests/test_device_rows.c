@@ -65,6 +65,24 @@ run_losses_of_nothing(struct harness *h, const int64_t *p)
     result(h, "loss", &loss, 0);
 }
 
+/* Dice is then (1 - nr / dr) of nothing, which has no gradient, and the cross entropy 0. */
+static void
+run_dicece_of_nothing(struct harness *h, const int64_t *p)
+{
+    const struct voco_dicece o = { .smooth_nr = 1, .smooth_dr = 2 };
+    const struct voco_device *dev = h->ctx->dev;
+    const struct voco_tensor x = operand(h, -3, 3, REAL(p[0], p[1], p[2]));
+    const struct voco_tensor label = operand(h, -2, -1, REAL(p[0], p[1]));
+    const struct voco_tensor sums = overwritten(h, REAL(p[0], p[2], 3));
+    const struct voco_tensor loss = added_to(h, REAL(2)), dx = overwritten(h, x);
+
+    dev->dicece_forward(h->ctx, &o, &x, &label, 0.5, &sums, &loss);
+    result(h, "sums", &sums, 0);
+    result(h, "loss", &loss, POINTWISE);
+    dev->dicece_backward(h->ctx, &o, &x, &label, &sums, 0.5, &dx);
+    result(h, "dx", &dx, 0);
+}
+
 /* ---- masked error: n, rows, c, power, is there a mask? ---- */
 
 static void
@@ -190,6 +208,7 @@ static const struct harness_case cases[] = {
     { "softmax_ce", run_softmax_ce, { 2, 70, 301, 0, 1 } },
     { "softmax_ce", run_softmax_ce, { 1, 3, 5000, 1, 1 } },
     { "losses of nothing", run_losses_of_nothing, { 2, 77, 3 } },
+    { "dicece of nothing", run_dicece_of_nothing, { 2, 77, 3 } },
 
     { "masked_error", run_masked_error, { 1, 1, 1, 1, 0 } },
     { "masked_error", run_masked_error, { 2, 343, 1, 2, 1 } },

@@ -447,16 +447,17 @@ dicece_loss(void *arg)
     return loss[0] + loss[1];
 }
 
+/* Without background, and with it and squares; then with voxels that do not count. */
 START_TEST(dicece)
 {
     struct operands o = { .dicece = { .smooth_nr = 1e-5, .smooth_dr = 1e-5 } };
     struct voco_tensor dx;
 
-    if (_i)
+    if (_i % 2)
         o.dicece = (struct voco_dicece){ .background = true, .squared = true,
                                          .smooth_dr = 1e-6 };
     o.x = uniform("x", -3, 3, SHAPE(2, 50, 4));
-    o.w = uniform("label", 0, 4, SHAPE(2, 50));
+    o.w = uniform("label", _i / 2 ? -2 : 0, 4, SHAPE(2, 50));
     o.s = zeros(SHAPE(2, 4, 3));
     o.y = zeros(SHAPE(2));
     dx = junk_like(&o.x);
@@ -506,7 +507,7 @@ test_suite(void)
     tcase_add_test(tc, pool);
     tcase_add_test(tc, assign);
     tcase_add_test(tc, losses);
-    tcase_add_loop_test(tc, dicece, 0, 2);
+    tcase_add_loop_test(tc, dicece, 0, 4);
     tcase_add_test(tc, checker_sees_a_small_error);
     suite_add_tcase(suite, tc);
     return suite;

@@ -98,7 +98,8 @@ enum { VOCO_CLASSES_MAX = 256 };       /* labels are stored in 8 bits */
  *   dice = mean over classes of 1 - (2 sum p t + smooth_nr) / (sum q + sum t + smooth_dr)
  *   ce   = mean over voxels of -log p[label]              q = p, or p^2 when squared
  *
- * t is 1 where the label is the class.  Without background, class 0 has no Dice term; the
+ * t is 1 where the label is the class.  Voxels whose label is below 0 are in no sum and in no
+ * mean; an item without others has ce 0.  Without background, class 0 has no Dice term; the
  * cross entropy always includes all classes.
  */
 struct voco_dicece {
@@ -345,7 +346,7 @@ struct voco_device {
                                   X sums, double weight, Y dx);
     void (*argmax_rows)(struct voco_ctx *ctx, X x, double threshold, Y y);
 
-    /* ---- segmentation: x [n,s,c] logits, label [n,s] whole numbers of 0..c-1 ----
+    /* ---- segmentation: x [n,s,c] logits, label [n,s] whole numbers below c ----
      * forward adds weight * the mean over items to loss[2]: dice, ce; sums [n,c,3] is saved:
      * of p t, q, t.  Backward rebuilds p; dx may be x. */
     void (*dicece_forward)(struct voco_ctx *ctx, const struct voco_dicece *o, X x, X label,

@@ -33,16 +33,27 @@ shape_of(const struct voco_dicece *o, X x)
                            .pieces = (s + PIECE - 1) / PIECE };
 }
 
+/* -1: the voxel does not count. */
 static int64_t
 class_of(float label, int64_t c)
 {
-    const int64_t k = (int64_t)label;
+    const int64_t k = label < 0 ? -1 : (int64_t)label;
 
-    VOCO_ASSERT(k >= 0 && k < c);
+    VOCO_ASSERT(k < c);
     return k;
 }
 
-/* The m voxels from x, label on: sum[c][3] as in sums, and sum[c][0] the cross entropy. */
+/* p of voxels that do not count becomes 0. */
+static void
+leave_out(const float *label, int64_t m, int64_t c, float *p)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t k = 0; k < c && label[i] < 0; k++)
+            p[k * BLOCK + i] = 0;
+}
+
+/* The m voxels from x, label on: sum[c][3] as in sums; sum[c][0] the cross entropy and
+ * sum[c][1] the voxels that count. */
 static void
 add_block(const struct voco_kernels *kernels, bool squared, const float *x,
           const float *label, int64_t m, int64_t c, double (*sum)[3])
@@ -50,6 +61,7 @@ add_block(const struct voco_kernels *kernels, bool squared, const float *x,
     float p[BLOCK * VOCO_CLASSES_MAX], top[BLOCK], all_p[BLOCK];
 
     voco_cpu_softmax(kernels, x, m, c, 1, -1, p, top, all_p);
+    leave_out(label, m, c, p);
     for (int64_t k = 0; k < c; k++) {
         const float *pk = p + k * BLOCK;
         double all = 0;
@@ -62,9 +74,12 @@ add_block(const struct voco_kernels *kernels, bool squared, const float *x,
     for (int64_t i = 0; i < m; i++) {
         const int64_t t = class_of(label[i], c);
 
+        if (t < 0)
+            continue;
         sum[t][0] += (double)p[t * BLOCK + i];
         sum[t][2] += 1;
         sum[c][0] += (double)(top[i] + logf(all_p[i]) - x[i * c + t]);
+        sum[c][1] += 1;
     }
 }
 
@@ -95,7 +110,8 @@ finish_item(const struct voco_dicece *o, const struct shape *z, double (*piece)[
             dice += 1 - (2 * sum[0] + o->smooth_nr) / (sum[1] + sum[2] + o->smooth_dr);
     }
     loss[0] += weight * dice / (double)(z->n * (z->c - z->first));
-    loss[1] += weight * piece[z->c][0] / (double)(z->n * z->s);
+    if (piece[z->c][1] > 0)
+        loss[1] += weight * piece[z->c][0] / ((double)z->n * piece[z->c][1]);
 }
 
 void
@@ -163,6 +179,8 @@ block_backward(const struct voco_kernels *kernels, bool squared, const float *x,
     for (int64_t i = 0; i < m; i++) {
         const int64_t t = class_of(label[i], c);
 
+        if (t < 0)
+            continue;
         mine[i] = on[t] * p[t * BLOCK + i];
         less[i] += mine[i];
     }
@@ -180,11 +198,26 @@ block_backward(const struct voco_kernels *kernels, bool squared, const float *x,
         for (int i = 0; i < BLOCK; i++)
             pk[i] *= (squared ? g * pk[i] : g) - less[i];
     }
+    leave_out(label, m, c, p);
     for (int64_t i = 0; i < m; i++) {
-        p[class_of(label[i], c) * BLOCK + i] += mine[i] - ce;
+        const int64_t t = class_of(label[i], c);
+
+        if (t >= 0)
+            p[t * BLOCK + i] += mine[i] - ce;
         for (int64_t k = 0; k < c; k++)
             dx[i * c + k] = p[k * BLOCK + i];
     }
+}
+
+/* The share of a voxel in the mean of the cross entropy of item i, times weight. */
+static float
+ce_share(const struct shape *z, const float *label, int64_t i, double weight)
+{
+    int64_t n = 0;
+
+    for (int64_t v = i * z->s; v < (i + 1) * z->s; v++)
+        n += label[v] >= 0;
+    return n ? (float)(weight / (double)(z->n * n)) : 0;
 }
 
 void
@@ -193,10 +226,12 @@ voco_cpu_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
 {
     const struct voco_kernels *kernels = voco_cpu_state(ctx)->kernels;
     const struct shape z = shape_of(o, x);
-    const float ce = (float)(weight / (double)(z.n * z.s));
+    float *ce;
 
-    if (ctx->err)
+    if (ctx->err || !(ce = voco_cpu_scratch(ctx, (size_t)z.n * sizeof *ce)))
         return;
+    for (int64_t i = 0; i < z.n; i++)
+        ce[i] = ce_share(&z, label->data, i, weight);
     #pragma omp parallel for num_threads(ctx->threads) schedule(static)
     for (int64_t j = 0; j < z.n * z.pieces; j++) {
         const int64_t item = j / z.pieces * z.s;
@@ -207,6 +242,7 @@ voco_cpu_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X x,
         for (int64_t v = item + from; v < item + to; v += BLOCK)
             block_backward(kernels, o->squared, (const float *)x->data + v * z.c,
                            (const float *)label->data + v, least(item + to - v, BLOCK),
-                           z.c, on, all, ce, (float *)dx->data + v * z.c);
+                           z.c, on, all, ce[j / z.pieces],
+                           (float *)dx->data + v * z.c);
     }
 }

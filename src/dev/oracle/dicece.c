@@ -3,14 +3,25 @@
 
 #include "dev/oracle/oracle.h"
 
-/* The class of voxel v. */
+/* The class of voxel v, or -1. */
 static int64_t
 class_of(X label, int64_t v, int64_t c)
 {
-    const int64_t k = (int64_t)f64(label)[v];
+    const int64_t k = f64(label)[v] < 0 ? -1 : (int64_t)f64(label)[v];
 
-    VOCO_ASSERT(k >= 0 && k < c);
+    VOCO_ASSERT(k < c);
     return k;
+}
+
+/* Voxels of item i that have a class. */
+static int64_t
+labelled(X label, int64_t i, int64_t s)
+{
+    int64_t n = 0;
+
+    for (int64_t v = i * s; v < (i + 1) * s; v++)
+        n += f64(label)[v] >= 0;
+    return n;
 }
 
 void
@@ -20,7 +31,7 @@ voco_oracle_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X 
     const size_t mark = voco_arena_mark(&ctx->temp);
     const int64_t n = x->dim[0], s = x->dim[1], c = x->dim[2], first = o->background ? 0 : 1;
     const struct voco_tensor p = voco_push(ctx, &ctx->temp, 1, c);
-    double dice = 0, ce = 0;
+    double dice = 0, ce = 0, share = 1;
 
     if (ctx->err)
         return;
@@ -29,8 +40,12 @@ voco_oracle_dicece_forward(struct voco_ctx *ctx, const struct voco_dicece *o, X 
         double *sum = f64(sums) + v / s * c * 3;
         const int64_t label_v = class_of(label, v, c);
 
+        if (v % s == 0)
+            share = (double)s / (double)labelled(label, v / s, s);
+        if (label_v < 0)
+            continue;
         voco_oracle_softmax(c, 1, -1, f64(x) + v * c, f64(&p));
-        ce -= log(f64(&p)[label_v]);
+        ce -= share * log(f64(&p)[label_v]);
         for (int64_t k = 0; k < c; k++) {
             const double pk = f64(&p)[k], t = k == label_v;
 
@@ -60,6 +75,7 @@ voco_oracle_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X
     const int64_t n = x->dim[0], s = x->dim[1], c = x->dim[2], first = o->background ? 0 : 1;
     const struct voco_tensor p = voco_push(ctx, &ctx->temp, 1, c);
     const struct voco_tensor g = voco_push(ctx, &ctx->temp, 1, c);
+    int64_t voxels = s;
 
     if (ctx->err)
         return;
@@ -67,6 +83,12 @@ voco_oracle_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X
         const int64_t label_v = class_of(label, v, c);
         double mean;
 
+        if (v % s == 0)
+            voxels = labelled(label, v / s, s);
+        if (label_v < 0) {
+            memset(f64(dx) + v * c, 0, (size_t)c * sizeof(double));
+            continue;
+        }
         voco_oracle_softmax(c, 1, -1, f64(x) + v * c, f64(&p));
         for (int64_t k = 0; k < c; k++) {
             const double *sum = f64(sums) + (v / s * c + k) * 3;
@@ -80,7 +102,7 @@ voco_oracle_dicece_backward(struct voco_ctx *ctx, const struct voco_dicece *o, X
         for (int64_t k = 0; k < c; k++)
             f64(dx)[v * c + k] = weight * (f64(&p)[k] * (f64(&g)[k] - mean)
                                            + (f64(&p)[k] - (k == label_v))
-                                             / (double)(n * s));
+                                             / (double)(n * voxels));
     }
     voco_arena_release(&ctx->temp, mark);
 }
