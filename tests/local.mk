@@ -50,6 +50,7 @@ test_programs = \
 	tests/test_golden_net \
 	tests/test_golden_ops \
 	tests/test_grad \
+	tests/test_grad_losses \
 	tests/test_hdf5 \
 	tests/test_grad_losses \
 	tests/test_inputs \
