@@ -323,5 +323,7 @@ libvoco_la_SOURCES += \
 	src/train/settings.c \
 	src/train/settings.h \
 	src/train/task.h \
+	src/train/update.c \
+	src/train/update.h \
 	src/train/validate.c \
 	src/train/validate.h

@@ -9,6 +9,7 @@ tests_libtest_la_SOURCES = \
 	tests/devices.h \
 	tests/far.c \
 	tests/far.h \
+	tests/golden_device.h \
 	tests/golden_model.c \
 	tests/golden_model.h \
 	tests/golden_read.c \
@@ -47,6 +48,7 @@ test_programs = \
 	tests/test_far \
 	tests/test_finetune \
 	tests/test_formats \
+	tests/test_golden_entries \
 	tests/test_golden_net \
 	tests/test_golden_ops \
 	tests/test_grad \
@@ -175,6 +177,7 @@ EXTRA_DIST += \
 	tests/torch_plainconv.py \
 	tests/torch_roundtrip.py \
 	tools/feature_rank.py \
+	tools/golden_entries.py \
 	tools/golden_labels.py \
 	tools/golden_metrics.py \
 	tools/golden_plainconv.py \

@@ -1,127 +1,18 @@
 /*
  * Primitives on every device against tests/golden/ops.h5.
  *
- * The file holds float32 of results in double, so the oracle agrees to 2^-24 of each
- * value; 1e-6 leaves room for sums in another order.  f32 devices get the tolerances that
- * the network as a whole aims at: outputs 1e-5, gradients 1e-4 of the largest value.
+ * f32 devices get the tolerances that the network as a whole aims at: outputs 1e-5,
+ * gradients 1e-4 of the largest value.
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "tests/compare.h"
-#include "tests/devices.h"
-#include "tests/golden_read.h"
-#include "tests/test.h"
-
-static struct golden golden;
-static struct voco_ctx ctx;
-
-static void
-open_device(int number)
-{
-    golden = golden_open("ops");
-    ck_assert_int_eq(voco_ctx_open(&ctx, devices[number],
-                                   &(struct voco_ctx_options){ .limit = (size_t)64 << 20,
-                                                               .threads = 2 }),
-                     VOCO_OK);
-}
-
-static void
-close_device(void)
-{
-    ck_assert_int_eq(ctx.err, VOCO_OK);
-    voco_ctx_close(&ctx);
-    golden_close(&golden);
-}
-
-static double
-tolerance(double f32)
-{
-    return ctx.dev->real == VOCO_F64 ? 1e-6 : f32;
-}
-
-/* The array on the device; volumes become channels last. */
-static struct voco_tensor
-upload(struct golden_array a)
-{
-    struct voco_tensor host, x;
-
-    golden_channels_last(&a);
-    host = golden_view(&a);
-    x = voco_push_like(&ctx, &ctx.keep, &host);
-    ctx.dev->upload(&ctx, &host, &x);
-    golden_free(&a);
-    return x;
-}
-
-/* Weights keep torch's order. */
-static struct voco_tensor
-upload_param(struct golden_array a)
-{
-    const struct voco_tensor host = golden_view(&a);
-    struct voco_tensor x = voco_push_like(&ctx, &ctx.keep, &host);
-
-    ctx.dev->upload(&ctx, &host, &x);
-    golden_free(&a);
-    return x;
-}
-
-static struct voco_tensor
-zeros_like(const struct voco_tensor *x)
-{
-    struct voco_tensor y = voco_push_like(&ctx, &ctx.keep, x);
-
-    ctx.dev->fill(&ctx, &y, 0);
-    return y;
-}
-
-static void
-expect_values(const char *what, const double *want, const struct voco_tensor *got,
-              double f32)
-{
-    const int64_t n = voco_count(got);
-    double *host = malloc((size_t)n * sizeof *host);
-    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
-    char label[128];
-
-    ck_assert_ptr_nonnull(host);
-    ctx.dev->download(&ctx, got, &view);
-    snprintf(label, sizeof label, "%s: ops.h5 %s", ctx.dev->name, what);
-    ck_assert_msg(compare(label, want, host, n, tolerance(f32)), "%s", label);
-    free(host);
-}
-
-/* A dataset; all but gradients of parameters become channels last. */
-static void
-expect(const char *path, const struct voco_tensor *got, double f32)
-{
-    struct golden_array want = golden_read(&golden, "%s", path);
-
-    ck_assert_int_eq(want.count, voco_count(got));
-    if (!strstr(path, "/grad/"))
-        golden_channels_last(&want);
-    expect_values(path, want.x, got, f32);
-    golden_free(&want);
-}
-
-/* GROUP/dy on the device, channels last. */
-static struct voco_tensor
-upstream(const char *group)
-{
-    struct golden_array y = golden_read(&golden, "%s/y", group);
-    struct voco_tensor dy = upload(golden_upstream(&golden, group, &y));
-
-    golden_free(&y);
-    return dy;
-}
+#include "tests/golden_device.h"
 
 START_TEST(proj_out_is_a_layer_norm_without_parameters)
 {
     struct voco_tensor x, y, dy, mean, rstd;
 
-    open_device(_i);
+    open_device("ops", _i);
     x = upload(golden_input(&golden, "proj_out", 0, -1, 1));
     dy = upstream("proj_out");
     y = zeros_like(&x);
@@ -141,7 +32,7 @@ START_TEST(patch_embed_is_a_strided_convolution)
     const struct voco_conv conv = VOCO_CONV_CUBE(1, 12, 2, 2, 0);
     struct voco_tensor x, w, b, y, dy, dx, dw, db;
 
-    open_device(_i);
+    open_device("ops", _i);
     x = upload(golden_input(&golden, "patch_embed", 0, -1, 1));
     w = upload_param(golden_param(&golden, 5, (int64_t[]){ 12, 1, 2, 2, 2 },
                                   "patch_embed/proj.weight"));
@@ -167,7 +58,7 @@ START_TEST(assign_is_the_clipped_cosine)
 {
     struct voco_tensor a, b, s, ds, da, db;
 
-    open_device(_i);
+    open_device("ops", _i);
     a = upload(golden_input(&golden, "assign", 0, -1, 1));
     b = upload(golden_input(&golden, "assign", 1, -1, 1));
     ds = upstream("assign");
@@ -181,23 +72,11 @@ START_TEST(assign_is_the_clipped_cosine)
 }
 END_TEST
 
-/* The scalar upstream gradient takes the place of the weight. */
-static double
-upstream_of_loss(const char *group)
-{
-    const struct golden_array one = { .dim = { 1 }, .rank = 1, .count = 1 };
-    struct golden_array dy = golden_upstream(&golden, group, &one);
-    const double weight = dy.x[0];
-
-    golden_free(&dy);
-    return weight;
-}
-
 START_TEST(ce_weighs_positives_and_absences)
 {
     struct voco_tensor y, p, loss, dp;
 
-    open_device(_i);
+    open_device("ops", _i);
     y = upload(golden_read(&golden, "ce_labels"));
     p = upload(golden_input(&golden, "ce", 0, 0, 1));
     loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
@@ -216,7 +95,7 @@ START_TEST(reg_decorrelates_against_detached_bases)
 {
     struct voco_tensor b, s, ds, db, loss;
 
-    open_device(_i);
+    open_device("ops", _i);
     b = upload(golden_input(&golden, "reg", 0, -1, 1));
     s = voco_push(&ctx, &ctx.keep, 2, b.dim[0], b.dim[0]);
     loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
@@ -261,7 +140,7 @@ START_TEST(dicece_is_monais)
     struct voco_tensor volume, x, label, sums, loss, dice, ce;
     char path[64];
 
-    open_device(_i / 2);
+    open_device("ops", _i / 2);
     volume = upload(golden_input(&golden, group, 0, -3, 3));
     x = voco_as_voxels(&volume);
     label = upload_labels(x.dim[0], x.dim[1], 5);
@@ -307,7 +186,7 @@ START_TEST(adamw_follows_torch_for_six_steps)
     struct voco_adamw o = { .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
                             .weight_decay = 1e-2, .amsgrad = true };
 
-    open_device(_i);
+    open_device("ops", _i);
     check_adamw("adamw_amsgrad", &o);
     o.weight_decay = 1e-5;
     o.amsgrad = false;

@@ -9,6 +9,7 @@
 #include "objective/voco/step.h"
 #include "objective/voco/voco.h"
 #include "report/metrics.h"
+#include "tensorfile/tensorfile.h"
 #include "tests/devices.h"
 #include "tests/golden_model.h"
 #include "tests/scratch.h"
@@ -265,12 +266,17 @@ START_TEST(sum_of_objectives_has_the_sum_of_losses_and_gradients)
 END_TEST
 
 static void
-run(const struct voco_objective *o, int64_t steps, int64_t stop_after, enum voco_err want)
+run_config(const struct voco_objective *o, struct voco_pretrain_config config,
+           int64_t stop_after, enum voco_err want)
 {
-    struct voco_pretrain_config config = small_config(steps);
-
     config.common.run.loop.stop_after = stop_after;
     ck_assert_int_eq(voco_run(o, NULL, &config), want);
+}
+
+static void
+run(const struct voco_objective *o, int64_t steps, int64_t stop_after, enum voco_err want)
+{
+    run_config(o, small_config(steps), stop_after, want);
 }
 
 static uint32_t
@@ -305,6 +311,50 @@ START_TEST(run_of_a_sum_logs_all_terms_and_resumes_with_the_same_bits)
     run(&o, 3, 1, VOCO_ESTOPPED);
     run(&o, 3, 2, VOCO_ESTOPPED);
     run(&o, 3, 0, VOCO_OK);
+    ck_assert_uint_eq(weights_sum(), whole);
+}
+END_TEST
+
+/* ---- SGD ---- */
+
+/* Clipped, so that the norm, too, must come back with the same bits. */
+static struct voco_pretrain_config
+sgd_config(int64_t steps)
+{
+    struct voco_pretrain_config c = small_config(steps);
+
+    c.common.run.optimizer = VOCO_SGD;
+    c.common.run.schedule = VOCO_POLY;
+    c.common.run.warmup = 0;
+    c.common.run.lr = 1e-2;
+    c.common.run.clip = 1e-3;
+    return c;
+}
+
+/* The prefix of all names of a file: "m." of one that has the first moments alone. */
+static void
+ck_assert_prefix(const char *path, const char *prefix)
+{
+    struct voco_tensorfile file;
+
+    ck_assert_int_eq(voco_tensorfile_open(&file, path), VOCO_OK);
+    ck_assert_str_eq(file.prefix, prefix);
+    voco_tensorfile_close(&file);
+}
+
+START_TEST(run_with_sgd_resumes_with_the_same_bits_and_no_other_optimizer)
+{
+    const struct voco_objective o = objective(false);
+    uint32_t whole;
+
+    run_config(&o, sgd_config(3), 0, VOCO_OK);
+    whole = weights_sum();
+    ck_assert_int_eq(voco_folder_remove(scratch("run")), VOCO_OK);
+    run_config(&o, sgd_config(3), 2, VOCO_ESTOPPED);
+    ck_assert_prefix(scratch("run/ckpt-2/optimizer.safetensors"), "m.");
+    run(&o, 3, 0, VOCO_ECHECKPOINT);
+    ck_assert_ptr_nonnull(strstr(voco_fail_text(), "--optimizer \"sgd\", now it is \"adamw\""));
+    run_config(&o, sgd_config(3), 0, VOCO_OK);
     ck_assert_uint_eq(weights_sum(), whole);
 }
 END_TEST
@@ -495,6 +545,7 @@ test_suite(void)
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, sum_of_objectives_has_the_sum_of_losses_and_gradients);
     tcase_add_test(tc, run_of_a_sum_logs_all_terms_and_resumes_with_the_same_bits);
+    tcase_add_test(tc, run_with_sgd_resumes_with_the_same_bits_and_no_other_optimizer);
     tcase_add_test(tc, followers_move_by_their_momentum_and_come_back);
     tcase_add_loop_test(tc, teacher_is_copied_at_its_start_and_then_follows, 0, 2);
     tcase_add_test(tc, record_has_what_decides_numbers_under_the_names_of_options);

@@ -178,19 +178,22 @@ voco_model_allocate(struct voco_model *model, struct voco_ctx *ctx, bool trainin
 {
     const size_t size = voco_type_bytes(ctx->dev->real);
     const int64_t followers = model->params.count - model->trained;
+    const int64_t moments = model->config.one_moment ? 0 : model->trained;
     struct voco_tensor *const buffer[] = { &model->weight, &model->grad, &model->m, &model->v,
                                            &model->vmax, &model->before };
-    const int64_t count[] = { model->params.count, model->trained, model->trained,
-                              model->trained, model->trained, followers };
-    const int n = !training ? 1 : followers ? 6 : 5;
+    const int64_t count[] = { model->params.count, model->trained, model->trained, moments,
+                              moments, followers };
+    const int n = training ? 6 : 1;
     size_t bytes = 0;
     enum voco_err err;
 
     for (int i = 0; i < n; i++)
-        bytes += (size_t)count[i] * size + VOCO_ALIGN;
+        bytes += count[i] ? (size_t)count[i] * size + VOCO_ALIGN : 0;
     if ((err = ctx->dev->reserve(ctx, bytes, &model->memory)) != VOCO_OK)
         return err;
     for (int i = 0; i < n; i++) {
+        if (!count[i])
+            continue;
         *buffer[i] = voco_push_real(ctx, &model->memory, 1, count[i]);
         ctx->dev->fill(ctx, buffer[i], 0.0);
     }

@@ -48,6 +48,7 @@ struct voco_model_config {
     struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
     int n_heads;
     struct voco_teacher_config teacher;
+    bool one_moment;            /* of the optimizer: SGD has m alone */
     bool assumed;               /* merging, or axes of a VOCO_NET_PLAINCONV: the weights do not
                                  * say, and nobody else did */
 };
@@ -77,7 +78,8 @@ struct voco_model {
     int64_t trained;            /* elements in front of the followers' */
     struct voco_arena memory;   /* of the buffers */
     struct voco_tensor weight;  /* [params.count] */
-    struct voco_tensor grad, m, v, vmax;        /* [trained]; data NULL: inference */
+    struct voco_tensor grad, m, v, vmax;        /* [trained]; data NULL: inference, and v,
+                                 * vmax of one_moment */
     struct voco_tensor before;  /* [params.count - trained]: followers before they moved */
 };
 

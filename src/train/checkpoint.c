@@ -37,6 +37,13 @@ struct sum {
     uint64_t bytes;
 };
 
+/* Of the optimizer: all, or m alone. */
+static int
+n_moments(const struct voco_model *model)
+{
+    return model->config.one_moment ? 1 : MOMENTS;
+}
+
 /* Rows in front of the teacher's. */
 static int
 trained_rows(const struct voco_model *model)
@@ -52,13 +59,13 @@ static enum voco_err
 write_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *model,
                 struct sum *sum)
 {
-    const int rows = trained_rows(model);
-    struct voco_filetensor *item = calloc((size_t)(MOMENTS * rows), sizeof *item);
+    const int rows = trained_rows(model), slabs = n_moments(model), n = slabs * rows;
+    struct voco_filetensor *item = calloc((size_t)n, sizeof *item);
     void *copy[MOMENTS] = { 0 };
     enum voco_err err = VOCO_OK;
 
     VOCO_NEED(item);
-    for (int k = 0; k < MOMENTS && err == VOCO_OK; k++) {
+    for (int k = 0; k < slabs && err == VOCO_OK; k++) {
         struct voco_weights w = { .table = &model->params };
 
         err = voco_host_view(ctx, moment_slab(model, k), &w.weight, &copy[k]);
@@ -74,11 +81,10 @@ write_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model 
         }
     }
     if (err == VOCO_OK)
-        err = voco_safetensors_write(path, item, MOMENTS * rows, NULL, 0, &sum->crc,
-                                     &sum->bytes);
+        err = voco_safetensors_write(path, item, n, NULL, 0, &sum->crc, &sum->bytes);
     for (int k = 0; k < MOMENTS; k++)
         free(copy[k]);
-    for (int i = 0; i < MOMENTS * rows; i++)
+    for (int i = 0; i < n; i++)
         free((char *)item[i].name);
     free(item);
     return err;
@@ -463,22 +469,31 @@ voco_checkpoint_newest(const char *run, char **ret_path)
     return err;
 }
 
+/* By its full name: of a file of m alone, "m." is a prefix that is left out. */
+static const struct voco_filetensor *
+find_moment(const struct voco_tensorfile *st, const char *name)
+{
+    const size_t n = strlen(st->prefix);
+
+    return strncmp(name, st->prefix, n) == 0 ? voco_tensorfile_find(st, name + n) : NULL;
+}
+
 static enum voco_err
 read_optimizer(const char *path, struct voco_ctx *ctx, const struct voco_model *model)
 {
-    const int rows = trained_rows(model);
+    const int rows = trained_rows(model), slabs = n_moments(model);
     struct voco_tensorfile st;
     enum voco_err err = voco_tensorfile_open(&st, path);
 
     if (err != VOCO_OK)
         return err;
-    for (int k = 0; k < MOMENTS && err == VOCO_OK; k++)
+    for (int k = 0; k < slabs && err == VOCO_OK; k++)
         for (int i = 0; i < rows && err == VOCO_OK; i++) {
             const struct voco_weights w = { .table = &model->params,
                                             .weight = *moment_slab(model, k) };
             const struct voco_tensor to = voco_weight(&w, i);
             char *name = voco_format("%s%s", moments[k].prefix, model->params.item[i].name);
-            const struct voco_filetensor *t = voco_tensorfile_find(&st, name);
+            const struct voco_filetensor *t = find_moment(&st, name);
             const bool wide = t && strcmp(t->type, "F64") == 0;
 
             if (!t || t->rank != 1 || t->dim[0] != model->params.item[i].count

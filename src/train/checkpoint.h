@@ -4,7 +4,8 @@
  *   model.safetensors       all parameters under their state_dict names, those of teachers
  *                           among them, and the relative_position_index buffers that
  *                           PyTorch keeps
- *   optimizer.safetensors   m.NAME, v.NAME, vmax.NAME of every trained parameter
+ *   optimizer.safetensors   m.NAME, v.NAME, vmax.NAME of every trained parameter; of SGD
+ *                           m.NAME alone
  *   state.json              counters and the options that the bits depend on
  *   SUMS                    "crc32c bytes name" of the three, and of itself
  *

@@ -17,8 +17,10 @@ start(struct voco_loop *l)
     const struct voco_device *dev = l->ctx->dev;
 
     dev->fill(l->ctx, &l->model->m, 0.0);
-    dev->fill(l->ctx, &l->model->v, 0.0);
-    dev->fill(l->ctx, &l->model->vmax, 0.0);
+    if (!l->model->config.one_moment) {
+        dev->fill(l->ctx, &l->model->v, 0.0);
+        dev->fill(l->ctx, &l->model->vmax, 0.0);
+    }
     l->state = (struct voco_state){ .lr_scale = 1.0 };
     return l->ctx->err ? l->ctx->err : l->job.start(l->job.run);
 }

@@ -21,14 +21,19 @@
 #include "train/plan.h"
 #include "train/record.h"
 
+enum voco_optimizer { VOCO_ADAMW, VOCO_SGD };
+
 /* Settings of every run.  Tables of options describe them with VOCO_RUN_OPTIONS and the
  * like (train/settings.h). */
 struct voco_run_config {
     struct voco_loop_config loop;
     const char *store;          /* NULL: the objective has other data */
     int64_t seed;
+    int optimizer;              /* enum voco_optimizer */
     double lr, weight_decay, beta1, beta2, eps;
     bool amsgrad;
+    double sgd_momentum;        /* Nesterov's; 0: none */
+    double clip;                /* norm of the gradient at most; 0: any */
     int schedule;               /* enum voco_schedule */
     int64_t warmup;             /* steps */
     int64_t val_epochs;         /* epochs between validations; 0: only at the end */

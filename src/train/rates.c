@@ -77,3 +77,22 @@ voco_rates_update(const struct voco_rates *rates, struct voco_model *model,
     ctx->weights_version++;
     return ctx->err;
 }
+
+enum voco_err
+voco_rates_sgd(const struct voco_rates *rates, struct voco_model *model,
+               struct voco_ctx *ctx, const struct voco_sgd *o)
+{
+    for (int i = 0; i < rates->n; i++) {
+        const int64_t from = rates->span[i].from, n = rates->span[i].to - from;
+        const struct voco_tensor grad = voco_slice(&model->grad, from, n);
+        const struct voco_tensor w = voco_slice(&model->weight, from, n);
+        const struct voco_tensor m = voco_slice(&model->m, from, n);
+        struct voco_sgd slower = *o;
+
+        slower.lr *= rates->span[i].factor;
+        if (rates->span[i].factor > 0.0)
+            ctx->dev->sgd(ctx, &slower, &grad, &w, o->momentum > 0.0 ? &m : NULL);
+    }
+    ctx->weights_version++;
+    return ctx->err;
+}

@@ -23,9 +23,11 @@ enum voco_err voco_rates_make(struct voco_rates *rates, const struct voco_model 
                               double decay, bool frozen);
 void voco_rates_free(struct voco_rates *rates);     /* accepts {0} */
 
-/* AdamW on the gradient at hand, with these rates; parameters with factor 0 stay as they
- * are.  o->step counts updates from 1. */
+/* AdamW or SGD on the gradient at hand, with these rates; parameters with factor 0 stay as
+ * they are.  o->step counts updates from 1. */
 enum voco_err voco_rates_update(const struct voco_rates *rates, struct voco_model *model,
                                 struct voco_ctx *ctx, const struct voco_adamw *o);
+enum voco_err voco_rates_sgd(const struct voco_rates *rates, struct voco_model *model,
+                             struct voco_ctx *ctx, const struct voco_sgd *o);
 
 #endif

@@ -15,6 +15,7 @@
 #include "train/runconfig.h"
 #include "train/schedule.h"
 #include "train/settings.h"
+#include "train/update.h"
 #include "train/validate.h"
 
 /* ---- setting up ---- */
@@ -268,17 +269,6 @@ learning_rate(const struct voco_run *r, const struct voco_state *state)
                         c->loop.steps);
 }
 
-static enum voco_err
-update(struct voco_run *r, const struct voco_state *state, double lr)
-{
-    const struct voco_run_config *c = r->config;
-
-    return voco_rates_update(&r->rates, &r->model, &r->ctx, &(struct voco_adamw){
-        .lr = lr, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps,
-        .weight_decay = c->weight_decay, .amsgrad = c->amsgrad,
-        .step = state->updates + 1 });
-}
-
 static void
 record_step(struct voco_run *r, const struct voco_gradient *g, double lr,
             const struct times *t)
@@ -361,7 +351,8 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
     mark_s = voco_seconds();
     *ret_finite = g.finite;
     if (g.finite) {
-        err = update(r, state, lr);
+        err = voco_update(r->config, &r->rates, &r->model, &r->ctx, lr, g.norm,
+                          state->updates);
     } else {
         note = skip_note(r, &g, batch);
         voco_warn("step %" PRId64 " %s", step, note);
@@ -476,8 +467,9 @@ voco_run(const struct voco_objective *objective, const struct voco_task *task, v
                                   .log = &r->log, .job = { r, fits, start, seek, one_step } };
     r->setup = (struct voco_setup){ .layer_decay = 1.0 };
     voco_stop_install();
-    if ((err = objective->prepare(config, &r->data, &r->setup)) == VOCO_OK
-        && (err = make_plan(r)) == VOCO_OK && !r->config->dry_run)
+    err = objective->prepare(config, &r->data, &r->setup);
+    r->setup.model.one_moment = r->config->optimizer == VOCO_SGD;
+    if (err == VOCO_OK && (err = make_plan(r)) == VOCO_OK && !r->config->dry_run)
         err = train(r);
     why = voco_format("%s", voco_fail_text());
     tear_down(r);

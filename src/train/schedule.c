@@ -1,4 +1,4 @@
-/* Learning rates: the original's WarmupCosineSchedule. */
+/* Learning rates: the original's WarmupCosineSchedule, and nnU-Net's polynomial. */
 #include "train/schedule.h"
 
 #include <math.h>
@@ -14,6 +14,8 @@ voco_schedule(enum voco_schedule kind, int64_t step, int64_t warmup, int64_t ste
     if (step < warmup)
         return (double)step / (double)warmup;
     t = (double)(step - warmup) / (double)(steps > warmup ? steps - warmup : 1);
+    if (kind == VOCO_POLY)
+        return t < 1.0 ? pow(1.0 - t, 0.9) : 0.0;
     factor = 0.5 * (1.0 + cos(pi * t));
     return factor > 0.0 ? factor : 0.0;
 }

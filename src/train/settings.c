@@ -8,7 +8,8 @@
 #include "base/log.h"
 
 const char *const voco_resume_names[] = { "auto", "no", NULL };
-const char *const voco_schedule_names[] = { "warmup-cosine", "constant", NULL };
+const char *const voco_schedule_names[] = { "warmup-cosine", "constant", "poly", NULL };
+const char *const voco_optimizer_names[] = { "adamw", "sgd", NULL };
 
 /* ---- the record ---- */
 

@@ -11,11 +11,22 @@
 #include "train/objective.h"
 
 extern const char *const voco_resume_names[], *const voco_schedule_names[];
+extern const char *const voco_optimizer_names[];
 
 /* Rows for tables of a struct `type` whose member run is a struct voco_run_config. */
 #define VOCO_OPTIMIZER_OPTIONS(type)                                                    \
+    { "schedule", 0, VOCO_OPT_CHOICE, VOCO_AT(type, run.schedule), "KIND",              \
+      "of the learning rate", 0, 0, voco_schedule_names, .role = VOCO_NUMERIC },        \
+    { "optimizer", 0, VOCO_OPT_CHOICE, VOCO_AT(type, run.optimizer), "NAME",            \
+      "adamw, or sgd with Nesterov's momentum", 0, 0, voco_optimizer_names,             \
+      .role = VOCO_IDENTITY },                                                          \
+    { "clip", 0, VOCO_OPT_REAL, VOCO_AT(type, run.clip), "NORM",                        \
+      "scale gradients with a larger norm down to it; 0: none", 0, 1e18,                \
+      .role = VOCO_NUMERIC },                                                           \
+    { "sgd-momentum", 0, VOCO_OPT_REAL, VOCO_AT(type, run.sgd_momentum), "X",           \
+      "of sgd; 0: none", 0, 1, .role = VOCO_NUMERIC },                                  \
     { "weight-decay", 0, VOCO_OPT_REAL, VOCO_AT(type, run.weight_decay), "X",           \
-      "decoupled, as in AdamW", 0, 1, .role = VOCO_NUMERIC },                           \
+      "decoupled in adamw, added to the gradient in sgd", 0, 1, .role = VOCO_NUMERIC }, \
     { "beta1", 0, VOCO_OPT_REAL, VOCO_AT(type, run.beta1), "X",                         \
       "decay of the first moment", 0, 1, .role = VOCO_NUMERIC },                        \
     { "beta2", 0, VOCO_OPT_REAL, VOCO_AT(type, run.beta2), "X",                         \

@@ -99,6 +99,7 @@ voco_cpu_scale_rows(struct voco_ctx *ctx, X x, X factor, Y y)
         return;
     VOCO_ASSERT(voco_count(factor) == m && voco_count(y) == m * c);
     for (int64_t i = 0; i < m; i++)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (c > GRAIN)
         for (int64_t j = 0; j < c; j++)
             py[i * c + j] = px[i * c + j] * pf[i];
 }

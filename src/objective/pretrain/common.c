@@ -24,10 +24,10 @@ voco_pretrain_check(const void *config)
         return voco_fail(VOCO_EUSAGE, "pretrain: %s", r->store ? "--store and --replay "
                          "exclude each other" : "--store STORE is missing: make one with "
                          "voco convert");
-    if (r->beta1 >= 1.0 || r->beta2 >= 1.0)
-        return voco_fail(VOCO_EUSAGE, "pretrain: --beta1 %g --beta2 %g: expected numbers "
-                         "below 1", r->beta1, r->beta2);
-    if (r->schedule == VOCO_WARMUP_COSINE && r->loop.steps <= r->warmup)
+    if (r->beta1 >= 1.0 || r->beta2 >= 1.0 || r->sgd_momentum >= 1.0)
+        return voco_fail(VOCO_EUSAGE, "pretrain: --beta1 %g --beta2 %g --sgd-momentum %g: "
+                         "expected numbers below 1", r->beta1, r->beta2, r->sgd_momentum);
+    if (r->schedule != VOCO_CONSTANT && r->loop.steps <= r->warmup)
         voco_warn("all %lld steps lie inside the warm-up of %lld, the rate never gets to "
                   "%g: see --warmup and --schedule", (long long)r->loop.steps,
                   (long long)r->warmup, r->lr);

@@ -37,7 +37,7 @@ struct voco_pretrain_common {
                        .skip_limit = 5, .rollback_limit = 3 },                          \
              .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,                \
              .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,           \
-             .amsgrad = true, .precision = VOCO_PRECISION_AUTO },                       \
+             .sgd_momentum = 0.99, .amsgrad = true, .precision = VOCO_PRECISION_AUTO },                       \
     .objective = which, .feature = 48, .batch = 4, .merging = VOCO_MERGING_LEGACY,      \
     .window = { NAN, NAN } }
 
@@ -88,9 +88,6 @@ struct voco_pretrain_common {
       "length of the run", 1, 1e12, .section = "Optimizer", .role = VOCO_NUMERIC },     \
     { "lr", 0, VOCO_OPT_REAL, VOCO_PRETRAIN_AT(run.lr), "X", "learning rate",           \
       0, 1e3, .role = VOCO_NUMERIC },                                                   \
-    { "schedule", 0, VOCO_OPT_CHOICE, VOCO_PRETRAIN_AT(run.schedule), "KIND",           \
-      "schedule of the learning rate", 0, 0, voco_schedule_names,                       \
-      .role = VOCO_NUMERIC },                                                           \
     { "warmup", 0, VOCO_OPT_INT, VOCO_PRETRAIN_AT(run.warmup), "N",                     \
       "steps in which the rate rises from 0", 0, 1e12, .role = VOCO_NUMERIC },          \
     VOCO_OPTIMIZER_OPTIONS(struct voco_pretrain_common),                                \
