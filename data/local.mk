@@ -1,4 +1,8 @@
 libvoco_la_SOURCES += \
+	data/augment/intensity.c \
+	data/augment/intensity.h \
+	data/augment/taps.c \
+	data/augment/taps.h \
 	data/batch/augment.h \
 	data/batch/batches.c \
 	data/batch/batches.h \

@@ -223,6 +223,21 @@ libvoco_la_SOURCES += \
 	src/objective/segment/options.c \
 	src/objective/segment/segment.c \
 	src/objective/segment/segment.h \
+	src/objective/views/batch.c \
+	src/objective/views/batch.h \
+	src/objective/views/options.c \
+	src/objective/views/picture.c \
+	src/objective/views/picture.h \
+	src/objective/views/replay.c \
+	src/objective/views/replay.h \
+	src/objective/views/signals.c \
+	src/objective/views/signals.h \
+	src/objective/views/step.c \
+	src/objective/views/step.h \
+	src/objective/views/view.c \
+	src/objective/views/view.h \
+	src/objective/views/views.c \
+	src/objective/views/views.h \
 	src/objective/voco/batch.c \
 	src/objective/voco/batch.h \
 	src/objective/voco/batch_mosaic.c \

@@ -32,6 +32,7 @@ tests_libtest_la_SOURCES = \
 LDADD = tests/libtest.la libvoco.la $(CHECK_LIBS)
 
 test_programs = \
+	tests/test_augment \
 	tests/test_base \
 	tests/test_block \
 	tests/test_checkpoint \
@@ -84,6 +85,8 @@ test_programs = \
 	tests/test_unetr \
 	tests/test_unmap \
 	tests/test_variants \
+	tests/test_view \
+	tests/test_views \
 	tests/test_volume \
 	tests/test_winograd \
 	tests/test_zip
@@ -104,6 +107,7 @@ test_scripts = \
 	tests/cli_torch_plainconv.sh \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
+	tests/cli_views.sh \
 	tests/cli_volumes.sh \
 	tests/faults.sh \
 	tests/limits.sh \
@@ -116,7 +120,8 @@ check_PROGRAMS += $(test_programs) \
 	tests/faults/syscalls \
 	tests/fuzz/replay \
 	tests/make_dicom \
-	tests/make_replay
+	tests/make_replay \
+	tests/make_views
 dist_check_SCRIPTS += $(test_scripts) tests/driver.sh tests/summary.sh
 TESTS += $(test_programs) $(test_scripts) tests/fuzz/replay
 

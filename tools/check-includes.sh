@@ -39,6 +39,7 @@ BEGIN {
     rule("data/phantom",          "base data/volume")
     rule("data/store",            "base data/codec data/volume")
     rule("data/dataset",          "base data/volume data/store")
+    rule("data/augment",          "base")
     rule("data/batch",            "base data/store")
     rule("data",                  "base data/")
     rule("simd",                  "")

@@ -29,7 +29,9 @@ enum voco_purpose {
     VOCO_RNG_LABELLED,      /* crop around a labelled voxel or not, and which voxel */
     VOCO_RNG_SCALE,         /* intensity scale */
     VOCO_RNG_BOOTSTRAP,     /* cases of a replicate */
-    VOCO_RNG_SIGNS          /* of a permutation test */
+    VOCO_RNG_SIGNS,         /* of a permutation test */
+    VOCO_RNG_CHANGE,        /* changes of a view, and their numbers */
+    VOCO_RNG_GRAIN          /* noise of a view */
 };
 
 struct voco_rng_key {

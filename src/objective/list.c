@@ -1,13 +1,18 @@
 /* The objectives of pre-training, by number. */
 #include "objective/list.h"
 
+#include "objective/views/views.h"
 #include "objective/voco/voco.h"
 
 const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_VOCO] = "voco",
+    [VOCO_PRETRAIN_CONTRAST] = "contrast",
+    [VOCO_PRETRAIN_SIMCLR] = "simclr",
     [VOCO_PRETRAININGS] = NULL
 };
 
 const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
     [VOCO_PRETRAIN_VOCO] = &voco_objective_voco,
+    [VOCO_PRETRAIN_CONTRAST] = &voco_objective_contrast,
+    [VOCO_PRETRAIN_SIMCLR] = &voco_objective_simclr,
 };

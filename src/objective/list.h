@@ -9,6 +9,8 @@
 
 enum voco_pretraining {
     VOCO_PRETRAIN_VOCO,
+    VOCO_PRETRAIN_CONTRAST,
+    VOCO_PRETRAIN_SIMCLR,
     VOCO_PRETRAININGS
 };
 

@@ -30,9 +30,9 @@ voxels(const struct voco_patches_options *o)
 
 /* ---- one crop ---- */
 
-/* Per axis uniform in 0..dim-roi, both included. */
-static void
-draw_start(const struct voco_patch_key *k, const int64_t dim[3], int roi, int64_t start[3])
+void
+voco_patch_start(const struct voco_patch_key *k, const int64_t dim[3], int roi,
+                 int64_t start[3])
 {
     const struct voco_rng_key key = { .seed = k->seed, .step = (uint64_t)k->step,
                                       .sample = (uint32_t)k->sample,
@@ -56,7 +56,7 @@ load(const struct voco_patch_source *s, struct voco_patches *b, const struct voc
     float *made[VOCO_PATCH_MAKES] = { NULL };
     enum voco_err err;
 
-    draw_start(k, voco_store_entry(s->store, volume)->dim, o->roi, b->start + 3 * n);
+    voco_patch_start(k, voco_store_entry(s->store, volume)->dim, o->roi, b->start + 3 * n);
     err = voco_store_read(s->store, volume, b->start + 3 * n, size, own->box, &own->scratch);
     if (err != VOCO_OK)
         return err;
@@ -165,6 +165,23 @@ const struct voco_batch_kind voco_patches_kind = {
 
 /* ---- the source ---- */
 
+enum voco_err
+voco_patches_fit(const struct voco_store *store, const bool *exclude, int roi)
+{
+    for (int i = 0; i < voco_store_count(store); i++) {
+        const struct voco_store_entry *e = voco_store_entry(store, i);
+
+        if (exclude && exclude[i])
+            continue;
+        if (e->dim[0] < roi || e->dim[1] < roi || e->dim[2] < roi)
+            return voco_fail(VOCO_EFORMAT, "volume %s has %lld x %lld x %lld voxels, expected "
+                             "at least %d^3 of a crop: convert with a preset that pads to "
+                             "this size, or use smaller crops", e->id, (long long)e->dim[0],
+                             (long long)e->dim[1], (long long)e->dim[2], roi);
+    }
+    return VOCO_OK;
+}
+
 static enum voco_err
 check(const struct voco_store *store, const struct voco_patches_options *o)
 {
@@ -174,18 +191,7 @@ check(const struct voco_store *store, const struct voco_patches_options *o)
         || (err = voco_batch_number("number of crops of a volume", o->crops, 1, CROPS_MAX))
         || (err = voco_batch_number("crop edge", o->roi, 2, ROI_MAX)))
         return err;
-    for (int i = 0; i < voco_store_count(store); i++) {
-        const struct voco_store_entry *e = voco_store_entry(store, i);
-
-        if (o->exclude && o->exclude[i])
-            continue;
-        if (e->dim[0] < o->roi || e->dim[1] < o->roi || e->dim[2] < o->roi)
-            return voco_fail(VOCO_EFORMAT, "volume %s has %lld x %lld x %lld voxels, expected "
-                             "at least %d^3 of a crop: convert with a preset that pads to "
-                             "this size, or use smaller crops", e->id, (long long)e->dim[0],
-                             (long long)e->dim[1], (long long)e->dim[2], o->roi);
-    }
-    return VOCO_OK;
+    return voco_patches_fit(store, o->exclude, o->roi);
 }
 
 enum voco_err

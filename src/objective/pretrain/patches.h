@@ -60,4 +60,11 @@ enum voco_err voco_patches_open(const struct voco_store *store,
                                 struct voco_patch_source **ret);
 void voco_patches_close(struct voco_patch_source *source);  /* accepts NULL */
 
+/* Where a crop begins in a volume of dim voxels: per axis uniform in 0..dim-roi, both
+ * included. */
+void voco_patch_start(const struct voco_patch_key *key, const int64_t dim[3], int roi,
+                      int64_t start[3]);
+/* VOCO_EFORMAT for the first volume, of those that are not left out, that holds no crop. */
+enum voco_err voco_patches_fit(const struct voco_store *store, const bool *exclude, int roi);
+
 #endif
