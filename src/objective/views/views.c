@@ -94,6 +94,8 @@ prepare(void *config, void **data, struct voco_setup *ret)
         err = voco_views_replay_open(c->common.replay, (int)c->crops, &d->replay);
         c->size = (struct voco_views_size){ d->replay.volumes, d->replay.crops,
                                             d->replay.roi, 1 };
+        c->common.batch = d->replay.volumes;    /* the file counts, and is recorded */
+        c->roi = d->replay.roi;
     } else {
         c->size = (struct voco_views_size){ (int)c->common.batch, (int)c->crops, (int)c->roi,
                                             1 };
