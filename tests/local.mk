@@ -55,7 +55,6 @@ test_programs = \
 	tests/test_grad \
 	tests/test_grad_losses \
 	tests/test_hdf5 \
-	tests/test_grad_losses \
 	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \

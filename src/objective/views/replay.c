@@ -11,7 +11,12 @@
 static enum voco_err
 read_view(struct voco_h5 *h, const char *path, const char *name, struct voco_cropset *ret)
 {
-    if (!voco_h5_has(h, name))
+    bool there;
+    enum voco_err err = voco_h5_has(h, name, &there);
+
+    if (err != VOCO_OK)
+        return err;
+    if (!there)
         return voco_fail(VOCO_EFORMAT, "%s: no dataset %s; a replayed batch has v0 and v1, "
                          "two views of each crop", path, name);
     return voco_cropset_read(h, path, name, ret);
