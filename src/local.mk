@@ -192,6 +192,8 @@ libvoco_la_SOURCES += \
 	src/net/param.h \
 	src/net/plainconv.c \
 	src/net/plainconv.h \
+	src/net/reconstruct.c \
+	src/net/reconstruct.h \
 	src/net/resblock.c \
 	src/net/resblock.h \
 	src/net/segnet.c \
@@ -200,6 +202,8 @@ libvoco_la_SOURCES += \
 	src/net/stage.h \
 	src/net/swinblock.c \
 	src/net/swinblock.h \
+	src/net/tokenhead.c \
+	src/net/tokenhead.h \
 	src/net/unetr.c \
 	src/net/unetr.h \
 	src/net/upblock.c \

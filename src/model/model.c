@@ -39,6 +39,7 @@ check_config(const struct voco_model_config *c)
         return voco_fail(VOCO_EUSAGE, "%lld classes, background among them: expected 2 to %d",
                          (long long)c->classes, VOCO_CLASSES_MAX);
     VOCO_ASSERT(c->n_heads <= VOCO_HEADS_MAX && (is_swin(c) || !c->n_heads));
+    VOCO_ASSERT(!c->swinheads || (!c->classes && !c->n_heads));
     for (int i = 0; i < c->n_heads; i++) {
         const struct voco_head_config *h = &c->head[i];
 
@@ -110,12 +111,26 @@ add_teacher(struct voco_model *model, int n)
         .from = 0, .at = at, .count = count, .start = c->start, .momentum = c->momentum };
 }
 
+static void
+add_swinheads(struct voco_model *model)
+{
+    enum { ROTATIONS = 4, CONTRAST_WIDTH = 512 };
+    const int64_t width = model->config.feature << VOCO_STAGES;
+    struct voco_swinheads *h = &model->swinheads;
+
+    voco_tokenhead_init(&h->rotation, &model->params, 0, width, ROTATIONS, "rotation_head");
+    voco_tokenhead_init(&h->contrast, &model->params, 1, width, CONTRAST_WIDTH,
+                        "contrastive_head");
+    voco_reconstruct_init(&h->image, &model->params, width, model->config.in_channels,
+                          "conv");
+}
+
 enum voco_err
 voco_model_describe(struct voco_model *model, const struct voco_model_config *config)
 {
     const struct voco_encoder_config encoder = {
         .feature = config->feature, .in_channels = config->in_channels,
-        .merging = config->merging, .plain = config->plain,
+        .merging = config->merging, .plain = config->plain, .trunk = config->swinheads,
     };
     const enum voco_err err = check_config(config);
     int backbone;
@@ -132,9 +147,12 @@ voco_model_describe(struct voco_model *model, const struct voco_model_config *co
                         config->n_heads ? "backbone." : "");
         model->encoder = model->net.unetr.encoder;
     } else {
-        voco_encoder_init(&model->encoder, &model->params, &encoder, "backbone.");
+        voco_encoder_init(&model->encoder, &model->params, &encoder,
+                          config->swinheads ? "" : "backbone.");
     }
     backbone = model->params.n;
+    if (config->swinheads)
+        add_swinheads(model);
     model->trained = model->params.count;
     add_heads(model);
     model->n_released = model->params.n;

@@ -10,7 +10,9 @@
 #define VOCO_MODEL_MODEL_H
 
 #include "net/head.h"
+#include "net/reconstruct.h"
 #include "net/segnet.h"
+#include "net/tokenhead.h"
 
 /* How the axes d, h, w of a network lie in a volume's x, y, z: NULL-terminated names,
  * the first is the usual. */
@@ -49,6 +51,7 @@ struct voco_model_config {
     int n_heads;
     struct voco_teacher_config teacher;
     bool one_moment;            /* of the optimizer: SGD has m alone */
+    bool swinheads;             /* swinViT alone and struct voco_swinheads; no classes, no head */
     bool assumed;               /* merging, or axes of a VOCO_NET_PLAINCONV: the weights do not
                                  * say, and nobody else did */
 };
@@ -58,6 +61,12 @@ struct voco_follower {
     int64_t from, at, count;    /* elements of the parameter buffer: [at] follows [from] */
     int64_t start;              /* in this step it is copied, before it nothing; -1: never */
     double momentum;            /* in the other steps */
+};
+
+/* The heads of Swin UNETR's pre-training, on the deepest map behind its norm. */
+struct voco_swinheads {
+    struct voco_tokenhead rotation, contrast;           /* tokens 0 and 1 */
+    struct voco_reconstruct image;
 };
 
 struct voco_provenance;
@@ -72,6 +81,7 @@ struct voco_model {
     struct voco_segnet net;     /* where config.classes */
     struct voco_encoder encoder;                /* of a VOCO_NET_SWINUNETR; net has it, too */
     struct voco_head head[VOCO_HEADS_MAX];      /* as in config */
+    struct voco_swinheads swinheads;            /* where config.swinheads */
     struct voco_follower follower[VOCO_HEADS_MAX + 1];  /* the teacher's last */
     int n_followers;
     int n_released;             /* rows of params in front of the teacher's */

@@ -50,6 +50,8 @@ recognise_heads(const struct voco_tensorfile *f, const struct voco_nametable *na
 
     net->student = first && last;
     net->teacher = find(f, names, "teacher.layer1.0.weight", 2) != NULL;
+    net->swinheads = find(f, names, "rotation_head.weight", 2)
+                     && find(f, names, "contrastive_head.weight", 2);
     if (net->student) {
         net->hidden = first->dim[0];
         net->out = last->dim[0];
@@ -290,7 +292,8 @@ voco_network_words(const struct voco_network *net, char buf[96])
     case VOCO_NETWORK_SWINUNETR:
         snprintf(buf, 96, "Swin UNETR v%d, %s%s", net->version, parts,
                  net->student && net->teacher ? ", student and teacher heads"
-                 : net->student ? ", student head" : net->teacher ? ", teacher head" : "");
+                 : net->student ? ", student head" : net->teacher ? ", teacher head"
+                 : net->swinheads ? ", rotation, contrast and image heads" : "");
         break;
     case VOCO_NETWORK_PLAINCONV:
         snprintf(buf, 96, "PlainConvUNet (nnU-Net) of %d stages, %s",

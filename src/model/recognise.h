@@ -18,6 +18,7 @@ struct voco_network {
     int64_t hidden, out;        /* of the heads; 0: none */
     bool maps;                  /* encoder1 .. encoder10 are there, not swinViT alone */
     bool decoder, student, teacher;
+    bool swinheads;             /* those of Swin UNETR's own pre-training */
     bool merging_known;         /* else legacy is assumed, as that of all published weights */
     enum voco_merging merging;
     char merging_odd[24];       /* an unknown order that the file names; "": none */

@@ -28,7 +28,7 @@ voco_encoder_init(struct voco_encoder *e, struct voco_params *t,
         snprintf(name, sizeof name, "%sswinViT.layers%dc.0.layer", prefix, i + 1);
         voco_resblock_init(&e->mix[i], t, f << i, f << i, name);
     }
-    for (int i = 0; i < VOCO_MAPS; i++) {
+    for (int i = 0; i < VOCO_MAPS && !config->trunk; i++) {
         const int source = voco_map_source[i];
         const int64_t cin = source < 0 ? config->in_channels : f << source;
 

@@ -26,6 +26,7 @@ struct voco_encoder_config {
     int64_t in_channels;
     enum voco_merging merging;
     bool plain;                 /* version 1 */
+    bool trunk;                 /* swinViT alone: no maps, no embedding */
 };
 
 struct voco_encoder {

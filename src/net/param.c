@@ -123,19 +123,23 @@ fan_in(const struct voco_param *p)
 
 /* sqrt(3/fan) makes the variance 1/fan. */
 static void
-init_hash(const struct voco_param *p, uint64_t seed, float *out)
+init_hash(const struct voco_param *p, const char *prefix, uint64_t seed, float *out)
 {
-    if (ends_with(p->name, "relative_position_bias_table")) {
-        voco_hash_uniform(seed, p->name, p->count, -0.5, 0.5, out);
-    } else if (p->rank >= 2) {
-        const double a = sqrt(3.0 / fan_in(p));
+    double low = 0.8, high = 1.2;
+    char name[512];
 
-        voco_hash_uniform(seed, p->name, p->count, -a, a, out);
+    if (ends_with(p->name, "relative_position_bias_table")) {
+        high = 0.5;
+        low = -high;
+    } else if (p->rank >= 2) {
+        high = sqrt(3.0 / fan_in(p));
+        low = -high;
     } else if (ends_with(p->name, "bias")) {
-        voco_hash_uniform(seed, p->name, p->count, -0.1, 0.1, out);
-    } else {
-        voco_hash_uniform(seed, p->name, p->count, 0.8, 1.2, out);
+        high = 0.1;
+        low = -high;
     }
+    snprintf(name, sizeof name, "%s%s", prefix ? prefix : "", p->name);
+    voco_hash_uniform(seed, name, p->count, low, high, out);
 }
 
 /* The weight that a bias row belongs to, NULL for the bias of a norm. */
@@ -198,7 +202,7 @@ voco_param_init(const struct voco_params *t, int id, enum voco_init init, uint64
                 float *out)
 {
     if (init == VOCO_INIT_HASH)
-        init_hash(&t->item[id], seed, out);
+        init_hash(&t->item[id], t->hash_prefix, seed, out);
     else if (init == VOCO_INIT_HE)
         init_he(&t->item[id], seed, out);
     else

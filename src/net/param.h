@@ -26,6 +26,7 @@ struct voco_params {
     struct voco_param *item;    /* owned */
     int n, room;
     int64_t count;              /* elements of a slab, gaps included */
+    const char *hash_prefix;    /* in front of the names for VOCO_INIT_HASH; NULL: nothing */
 };
 
 /* Append a parameter; returns its index.  The name is formatted: "%s.weight". Aborts if
@@ -62,7 +63,7 @@ enum voco_init { VOCO_INIT_TORCH, VOCO_INIT_HE, VOCO_INIT_HASH };
  *   the other parameters.  fan_in is that of the weight a bias belongs to.
  * HE: nnU-Net's initialisation: weights normal with the variance 2 / (1 + 0.01^2) / fan_in,
  *   for leaky ReLU of slope 0.01; biases 0, norms 1 and 0; random numbers as for TORCH.
- * HASH: the reference's formula by name and rank (see tests/golden). */
+ * HASH: the reference's formula by hash_prefix, name and rank (see tests/golden). */
 void voco_param_init(const struct voco_params *t, int id, enum voco_init init,
                      uint64_t seed, float *out);
 

@@ -146,6 +146,8 @@ voco_name_part(const char *common)
         { "encoder.", VOCO_PART_ENCODER }, { "decoder.", VOCO_PART_DECODER },
         { "student.", VOCO_PART_HEADS }, { "teacher.", VOCO_PART_HEADS },
         { "projector.", VOCO_PART_HEADS },
+        { "rotation_head.", VOCO_PART_HEADS }, { "contrastive_head.", VOCO_PART_HEADS },
+        { "conv.", VOCO_PART_HEADS },
     };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -3,7 +3,8 @@
  *
  * The common form here is MONAI's SwinUNETR: "swinViT.layers1.0.blocks.0.attn.qkv.weight",
  * "encoder1.layer.conv1.conv.weight", "decoder5...", "out.conv.conv.bias"; the heads of
- * pre-training are "student.layer1.0.weight", "teacher...." and "projector....".
+ * pre-training are "student.layer1.0.weight", "teacher...." and "projector....", those of
+ * Swin UNETR's own "rotation_head.weight", "contrastive_head.weight", "conv.0.weight".
  *
  * For nnU-Net's networks it is "encoder.stages.0.0.convs.0.conv.weight", "...norm.bias",
  * "decoder.transpconvs.0.weight", "decoder.seg_layers.0.weight".  Its state_dict has every
@@ -52,7 +53,8 @@ enum voco_name_part {
     VOCO_PART_ENCODER,          /* swinViT; nnU-Net's encoder */
     VOCO_PART_BACKBONE,         /* encoder1 .. encoder10: pre-trained with swinViT */
     VOCO_PART_DECODER,          /* decoder1 .. decoder5, out; nnU-Net's decoder */
-    VOCO_PART_HEADS,            /* student, teacher, projector */
+    VOCO_PART_HEADS,            /* student, teacher, projector; rotation_head,
+                                 * contrastive_head, conv */
     VOCO_PART_OTHER
 };
 enum voco_name_part voco_name_part(const char *common);
