@@ -167,11 +167,27 @@ look_at_others(struct voco_match *m)
         free(modules.name[i]);
 }
 
+/* Of a Swin UNETR swinViT, and nothing of encoder1 to encoder10? */
+static bool
+is_trunk(const struct voco_nametable *names)
+{
+    bool trunk = false, maps = false;
+
+    for (int i = 0; i < names->n; i++) {
+        const enum voco_name_part part = voco_name_part(names->item[i].common);
+
+        trunk |= part == VOCO_PART_ENCODER && !voco_name_is_nnunet(names->item[i].common);
+        maps |= part == VOCO_PART_BACKBONE;
+    }
+    return trunk && !maps;
+}
+
 enum voco_err
 voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const char *path,
                 const struct voco_params *params, const struct voco_demand *demand)
 {
     struct voco_nametable names = { 0 };
+    struct voco_demand asked = *demand;
     enum voco_err err;
 
     *m = (struct voco_match){ .path = path, .params = params, .file = file,
@@ -184,8 +200,12 @@ voco_match_make(struct voco_match *m, const struct voco_tensorfile *file, const 
     m->stray = calloc((size_t)file->n + 1, sizeof *m->stray);
     VOCO_NEED(m->tensor && m->fit && m->param && m->stray);
     memset(m->param, -1, (size_t)file->n * sizeof *m->param);
+    if (demand->trunk_alone && is_trunk(&names)) {
+        m->cover.trunk_alone = true;
+        asked.need &= ~(1u << VOCO_PART_BACKBONE);
+    }
     for (int i = 0; i < params->n; i++)
-        match_one(m, i, voco_nametable_find(&names, params->item[i].name), demand);
+        match_one(m, i, voco_nametable_find(&names, params->item[i].name), &asked);
     m->original = names.original;
     names.original = NULL;
     voco_nametable_free(&names);
@@ -279,6 +299,9 @@ voco_match_report(const struct voco_match *m)
         voco_note("  %d copies of others, as nnU-Net writes them, are not needed", c->copies);
     if (c->adapted)
         voco_note("  %d of one channel adapted to the channels of this model", c->adapted);
+    if (c->trunk_alone)
+        voco_note("  it has swinViT alone: encoder1 to encoder10 start fresh, as the decoder "
+                  "does");
     print_names(&missing, "missing");
     print_names(&shape, "other shape or type");
     print_names(&unexpected, "unexpected");

@@ -23,6 +23,8 @@ enum voco_adapter { VOCO_ADAPT_REFUSE, VOCO_ADAPT_DROP, VOCO_ADAPT_REPEAT, VOCO_
 struct voco_demand {
     unsigned want;              /* parts that are loaded where the file has them */
     unsigned need;              /* parts of these that must be there */
+    bool trunk_alone;           /* a file that has swinViT and none of encoder1 .. encoder10
+                                 * need not have these */
     unsigned keep;              /* parts whose other tensors are no news: the caller keeps them */
     bool run;                   /* the network is run, not trained from here: a tensor of it
                                  * that no parameter takes is an error */
@@ -44,6 +46,7 @@ struct voco_coverage {
     int64_t loaded_elements, model_elements;            /* of the parts that are wanted */
     int64_t needed_loaded, needed_elements;
     int needed_missing, needed_mismatched;
+    bool trunk_alone;           /* that is such a file */
 };
 
 struct voco_match {

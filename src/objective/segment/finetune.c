@@ -274,7 +274,8 @@ initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
 {
     const struct voco_finetune_config *c = config;
     const struct voco_demand demand = {
-        .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE, .partial = c->partial,
+        .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+        .trunk_alone = !c->freeze_encoder, .partial = c->partial,
         .min_percent = c->min_coverage, .adapter = (enum voco_adapter)c->adapter,
     };
     struct voco_coverage cover;
