@@ -212,12 +212,25 @@ libvoco_la_SOURCES += \
 	src/objective/embed/collapse.h \
 	src/objective/embed/embed.c \
 	src/objective/embed/embed.h \
+	src/objective/heads/heads.c \
+	src/objective/heads/heads.h \
+	src/objective/heads/options.c \
+	src/objective/heads/picture.c \
+	src/objective/heads/picture.h \
+	src/objective/heads/replay.c \
+	src/objective/heads/replay.h \
+	src/objective/heads/step.c \
+	src/objective/heads/step.h \
+	src/objective/heads/view.c \
+	src/objective/heads/view.h \
 	src/objective/list.c \
 	src/objective/list.h \
 	src/objective/pretrain/augment.c \
 	src/objective/pretrain/augment.h \
 	src/objective/pretrain/common.c \
 	src/objective/pretrain/common.h \
+	src/objective/pretrain/fixed.c \
+	src/objective/pretrain/fixed.h \
 	src/objective/pretrain/patches.c \
 	src/objective/pretrain/patches.h \
 	src/objective/segment/batch.c \

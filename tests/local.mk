@@ -55,6 +55,7 @@ test_programs = \
 	tests/test_grad \
 	tests/test_grad_losses \
 	tests/test_hdf5 \
+	tests/test_heads \
 	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \
@@ -96,6 +97,7 @@ test_scripts = \
 	tests/cli_convert.sh \
 	tests/cli_eval.sh \
 	tests/cli_finetune.sh \
+	tests/cli_heads.sh \
 	tests/cli_labels.sh \
 	tests/cli_leak.sh \
 	tests/cli_model.sh \

@@ -32,6 +32,8 @@ enum voco_purpose {
     VOCO_RNG_SIGNS,         /* of a permutation test */
     VOCO_RNG_CHANGE,        /* changes of a view, and their numbers */
     VOCO_RNG_GRAIN          /* noise of a view */
+    VOCO_RNG_VIEW,          /* turn and cut-out boxes of a view */
+    VOCO_RNG_FILL           /* noise that fills a cut-out box */
 };
 
 struct voco_rng_key {

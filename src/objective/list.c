@@ -2,12 +2,14 @@
 #include "objective/list.h"
 
 #include "objective/views/views.h"
+#include "objective/heads/heads.h"
 #include "objective/voco/voco.h"
 
 const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_VOCO] = "voco",
     [VOCO_PRETRAIN_CONTRAST] = "contrast",
     [VOCO_PRETRAIN_SIMCLR] = "simclr",
+    [VOCO_PRETRAIN_SWIN_HEADS] = "swin-heads",
     [VOCO_PRETRAININGS] = NULL
 };
 
@@ -15,4 +17,5 @@ const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
     [VOCO_PRETRAIN_VOCO] = &voco_objective_voco,
     [VOCO_PRETRAIN_CONTRAST] = &voco_objective_contrast,
     [VOCO_PRETRAIN_SIMCLR] = &voco_objective_simclr,
+    [VOCO_PRETRAIN_SWIN_HEADS] = &voco_objective_swin_heads,
 };

@@ -138,6 +138,29 @@ voco_pretrain_ladders(struct voco_plan_job *job)
     job->choice = choice;
 }
 
+static int
+whole_choices(const struct voco_plan_job *job, int k)
+{
+    const int group = group_of(job, k);
+
+    return group ? groups_of(job, group) : 0;
+}
+
+static struct voco_grouping
+whole_choice(const struct voco_plan_job *job, int k, int i)
+{
+    const int group = group_of(job, k);
+
+    return (struct voco_grouping){ .group = group, .kept = groups_of(job, group) - i };
+}
+
+void
+voco_pretrain_whole_ladders(struct voco_plan_job *job)
+{
+    job->choices = whole_choices;
+    job->choice = whole_choice;
+}
+
 void
 voco_pretrain_announce_plan(const struct voco_device *dev, const struct voco_plan *p)
 {

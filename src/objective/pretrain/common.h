@@ -126,6 +126,8 @@ int64_t voco_pretrain_group(const void *config);
 /* The ladders of a plan: micro-batches of at most 4 crops, all kept; then some of them lean;
  * then some of them recomputed.  Sets choices and choice; job->user is a config. */
 void voco_pretrain_ladders(struct voco_plan_job *job);
+/* The same without lean ones, for networks in which they save nothing. */
+void voco_pretrain_whole_ladders(struct voco_plan_job *job);
 
 /* A line about micro-batches and memory. */
 void voco_pretrain_announce_plan(const struct voco_device *dev, const struct voco_plan *plan);
