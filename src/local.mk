@@ -214,6 +214,8 @@ libvoco_la_SOURCES += \
 	src/objective/embed/embed.h \
 	src/objective/heads/heads.c \
 	src/objective/heads/heads.h \
+	src/objective/heads/inputs.c \
+	src/objective/heads/inputs.h \
 	src/objective/heads/options.c \
 	src/objective/heads/picture.c \
 	src/objective/heads/picture.h \

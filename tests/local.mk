@@ -56,6 +56,7 @@ test_programs = \
 	tests/test_grad_losses \
 	tests/test_hdf5 \
 	tests/test_heads \
+	tests/test_heads_views \
 	tests/test_inputs \
 	tests/test_kernels \
 	tests/test_labels \

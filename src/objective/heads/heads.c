@@ -49,8 +49,11 @@ open_replay(struct voco_heads_config *c, struct data *d)
 {
     const enum voco_err err = voco_heads_replay_open(c->common.replay, &d->replay);
 
-    c->batch_crops = d->replay.crops;
-    c->edge = d->replay.roi;
+    if (err == VOCO_OK) {               /* its sizes count, and are recorded */
+        c->common.batch = c->batch_crops = d->replay.crops;
+        c->crops = 1;
+        c->roi = c->edge = d->replay.roi;
+    }
     c->views = d->replay.views;
     d->replayed = (struct voco_patches){ .crops = d->replay.crops, .roi = d->replay.roi,
                                          .crop = d->replay.x };

@@ -117,6 +117,20 @@ from_hash(const char *spec, struct voco_heads_replay *r)
 
 /* ---- from a file ---- */
 
+/* Rank and sizes of a dataset that must be there. */
+static enum voco_err
+find(struct voco_h5 *h, const char *path, const char *name, int *ret_rank,
+     int64_t dim[VOCO_H5_RANK_MAX])
+{
+    bool there;
+    enum voco_err err = voco_h5_has(h, name, &there);
+
+    if (err == VOCO_OK && !there)
+        err = voco_fail(VOCO_EFORMAT, "%s: no dataset %s; a replayed batch has x, "
+                        "rotation_labels, cut and fill0, fill1, ...", path, name);
+    return err == VOCO_OK ? voco_h5_shape(h, name, ret_rank, dim) : err;
+}
+
 /* A dataset of exactly these sizes, as whole numbers of low..high. */
 static enum voco_err
 read_integers(struct voco_h5 *h, const char *path, const char *name, int64_t rows,
@@ -124,12 +138,9 @@ read_integers(struct voco_h5 *h, const char *path, const char *name, int64_t row
 {
     int64_t dim[VOCO_H5_RANK_MAX] = { 0 };
     int rank = 0;
-    enum voco_err err;
+    enum voco_err err = find(h, path, name, &rank, dim);
 
-    if (!voco_h5_has(h, name))
-        return voco_fail(VOCO_EFORMAT, "%s: no dataset %s; a replayed batch has x, "
-                         "rotation_labels, cut and fill0, fill1, ...", path, name);
-    if ((err = voco_h5_shape(h, name, &rank, dim)) != VOCO_OK)
+    if (err != VOCO_OK)
         return err;
     if (rank != 2 || dim[0] != rows || dim[1] != cols)
         return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %" PRId64 ",%" PRId64
@@ -155,10 +166,7 @@ read_fill(struct voco_h5 *h, const char *path, int i, const int64_t extent[3], f
     enum voco_err err;
 
     snprintf(name, sizeof name, "fill%d", i);
-    if (!voco_h5_has(h, name))
-        return voco_fail(VOCO_EFORMAT, "%s: no dataset %s, the values of box %d of cut", path,
-                         name, i);
-    if ((err = voco_h5_shape(h, name, &rank, dim)) != VOCO_OK)
+    if ((err = find(h, path, name, &rank, dim)) != VOCO_OK)
         return err;
     if (rank != 3 || dim[0] != extent[0] || dim[1] != extent[1] || dim[2] != extent[2])
         return voco_fail(VOCO_EFORMAT, "%s: %s has rank %d and sizes %" PRId64 ",%" PRId64
@@ -215,13 +223,13 @@ read_views(struct voco_h5 *h, const char *path, struct voco_heads_replay *r)
 static enum voco_err
 read_crops(struct voco_h5 *h, const char *path, struct voco_heads_replay *r)
 {
+    int64_t dim[VOCO_H5_RANK_MAX];
     struct voco_cropset set = { 0 };
-    enum voco_err err;
+    int rank;
+    enum voco_err err = find(h, path, "x", &rank, dim);
 
-    if (!voco_h5_has(h, "x"))
-        return voco_fail(VOCO_EFORMAT, "%s: no dataset x; a replayed batch has x, "
-                         "rotation_labels, cut and fill0, fill1, ...", path);
-    err = voco_cropset_read(h, path, "x", &set);
+    if (err == VOCO_OK)
+        err = voco_cropset_read(h, path, "x", &set);
     if (err == VOCO_OK && (set.roi < VOCO_HEADS_ROI_MIN
                            || set.roi % VOCO_HEADS_MULTIPLE != 0 || set.n > CROPS_MAX))
         err = voco_fail(VOCO_EFORMAT, "%s: x has %d crops of %d^3: expected at most %d, with "

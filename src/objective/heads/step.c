@@ -2,13 +2,12 @@
 #include "objective/heads/step.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
+#include "objective/heads/inputs.h"
 
 static const double temperature = 0.5;
 static const double least_norm = 1e-12;         /* of a contrast vector */
-static const int plane[2] = { 2, 3 };           /* of the turns: second and third axis */
 
 /* The encoder's activations for a micro-batch, and the map t = n(h4) that the heads read. */
 struct voco_heads_deepest {
@@ -90,104 +89,6 @@ static bool
 stopping(const struct voco_heads_step *step)
 {
     return step->stop && *step->stop;
-}
-
-/* ---- views ---- */
-
-struct place {
-    int view, crop;
-};
-
-static struct place
-place_of(const struct voco_heads_step *step, int row)
-{
-    const int n = step->crops / step->shards, shard = row / (VOCO_VIEWS * n);
-    const int at = row % (VOCO_VIEWS * n);
-
-    return (struct place){ at / n, shard * n + at % n };
-}
-
-static int
-row_of(const struct voco_heads_step *step, struct place p)
-{
-    const int n = step->crops / step->shards;
-
-    return p.crop / n * VOCO_VIEWS * n + p.view * n + p.crop % n;
-}
-
-static const struct voco_view *
-view_at(const struct voco_heads_step *step, struct place p)
-{
-    return &step->views[p.view * step->crops + p.crop];
-}
-
-/* The crop of a row, turned but uncut -> y of one item. */
-static void
-turn(struct voco_heads_step *step, int row, const struct voco_tensor *y)
-{
-    const struct place p = place_of(step, row);
-    const struct voco_tensor x = voco_slice(&step->x, p.crop, 1);
-
-    step->ctx->dev->rotate(step->ctx, &x, &view_at(step, p)->turns, plane, y);
-}
-
-/* Cuts the boxes out of the turned crop of a row; donors lie where the rules of view.h have
- * them. */
-static void
-cut_out(struct voco_heads_step *step, int row)
-{
-    struct voco_ctx *ctx = step->ctx;
-    const struct place p = place_of(step, row);
-    const struct voco_view *v = view_at(step, p);
-    const struct voco_tensor y = voco_slice(&step->input, row, 1);
-
-    if (v->n_noise > 0) {
-        struct voco_tensor host = step->noise;
-
-        voco_view_paint_noise(v, step->roi, step->host_noise);
-        host.data = step->host_noise;
-        host.type = VOCO_F32;
-        ctx->dev->upload(ctx, &host, &step->noise);
-        ctx->dev->box_copy(ctx, v->box, v->n_noise, &step->noise, &y);
-    }
-    if (v->n > v->n_noise) {
-        const int shard = p.crop / (step->crops / step->shards);
-        const struct place donor = { p.view, shard * (step->crops / step->shards)
-                                             + v->donor };
-        const struct voco_tensor from = voco_slice(&step->input, row_of(step, donor), 1);
-
-        VOCO_ASSERT(donor.crop != p.crop);
-        ctx->dev->box_copy(ctx, v->box + v->n_noise, v->n - v->n_noise, &from, &y);
-    }
-}
-
-/* The input of every row, and labels. */
-static void
-make_views(struct voco_heads_step *step, const struct voco_heads_input *in)
-{
-    struct voco_ctx *ctx = step->ctx;
-    const int rows = voco_heads_rows(step), n = step->crops / step->shards;
-    struct voco_tensor host = step->x, labels = step->turn;
-
-    step->views = in->views;
-    host.data = (void *)in->x;          /* upload only reads it */
-    host.type = VOCO_F32;
-    labels.data = step->host_rows;
-    labels.type = VOCO_F32;
-    ctx->dev->upload(ctx, &host, &step->x);
-    for (int r = 0; r < rows && !ctx->err; r++) {
-        const struct voco_tensor y = voco_slice(&step->input, r, 1);
-
-        turn(step, r, &y);
-    }
-    for (int r = 0; r < rows && !ctx->err; r++)
-        cut_out(step, r);
-    for (int r = 0; r < rows; r++)
-        step->host_rows[r] = (float)view_at(step, place_of(step, r))->turns;
-    ctx->dev->upload(ctx, &labels, &step->turn);
-    for (int r = 0; r < rows; r++)      /* within the shard: the other view of the crop */
-        step->host_rows[r] = (float)((r % (VOCO_VIEWS * n) + n) % (VOCO_VIEWS * n));
-    ctx->dev->upload(ctx, &labels, &step->partner);
 }
 
 /* ---- the encoder ---- */
@@ -356,7 +257,7 @@ push_targets(struct voco_heads_step *step, int first, int n)
     for (int i = 0; i < n && !ctx->err; i++) {
         const struct voco_tensor y = voco_slice(&target, i, 1);
 
-        turn(step, first + i, &y);
+        voco_heads_target(step, first + i, &y);
     }
     return target;
 }
@@ -465,7 +366,7 @@ voco_heads_gradient(struct voco_heads_step *step, const struct voco_heads_input 
 
     step->stop = stop;
     ctx->dev->fill(ctx, &step->terms, 0.0);
-    make_views(step, in);
+    voco_heads_inputs(step, in);
     for (int g = 0; g < groups && !ctx->err && !stopping(step); g++)
         forward_group(step, g, g < again ? NULL : &step->saved[g - again]);
     if (!ctx->err && !stopping(step)) {
@@ -525,7 +426,7 @@ voco_heads_rotation_accuracy(struct voco_heads_step *step)
     VOCO_NEED(turns);
     guess(step->ctx, &step->logits, turns);
     for (int r = 0; r < rows; r++)
-        right += turns[r] == view_at(step, place_of(step, r))->turns;
+        right += turns[r] == voco_heads_view(step, r)->turns;
     free(turns);
     return (double)right / (double)rows;
 }
@@ -562,18 +463,18 @@ voco_heads_reconstruct(struct voco_heads_step *step, const struct voco_heads_inp
 {
     struct voco_ctx *ctx = step->ctx;
     const size_t mark = voco_arena_mark(&ctx->temp);
-    const int row = row_of(step, (struct place){ view, crop });
+    const int row = voco_heads_row(step, view, crop);
     const struct voco_tensor x = voco_slice(&step->input, row, 1);
     struct voco_heads_deepest d;
 
-    make_views(step, in);
+    voco_heads_inputs(step, in);
     if (!ctx->err)
         deepest_forward(step, &x, VOCO_KEEP_NOTHING, &d);
     if (!ctx->err)
         answer(step, &d, image, ret_turns);
     download(ctx, &x, input);
     if (!ctx->err)
-        turn(step, row, &x);
+        voco_heads_target(step, row, &x);
     download(ctx, &x, target);
     voco_arena_release(&ctx->temp, mark);
     return ctx->err;
