@@ -223,8 +223,8 @@ libvoco_la_SOURCES += \
 	src/objective/heads/replay.h \
 	src/objective/heads/step.c \
 	src/objective/heads/step.h \
-	src/objective/heads/view.c \
-	src/objective/heads/view.h \
+	src/objective/heads/cutview.c \
+	src/objective/heads/cutview.h \
 	src/objective/list.c \
 	src/objective/list.h \
 	src/objective/pretrain/augment.c \

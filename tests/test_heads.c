@@ -106,7 +106,7 @@ check_batch(const struct golden *g, const struct voco_heads_replay *batch)
 
     ck_assert_int_eq(turns.count, 2 * batch->crops);
     for (int64_t i = 0; i < turns.count; i++) {
-        const struct voco_view *v = &batch->views[i];
+        const struct voco_cutview *v = &batch->views[i];
 
         ck_assert_int_eq(v->turns, (int)turns.x[i]);
         ck_assert_int_eq(v->n, 1);
@@ -174,7 +174,7 @@ check_images(struct rig *r, const struct golden *g, double tolerance)
     float *image = malloc(rows * (size_t)voxels * bytes);
 
     ck_assert(input && target && image);
-    for (int view = 0; view < VOCO_VIEWS; view++)
+    for (int view = 0; view < VOCO_CUTVIEWS; view++)
         for (int crop = 0; crop < r->batch.crops; crop++) {
             const int64_t at = (view * r->batch.crops + crop) * voxels;
             int turns;
@@ -324,7 +324,7 @@ static void
 add_part(const struct voco_heads_replay *all, int first, int n, double weight,
          double term[VOCO_HEADS_TERMS], double *sum, int64_t trained)
 {
-    struct voco_view views[VOCO_VIEWS * 2];
+    struct voco_cutview views[VOCO_CUTVIEWS * 2];
     double got[VOCO_HEADS_TERMS];
     struct voco_heads_step step;
     struct rig r;
@@ -332,7 +332,7 @@ add_part(const struct voco_heads_replay *all, int first, int n, double weight,
 
     rig_open(&r, device_under_test(), false, "hash:3:2", 51, 1, (struct voco_grouping){ 4, 1 });
     ck_assert_int_eq(n, 2);
-    for (int v = 0; v < VOCO_VIEWS; v++)
+    for (int v = 0; v < VOCO_CUTVIEWS; v++)
         memcpy(&views[v * n], &all->views[v * all->crops + first], (size_t)n * sizeof *views);
     ck_assert_int_eq(voco_heads_step_init(&step, &r.ctx, &r.model, n, all->roi, 1,
                                           (struct voco_grouping){ 4, 1 }), VOCO_OK);
@@ -449,7 +449,7 @@ volume(const struct voco_box *b)
 
 /* The rule in plain loops: crop after crop, each pass on the crops as they are by then. */
 static void
-cut_plainly(const struct voco_view *views, int crops, int shard, int roi, const float *x,
+cut_plainly(const struct voco_cutview *views, int crops, int shard, int roi, const float *x,
             float *out)
 {
     const int64_t n = roi, voxels = n * n * n;
@@ -464,7 +464,7 @@ cut_plainly(const struct voco_view *views, int crops, int shard, int roi, const 
             out[c * voxels + i] = x[c * voxels + (a * n + sb) * n + sd];
         }
     for (int c = 0; c < crops; c++) {
-        const struct voco_view *v = &views[c];
+        const struct voco_cutview *v = &views[c];
         const float *donor = out + (c / shard * shard + v->donor) * voxels;
         const float *noise = v->noise;
 
@@ -485,7 +485,7 @@ cut_plainly(const struct voco_view *views, int crops, int shard, int roi, const 
 START_TEST(donors_of_lower_numbers_are_cut_out_already)
 {
     enum { CROPS = 4, SHARD = 2, ROI = 64, VOXELS = ROI * ROI * ROI };
-    struct voco_view views[VOCO_VIEWS * CROPS] = { { 0 } };
+    struct voco_cutview views[VOCO_CUTVIEWS * CROPS] = { { 0 } };
     float *want = malloc((size_t)CROPS * VOXELS * sizeof *want);
     float *got = malloc(3 * (size_t)VOXELS * sizeof *got);
     bool below = false, above = false;
@@ -494,15 +494,15 @@ START_TEST(donors_of_lower_numbers_are_cut_out_already)
     ck_assert(want && got);
     rig_open(&r, device_under_test(), true, "hash:5:4", 7, CROPS / SHARD,
              (struct voco_grouping){ 4, 1 });
-    for (int i = 0; i < VOCO_VIEWS * CROPS; i++) {
-        struct voco_view *v = &views[i];
+    for (int i = 0; i < VOCO_CUTVIEWS * CROPS; i++) {
+        struct voco_cutview *v = &views[i];
         const int c = i % CROPS;
 
-        voco_view_draw(v, &(struct voco_view_key){ 11, 2, c, i / CROPS }, SHARD, ROI);
+        voco_cutview_draw(v, &(struct voco_cutview_key){ 11, 2, c, i / CROPS }, SHARD, ROI);
         below |= v->n > v->n_noise && v->donor < c % SHARD;
         above |= v->n > v->n_noise && v->donor > c % SHARD;
     }
-    for (int i = 0; i < VOCO_VIEWS * CROPS; i++) {
+    for (int i = 0; i < VOCO_CUTVIEWS * CROPS; i++) {
         const struct voco_heads_input in = { r.batch.x, views };
         const int view = i / CROPS, c = i % CROPS;
         int turns;
@@ -513,8 +513,8 @@ START_TEST(donors_of_lower_numbers_are_cut_out_already)
         ck_assert(memcmp(got, want + c * VOXELS, VOXELS * sizeof *got) == 0);
     }
     ck_assert(below && above);          /* else the seed shows nothing */
-    for (int i = 0; i < VOCO_VIEWS * CROPS; i++)
-        voco_view_free(&views[i]);
+    for (int i = 0; i < VOCO_CUTVIEWS * CROPS; i++)
+        voco_cutview_free(&views[i]);
     free(want);
     free(got);
     rig_close(&r);

@@ -45,15 +45,15 @@ check_pass(const struct voco_box *box, int n, int roi)
 START_TEST(views_are_drawn_as_described)
 {
     enum { ROI = 64, STEPS = 200, SHARD = 4 };
-    struct voco_view v = { 0 };
+    struct voco_cutview v = { 0 };
     int turns[VOCO_TURNS] = { 0 }, donors[SHARD] = { 0 };
     double share = 0;
 
     for (int step = 0; step < STEPS; step++) {
-        const struct voco_view_key key = { 3, step, 6, step % 2 };
+        const struct voco_cutview_key key = { 3, step, 6, step % 2 };
         const float *noise;
 
-        voco_view_draw(&v, &key, SHARD, ROI);
+        voco_cutview_draw(&v, &key, SHARD, ROI);
         turns[v.turns]++;
         donors[v.donor]++;
         ck_assert_int_le(v.n_noise, v.n);
@@ -78,23 +78,23 @@ START_TEST(views_are_drawn_as_described)
         ck_assert_int_ge(turns[k], 32);
         ck_assert_int_ge(donors[k], 32);
     }
-    voco_view_free(&v);
+    voco_cutview_free(&v);
 }
 END_TEST
 
 START_TEST(views_are_functions_of_their_key)
 {
-    struct voco_view a = { 0 }, b = { 0 };
-    const struct voco_view_key key = { 3, 17, 1, 0 };
-    const struct voco_view_key others[] = { { 4, 17, 1, 0 }, { 3, 18, 1, 0 }, { 3, 17, 2, 0 },
+    struct voco_cutview a = { 0 }, b = { 0 };
+    const struct voco_cutview_key key = { 3, 17, 1, 0 };
+    const struct voco_cutview_key others[] = { { 4, 17, 1, 0 }, { 3, 18, 1, 0 }, { 3, 17, 2, 0 },
                                             { 3, 17, 1, 1 } };
 
-    voco_view_draw(&a, &key, 4, 64);
+    voco_cutview_draw(&a, &key, 4, 64);
     for (int i = 0; i < COUNT(others); i++) {
-        voco_view_draw(&b, &others[i], 4, 64);
+        voco_cutview_draw(&b, &others[i], 4, 64);
         ck_assert(b.n != a.n || memcmp(b.box, a.box, (size_t)a.n * sizeof *a.box) != 0);
     }
-    voco_view_draw(&b, &key, 4, 64);
+    voco_cutview_draw(&b, &key, 4, 64);
     ck_assert_int_eq(a.turns, b.turns);
     ck_assert_int_eq(a.donor, b.donor);
     ck_assert_int_eq(a.n, b.n);
@@ -103,8 +103,8 @@ START_TEST(views_are_functions_of_their_key)
     for (int64_t i = 0, at = 0; i < a.n_noise; at += volume(&a.box[i++]))
         ck_assert(memcmp(a.noise + at, b.noise + at,
                          (size_t)volume(&a.box[i]) * sizeof(float)) == 0);
-    voco_view_free(&a);
-    voco_view_free(&b);
+    voco_cutview_free(&a);
+    voco_cutview_free(&b);
 }
 END_TEST
 
@@ -148,7 +148,7 @@ write_one(struct voco_h5 *h, const char *name, int rank, const int64_t *dim, con
 static const char *
 write_batch(const struct voco_heads_replay *b, const struct wrong *w)
 {
-    const int rows = VOCO_VIEWS * b->crops;
+    const int rows = VOCO_CUTVIEWS * b->crops;
     const char *path = scratch("batch.h5");
     float *turns = calloc((size_t)rows, sizeof *turns);
     float *cut = calloc((size_t)rows * 6, sizeof *cut);
@@ -157,7 +157,7 @@ write_batch(const struct voco_heads_replay *b, const struct wrong *w)
     ck_assert(turns && cut);
     ck_assert_int_eq(voco_h5_create(path, &h), VOCO_OK);
     for (int i = 0; i < rows; i++) {
-        const struct voco_view *v = &b->views[i];
+        const struct voco_cutview *v = &b->views[i];
         char name[32];
 
         turns[i] = (float)v->turns;
@@ -169,7 +169,7 @@ write_batch(const struct voco_heads_replay *b, const struct wrong *w)
         write_one(h, name, 3, v->box->extent, v->noise, w);
     }
     write_one(h, "x", 5, (int64_t[]){ b->crops, 1, b->roi, b->roi, b->roi }, b->x, w);
-    write_one(h, "rotation_labels", 2, (int64_t[]){ VOCO_VIEWS, b->crops }, turns, w);
+    write_one(h, "rotation_labels", 2, (int64_t[]){ VOCO_CUTVIEWS, b->crops }, turns, w);
     write_one(h, "cut", 2, (int64_t[]){ rows, 6 }, cut, w);
     ck_assert_int_eq(voco_h5_close(h), VOCO_OK);
     free(turns);
@@ -187,7 +187,7 @@ START_TEST(file_of_a_batch_gives_the_batch)
     ck_assert_int_eq(got.crops, 2);
     ck_assert_int_eq(got.roi, 64);
     ck_assert(memcmp(got.x, want.x, 2 * sizeof(float) << 18) == 0);
-    for (int i = 0; i < VOCO_VIEWS * 2; i++) {
+    for (int i = 0; i < VOCO_CUTVIEWS * 2; i++) {
         ck_assert_int_eq(got.views[i].turns, want.views[i].turns);
         ck_assert_int_eq(got.views[i].n_noise, 1);
         ck_assert(memcmp(got.views[i].box, want.views[i].box, sizeof *got.views[i].box) == 0);

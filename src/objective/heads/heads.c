@@ -150,7 +150,7 @@ facts(const void *config, void *data, const struct voco_setup *setup, json_t *op
 struct work {
     struct voco_heads_step step;
     const struct voco_heads_config *config;
-    struct voco_view *drawn;    /* [2][crops]; NULL: a replay has others */
+    struct voco_cutview *drawn;    /* [2][crops]; NULL: a replay has others */
     bool draw;                  /* new ones for every step */
     float *vectors;             /* of contrast, to look at */
 };
@@ -158,7 +158,7 @@ struct work {
 static int
 n_views(const struct voco_heads_config *c)
 {
-    return VOCO_VIEWS * c->batch_crops;
+    return VOCO_CUTVIEWS * c->batch_crops;
 }
 
 static void
@@ -169,7 +169,7 @@ close_work(void *work)
     if (!w)
         return;
     for (int i = 0; w->drawn && i < n_views(w->config); i++)
-        voco_view_free(&w->drawn[i]);
+        voco_cutview_free(&w->drawn[i]);
     free(w->drawn);
     voco_heads_step_free(&w->step);
     free(w->vectors);
@@ -206,10 +206,10 @@ input_of(struct work *w, const struct voco_patches *b)
     const struct voco_heads_config *c = w->config;
 
     for (int i = 0; w->draw && i < n_views(c); i++) {
-        const struct voco_view_key key = { (uint64_t)c->common.run.seed, b->head.step,
+        const struct voco_cutview_key key = { (uint64_t)c->common.run.seed, b->head.step,
                                            i % c->batch_crops, i / c->batch_crops };
 
-        voco_view_draw(&w->drawn[i], &key, c->batch_crops / (int)c->shards, c->edge);
+        voco_cutview_draw(&w->drawn[i], &key, c->batch_crops / (int)c->shards, c->edge);
     }
     return (struct voco_heads_input){ b->crop, w->drawn ? w->drawn : c->views };
 }
@@ -314,7 +314,7 @@ initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
 
 /* ---- the end ---- */
 
-enum { SHOWN_CROPS = 2, SHOWN = VOCO_VIEWS * SHOWN_CROPS };
+enum { SHOWN_CROPS = 2, SHOWN = VOCO_CUTVIEWS * SHOWN_CROPS };
 
 static enum voco_err
 show_view(struct work *w, const struct voco_heads_input *in, const struct voco_patches *b,
@@ -347,7 +347,7 @@ draw(const char *path, const char *title, struct work *w, const struct voco_patc
     int n = 0;
 
     for (int crop = 0; crop < crops && crop < SHOWN_CROPS; crop++)
-        for (int view = 0; view < VOCO_VIEWS && err == VOCO_OK; view++)
+        for (int view = 0; view < VOCO_CUTVIEWS && err == VOCO_OK; view++)
             err = show_view(w, &in, b, view, crop, &shown[n++]);
     if (err == VOCO_OK)
         err = voco_heads_picture(path, title, w->config->edge, shown, n);

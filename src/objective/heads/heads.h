@@ -9,7 +9,7 @@
 #ifndef VOCO_OBJECTIVE_HEADS_HEADS_H
 #define VOCO_OBJECTIVE_HEADS_HEADS_H
 
-#include "objective/heads/view.h"
+#include "objective/heads/cutview.h"
 #include "objective/pretrain/common.h"
 
 enum { VOCO_ENCODER_V1, VOCO_ENCODER_V2 };
@@ -22,7 +22,7 @@ struct voco_heads_config {
     int encoder;                    /* VOCO_ENCODER_V1 ... */
     /* prepare sets them */
     int batch_crops, edge;          /* of a step; a replay has sizes of its own */
-    const struct voco_view *views;  /* of a replay; NULL: they are drawn */
+    const struct voco_cutview *views;  /* of a replay; NULL: they are drawn */
 };
 
 extern const struct voco_objective voco_objective_swin_heads;

@@ -11,8 +11,8 @@ struct place {
 static struct place
 place_of(const struct voco_heads_step *step, int row)
 {
-    const int n = step->crops / step->shards, shard = row / (VOCO_VIEWS * n);
-    const int at = row % (VOCO_VIEWS * n);
+    const int n = step->crops / step->shards, shard = row / (VOCO_CUTVIEWS * n);
+    const int at = row % (VOCO_CUTVIEWS * n);
 
     return (struct place){ at / n, shard * n + at % n };
 }
@@ -22,10 +22,10 @@ voco_heads_row(const struct voco_heads_step *step, int view, int crop)
 {
     const int n = step->crops / step->shards;
 
-    return crop / n * VOCO_VIEWS * n + view * n + crop % n;
+    return crop / n * VOCO_CUTVIEWS * n + view * n + crop % n;
 }
 
-const struct voco_view *
+const struct voco_cutview *
 voco_heads_view(const struct voco_heads_step *step, int row)
 {
     const struct place p = place_of(step, row);
@@ -48,13 +48,13 @@ cut_out(struct voco_heads_step *step, int row)
 {
     struct voco_ctx *ctx = step->ctx;
     const struct place p = place_of(step, row);
-    const struct voco_view *v = voco_heads_view(step, row);
+    const struct voco_cutview *v = voco_heads_view(step, row);
     const struct voco_tensor y = voco_slice(&step->input, row, 1);
 
     if (v->n_noise > 0) {
         struct voco_tensor host = step->noise;
 
-        voco_view_paint_noise(v, step->roi, step->host_noise);
+        voco_cutview_paint_noise(v, step->roi, step->host_noise);
         host.data = step->host_noise;
         host.type = VOCO_F32;
         ctx->dev->upload(ctx, &host, &step->noise);
@@ -94,6 +94,6 @@ voco_heads_inputs(struct voco_heads_step *step, const struct voco_heads_input *i
         step->host_rows[r] = (float)voco_heads_view(step, r)->turns;
     ctx->dev->upload(ctx, &labels, &step->turn);
     for (int r = 0; r < rows; r++)      /* within the shard: the other view of the crop */
-        step->host_rows[r] = (float)((r % (VOCO_VIEWS * n) + n) % (VOCO_VIEWS * n));
+        step->host_rows[r] = (float)((r % (VOCO_CUTVIEWS * n) + n) % (VOCO_CUTVIEWS * n));
     ctx->dev->upload(ctx, &labels, &step->partner);
 }

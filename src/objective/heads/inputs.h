@@ -9,7 +9,7 @@
 
 /* The row of a view, and the view of a row. */
 int voco_heads_row(const struct voco_heads_step *step, int view, int crop);
-const struct voco_view *voco_heads_view(const struct voco_heads_step *step, int row);
+const struct voco_cutview *voco_heads_view(const struct voco_heads_step *step, int row);
 
 /* Uploads a batch, and makes from it input, turn and partner of all rows.  The views stay in
  * use until the next call. */

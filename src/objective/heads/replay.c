@@ -17,7 +17,7 @@ enum { HASH_ROI = 64, CROPS_MAX = 1024, ROI_MAX = 512 };
 static enum voco_err
 allocate_views(struct voco_heads_replay *r)
 {
-    r->views = calloc((size_t)(VOCO_VIEWS * r->crops), sizeof *r->views);
+    r->views = calloc((size_t)(VOCO_CUTVIEWS * r->crops), sizeof *r->views);
     return r->views ? VOCO_OK
                     : voco_fail(VOCO_EMEMORY, "no memory for the views of %d crops", r->crops);
 }
@@ -26,9 +26,9 @@ allocate_views(struct voco_heads_replay *r)
 static enum voco_err
 add_box(struct voco_heads_replay *r, int i, const int64_t start[3], const int64_t extent[3])
 {
-    struct voco_view *v = &r->views[i];
+    struct voco_cutview *v = &r->views[i];
 
-    voco_view_add(v, start, extent);
+    voco_cutview_add(v, start, extent);
     v->n_noise = v->n;
     v->noise_room = extent[0] * extent[1] * extent[2];
     v->noise = malloc((size_t)v->noise_room * sizeof *v->noise);
@@ -77,8 +77,8 @@ hash_views(uint64_t seed, struct voco_heads_replay *r)
     const uint64_t extents = voco_hash_base(seed, "heads/cut_extent");
     enum voco_err err = allocate_views(r);
 
-    for (int i = 0; i < VOCO_VIEWS * r->crops && err == VOCO_OK; i++) {
-        struct voco_view *v = &r->views[i];
+    for (int i = 0; i < VOCO_CUTVIEWS * r->crops && err == VOCO_OK; i++) {
+        struct voco_cutview *v = &r->views[i];
         int64_t start[3], extent[3];
         char name[32];
 
@@ -200,14 +200,14 @@ read_box(struct voco_h5 *h, const char *path, int i, const float *cut,
 static enum voco_err
 read_views(struct voco_h5 *h, const char *path, struct voco_heads_replay *r)
 {
-    const int n = VOCO_VIEWS * r->crops;
+    const int n = VOCO_CUTVIEWS * r->crops;
     float *turns = malloc((size_t)n * sizeof *turns);
     float *cut = malloc((size_t)n * 6 * sizeof *cut);
     enum voco_err err = allocate_views(r);
 
     VOCO_NEED(turns && cut);
     if (err == VOCO_OK)
-        err = read_integers(h, path, "rotation_labels", VOCO_VIEWS, r->crops, 0,
+        err = read_integers(h, path, "rotation_labels", VOCO_CUTVIEWS, r->crops, 0,
                             VOCO_TURNS - 1, turns);
     if (err == VOCO_OK)
         err = read_integers(h, path, "cut", n, 6, 0, r->roi, cut);
@@ -267,8 +267,8 @@ voco_heads_replay_open(const char *spec, struct voco_heads_replay *ret)
 void
 voco_heads_replay_free(struct voco_heads_replay *r)
 {
-    for (int i = 0; r->views && i < VOCO_VIEWS * r->crops; i++)
-        voco_view_free(&r->views[i]);
+    for (int i = 0; r->views && i < VOCO_CUTVIEWS * r->crops; i++)
+        voco_cutview_free(&r->views[i]);
     free(r->views);
     free(r->x);
     *r = (struct voco_heads_replay){ 0 };

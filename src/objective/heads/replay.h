@@ -13,12 +13,12 @@
 #ifndef VOCO_OBJECTIVE_HEADS_REPLAY_H
 #define VOCO_OBJECTIVE_HEADS_REPLAY_H
 
-#include "objective/heads/view.h"
+#include "objective/heads/cutview.h"
 
 struct voco_heads_replay {
     int crops, roi;
     float *x;                   /* [crops][roi^3] */
-    struct voco_view *views;    /* [2][crops] */
+    struct voco_cutview *views;    /* [2][crops] */
 };
 
 /* Free also after a failure. */

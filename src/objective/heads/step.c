@@ -18,7 +18,7 @@ struct voco_heads_deepest {
 int
 voco_heads_rows(const struct voco_heads_step *step)
 {
-    return VOCO_VIEWS * step->crops;
+    return VOCO_CUTVIEWS * step->crops;
 }
 
 static int
@@ -38,7 +38,7 @@ voco_heads_step_init(struct voco_heads_step *step, struct voco_ctx *ctx,
                      struct voco_model *model, int crops, int roi, int shards,
                      struct voco_grouping grouping)
 {
-    const int64_t rows = (int64_t)VOCO_VIEWS * crops, voxels = (int64_t)roi * roi * roi;
+    const int64_t rows = (int64_t)VOCO_CUTVIEWS * crops, voxels = (int64_t)roi * roi * roi;
     const struct voco_params *params = &model->params;
     const int64_t turns = params->item[model->swinheads.rotation.b].count;
     const int64_t width = params->item[model->swinheads.contrast.b].count;

@@ -22,7 +22,7 @@
 
 #include <signal.h>
 
-#include "objective/heads/view.h"
+#include "objective/heads/cutview.h"
 #include "train/plan.h"
 
 enum { VOCO_TERM_ROTATION, VOCO_TERM_CONTRAST, VOCO_TERM_RECONSTRUCTION, VOCO_HEADS_TERMS };
@@ -47,7 +47,7 @@ struct voco_heads_step {
     struct voco_tensor terms;                           /* [3] */
     float *host_noise, *host_rows;                      /* [roi^3], [rows] */
     struct voco_heads_deepest *saved;                   /* one per kept micro-batch */
-    const struct voco_view *views;                      /* of the gradient at hand */
+    const struct voco_cutview *views;                      /* of the gradient at hand */
     const volatile sig_atomic_t *stop;
     double forward_s, backward_s;                       /* of the last gradient */
 };
@@ -55,7 +55,7 @@ struct voco_heads_step {
 /* A batch as the host has it. */
 struct voco_heads_input {
     const float *x;                 /* [crops][roi^3] */
-    const struct voco_view *views;  /* [2][crops], view-major */
+    const struct voco_cutview *views;  /* [2][crops], view-major */
 };
 
 /* Allocates.  shards is a divisor of crops, roi a multiple of 32, 64 or more.  Free with

@@ -1,5 +1,5 @@
 /* Draws of turns and cut-outs; the rules are those of Swin UNETR's pre-training code. */
-#include "objective/heads/view.h"
+#include "objective/heads/cutview.h"
 
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ unit(struct stream *s)
 }
 
 void
-voco_view_add(struct voco_view *v, const int64_t start[3], const int64_t extent[3])
+voco_cutview_add(struct voco_cutview *v, const int64_t start[3], const int64_t extent[3])
 {
     struct voco_box box = { .item = 0 };
 
@@ -50,7 +50,7 @@ volume(const struct voco_box *box)
 
 /* Boxes of one pass. */
 static void
-draw_boxes(struct voco_view *v, struct stream *s, int roi)
+draw_boxes(struct voco_cutview *v, struct stream *s, int roi)
 {
     const double goal = most_cut * unit(s) * (double)roi * (double)roi * (double)roi;
     const int64_t least = roi / 20, most = roi / 4;
@@ -65,7 +65,7 @@ draw_boxes(struct voco_view *v, struct stream *s, int roi)
             if (extent[a] > roi - start[a])
                 extent[a] = roi - start[a];
         }
-        voco_view_add(v, start, extent);
+        voco_cutview_add(v, start, extent);
     }
 }
 
@@ -85,7 +85,7 @@ draw_noise(const struct voco_rng_key *key, uint32_t first, int64_t n, float *out
 }
 
 static void
-fill_noise(struct voco_view *v, const struct voco_rng_key *key)
+fill_noise(struct voco_cutview *v, const struct voco_rng_key *key)
 {
     int64_t voxels = 0, at = 0;
 
@@ -102,7 +102,7 @@ fill_noise(struct voco_view *v, const struct voco_rng_key *key)
 }
 
 void
-voco_view_draw(struct voco_view *v, const struct voco_view_key *key, int shard, int roi)
+voco_cutview_draw(struct voco_cutview *v, const struct voco_cutview_key *key, int shard, int roi)
 {
     struct stream s = { .key = { .seed = key->seed, .step = (uint64_t)key->step,
                                  .sample = (uint32_t)key->sample,
@@ -122,7 +122,7 @@ voco_view_draw(struct voco_view *v, const struct voco_view_key *key, int shard, 
 }
 
 void
-voco_view_paint_noise(const struct voco_view *v, int roi, float *crop)
+voco_cutview_paint_noise(const struct voco_cutview *v, int roi, float *crop)
 {
     const float *from = v->noise;
 
@@ -137,9 +137,9 @@ voco_view_paint_noise(const struct voco_view *v, int roi, float *crop)
 }
 
 void
-voco_view_free(struct voco_view *v)
+voco_cutview_free(struct voco_cutview *v)
 {
     free(v->box);
     free(v->noise);
-    *v = (struct voco_view){ 0 };
+    *v = (struct voco_cutview){ 0 };
 }

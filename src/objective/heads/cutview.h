@@ -7,14 +7,14 @@
  * the batch, the donor, has at the same place.  A donor with a lower number is cut out
  * already, one with a higher number is not.
  */
-#ifndef VOCO_OBJECTIVE_HEADS_VIEW_H
-#define VOCO_OBJECTIVE_HEADS_VIEW_H
+#ifndef VOCO_OBJECTIVE_HEADS_CUTVIEW_H
+#define VOCO_OBJECTIVE_HEADS_CUTVIEW_H
 
 #include "dev/device.h"
 
-enum { VOCO_VIEWS = 2, VOCO_TURNS = 4 };
+enum { VOCO_CUTVIEWS = 2, VOCO_TURNS = 4 };
 
-struct voco_view {
+struct voco_cutview {
     int turns;                  /* k: 0..3 */
     struct voco_box *box;       /* items 0; the first n_noise get noise */
     int n, n_noise;
@@ -25,7 +25,7 @@ struct voco_view {
 };
 
 /* A crop in a batch. */
-struct voco_view_key {
+struct voco_cutview_key {
     uint64_t seed;
     int64_t step;
     int sample;                 /* in the batch */
@@ -46,14 +46,16 @@ struct voco_view_key {
  * 1.  shard: crops in a shard; those of a shard are neighbours in the batch.  The struct is
  * filled anew and keeps its memory; begin with {0}.
  */
-void voco_view_draw(struct voco_view *v, const struct voco_view_key *key, int shard, int roi);
+void voco_cutview_draw(struct voco_cutview *v, const struct voco_cutview_key *key, int shard,
+                       int roi);
 
 /* Appends a box. */
-void voco_view_add(struct voco_view *v, const int64_t start[3], const int64_t extent[3]);
+void voco_cutview_add(struct voco_cutview *v, const int64_t start[3],
+                      const int64_t extent[3]);
 
 /* The noise boxes, painted in order into a crop of roi^3 whose other voxels stay. */
-void voco_view_paint_noise(const struct voco_view *v, int roi, float *crop);
+void voco_cutview_paint_noise(const struct voco_cutview *v, int roi, float *crop);
 
-void voco_view_free(struct voco_view *v);           /* accepts {0} */
+void voco_cutview_free(struct voco_cutview *v);           /* accepts {0} */
 
 #endif
