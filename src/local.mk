@@ -277,6 +277,24 @@ libvoco_la_SOURCES += \
 	src/objective/voco/step.h \
 	src/objective/voco/voco.c \
 	src/objective/voco/voco.h \
+	src/probe/cox.c \
+	src/probe/cox.h \
+	src/probe/folds.c \
+	src/probe/folds.h \
+	src/probe/linear.c \
+	src/probe/linear.h \
+	src/probe/logistic.c \
+	src/probe/logistic.h \
+	src/probe/matrix.c \
+	src/probe/matrix.h \
+	src/probe/neighbours.c \
+	src/probe/neighbours.h \
+	src/probe/retrieval.c \
+	src/probe/retrieval.h \
+	src/probe/ridge.c \
+	src/probe/ridge.h \
+	src/probe/score.c \
+	src/probe/score.h \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \

@@ -67,6 +67,7 @@ test_programs = \
 	tests/test_phantom \
 	tests/test_pickle \
 	tests/test_plainconv \
+	tests/test_probe \
 	tests/test_provenance \
 	tests/test_report \
 	tests/test_run \
