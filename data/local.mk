@@ -22,6 +22,8 @@ libvoco_la_SOURCES += \
 	data/convert/settings.h \
 	data/dataset/case.c \
 	data/dataset/case.h \
+	data/dataset/csv.c \
+	data/dataset/csv.h \
 	data/dataset/datalist.c \
 	data/dataset/datalist.h \
 	data/dataset/datalist_classes.c \
@@ -29,6 +31,9 @@ libvoco_la_SOURCES += \
 	data/dataset/datalist_id.c \
 	data/dataset/datalist_json.c \
 	data/dataset/datalist_text.c \
+	data/dataset/features.h \
+	data/dataset/features_read.c \
+	data/dataset/features_write.c \
 	data/dataset/inputs.c \
 	data/dataset/inputs.h \
 	data/dataset/listing.h \

@@ -25,6 +25,9 @@ voco_SOURCES = \
 	src/cmd/plot.c \
 	src/cmd/predict.c \
 	src/cmd/pretrain.c \
+	src/cmd/probe.c \
+	src/cmd/probe.h \
+	src/cmd/probe_voxels.c \
 	src/cmd/tasks.c \
 	src/cmd/tune.c \
 	src/cmd/verify.c
@@ -295,6 +298,8 @@ libvoco_la_SOURCES += \
 	src/probe/ridge.h \
 	src/probe/score.c \
 	src/probe/score.h \
+	src/probe/voxel.c \
+	src/probe/voxel.h \
 	src/report/canvas.c \
 	src/report/canvas.h \
 	src/report/history.c \
@@ -318,6 +323,23 @@ libvoco_la_SOURCES += \
 	src/task/inference.h \
 	src/task/predict.c \
 	src/task/predict.h \
+	src/task/probe/cases.c \
+	src/task/probe/cases.h \
+	src/task/probe/cases_html.c \
+	src/task/probe/cases_write.c \
+	src/task/probe/cases_write.h \
+	src/task/probe/fit.c \
+	src/task/probe/join.c \
+	src/task/probe/labels.c \
+	src/task/probe/labels.h \
+	src/task/probe/maps.c \
+	src/task/probe/maps.h \
+	src/task/probe/voxels.c \
+	src/task/probe/voxels.h \
+	src/task/probe/voxels_html.c \
+	src/task/probe/voxels_run.c \
+	src/task/probe/voxels_write.c \
+	src/task/probe/voxels_write.h \
 	src/task/segment/choose.c \
 	src/task/segment/choose.h \
 	src/task/segment/predict.c \

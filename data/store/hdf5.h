@@ -37,6 +37,10 @@ enum voco_err voco_h5_has(struct voco_h5 *h, const char *name, bool *ret);
 enum voco_err voco_h5_shape(struct voco_h5 *h, const char *name, int *ret_rank,
                             int64_t dim[VOCO_H5_RANK_MAX]);
 
+/* Names of the members of the file's root, at most 200 bytes each, in byte order.  Free each
+ * and the array. */
+enum voco_err voco_h5_members(struct voco_h5 *h, char ***ret_names, int *ret_n);
+
 /* The whole dataset, converted; it must have exactly n elements. */
 enum voco_err voco_h5_read_f32(struct voco_h5 *h, const char *name, int64_t n,
                                float *out);

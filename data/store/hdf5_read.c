@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "data/store/hdf5_library.h"
 
-enum { PIECE = 32 << 20 };      /* bytes that the child holds of a dataset, or one row */
+enum {
+    PIECE = 32 << 20,           /* bytes that the child holds of a dataset, or one row */
+    NAME_ROOM = 201, MEMBERS_MAX = 10000000
+};
 
 /* ---- in the child, which has the library to itself ---- */
 
@@ -65,6 +69,34 @@ shape(struct voco_h5 *h, const char *name, int *ret_rank, int64_t dim[VOCO_H5_RA
     if (set >= 0)
         H5Dclose(set);
     return err;
+}
+
+static enum voco_err
+count_members(struct voco_h5 *h, int64_t *ret)
+{
+    H5G_info_t info;
+
+    if (H5Gget_info(h->file, &info) < 0 || info.nlinks > MEMBERS_MAX)
+        return voco_h5_fail(VOCO_EFORMAT, h, "cannot list", "the members of the file");
+    *ret = (int64_t)info.nlinks;
+    return VOCO_OK;
+}
+
+/* The name of member i, and zeros. */
+static enum voco_err
+send_member(struct voco_h5 *h, int64_t i, int to)
+{
+    char name[NAME_ROOM] = { 0 };
+    const ssize_t n = H5Lget_name_by_idx(h->file, "/", H5_INDEX_NAME, H5_ITER_NATIVE,
+                                         (hsize_t)i, name, sizeof name, H5P_DEFAULT);
+
+    if (n <= 0)
+        return voco_h5_fail(VOCO_EFORMAT, h, "cannot list", "the members of the file");
+    if (n >= NAME_ROOM)
+        return voco_fail(VOCO_EFORMAT, "%s: the name %.40s... has %lld bytes, expected at most "
+                         "%d", h->path, name, (long long)n, NAME_ROOM - 1);
+    return voco_h5_send_piece(to, name, sizeof name) ? VOCO_OK
+        : voco_fail(VOCO_EIO, "%s: nobody takes what was read", h->path);
 }
 
 /* What is being read of an open dataset. */
@@ -172,6 +204,12 @@ serve(void *state, const struct voco_h5_request *q, int to, struct voco_h5_reply
     case VOCO_H5_READ_U8:
         reply->err = read_all(h, q->name, q->n, H5T_NATIVE_UINT8, to);
         break;
+    case VOCO_H5_MEMBERS:
+        reply->err = count_members(h, &reply->dim[0]);
+        break;
+    case VOCO_H5_MEMBER:
+        reply->err = send_member(h, q->n, to);
+        break;
     }
 }
 
@@ -256,4 +294,42 @@ voco_h5_read_u8(struct voco_h5 *h, const char *name, int64_t n, uint8_t *out)
     struct voco_h5_reply reply;
 
     return ask(h, VOCO_H5_READ_U8, name, n, out, (size_t)n, &reply);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+enum voco_err
+voco_h5_members(struct voco_h5 *h, char ***ret_names, int *ret_n)
+{
+    struct voco_h5_reply reply;
+    char **names = NULL, name[NAME_ROOM];
+    int64_t all = 0;
+    int n = 0;
+    enum voco_err err = ask(h, VOCO_H5_MEMBERS, "", 0, NULL, 0, &reply);
+
+    if (!err && (reply.dim[0] < 0 || reply.dim[0] > MEMBERS_MAX))
+        err = voco_fail(VOCO_EINTERNAL, "%s: no number of members", h->path);
+    if (!err) {
+        all = reply.dim[0];
+        names = calloc((size_t)all + 1, sizeof *names);
+        VOCO_NEED(names);
+    }
+    while (!err && n < all)
+        if (!(err = ask(h, VOCO_H5_MEMBER, "", n, name, sizeof name, &reply))) {
+            name[NAME_ROOM - 1] = '\0';
+            names[n++] = voco_format("%s", name);
+        }
+    if (!err)
+        qsort(names, (size_t)n, sizeof *names, by_name);
+    for (int i = 0; i < n && err; i++)
+        free(names[i]);
+    if (err)
+        free(names);
+    *ret_names = err ? NULL : names;
+    *ret_n = err ? 0 : n;
+    return err;
 }

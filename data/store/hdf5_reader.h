@@ -15,12 +15,13 @@
 #include "data/store/hdf5.h"
 
 enum voco_h5_deed {
-    VOCO_H5_OPEN, VOCO_H5_HAS, VOCO_H5_SHAPE, VOCO_H5_READ_F32, VOCO_H5_READ_U8
+    VOCO_H5_OPEN, VOCO_H5_HAS, VOCO_H5_SHAPE, VOCO_H5_READ_F32, VOCO_H5_READ_U8,
+    VOCO_H5_MEMBERS, VOCO_H5_MEMBER
 };
 
 struct voco_h5_request {
     enum voco_h5_deed deed;
-    int64_t n;                  /* elements to read */
+    int64_t n;                  /* elements to read; number of a member */
     char name[256];             /* of a dataset */
 };
 

@@ -10,6 +10,7 @@ const struct voco_verb *const voco_verbs[] = {
     &voco_cmd_predict,
     &voco_cmd_eval,
     &voco_cmd_embed,
+    &voco_cmd_probe,
     &voco_cmd_finetune,
     &voco_cmd_model,
     &voco_cmd_info,

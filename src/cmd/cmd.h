@@ -20,6 +20,7 @@ extern const struct voco_verb voco_cmd_plot;
 extern const struct voco_verb voco_cmd_plan;
 extern const struct voco_verb voco_cmd_predict;
 extern const struct voco_verb voco_cmd_pretrain;
+extern const struct voco_verb voco_cmd_probe;
 extern const struct voco_verb voco_cmd_tasks;
 extern const struct voco_verb voco_cmd_tune;
 extern const struct voco_verb voco_cmd_verify;

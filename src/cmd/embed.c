@@ -8,10 +8,15 @@
 
 static struct voco_embed_config c = VOCO_EMBED_DEFAULTS;
 
+static const char *const rows[] = { "crop", "volume", NULL };
+
 static const struct voco_opt options[] = {
     { "weights", 'w', VOCO_OPT_FILE, AT(weights), "FILE",
       "a run's, or any .safetensors or .pt of a Swin UNETR v2" },
-    { "output", 'o', VOCO_OPT_FILE, AT(output), "OUT.h5", "the embeddings" },
+    { "output", 'o', VOCO_OPT_FILE, AT(output), "OUT",
+      "the table: HDF5, or as the ending says OUT.csv or OUT.npy" },
+    { "rows", 'r', VOCO_OPT_CHOICE, AT(rows), "WHAT",
+      "a row for each crop, or for each volume: the mean of its crops", .choices = rows },
     { "preset", 'p', VOCO_OPT_CHOICE, AT(preset), "NAME",
       "transforms for volumes, as voco convert has them (default: those of the weights, or "
       "abdomen)", .choices = voco_preset_names },
@@ -46,7 +51,8 @@ const struct voco_verb voco_cmd_embed = {
     .details = "IN is a volume, a folder or list of volumes, a store, or an HDF5 file with\n"
                "img or crops [n,1,r,r,r].  A volume is cut into as many 64^3 crops as fit\n"
                "side by side, centred.  OUT.h5 has a group for each volume (or dataset):\n"
-               "embedding [n,24f] and start [n,3], the crop's first voxel.",
+               "embedding [n,24f] and start [n,3], the crop's first voxel.  OUT.csv has a line\n"
+               "for each row; OUT.npy has the numbers alone, and OUT.csv beside it the ids.",
     .options = options,
     .config = &c,
     .min_args = 1, .max_args = -1,

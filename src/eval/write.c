@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/dataset/csv.h"
 
 /* ---- JSON ---- */
 
@@ -167,22 +168,6 @@ voco_eval_json(const char *path, const struct voco_eval_page *page)
 /* ---- CSV ---- */
 
 static void
-put_cell(FILE *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, out);
-        return;
-    }
-    putc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
-
-static void
 put_number(FILE *out, double x)
 {
     putc(',', out);
@@ -210,9 +195,9 @@ voco_eval_csv(const char *path, const struct voco_eval_page *page)
         for (int k = 1; c->score && k < c->n_classes; k++) {
             if (c->score[k].truth + c->score[k].predicted == 0)
                 continue;
-            put_cell(f.out, c->id);
+            voco_csv_put(f.out, c->id);
             fprintf(f.out, ",%d,", k);
-            put_cell(f.out, voco_eval_class(e, k, buf));
+            voco_csv_put(f.out, voco_eval_class(e, k, buf));
             for (int m = 0; m < VOCO_METRICS; m++)
                 put_number(f.out, voco_eval_value(c, k, (enum voco_metric)m));
             put_number(f.out, c->score[k].truth_ml);

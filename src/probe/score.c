@@ -221,7 +221,7 @@ voco_mae(const double *truth, const double *predicted, const double *weight, int
 }
 
 double
-voco_c_index(const double *time, const bool *event, const double *risk,
+voco_c_index(const double *time, const bool *event, const double *risk, const int *fold,
              const double *weight, int n)
 {
     double good = 0, all = 0;
@@ -230,7 +230,8 @@ voco_c_index(const double *time, const bool *event, const double *risk,
         if (!event[i] || times(weight, i) == 0)
             continue;
         for (int j = 0; j < n; j++)
-            if (time[i] < time[j] || (time[i] == time[j] && !event[j])) {
+            if ((!fold || fold[i] == fold[j])
+                && (time[i] < time[j] || (time[i] == time[j] && !event[j]))) {
                 const double pairs = times(weight, i) * times(weight, j);
 
                 all += pairs;

@@ -30,9 +30,10 @@ double voco_r2(const double *truth, const double *predicted, const double *weigh
 double voco_mae(const double *truth, const double *predicted, const double *weight, int n);
 
 /* Harrell: the pairs that can be told apart have the earlier time an event (of equal times
- * exactly one an event, taken as the earlier); equal risks count half. */
+ * exactly one an event, taken as the earlier); equal risks count half.  fold[n]: only pairs
+ * of one fold count, whose risks come from one fit; NULL: all pairs. */
 double voco_c_index(const double *time, const bool *event, const double *risk,
-                    const double *weight, int n);
+                    const int *fold, const double *weight, int n);
 
 /* Mean of value[n], without those that are NaN. */
 double voco_weighted_mean(const double *value, const double *weight, int n);

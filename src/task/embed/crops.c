@@ -98,23 +98,33 @@ voco_crops_cut(const struct voco_volume *v, const char *source, int edge,
 }
 
 enum voco_err
+voco_crop_read(const struct voco_store *s, int i, const int64_t start[3], int edge,
+               struct voco_store_scratch *scratch, float *ret)
+{
+    const struct voco_store_entry *e = voco_store_entry(s, i);
+    const size_t voxels = (size_t)edge * (size_t)edge * (size_t)edge;
+    const struct part p = part_of(e->dim, start, edge);
+    float *box = malloc(voxels * sizeof *box);
+    enum voco_err err;
+
+    if (!box)
+        return voco_fail(VOCO_EMEMORY, "%s: no memory for a crop", e->source);
+    memset(ret, 0, voxels * sizeof *ret);
+    if ((err = voco_store_read(s, i, p.at, p.size, box, scratch)) == VOCO_OK)
+        put(&p, start, edge, box, p.size[2], p.size[1] * p.size[2], ret);
+    free(box);
+    return err;
+}
+
+enum voco_err
 voco_crops_read(const struct voco_store *s, int i, int edge,
                 struct voco_store_scratch *scratch, struct voco_crops *ret)
 {
     const struct voco_store_entry *e = voco_store_entry(s, i);
     const int64_t voxels = (int64_t)edge * edge * edge;
     enum voco_err err = place(e->dim, e->source, edge, ret);
-    float *box = err == VOCO_OK ? malloc((size_t)voxels * sizeof *box) : NULL;
 
-    if (err == VOCO_OK && !box)
-        err = voco_fail(VOCO_EMEMORY, "%s: no memory for a crop", e->source);
-    for (int k = 0; k < ret->n && err == VOCO_OK; k++) {
-        const struct part p = part_of(e->dim, ret->start[k], edge);
-
-        if ((err = voco_store_read(s, i, p.at, p.size, box, scratch)) == VOCO_OK)
-            put(&p, ret->start[k], edge, box, p.size[2], p.size[1] * p.size[2],
-                ret->voxel + k * voxels);
-    }
-    free(box);
+    for (int k = 0; k < ret->n && err == VOCO_OK; k++)
+        err = voco_crop_read(s, i, ret->start[k], edge, scratch, ret->voxel + k * voxels);
     return err;
 }

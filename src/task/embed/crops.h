@@ -19,6 +19,9 @@ void voco_crops_free(struct voco_crops *c);         /* accepts {0} */
 /* Of a volume, or of a volume of a store; source is its name in the warning of zeros. */
 enum voco_err voco_crops_cut(const struct voco_volume *v, const char *source, int edge,
                              struct voco_crops *ret);
+/* One crop of a volume of a store, [edge]^3, wherever it begins, with zeros outside. */
+enum voco_err voco_crop_read(const struct voco_store *s, int i, const int64_t start[3],
+                             int edge, struct voco_store_scratch *scratch, float *ret);
 enum voco_err voco_crops_read(const struct voco_store *s, int i, int edge,
                               struct voco_store_scratch *scratch, struct voco_crops *ret);
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/dataset/features.h"
 #include "data/dataset/inputs.h"
 #include "data/store/cropfile.h"
 #include "data/transform/preset.h"
@@ -23,8 +24,8 @@ struct job {
     struct voco_transform transform;    /* of volumes that no store has */
     char orientation[8];        /* of what the encoder was trained on; "": not known */
     struct voco_store_scratch scratch;
-    struct voco_embeddings *out;
-    int64_t crops;
+    struct voco_features_writer *out;
+    int64_t rows;               /* of the table */
     int rejected;
 };
 
@@ -43,8 +44,8 @@ embed(struct job *j, const char *id, const char *source, const float *crops, int
     err = voco_embed(&j->network.ctx, &j->network.model, crops, n, edge,
                      (int)j->c->group, e);
     if (err == VOCO_OK)
-        err = voco_embeddings_add(j->out, id, source, n, width, e, start);
-    j->crops += n;
+        err = voco_features_add(j->out, id, source, n, width, e, start);
+    j->rows += j->c->rows == VOCO_ROWS_VOLUMES ? 1 : n;
     free(e);
     return err;
 }
@@ -209,15 +210,15 @@ embed_all(struct job *j)
         err = in->item || in->store ? embed_volume(j, in) : embed_prepared(j, in->source);
         voco_progress_show(&progress, i + 1, "%s", in->id);
     }
-    if (err == VOCO_OK && j->crops == 0)
+    if (err == VOCO_OK && j->rows == 0)
         err = voco_fail(VOCO_EFORMAT, "none of the inputs could be embedded");
     if (err == VOCO_OK) {
-        err = voco_embeddings_finish(j->out);
+        err = voco_features_finish(j->out);
         j->out = NULL;
     }
     if (err == VOCO_OK)
-        voco_progress_end(&progress, "%s: %" PRId64 " embeddings of %" PRId64 " numbers",
-                          j->c->output, j->crops,
+        voco_progress_end(&progress, "%s: %" PRId64 " embedding%s of %" PRId64 " numbers",
+                          j->c->output, j->rows, voco_plural(j->rows),
                           voco_encoder_width(&j->network.model.encoder));
     if (err == VOCO_OK && j->rejected)
         err = voco_fail(VOCO_EREJECTED, "%d inputs were rejected", j->rejected);
@@ -233,14 +234,15 @@ voco_embed_inputs(const struct voco_embed_config *c, int n, const char *const *i
     char *why;
 
     if (!c->weights || !c->output)
-        return voco_fail(VOCO_EUSAGE, "embed: %s is missing", c->weights ? "--output OUT.h5"
+        return voco_fail(VOCO_EUSAGE, "embed: %s is missing", c->weights ? "--output OUT"
                          : "--weights FILE");
     if ((err = open_encoder(&j)) == VOCO_OK
-        && (err = voco_embeddings_create(c->output, &j.out)) == VOCO_OK
+        && (err = voco_features_create(c->output, c->rows == VOCO_ROWS_VOLUMES,
+                                       &j.out)) == VOCO_OK
         && (err = voco_inputs_open(&j.inputs, n, input, &o)) == VOCO_OK)
         err = embed_all(&j);
     why = voco_format("%s", voco_fail_text());
-    voco_embeddings_abandon(j.out);
+    voco_features_abandon(j.out);
     voco_store_scratch_free(&j.scratch);
     voco_inputs_free(&j.inputs);
     voco_inference_close(&j.network);

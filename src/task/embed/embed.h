@@ -1,6 +1,6 @@
 /*
  * Embeddings: the encoder's vector for each crop of volumes, and for prepared crops, in one
- * HDF5 file.
+ * table (data/dataset/features.h).
  */
 #ifndef VOCO_TASK_EMBED_EMBED_H
 #define VOCO_TASK_EMBED_EMBED_H
@@ -12,8 +12,12 @@
 #include "base/err.h"
 #include "dev/list.h"
 
+/* A row of the table. */
+enum voco_embed_rows { VOCO_ROWS_CROPS, VOCO_ROWS_VOLUMES };
+
 struct voco_embed_config {
     const char *weights, *output;       /* output: the file */
+    int rows;                   /* enum voco_embed_rows */
     int preset;                 /* index of voco_presets; -1: as the weights say, or the
                                  * first */
     int merging;                /* enum voco_merging; -1: as the weights say */
