@@ -14,6 +14,7 @@ dist_man_MANS += \
 	man/voco-plot.1 \
 	man/voco-predict.1 \
 	man/voco-pretrain.1 \
+	man/voco-probe.1 \
 	man/voco-store.5 \
 	man/voco-tasks.1 \
 	man/voco-tune.1 \

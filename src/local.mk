@@ -315,8 +315,8 @@ libvoco_la_SOURCES += \
 	src/report/tensorboard.c \
 	src/report/tensorboard.h \
 	src/report/text.c \
-	src/task/embed/crops.c \
-	src/task/embed/crops.h \
+	src/task/crops.c \
+	src/task/crops.h \
 	src/task/embed/embed.c \
 	src/task/embed/embed.h \
 	src/task/inference.c \
@@ -330,16 +330,21 @@ libvoco_la_SOURCES += \
 	src/task/probe/cases_write.h \
 	src/task/probe/fit.c \
 	src/task/probe/join.c \
+	src/task/probe/join.h \
 	src/task/probe/labels.c \
 	src/task/probe/labels.h \
 	src/task/probe/maps.c \
 	src/task/probe/maps.h \
+	src/task/probe/retrieve.c \
+	src/task/probe/targets.c \
 	src/task/probe/voxels.c \
 	src/task/probe/voxels.h \
 	src/task/probe/voxels_html.c \
 	src/task/probe/voxels_run.c \
 	src/task/probe/voxels_write.c \
 	src/task/probe/voxels_write.h \
+	src/task/probe/watch.c \
+	src/task/probe/watch.h \
 	src/task/segment/choose.c \
 	src/task/segment/choose.h \
 	src/task/segment/predict.c \
@@ -400,4 +405,6 @@ libvoco_la_SOURCES += \
 	src/train/update.c \
 	src/train/update.h \
 	src/train/validate.c \
-	src/train/validate.h
+	src/train/validate.h \
+	src/train/watch.c \
+	src/train/watch.h

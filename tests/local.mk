@@ -105,6 +105,7 @@ test_scripts = \
 	tests/cli_model.sh \
 	tests/cli_predict.sh \
 	tests/cli_pretrain.sh \
+	tests/cli_probe.sh \
 	tests/cli_tasks.sh \
 	tests/cli_torch.sh \
 	tests/cli_torch_plainconv.sh \

@@ -13,6 +13,7 @@
 #include "probe/retrieval.h"
 #include "probe/ridge.h"
 #include "probe/score.h"
+#include "probe/voxel.h"
 #include "tests/golden_read.h"
 #include "tests/test.h"
 
@@ -640,6 +641,108 @@ START_TEST(weights_are_repetitions)
 }
 END_TEST
 
+/* ---- voxels ---- */
+
+enum { VOXELS = 200, CHANNELS = 9, CLASSES = 4 };
+
+/* Voxels whose class (3 of 4 occur) moves the features; feature 8 is constant. */
+static void
+make_voxels(float *x, uint16_t *label)
+{
+    const uint64_t base = voco_hash_base(9, "voxels");
+
+    for (int i = 0; i < VOXELS; i++) {
+        const double u = voco_hash_unit(base, (uint64_t)i);
+
+        label[i] = (uint16_t)(u < 0.7 ? 0 : u < 0.9 ? 1 : 3);
+        for (int j = 0; j < CHANNELS; j++)
+            x[i * CHANNELS + j] = (float)(j == 8 ? 5 : 100 + 0.7 * (label[i] == j)
+                + voco_hash_unit(base, (uint64_t)(VOXELS + i * CHANNELS + j)));
+    }
+}
+
+/* The weighted fit from sums is that of rows: a row times the root of its weight, with the
+ * weighted mean taken out, has the sums of a ridge regression without intercept. */
+START_TEST(a_fit_of_voxels_from_sums_is_that_of_their_rows)
+{
+    float x[VOXELS * CHANNELS];
+    uint16_t label[VOXELS];
+    int64_t count[CLASSES] = { 0 };
+    double weight[CLASSES], mean[CHANNELS] = { 0 }, sd[CHANNELS] = { 0 }, all = 0;
+    double gram[CHANNELS * CHANNELS] = { 0 }, cross[CLASSES * CHANNELS] = { 0 };
+    double share[CLASSES] = { 0 }, w[CLASSES * CHANNELS];
+    struct voco_voxel_sums sums, half;
+    struct voco_linear fit;
+
+    make_voxels(x, label);
+    for (int i = 0; i < VOXELS; i++)
+        count[label[i]]++;
+    voco_voxel_class_weights(count, CLASSES, weight);
+    ck_assert_double_eq_tol(weight[0] / weight[1], sqrt((double)count[1] / (double)count[0]),
+                            1e-12);
+    ck_assert_double_eq(weight[2], 0);
+    for (int i = 0; i < VOXELS; i++) {
+        all += weight[label[i]];
+        share[label[i]] += weight[label[i]];
+        for (int j = 0; j < CHANNELS; j++)
+            mean[j] += weight[label[i]] * x[i * CHANNELS + j];
+    }
+    ck_assert_double_eq_tol(all, VOXELS, 1e-9);
+    for (int j = 0; j < CHANNELS; j++)
+        mean[j] /= all;
+    for (int i = 0; i < VOXELS; i++)
+        for (int j = 0; j < CHANNELS; j++)
+            sd[j] += weight[label[i]] * pow(x[i * CHANNELS + j] - mean[j], 2) / all;
+    for (int i = 0; i < VOXELS; i++) {
+        double row[CHANNELS];
+
+        for (int j = 0; j < CHANNELS; j++)
+            row[j] = sd[j] > 1e-9 ? (x[i * CHANNELS + j] - mean[j]) / sqrt(sd[j]) : 0;
+        for (int a = 0; a < CHANNELS; a++)
+            for (int b = 0; b < CHANNELS; b++)
+                gram[a * CHANNELS + b] += weight[label[i]] * row[a] * row[b];
+        for (int k = 0; k < CLASSES; k++)
+            for (int j = 0; j < CHANNELS; j++)
+                cross[k * CHANNELS + j] += weight[label[i]] * row[j]
+                    * ((label[i] == k) - share[k] / all);
+    }
+    ok(voco_ridge_solve(gram, cross, CHANNELS, CLASSES, 0.01 * all, w));
+
+    voco_voxel_sums_init(&sums, CHANNELS, CLASSES);     /* in two parts, the second one twice */
+    voco_voxel_sums_init(&half, CHANNELS, CLASSES);
+    voco_voxel_sums_take(&sums, x, label, VOXELS, weight);
+    voco_voxel_sums_take(&half, x + 150 * CHANNELS, label + 150, 50, weight);
+    voco_voxel_sums_add(&sums, &half, 1);
+    voco_voxel_sums_add(&sums, &half, -1);
+    ok(voco_voxel_fit(&sums, 0.01, &fit));
+    for (int k = 0; k < CLASSES; k++)
+        for (int j = 0; j < CHANNELS; j++)
+            ck_assert_double_eq_tol(fit.w[k * CHANNELS + j],
+                                    sd[j] > 1e-9 ? w[k * CHANNELS + j] / sqrt(sd[j]) : 0, 1e-8);
+    ck_assert(isinf(fit.b[2]) && fit.b[2] < 0);
+    ck_assert_double_eq_tol(fit.b[1] + voco_dot(fit.w + CHANNELS, mean, CHANNELS),
+                            share[1] / all, 1e-8);
+    voco_linear_free(&fit);
+    voco_voxel_sums_free(&sums);
+    voco_voxel_sums_free(&half);
+}
+END_TEST
+
+START_TEST(dice_of_voxels_counts_cases_as_often_as_they_were_drawn)
+{
+    double truth[2][3] = { { 4, 2, 0 }, { 5, 1, 0 } }, predicted[2][3] = { { 3, 3, 0 }, { 6, 0, 0 } };
+    double both[2][3] = { { 3, 2, 0 }, { 5, 0, 0 } }, dice[3];
+    const struct voco_voxel_tally t[2] = { { truth[0], predicted[0], both[0] },
+                                           { truth[1], predicted[1], both[1] } };
+
+    ck_assert_double_eq_tol(voco_voxel_dice(t, NULL, 2, 3, dice), 2 * 2.0 / (3 + 3), 1e-15);
+    ck_assert(isnan(dice[0]) && isnan(dice[2]));
+    ck_assert_double_eq_tol(voco_voxel_dice(t, (double[]){ 2, 0 }, 2, 3, dice), 8.0 / 10, 1e-15);
+    ck_assert_double_eq_tol(voco_voxel_dice(t, (double[]){ 0, 1 }, 2, 3, dice), 0, 1e-15);
+    ck_assert(isnan(voco_voxel_dice(t, (double[]){ 0, 0 }, 2, 3, dice)));
+}
+END_TEST
+
 /* ---- folds ---- */
 
 START_TEST(folds_keep_groups_together_and_strata_even)
@@ -700,6 +803,8 @@ test_suite(void)
     tcase_add_test(t, scores_of_classes_are_those_of_numpy);
     tcase_add_test(t, scores_of_resampled_cases_are_those_of_numpy);
     tcase_add_test(t, weights_are_repetitions);
+    tcase_add_test(t, a_fit_of_voxels_from_sums_is_that_of_their_rows);
+    tcase_add_test(t, dice_of_voxels_counts_cases_as_often_as_they_were_drawn);
     tcase_add_test(t, folds_keep_groups_together_and_strata_even);
     suite_add_tcase(s, t);
     return s;

@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "objective/pretrain/common.h"
 #include "objective/voco/voco.h"
+#include "task/probe/watch.h"
 #include "train/run.h"
 
 static const struct voco_verb *chosen, *form(int i);
@@ -20,6 +21,7 @@ run(int argc, char **argv)
     (void)argv;
     if (chosen != form(config->objective))
         return voco_fail(VOCO_EUSAGE, "pretrain: write --objective in full");
+    config->run.watch = &voco_probe_watch;
     err = objective->check(config);
     return err == VOCO_OK ? voco_run(objective, NULL, config) : err;
 }

@@ -20,6 +20,7 @@
 #include "train/loop.h"
 #include "train/plan.h"
 #include "train/record.h"
+#include "train/watch.h"
 
 enum voco_optimizer { VOCO_ADAMW, VOCO_SGD };
 
@@ -42,6 +43,9 @@ struct voco_run_config {
     int device;                 /* index of voco_device_names */
     int precision;              /* enum voco_precision */
     bool trace, dry_run;
+    const struct voco_watch *watch;     /* NULL: nobody measures the network meanwhile */
+    const char *probe;          /* its data; NULL: it does not */
+    int64_t probe_steps;        /* steps between; 0: only at the beginning and at the end */
 };
 
 /* A stream of batches: one of a pre-training objective, two of a sum of objectives. */

@@ -39,6 +39,14 @@ device(const struct voco_run_config *c)
     return voco_device_by_name(voco_device_names[c->device], planned_precision(c));
 }
 
+static enum voco_err
+open_watch(struct voco_run *r)
+{
+    const struct voco_run_config *c = r->config;
+
+    return c->watch && c->probe ? c->watch->open(c, &r->watching) : VOCO_OK;
+}
+
 static struct voco_ctx_options
 open_options(const struct voco_run *r)
 {
@@ -62,6 +70,8 @@ make_plan(struct voco_run *r)
     r->objective->plan(c, &r->setup.model, &job);
     if (r->task)
         job.batches += (uint64_t)r->task->validate_bytes(c, r->data, &r->setup.model);
+    if (r->watching)
+        job.batches += (uint64_t)c->watch->bytes(r->watching, &r->setup.model);
     if ((err = voco_plan_make(dev, &job, &open, memory, &r->uses, &r->plan))
         != VOCO_OK)
         return err;
@@ -320,6 +330,17 @@ show_progress(struct voco_run *r, int64_t step, const struct voco_gradient *g,
                        r->plan.items / all_s, r->plan.flops / (all_s - t->load) * 1e-9);
 }
 
+/* What is due before a step, or at the end. */
+static enum voco_err
+measure(struct voco_run *r, int64_t step)
+{
+    enum voco_err err = voco_validation_due(r, step) ? voco_validate(r, step) : VOCO_OK;
+
+    if (err == VOCO_OK && voco_watch_due(r, step))
+        err = voco_watch_measure(r, step);
+    return err;
+}
+
 static enum voco_err
 one_step(void *run, const struct voco_state *state, bool *ret_finite)
 {
@@ -335,7 +356,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
 
     voco_record_clear(&r->record);
     voco_record_clear(&r->seen);
-    if (voco_validation_due(r, step) && (err = voco_validate(r, step)) != VOCO_OK)
+    if ((err = measure(r, step)) != VOCO_OK)
         return err;
     t.page_faults = voco_page_faults();
     t.start = voco_seconds();
@@ -371,15 +392,15 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
 /* ---- the end ---- */
 
 static enum voco_err
-validate_at_end(struct voco_run *r)
+measure_at_end(struct voco_run *r)
 {
     const int64_t steps = r->config->loop.steps;
     enum voco_err err;
 
-    if (!voco_validation_due(r, steps))
+    if (!voco_validation_due(r, steps) && !voco_watch_due(r, steps))
         return VOCO_OK;
     voco_record_clear(&r->record);
-    if ((err = voco_validate(r, steps)) != VOCO_OK)
+    if ((err = measure(r, steps)) != VOCO_OK)
         return err;
     return voco_runlog_write(&r->log, steps, r->record.row, r->record.n, NULL);
 }
@@ -389,7 +410,7 @@ finish(struct voco_run *r)
 {
     const char *out = r->config->loop.out;
     char *path = voco_format("%s/model.safetensors", out);
-    enum voco_err err = validate_at_end(r);
+    enum voco_err err = measure_at_end(r);
 
     if (err == VOCO_OK)
         err = voco_model_save(path, &r->ctx, &r->model, NULL, NULL);
@@ -422,6 +443,8 @@ tear_down(struct voco_run *r)
     close_batches(r);
     r->objective->close(r->work);
     r->objective->release(r->data);
+    if (r->config->watch)
+        r->config->watch->close(r->watching);
     voco_rates_free(&r->rates);
     voco_seginfo_free(&r->info);
     voco_provenance_free(&r->provenance);
@@ -469,7 +492,8 @@ voco_run(const struct voco_objective *objective, const struct voco_task *task, v
     voco_stop_install();
     err = objective->prepare(config, &r->data, &r->setup);
     r->setup.model.one_moment = r->config->optimizer == VOCO_SGD;
-    if (err == VOCO_OK && (err = make_plan(r)) == VOCO_OK && !r->config->dry_run)
+    if (err == VOCO_OK && (err = open_watch(r)) == VOCO_OK && (err = make_plan(r)) == VOCO_OK
+        && !r->config->dry_run)
         err = train(r);
     why = voco_format("%s", voco_fail_text());
     tear_down(r);

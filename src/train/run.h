@@ -26,6 +26,7 @@ struct voco_run {
     struct voco_run_config *config;     /* the objective's own struct begins with it */
     const struct voco_comm *comm;
     void *data, *work;                  /* the objective's */
+    void *watching;                     /* the watch's; NULL: there is none */
     struct voco_setup setup;
     struct voco_plan plan;
     struct voco_uses uses;              /* shapes that a step calls */

@@ -1,9 +1,11 @@
-/* The readers of lists of inputs, and of recipes. */
+/* The readers of lists of inputs, of recipes, and of tables of features. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/dataset/datalist.h"
+#include "data/dataset/features.h"
 #include "data/dataset/recipe.h"
+#include "data/store/cropfile.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/targets.h"
 
@@ -92,5 +94,25 @@ fuzz_recipe(const uint8_t *bytes, size_t n)
         free(word);
     }
     voco_recipe_free(&t);
+    return 0;
+}
+
+/* A CSV, or an NPY file whose ids are those of two rows. */
+int
+fuzz_features(const uint8_t *bytes, size_t n)
+{
+    static const char ids[] = "id\na\nb\n";
+    const char *path = fuzz_file("features.npy", bytes, n);
+    struct voco_features f;
+
+    fuzz_file("features.csv", ids, sizeof ids - 1);
+    if (voco_cropfile_is(path))         /* what is found there may be the HDF5 library's */
+        return 0;
+    if (voco_features_read(path, &f) == VOCO_OK)
+        fuzz_touch(f.x, (size_t)f.n * (size_t)f.width * sizeof *f.x);
+    touch_text(f.first_bad);
+    for (int i = 0; i < f.n; i++)
+        touch_text(f.id[i]);
+    voco_features_free(&f);
     return 0;
 }

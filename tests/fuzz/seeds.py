@@ -179,6 +179,20 @@ seed("listtext", "utf8", "\ufeffM\u00fcller \u4e2d.nii\nM\u00fcller_\u4e2d.nii\n
 seed("listcsv", "three", "image,label,class\na.nii,labelsTr/a.nii.gz,1\n\"a,\"\"b.nii\",,\"two\nlines\"\n")
 seed("listcsv", "semicolon", "Image;x;Label\r\na.nii;1;\r\n\r\nb.nii;2;c.nii\r\n")
 seed("listcsv", "tab", "label\timage\n\ta.nii\n")
+
+# ---- tables of features ----
+
+def npy(descr, rows, width, data, order="False"):
+    text = "{'descr': '%s', 'fortran_order': %s, 'shape': (%d, %d), }" % (descr, order, rows, width)
+    text = text.ljust(128 - 11) + "\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + data
+
+
+seed("features", "csv", "id,source,crop,f0,f1\na,x,0,1,2\na,x,1,3,4e0\nb,y,0,-1,0.5\n")
+seed("features", "holes", "f0;id\n;a\nnan;b\n1;b\n")
+seed("features", "f4", npy("<f4", 2, 3, struct.pack("<6f", 1, 2, 3, 4, 5, 6)))
+seed("features", "f8", npy("<f8", 2, 1, struct.pack("<2d", 1, float("nan"))))
+seed("features", "long", npy("<f4", 3, 1, struct.pack("<3f", 1, 2, 3)))
 seed("listjson", "decathlon", {"name": "Task", "modality": {"0": "T1", "1": "T2"},
                                "labels": {"0": "background", "1": "liver"}, "numTraining": 1,
                                "training": [{"image": "./imagesTr/a.nii.gz",

@@ -24,6 +24,9 @@ voco_pretrain_check(const void *config)
         return voco_fail(VOCO_EUSAGE, "pretrain: %s", r->store ? "--store and --replay "
                          "exclude each other" : "--store STORE is missing: make one with "
                          "voco convert");
+    if (r->probe_steps && !r->probe)
+        return voco_fail(VOCO_EUSAGE, "pretrain: --probe-steps %lld without --probe STORE: on "
+                         "which labelled volumes?", (long long)r->probe_steps);
     if (r->beta1 >= 1.0 || r->beta2 >= 1.0 || r->sgd_momentum >= 1.0)
         return voco_fail(VOCO_EUSAGE, "pretrain: --beta1 %g --beta2 %g --sgd-momentum %g: "
                          "expected numbers below 1", r->beta1, r->beta2, r->sgd_momentum);

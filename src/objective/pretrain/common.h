@@ -101,7 +101,12 @@ struct voco_pretrain_common {
     { "device", 0, VOCO_OPT_CHOICE, VOCO_PRETRAIN_AT(run.device), "NAME",               \
       "oracle is the double-precision reference: right and slow", 0, 0,                 \
       voco_device_names },                                                              \
-    VOCO_LOOP_OPTIONS(struct voco_pretrain_common)
+    VOCO_LOOP_OPTIONS(struct voco_pretrain_common),                                     \
+    { "probe", 0, VOCO_OPT_FOLDER, VOCO_PRETRAIN_AT(run.probe), "STORE",                \
+      "labelled volumes for a small voxel probe of the encoder while it trains",        \
+      .section = "Probe" },                                                             \
+    { "probe-steps", 0, VOCO_OPT_INT, VOCO_PRETRAIN_AT(run.probe_steps), "K",           \
+      "probe every K steps; 0: only at the beginning and at the end", 0, 1e12 }
 
 /* form: of the value, "FILE". */
 #define VOCO_PRETRAIN_REPLAY_OPTIONS(form)                                              \

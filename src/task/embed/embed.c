@@ -12,7 +12,7 @@
 #include "data/transform/preset.h"
 #include "model/provenance.h"
 #include "objective/embed/embed.h"
-#include "task/embed/crops.h"
+#include "task/crops.h"
 #include "task/inference.h"
 
 enum { EDGE = 64 };             /* of the crops of volumes */
@@ -217,8 +217,8 @@ embed_all(struct job *j)
         j->out = NULL;
     }
     if (err == VOCO_OK)
-        voco_progress_end(&progress, "%s: %" PRId64 " embedding%s of %" PRId64 " numbers",
-                          j->c->output, j->rows, voco_plural(j->rows),
+        voco_progress_end(&progress, "%s: %" PRId64 " embeddings of %" PRId64 " numbers",
+                          j->c->output, j->rows,
                           voco_encoder_width(&j->network.model.encoder));
     if (err == VOCO_OK && j->rejected)
         err = voco_fail(VOCO_EREJECTED, "%d inputs were rejected", j->rejected);

@@ -108,6 +108,9 @@ enum voco_err voco_probe_join(const struct voco_probe_config *config, int tables
 /* Predictions of all results of a table for the cases of a fold. */
 enum voco_err voco_probe_fit(const struct voco_probe *p, struct voco_probe_target *t,
                              int table, int fold, double *ret_lambda);
+/* Scores of each case as a query among the others. */
+void voco_probe_retrieve(const struct voco_probe_target *t, int width, int table,
+                         struct voco_probe_result *r);
 /* Scores and intervals of a result. */
 void voco_probe_score(const struct voco_probe *p, const struct voco_probe_target *t,
                       struct voco_probe_result *r);

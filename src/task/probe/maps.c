@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
-#include "task/embed/crops.h"
+#include "task/crops.h"
 
 enum { EDGE = VOCO_PROBE_EDGE, LEVELS = VOCO_MAPS + 1 };
 

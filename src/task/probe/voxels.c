@@ -74,6 +74,37 @@ name_patients(struct voco_voxel_cases *c, const char *patients, struct voco_labe
     return err;
 }
 
+struct ranked {
+    double rank;
+    int volume;
+};
+
+static int
+by_rank(const void *a, const void *b)
+{
+    const struct ranked *p = a, *q = b;
+
+    return p->rank != q->rank ? (p->rank > q->rank) - (p->rank < q->rank)
+        : p->volume - q->volume;
+}
+
+/* Those that come first by the hashes of their ids. */
+static void
+keep_some(struct voco_voxel_cases *c, int most, uint64_t seed)
+{
+    struct ranked *r = calloc((size_t)c->n, sizeof *r);
+
+    VOCO_NEED(r);
+    for (int i = 0; i < c->n; i++)
+        r[i] = (struct ranked){ voco_hash_unit(voco_hash_base(
+                    seed, voco_store_entry(c->store, c->volume[i])->id), 0), c->volume[i] };
+    qsort(r, (size_t)c->n, sizeof *r, by_rank);
+    c->n = most;
+    for (int i = 0; i < most; i++)
+        c->volume[i] = r[i].volume;
+    free(r);
+}
+
 /* The number of the first volume of the same patient, which the bootstrap draws by. */
 static void
 number_groups(struct voco_voxel_cases *c, const char *const *name)
@@ -88,7 +119,7 @@ number_groups(struct voco_voxel_cases *c, const char *const *name)
 }
 
 enum voco_err
-voco_voxel_cases_open(const struct voco_store *s, const char *patients, int folds,
+voco_voxel_cases_open(const struct voco_store *s, const char *patients, int most, int folds,
                       uint64_t seed, struct voco_voxel_cases *ret)
 {
     const int n = voco_store_count(s);
@@ -108,6 +139,8 @@ voco_voxel_cases_open(const struct voco_store *s, const char *patients, int fold
         if (voco_store_entry(s, i)->label.source)
             ret->volume[ret->n++] = i;
     ret->unlabelled = n - ret->n;
+    if (most && ret->n > most)
+        keep_some(ret, most, seed);
     o.n = ret->n;
     if (ret->n < 2 || ret->classes < 2)
         err = voco_fail(VOCO_EFORMAT, "%d of %d volumes of the store have a label map, with %d "

@@ -27,9 +27,10 @@ struct voco_voxel_cases {
     int n_names;
 };
 
-/* The labelled volumes of a store.  patients: a table with the columns id and patient, or
+/* The labelled volumes of a store, at most so many of them (0: all), those that come first in
+ * an order that the seed shuffles.  patients: a table with the columns id and patient, or
  * NULL.  VOCO_EFORMAT: fewer than two have labels. */
-enum voco_err voco_voxel_cases_open(const struct voco_store *s, const char *patients,
+enum voco_err voco_voxel_cases_open(const struct voco_store *s, const char *patients, int most,
                                     int folds, uint64_t seed, struct voco_voxel_cases *ret);
 void voco_voxel_cases_free(struct voco_voxel_cases *c);         /* accepts {0} */
 

@@ -51,7 +51,7 @@ open_weights(const struct voco_voxel_config *c, const char *weights, struct voco
     struct voco_coverage cover;
     enum voco_err err = describe(c, weights, &config);
 
-    voco_inference_init(f, weights, (int)c->threads, false);
+    voco_inference_init(f, weights, VOCO_PRECISION_F32, (int)c->threads, false);
     if (!err && !(err = voco_inference_open(f, &config, &demand, &cover))
         && cover.missing + cover.mismatched)
         voco_warn("%s: %d parameters of the encoder are random numbers", weights,
@@ -71,13 +71,13 @@ open_random(const struct voco_voxel_config *c, struct voco_inference *f)
     struct voco_ctx_options open = { .threads = (int)c->threads };
     enum voco_err err = VOCO_OK;
 
-    voco_inference_init(f, "random", (int)c->threads, false);
+    voco_inference_init(f, "random", VOCO_PRECISION_F32, (int)c->threads, false);
     open.choices = &f->choices;
     if (c->weights.n)
         err = describe(c, c->weights.item[0], &config);
     if (c->feature)
         config.feature = c->feature;
-    if (!err && !(err = voco_ctx_open(&f->ctx, voco_device_default(), &open))
+    if (!err && !(err = voco_ctx_open(&f->ctx, f->dev, &open))
         && !(err = voco_model_describe(&f->model, &config))
         && !(err = voco_model_allocate(&f->model, &f->ctx, false)))
         voco_model_fill(&f->model, &f->ctx, VOCO_INIT_TORCH, (uint64_t)c->random);
@@ -165,7 +165,7 @@ voco_voxel_probe_run(const struct voco_voxel_config *config, const char *store,
                          "SEED for one that is not trained");
     if ((err = voco_store_open(store, &ret->store)))
         return err;
-    if ((err = voco_voxel_cases_open(ret->store, config->patients, (int)config->folds,
+    if ((err = voco_voxel_cases_open(ret->store, config->patients, 0, (int)config->folds,
                                      (uint64_t)config->seed, &ret->cases)))
         return voco_fail_in(err, "%s", store);
     if (ret->cases.unlabelled)

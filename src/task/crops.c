@@ -1,5 +1,5 @@
 /* Crops side by side. */
-#include "task/embed/crops.h"
+#include "task/crops.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

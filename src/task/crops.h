@@ -2,8 +2,8 @@
  * A volume cut into crops: as many of the same size as fit side by side, centred.  Along an
  * axis that is shorter than a crop there is one, with zeros around the volume.
  */
-#ifndef VOCO_TASK_EMBED_CROPS_H
-#define VOCO_TASK_EMBED_CROPS_H
+#ifndef VOCO_TASK_CROPS_H
+#define VOCO_TASK_CROPS_H
 
 #include "data/store/store.h"
 #include "data/volume/volume.h"
