@@ -136,7 +136,7 @@ done
 
 # ---- in a run ----
 pretrain() {
-    "$voco" pretrain -q -s store -f 12 -b 2 --steps 4 --lr 1e-3 --warmup 1 --no-augment "$@"
+    "$voco" pretrain -q --replay hash:1:1:1 -f 12 -b 1 --steps 3 --lr 1e-3 --warmup 1 "$@"
 }
 expect 2 "probe-steps 2 without --probe" "steps of no probe" pretrain -o no --probe-steps 2
 pretrain -o whole --probe store --probe-steps 2 > out 2> err
@@ -146,7 +146,7 @@ test "$(cat out)" = 3; ok $? "in the lines of steps 0 and 2, and behind the last
 pretrain -o plain > out 2> err
 cmp whole/model.safetensors plain/model.safetensors > out 2> err
 ok $? "has the weights of one without"
-pretrain -o parts --probe store --probe-steps 2 --stop-after 3 > out 2> err
+pretrain -o parts --probe store --probe-steps 2 --stop-after 2 > out 2> err
 pretrain -o parts --probe store --probe-steps 2 > out 2> err
 ok $? "a run in two parts"
 for run in whole parts; do
@@ -167,7 +167,7 @@ printf 'id,class\nphantom-00000,a\nphantom-00001,b\nphantom-00002,a\n' > three.c
 printf 'phantom-00003,b\n' >> three.csv
 for f in e.h5 e.csv v-h5.h5 v-csv.csv v-npy.npy; do
     "$voco" probe cases -l three.csv --folds 2 --class class -o p $f > out 2> err
-    sed "s/$f/F/" p/predictions.csv > $f.predictions
+    cut -d, -f1,2,4-9 p/predictions.csv > $f.predictions    # decimals are no exact floats
     cmp e.h5.predictions $f.predictions > out 2> err
     ok $? "the same predictions from $f"
 done

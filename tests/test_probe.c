@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "dev/list.h"
+#include "objective/embed/embed.h"
 #include "probe/cox.h"
 #include "probe/folds.h"
 #include "probe/logistic.h"
@@ -14,6 +16,7 @@
 #include "probe/ridge.h"
 #include "probe/score.h"
 #include "probe/voxel.h"
+#include "task/probe/maps.h"
 #include "tests/golden_read.h"
 #include "tests/test.h"
 
@@ -743,6 +746,53 @@ START_TEST(dice_of_voxels_counts_cases_as_often_as_they_were_drawn)
 }
 END_TEST
 
+/* The mean over all voxels of a map that is interpolated, with its border continued, is the mean
+ * of the map: an embedding. */
+START_TEST(features_of_voxels_have_the_embedding_as_mean)
+{
+    enum { EDGE = VOCO_PROBE_EDGE, SLAB = 8, AT_ONCE = SLAB * EDGE * EDGE };
+    const struct voco_model_config config = { .net = VOCO_NET_SWINUNETR, .in_channels = 1,
+                                              .feature = 12,
+                                              .merging = VOCO_MERGING_FIXED };
+    struct voco_ctx ctx;
+    struct voco_model model;
+    float *crop = calloc((size_t)EDGE * EDGE * EDGE, sizeof *crop), embedding[288], *x;
+    int (*at)[3] = calloc(AT_ONCE, sizeof *at), width;
+    double *mean;
+
+    ok(voco_ctx_open(&ctx, voco_device_default(), NULL));
+    ok(voco_model_describe(&model, &config));
+    ok(voco_model_allocate(&model, &ctx, false));
+    voco_model_fill(&model, &ctx, VOCO_INIT_HASH, 3);
+    width = voco_maps_width(voco_maps_encoder(&model));
+    ck_assert_int_eq(width, 32 * 12);
+    x = calloc((size_t)AT_ONCE * (size_t)width, sizeof *x);
+    mean = voco_doubles(width);
+    ck_assert(crop && at && x);
+    voco_hash_uniform(4, "crop", (int64_t)EDGE * EDGE * EDGE, 0, 1, crop);
+    for (int slab = 0; slab < EDGE; slab += SLAB) {
+        for (int i = 0; i < AT_ONCE; i++) {
+            at[i][0] = slab + i / EDGE / EDGE;
+            at[i][1] = i / EDGE % EDGE;
+            at[i][2] = i % EDGE;
+        }
+        ok(voco_maps_sample(&ctx, &model, crop, (const int (*)[3])at, AT_ONCE, x));
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int j = 0; j < width; j++)
+                mean[j] += x[(int64_t)i * width + j] / (double)(EDGE * EDGE * EDGE);
+    }
+    ok(voco_embed(&ctx, &model, crop, 1, EDGE, 1, embedding));
+    for (int j = 0; j < 288; j++)
+        ck_assert_double_eq_tol(mean[j], embedding[j], 1e-5);
+    free(crop);
+    free(at);
+    free(x);
+    free(mean);
+    voco_model_free(&model);
+    voco_ctx_close(&ctx);
+}
+END_TEST
+
 /* ---- folds ---- */
 
 START_TEST(folds_keep_groups_together_and_strata_even)
@@ -805,6 +855,7 @@ test_suite(void)
     tcase_add_test(t, weights_are_repetitions);
     tcase_add_test(t, a_fit_of_voxels_from_sums_is_that_of_their_rows);
     tcase_add_test(t, dice_of_voxels_counts_cases_as_often_as_they_were_drawn);
+    tcase_add_test(t, features_of_voxels_have_the_embedding_as_mean);
     tcase_add_test(t, folds_keep_groups_together_and_strata_even);
     suite_add_tcase(s, t);
     return s;

@@ -9,7 +9,8 @@
  *   RUN/model.safetensors   the last weights
  *   RUN/loss.png            and pictures of the objective
  *
- * A task validates before the first step of an epoch, and at the end.
+ * A task validates before the first step of an epoch, and at the end.  A watch (train/watch.h)
+ * measures every so many steps.
  */
 #ifndef VOCO_TRAIN_RUN_H
 #define VOCO_TRAIN_RUN_H

@@ -87,9 +87,9 @@ put_title(FILE *out, const struct voco_voxel_probe *p)
     voco_html_begin(out, "voco probe voxels");
     fputs("<h1>Voxel probe</h1><p>Linear segmentation from frozen maps of all levels, ", out);
     voco_html_text(out, p->store_path);
-    fprintf(out, ": %d volumes of %d patients, %lld voxels in each of %lld crops of a volume. "
+    fprintf(out, ": %d volumes of %d patients, %lld voxels in each of %lld crop%s of a volume. "
             "%lld folds", p->cases.n, p->cases.groups, (long long)c->voxels,
-            (long long)c->crops, (long long)c->folds);
+            (long long)c->crops, voco_plural(c->crops), (long long)c->folds);
     if (c->labelled)
         fprintf(out, ", each fitted on %lld labelled volumes", (long long)c->labelled);
     fprintf(out, "; Dice of the sampled voxels, 95&nbsp;%% intervals of %lld bootstrap "
@@ -117,7 +117,7 @@ voco_voxel_html(const char *path, const struct voco_voxel_probe *p)
         fprintf(f.out, "<th><span class=\"swatch\" style=\"--c:#%06x\"></span>",
                 (unsigned)voco_overlay_color(i + 1));
         voco_html_text(f.out, p->network[i].name);
-        fprintf(f.out, "<small class=\"line\">feature size %lld, penalty %.2g</small></th>",
+        fprintf(f.out, "<br><small>feature size %lld, penalty %.2g</small></th>",
                 (long long)p->network[i].feature, p->network[i].scores.share);
     }
     fputs("<th>Dice, 0 to 1</th></tr>\n", f.out);
