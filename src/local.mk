@@ -329,6 +329,8 @@ libvoco_la_SOURCES += \
 	src/task/probe/cases_write.c \
 	src/task/probe/cases_write.h \
 	src/task/probe/fit.c \
+	src/task/probe/interval.c \
+	src/task/probe/interval.h \
 	src/task/probe/join.c \
 	src/task/probe/join.h \
 	src/task/probe/labels.c \

@@ -171,6 +171,12 @@ for f in e.h5 e.csv v-h5.h5 v-csv.csv v-npy.npy; do
     cmp e.h5.predictions $f.predictions > out 2> err
     ok $? "the same predictions from $f"
 done
+{
+    echo image,class
+    for i in 0 1 2 3; do echo "ct/phantom-0000$i.nii.gz,$((i % 2))"; done
+} > list.csv
+expect 0 "class, 4 cases of 4 patients" "classes of a list of volumes" \
+    "$voco" probe cases -l list.csv --folds 2 e.h5
 sed '3d' v-npy.csv > short && mv short v-npy.csv
 expect 4 "fewer rows than the 4" "ids for fewer rows than an NPY file has" \
     "$voco" probe cases -l three.csv --folds 2 v-npy.npy

@@ -1,6 +1,7 @@
 /* CSV, RFC 4180. */
 #include "data/dataset/csv.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -165,4 +166,12 @@ voco_csv_put(FILE *out, const char *text)
         putc(*text, out);
     }
     putc('"', out);
+}
+
+void
+voco_csv_put_number(FILE *out, double x)
+{
+    putc(',', out);
+    if (isfinite(x))
+        fprintf(out, "%.9g", x);
 }

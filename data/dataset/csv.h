@@ -38,5 +38,7 @@ int voco_csv_column(const struct voco_csv *c, const char *name);
 
 /* Writes a cell, with quotes where it needs them. */
 void voco_csv_put(FILE *out, const char *text);
+/* Writes a comma and the number, 9 digits; nothing behind it for NaN and infinity. */
+void voco_csv_put_number(FILE *out, double x);
 
 #endif

@@ -3,15 +3,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/parallel.h"
-#include "base/rng.h"
-#include "eval/score.h"
 #include "probe/matrix.h"
 #include "probe/score.h"
+#include "task/probe/interval.h"
 
 const struct voco_probe_kind_name voco_probe_kind[VOCO_PROBE_KINDS] = {
     [VOCO_PROBE_CLASS] = { "class", "Classification", {
@@ -93,63 +91,27 @@ score_all(const struct voco_probe_target *t, const struct voco_probe_result *r,
     }
 }
 
-/* How often a replicate draws each case: patients with replacement, all their scans. */
-static void
-draw_cases(const struct voco_probe *p, const struct voco_probe_target *t, int replicate,
-           double *of_group, double *weight)
-{
-    const struct voco_rng_key key = { .seed = (uint64_t)p->config->seed,
-                                      .step = (uint64_t)replicate,
-                                      .purpose = VOCO_RNG_BOOTSTRAP };
-
-    memset(of_group, 0, (size_t)t->groups * sizeof *of_group);
-    for (int g = 0; g < t->groups; g++)
-        of_group[voco_rng_below(&key, (uint32_t)g, (uint32_t)t->groups)]++;
-    for (int i = 0; i < t->n; i++)
-        weight[i] = of_group[t->group[i]];
-}
-
-/* The percentiles 2.5 and 97.5 of the numbers among x[n]; NaN where there are none. */
-static void
-interval(const double *x, const double *minus, int n, double *ret_low, double *ret_high)
-{
-    double *sorted = voco_doubles(n);
-    int m = 0;
-
-    for (int i = 0; i < n; i++) {
-        const double v = minus ? x[i] - minus[i] : x[i];
-
-        if (isfinite(v))
-            sorted[m++] = v;
-    }
-    *ret_low = m ? voco_quantile(sorted, m, 0.025) : NAN;
-    *ret_high = m ? voco_quantile(sorted, m, 0.975) : NAN;
-    free(sorted);
-}
-
 void
 voco_probe_score(const struct voco_probe *p, const struct voco_probe_target *t,
                  struct voco_probe_result *r)
 {
     const int replicates = (int)p->config->replicates, metrics = metrics_of(t->kind);
-    double *weight = voco_doubles(t->n), *of_group = voco_doubles(t->groups);
-    double all[VOCO_PROBE_METRICS];
+    double *weight = voco_doubles(t->n), all[VOCO_PROBE_METRICS];
 
     r->draw = voco_doubles((int64_t)replicates * metrics);
     score_all(t, r, NULL, all);
     for (int k = 0; k < metrics; k++)
         r->metric[k].value = all[k];
     for (int i = 0; i < replicates; i++) {
-        draw_cases(p, t, i, of_group, weight);
+        voco_probe_draw((uint64_t)p->config->seed, i, t->group, t->n, t->groups, weight);
         score_all(t, r, weight, all);
         for (int k = 0; k < metrics; k++)
             r->draw[(int64_t)k * replicates + i] = all[k];
     }
     for (int k = 0; k < metrics; k++)
-        interval(r->draw + (int64_t)k * replicates, NULL, replicates, &r->metric[k].low,
-                 &r->metric[k].high);
+        voco_probe_interval(r->draw + (int64_t)k * replicates, NULL, replicates,
+                            &r->metric[k].low, &r->metric[k].high);
     free(weight);
-    free(of_group);
 }
 
 /* Against the first table, of which the replicates drew the same cases. */
@@ -164,9 +126,9 @@ compare(const struct voco_probe *p, struct voco_probe_target *t)
             struct voco_probe_metric *m = &t->result[i].metric[k];
 
             m->difference = m->value - first->metric[k].value;
-            interval(t->result[i].draw + (int64_t)k * replicates,
-                     first->draw + (int64_t)k * replicates, replicates, &m->difference_low,
-                     &m->difference_high);
+            voco_probe_interval(t->result[i].draw + (int64_t)k * replicates,
+                                first->draw + (int64_t)k * replicates, replicates,
+                                &m->difference_low, &m->difference_high);
         }
 }
 

@@ -8,26 +8,21 @@
 
 #include "base/file.h"
 #include "data/dataset/csv.h"
+#include "task/probe/interval.h"
 
 /* ---- JSON ---- */
 
 static json_t *
-number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *
 metric_json(const struct voco_probe_metric *m, bool difference)
 {
-    json_t *o = json_pack("{s:o, s:[o,o]}", "value", number(m->value), "interval95",
-                          number(m->low), number(m->high));
+    json_t *o = json_pack("{s:o, s:[o,o]}", "value", voco_probe_number(m->value), "interval95",
+                          voco_probe_number(m->low), voco_probe_number(m->high));
 
     if (difference) {
-        json_object_set_new(o, "difference", number(m->difference));
+        json_object_set_new(o, "difference", voco_probe_number(m->difference));
         json_object_set_new(o, "difference_interval95",
-                            json_pack("[o,o]", number(m->difference_low),
-                                      number(m->difference_high)));
+                            json_pack("[o,o]", voco_probe_number(m->difference_low),
+                                      voco_probe_number(m->difference_high)));
     }
     return o;
 }
@@ -38,7 +33,7 @@ result_json(const struct voco_probe *p, const struct voco_probe_target *t,
 {
     const struct voco_probe_kind_name *kind = &voco_probe_kind[t->kind];
     json_t *o = json_pack("{s:s, s:s, s:o}", "features", p->table[r->table].path, "probe",
-                          r->probe, "penalty", number(r->lambda));
+                          r->probe, "penalty", voco_probe_number(r->lambda));
 
     for (int k = 0; kind->metric[k].key; k++)
         json_object_set_new(o, kind->metric[k].key, metric_json(&r->metric[k], r->table > 0));
@@ -96,14 +91,6 @@ voco_probe_json(const char *path, const struct voco_probe *p)
 /* ---- CSV ---- */
 
 static void
-put_number(FILE *out, double x)
-{
-    putc(',', out);
-    if (isfinite(x))
-        fprintf(out, "%.9g", x);
-}
-
-static void
 put_head(FILE *out, const struct voco_probe *p, const struct voco_probe_target *t,
          const struct voco_probe_result *r)
 {
@@ -133,12 +120,12 @@ voco_probe_scores_csv(const char *path, const struct voco_probe *p)
 
                 put_head(f.out, p, t, &t->result[k]);
                 fputs(voco_probe_kind[t->kind].metric[m].key, f.out);
-                put_number(f.out, v->value);
-                put_number(f.out, v->low);
-                put_number(f.out, v->high);
-                put_number(f.out, second ? v->difference : NAN);
-                put_number(f.out, second ? v->difference_low : NAN);
-                put_number(f.out, second ? v->difference_high : NAN);
+                voco_csv_put_number(f.out, v->value);
+                voco_csv_put_number(f.out, v->low);
+                voco_csv_put_number(f.out, v->high);
+                voco_csv_put_number(f.out, second ? v->difference : NAN);
+                voco_csv_put_number(f.out, second ? v->difference_low : NAN);
+                voco_csv_put_number(f.out, second ? v->difference_high : NAN);
                 fprintf(f.out, ",%d\n", t->n);
             }
     }
@@ -157,7 +144,7 @@ put_prediction(FILE *out, const struct voco_probe_target *t,
         voco_csv_put(out, t->class_name[t->label[i]]);
         putc(',', out);
         voco_csv_put(out, t->class_name[r->guess[i]]);
-        put_number(out, r->score[(int64_t)i * t->classes + r->guess[i]]);
+        voco_csv_put_number(out, r->score[(int64_t)i * t->classes + r->guess[i]]);
     } else {
         fprintf(out, "%.9g,%.9g,", t->value[i], r->score[i]);
         if (t->kind == VOCO_PROBE_SURVIVAL)

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "eval/score.h"
 #include "probe/folds.h"
 #include "probe/matrix.h"
+#include "task/probe/interval.h"
 #include "task/probe/labels.h"
 
 enum { SHARES = 6, INNER = 4 };
@@ -311,50 +311,27 @@ fit_fold(int64_t fold, void *user)
 
 /* ---- scores ---- */
 
-static void
-interval(double *x, int n, double *ret_low, double *ret_high)
-{
-    int m = 0;
-
-    for (int i = 0; i < n; i++)
-        if (isfinite(x[i]))
-            x[m++] = x[i];
-    *ret_low = m ? voco_quantile(x, m, 0.025) : NAN;
-    *ret_high = m ? voco_quantile(x, m, 0.975) : NAN;
-}
-
 /* Dice of replicates, which draw patients; in the order of the replicates. */
 static void
 resample(const struct work *w, struct voco_voxel_scores *s)
 {
     const struct voco_voxel_cases *c = w->c;
     const int replicates = w->o->replicates;
-    double *weight = voco_doubles(c->n), *drawn = voco_doubles(c->groups);
-    double *dice = voco_doubles(c->classes), *sorted = voco_doubles(replicates);
+    double *weight = voco_doubles(c->n), *dice = voco_doubles(c->classes);
 
     s->draw = voco_doubles((int64_t)(1 + c->classes) * replicates);
     for (int r = 0; r < replicates; r++) {
-        const struct voco_rng_key key = { .seed = w->o->seed, .step = (uint64_t)r,
-                                          .purpose = VOCO_RNG_BOOTSTRAP };
-
-        memset(drawn, 0, (size_t)c->groups * sizeof *drawn);
-        for (int g = 0; g < c->groups; g++)
-            drawn[voco_rng_below(&key, (uint32_t)g, (uint32_t)c->groups)]++;
-        for (int i = 0; i < c->n; i++)
-            weight[i] = drawn[c->group[i]];
+        voco_probe_draw(w->o->seed, r, c->group, c->n, c->groups, weight);
         s->draw[r] = voco_voxel_dice(s->tally, weight, c->n, c->classes, dice);
         for (int k = 0; k < c->classes; k++)
             s->draw[(int64_t)(1 + k) * replicates + r] = dice[k];
     }
-    for (int k = 0; k <= c->classes; k++) {
-        memcpy(sorted, s->draw + (int64_t)k * replicates, (size_t)replicates * sizeof *sorted);
-        interval(sorted, replicates, k ? &s->dice_low[k - 1] : &s->low,
-                 k ? &s->dice_high[k - 1] : &s->high);
-    }
+    for (int k = 0; k <= c->classes; k++)
+        voco_probe_interval(s->draw + (int64_t)k * replicates, NULL, replicates,
+                            k ? &s->dice_low[k - 1] : &s->low,
+                            k ? &s->dice_high[k - 1] : &s->high);
     free(weight);
-    free(drawn);
     free(dice);
-    free(sorted);
 }
 
 void

@@ -7,7 +7,7 @@
 #include "report/html.h"
 #include "task/probe/voxels_write.h"
 
-enum { WIDTH = 320, BAR = 12 };
+enum { WIDTH = 220, BAR = 12 };   /* pixels */
 
 static void
 put_value(FILE *out, double x)
@@ -55,7 +55,7 @@ put_row(FILE *out, const struct voco_voxel_probe *p, int class_id)
 {
     char buf[24];
 
-    fputs("<tr><td>", out);
+    fputs("<tr><td style=\"min-width:9em\">", out);
     if (class_id)
         voco_html_text(out, voco_voxel_class(&p->cases, class_id, buf));
     else

@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "dev/list.h"
-#include "eval/score.h"
 #include "model/recognise.h"
 #include "task/inference.h"
+#include "task/probe/interval.h"
 #include "task/probe/voxels_write.h"
 
 enum { FEATURE = 48 };          /* of a random network, when nothing says another width */
@@ -136,20 +136,11 @@ probe_network(const struct voco_voxel_probe *p, struct voco_inference *f,
 static void
 compare(const struct voco_voxel_probe *p, struct voco_voxel_network *n)
 {
-    const int replicates = (int)p->config->replicates;
     const struct voco_voxel_scores *first = &p->network[0].scores;
-    double *d = calloc((size_t)replicates + 1, sizeof *d);
-    int m = 0;
 
-    VOCO_NEED(d);
-    for (int r = 0; r < replicates; r++) {
-        d[m] = n->scores.draw[r] - first->draw[r];
-        m += isfinite(d[m]);
-    }
     n->difference = n->scores.mean - first->mean;
-    n->difference_low = m ? voco_quantile(d, m, 0.025) : NAN;
-    n->difference_high = m ? voco_quantile(d, m, 0.975) : NAN;
-    free(d);
+    voco_probe_interval(n->scores.draw, first->draw, (int)p->config->replicates,
+                        &n->difference_low, &n->difference_high);
 }
 
 enum voco_err

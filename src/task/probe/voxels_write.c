@@ -6,12 +6,7 @@
 
 #include "base/file.h"
 #include "data/dataset/csv.h"
-
-static json_t *
-number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
+#include "task/probe/interval.h"
 
 static json_t *
 network_json(const struct voco_voxel_probe *p, int i)
@@ -19,20 +14,20 @@ network_json(const struct voco_voxel_probe *p, int i)
     const struct voco_voxel_network *n = &p->network[i];
     const struct voco_voxel_scores *s = &n->scores;
     json_t *o = json_pack("{s:s, s:I, s:o, s:[o,o], s:o}", "weights", n->name, "feature_size",
-                          (json_int_t)n->feature, "dice", number(s->mean), "interval95",
-                          number(s->low), number(s->high), "penalty", number(s->share));
+                          (json_int_t)n->feature, "dice", voco_probe_number(s->mean), "interval95",
+                          voco_probe_number(s->low), voco_probe_number(s->high), "penalty", voco_probe_number(s->share));
     json_t *classes = json_array();
     char buf[24];
 
     if (i > 0)
-        json_object_update(o, json_pack("{s:o, s:[o,o]}", "difference", number(n->difference),
-                                        "difference_interval95", number(n->difference_low),
-                                        number(n->difference_high)));
+        json_object_update(o, json_pack("{s:o, s:[o,o]}", "difference", voco_probe_number(n->difference),
+                                        "difference_interval95", voco_probe_number(n->difference_low),
+                                        voco_probe_number(n->difference_high)));
     for (int k = 1; k < p->cases.classes; k++)
         json_array_append_new(classes, json_pack(
             "{s:i, s:s, s:o, s:[o,o]}", "class", k, "name",
-            voco_voxel_class(&p->cases, k, buf), "dice", number(s->dice[k]), "interval95",
-            number(s->dice_low[k]), number(s->dice_high[k])));
+            voco_voxel_class(&p->cases, k, buf), "dice", voco_probe_number(s->dice[k]), "interval95",
+            voco_probe_number(s->dice_low[k]), voco_probe_number(s->dice_high[k])));
     json_object_set_new(o, "classes", classes);
     return o;
 }
@@ -63,14 +58,6 @@ voco_voxel_json(const char *path, const struct voco_voxel_probe *p)
 }
 
 static void
-put_number(FILE *out, double x)
-{
-    putc(',', out);
-    if (isfinite(x))
-        fprintf(out, "%.9g", x);
-}
-
-static void
 put_network(FILE *out, const struct voco_voxel_probe *p, const struct voco_voxel_network *n)
 {
     char buf[24];
@@ -85,9 +72,9 @@ put_network(FILE *out, const struct voco_voxel_probe *p, const struct voco_voxel
         voco_csv_put(out, n->name);
         fprintf(out, ",%d,", k);
         voco_csv_put(out, voco_voxel_class(&p->cases, k, buf));
-        put_number(out, n->scores.dice[k]);
-        put_number(out, n->scores.dice_low[k]);
-        put_number(out, n->scores.dice_high[k]);
+        voco_csv_put_number(out, n->scores.dice[k]);
+        voco_csv_put_number(out, n->scores.dice_low[k]);
+        voco_csv_put_number(out, n->scores.dice_high[k]);
         fprintf(out, ",%.0f,%.0f\n", truth, predicted);
     }
 }
