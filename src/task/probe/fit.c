@@ -11,7 +11,7 @@
 #include "probe/ridge.h"
 #include "task/probe/cases.h"
 
-enum { STRENGTHS = 8, INNER_FOLDS = 5, NEAREST = 5 };
+enum { STRENGTHS = 8, MIDDLE = 4, INNER_FOLDS = 5, NEAREST = 5 };
 
 /* Penalties that are tried, for features of deviation 1 and a loss that is a sum over cases;
  * from strong to weak, so that each fit starts at the one before. */
@@ -240,6 +240,7 @@ choose(const struct fold *d, const struct fits *f, double *ret)
     for (int i = 1; i < STRENGTHS; i++)
         if (sum[i] < sum[best])
             best = i;
+    best = d->n_inner ? best : MIDDLE;
     *ret = strength[best];
     return err;
 }
@@ -387,7 +388,7 @@ predict_survival(const struct fold *d, struct voco_probe_result *r, double *ret_
 
 /* ---- a fold ---- */
 
-static enum voco_err
+static void
 open_fold(const struct voco_probe *p, struct voco_probe_target *t, int table, int fold,
           struct fold *d)
 {
@@ -432,9 +433,8 @@ open_fold(const struct voco_probe *p, struct voco_probe_target *t, int table, in
     VOCO_NEED(d->inner);
     while (inner.folds > 1 && (err = voco_folds_make(&inner, d->inner)))
         inner.folds--;
-    d->n_inner = inner.folds;
+    d->n_inner = err ? 0 : inner.folds;         /* one patient leaves no choice */
     free(patient);
-    return err;
 }
 
 static void
@@ -460,11 +460,10 @@ voco_probe_fit(const struct voco_probe *p, struct voco_probe_target *t, int tabl
         voco_probe_retrieve(t, p->table[table].width, table, r);
         return VOCO_OK;
     }
-    err = open_fold(p, t, table, fold, &d);
-    if (!err)
-        err = t->kind == VOCO_PROBE_CLASS ? predict_classes(&d, r, ret_lambda)
-            : t->kind == VOCO_PROBE_VALUE ? predict_values(&d, r, ret_lambda)
-            : predict_survival(&d, r, ret_lambda);
+    open_fold(p, t, table, fold, &d);
+    err = t->kind == VOCO_PROBE_CLASS ? predict_classes(&d, r, ret_lambda)
+        : t->kind == VOCO_PROBE_VALUE ? predict_values(&d, r, ret_lambda)
+        : predict_survival(&d, r, ret_lambda);
     close_fold(&d);
     return err ? voco_fail_in(err, "%s, column %s", p->table[table].path, t->name) : VOCO_OK;
 }

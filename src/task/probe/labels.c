@@ -125,7 +125,8 @@ has_ids(const char *path)
 
     if (n < 5 || (strcasecmp(path + n - 4, ".csv") != 0 && strcasecmp(path + n - 4, ".tsv")))
         return false;
-    found = voco_csv_open(&c, path) == VOCO_OK && voco_csv_column(&c, "image") < 0;
+    found = voco_csv_open(&c, path) == VOCO_OK
+        && (voco_csv_column(&c, "id") >= 0 || voco_csv_column(&c, "image") < 0);
     voco_csv_close(&c);
     return found || !voco_file_exists(path);
 }

@@ -14,7 +14,7 @@ struct voco_labels {
     char **cell;                /* [n][columns]; "" where there is nothing */
 };
 
-/* A CSV with the column id, or a list that voco convert takes: its ids, and the column class.
+/* A CSV with the column id, or a list that voco convert takes: its ids and its classes.
  * An id that comes twice is an error.  Free it after a failure, too. */
 enum voco_err voco_labels_read(const char *path, struct voco_labels *ret);
 void voco_labels_free(struct voco_labels *l);       /* accepts {0} */

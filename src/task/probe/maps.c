@@ -111,7 +111,9 @@ voco_maps_sample(struct voco_ctx *ctx, const struct voco_model *model, const flo
     struct voco_encoder_saved s = { .keep = VOCO_KEEP_NOTHING };
     float *host = malloc((size_t)EDGE * EDGE * EDGE * (size_t)e->config.feature * sizeof *host);
 
-    VOCO_NEED(host);
+    if (!host)
+        voco_ctx_fail(ctx, voco_fail(VOCO_EMEMORY, "no memory for a map of feature size %lld",
+                                     (long long)e->config.feature));
     host_x.type = VOCO_F32;
     host_x.data = (void *)crop;         /* upload only reads it */
     if (!ctx->err)
@@ -184,6 +186,10 @@ draw_voxels(const struct voco_store *s, int i, const struct voco_rng_key *key,
             at[k][a] = p->first[a] + (int)v[a];
         }
         label[k] = box[(v[0] * size[1] + v[1]) * size[2] + v[2]];
+        if (label[k] >= voco_store_n_classes(s))
+            err = voco_fail(VOCO_EFORMAT, "%s: its label map has the class %d, its manifest none "
+                            "above %d", voco_store_entry(s, i)->id, label[k],
+                            voco_store_n_classes(s) - 1);
     }
     free(box);
     return err;
