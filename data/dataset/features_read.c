@@ -119,7 +119,6 @@ read_hdf5(struct reader *r)
     err = voco_h5_members(h, &name, &n);
     for (int i = 0; i < n; i++) {
         char *set = voco_format("%s/embedding", name[i]);
-
         bool there = false;
 
         if (!err)
