@@ -9,7 +9,7 @@
 #include "task/probe/voxels.h"
 #include "train/objective.h"
 
-enum { VOLUMES = 8, CROPS = 4, VOXELS = 500, FOLDS = 2, SEED = 1 };
+enum { VOLUMES = 8, CROPS = 8, VOXELS = 500, FOLDS = 2, SEED = 1 };
 
 struct watch {
     struct voco_store *store;
