@@ -39,14 +39,6 @@ device(const struct voco_run_config *c)
     return voco_device_by_name(voco_device_names[c->device], planned_precision(c));
 }
 
-static enum voco_err
-open_watch(struct voco_run *r)
-{
-    const struct voco_run_config *c = r->config;
-
-    return c->watch && c->probe ? c->watch->open(c, &r->watching) : VOCO_OK;
-}
-
 static struct voco_ctx_options
 open_options(const struct voco_run *r)
 {
@@ -443,8 +435,7 @@ tear_down(struct voco_run *r)
     close_batches(r);
     r->objective->close(r->work);
     r->objective->release(r->data);
-    if (r->config->watch)
-        r->config->watch->close(r->watching);
+    voco_watch_close(r);
     voco_rates_free(&r->rates);
     voco_seginfo_free(&r->info);
     voco_provenance_free(&r->provenance);
@@ -492,7 +483,7 @@ voco_run(const struct voco_objective *objective, const struct voco_task *task, v
     voco_stop_install();
     err = objective->prepare(config, &r->data, &r->setup);
     r->setup.model.one_moment = r->config->optimizer == VOCO_SGD;
-    if (err == VOCO_OK && (err = open_watch(r)) == VOCO_OK && (err = make_plan(r)) == VOCO_OK
+    if (err == VOCO_OK && (err = voco_watch_open(r)) == VOCO_OK && (err = make_plan(r)) == VOCO_OK
         && !r->config->dry_run)
         err = train(r);
     why = voco_format("%s", voco_fail_text());

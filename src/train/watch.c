@@ -6,6 +6,22 @@
 #include "base/log.h"
 #include "train/run.h"
 
+enum voco_err
+voco_watch_open(struct voco_run *r)
+{
+    const struct voco_run_config *c = r->config;
+
+    return c->watch && c->probe ? c->watch->open(c, &r->watching) : VOCO_OK;
+}
+
+void
+voco_watch_close(struct voco_run *r)
+{
+    if (r->config->watch)
+        r->config->watch->close(r->watching);
+    r->watching = NULL;
+}
+
 bool
 voco_watch_due(const struct voco_run *r, int64_t step)
 {

@@ -24,6 +24,10 @@ struct voco_watch {
                              struct voco_record *record);
 };
 
+/* The watch of the run's settings, if they have one and its data; r->watching. */
+enum voco_err voco_watch_open(struct voco_run *r);
+void voco_watch_close(struct voco_run *r);
+
 /* Is the watch due before this step, or, at the number of steps, at the end? */
 bool voco_watch_due(const struct voco_run *r, int64_t step);
 enum voco_err voco_watch_measure(struct voco_run *r, int64_t step);
