@@ -33,8 +33,7 @@ enum voco_purpose {
     VOCO_RNG_CHANGE,        /* changes of a view, and their numbers */
     VOCO_RNG_GRAIN,         /* noise of a view */
     VOCO_RNG_VIEW,          /* turn and cut-out boxes of a view */
-    VOCO_RNG_FILL           /* noise that fills a cut-out box */
-    VOCO_RNG_GRAIN          /* noise of a view */
+    VOCO_RNG_FILL,          /* noise that fills a cut-out box */
     VOCO_RNG_PROBE          /* crops and voxels of a probe */
 };
 
