@@ -5,8 +5,8 @@
  *         [--against NAME] [--against-threads N] [PROBLEM... | < bench/shapes.txt]
  *
  * A problem is a name and letters with numbers, as conv:n4c48d64k3 or
- * attn:n4s32c48h3: bench_matrix.c and bench_rows.c say which there are.  Without --impl
- * the device chooses by its rules; man voco-tune lists the names.
+ * attn:n4s32c48h3: bench_matrix.c, bench_rows.c and bench_losses.c say which there are.
+ * Without --impl the device chooses by its rules; man voco-tune lists the names.
  *
  * Prints TSV: problem, device, isa, threads, median us, spread (quartiles, % of median),
  * GF/s by the median, best us, median us of CPU time of all threads (for a busy machine),
@@ -57,7 +57,8 @@ parse(const char *text, struct problem *p)
 static const struct kind *
 find_kind(const char *name)
 {
-    const struct kind *const tables[] = { bench_matrix_kinds, bench_rows_kinds };
+    const struct kind *const tables[] = { bench_matrix_kinds, bench_rows_kinds,
+                                         bench_losses_kinds };
 
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         for (const struct kind *k = tables[i]; k->name; k++)

@@ -34,6 +34,7 @@ bench_arg(const struct problem *p, char letter, int64_t missing)
 }
 
 /* Each ends with a NULL name. */
+extern const struct kind bench_losses_kinds[];
 extern const struct kind bench_matrix_kinds[];
 extern const struct kind bench_rows_kinds[];
 

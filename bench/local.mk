@@ -3,6 +3,7 @@ EXTRA_PROGRAMS += bench/bench
 bench_bench_SOURCES = \
 	bench/bench.c \
 	bench/bench.h \
+	bench/bench_losses.c \
 	bench/bench_matrix.c \
 	bench/bench_rows.c
 bench_bench_LDADD = libvoco.la
