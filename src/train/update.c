@@ -6,7 +6,8 @@ static void
 clip(struct voco_model *model, struct voco_ctx *ctx, double norm, double most)
 {
     const size_t mark = voco_arena_mark(&ctx->temp);
-    const struct voco_tensor row = voco_reshape(&model->grad, 2, INT64_C(1), model->trained);
+    const struct voco_tensor row = voco_reshape(&model->grad, 2, INT64_C(1),
+                                                model->trained);
     const struct voco_tensor factor = voco_push_real(ctx, &ctx->temp, 1, INT64_C(1));
     double host = most / (norm + 1e-6);
     const struct voco_tensor view = voco_view(&host, VOCO_F64, 1, INT64_C(1));

@@ -37,7 +37,8 @@ struct voco_pretrain_common {
                        .skip_limit = 5, .rollback_limit = 3 },                          \
              .warmup = 5000, .schedule = VOCO_WARMUP_COSINE, .lr = 1e-4,                \
              .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,           \
-             .sgd_momentum = 0.99, .amsgrad = true, .precision = VOCO_PRECISION_AUTO },                       \
+             .sgd_momentum = 0.99, .amsgrad = true,                                     \
+             .precision = VOCO_PRECISION_AUTO },                                        \
     .objective = which, .feature = 48, .batch = 4, .merging = VOCO_MERGING_LEGACY,      \
     .window = { NAN, NAN } }
 

@@ -41,8 +41,8 @@ struct voco_finetune_config {
     .run = { .loop = { .checkpoint_minutes = 30, .keep_last = 2, .skip_limit = 5,       \
                        .rollback_limit = 3 },                                           \
              .lr = 3e-4, .weight_decay = 1e-5, .beta1 = 0.9, .beta2 = 0.999,            \
-             .eps = 1e-8, .sgd_momentum = 0.99, .schedule = VOCO_WARMUP_COSINE, .val_epochs = 10,             \
-             .precision = VOCO_PRECISION_AUTO },                                        \
+             .eps = 1e-8, .sgd_momentum = 0.99, .schedule = VOCO_WARMUP_COSINE,         \
+             .val_epochs = 10, .precision = VOCO_PRECISION_AUTO },                      \
     .net = -1, .merging = -1, .adapter = VOCO_ADAPT_MEAN, .roi = { 96, 96, 96 },        \
     .batch = 1, .samples = 4, .positive = 0.5, .flip = 0.2, .turn = 0.2, .shift = 0.1,  \
     .fraction = 1, .folds = 5, .epochs = 500, .warmup_epochs = 5, .layer_decay = 1,     \

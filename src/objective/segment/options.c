@@ -112,9 +112,10 @@ voco_finetune_check(const struct voco_finetune_config *c)
     if (c->fold >= c->folds)
         return voco_fail(VOCO_EUSAGE, "finetune seg: --fold %lld: there are folds 0 to %lld",
                          (long long)c->fold, (long long)c->folds - 1);
-    if (r->beta1 >= 1.0 || r->beta2 >= 1.0 || r->sgd_momentum >= 1.0 || c->fraction <= 0.0 || c->layer_decay <= 0.0)
-        return voco_fail(VOCO_EUSAGE, "finetune seg: --beta1, --beta2 and "
-                         "--sgd-momentum must be below 1, --fraction and --layer-decay above 0");
+    if (r->beta1 >= 1.0 || r->beta2 >= 1.0 || r->sgd_momentum >= 1.0 || c->fraction <= 0.0
+        || c->layer_decay <= 0.0)
+        return voco_fail(VOCO_EUSAGE, "finetune seg: --beta1, --beta2 and --sgd-momentum "
+                         "must be below 1, --fraction and --layer-decay above 0");
     for (int i = 0; i < 3; i++)
         if (c->roi[i] != (double)(int64_t)c->roi[i])
             return voco_fail(VOCO_EUSAGE, "finetune seg: --roi: %g is not a whole number",
