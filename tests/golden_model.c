@@ -87,17 +87,21 @@ golden_check_gradients(const struct golden *g, const char *prefix, struct voco_c
     names = golden_names(g, path, &n);
     for (int id = 0; id < model->params.n; id++) {
         const struct voco_param *p = &model->params.item[id];
-        const int row = golden_row(names, n, p->name);
+        const char *front = model->params.hash_prefix;
         struct voco_tensor x;
+        char name[192];
         double *got;
+        int row;
 
         if (p->offset >= model->trained)
             continue;
-        ck_assert_msg(row >= 0, "the reference has no gradient of %s", p->name);
+        snprintf(name, sizeof name, "%s%s", front ? front : "", p->name);
+        row = golden_row(names, n, name);
+        ck_assert_msg(row >= 0, "the reference has no gradient of %s", name);
         x = voco_gradient(&w, id);
         got = golden_host_copy(ctx, &x);
-        bad += differences(p->name, g->seed, want.x + row * GOLDEN_ROW, joined, got,
-                           p->count, tolerance);
+        bad += differences(name, g->seed, want.x + row * GOLDEN_ROW, joined, got, p->count,
+                           tolerance);
         free(got);
     }
     ck_assert_int_eq(bad, 0);

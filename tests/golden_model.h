@@ -20,7 +20,8 @@ int golden_row(char **names, int n, const char *name);
 int64_t golden_picked(uint64_t seed, const char *name, int i, int64_t n);
 
 /* Every trained parameter's gradient against PREFIXgrad_names, PREFIXgrad_rows: the norm to
- * tolerance, picked elements to twice that, of the norm. */
+ * tolerance, picked elements to twice that, of the norm.  The reference's names begin with
+ * model->params.hash_prefix. */
 void golden_check_gradients(const struct golden *g, const char *prefix,
                             struct voco_ctx *ctx, const struct voco_model *model,
                             double tolerance);
