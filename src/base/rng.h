@@ -34,7 +34,12 @@ enum voco_purpose {
     VOCO_RNG_GRAIN,         /* noise of a view */
     VOCO_RNG_VIEW,          /* turn and cut-out boxes of a view */
     VOCO_RNG_FILL,          /* noise that fills a cut-out box */
-    VOCO_RNG_PROBE          /* crops and voxels of a probe */
+    VOCO_RNG_PROBE,         /* crops and voxels of a probe */
+    VOCO_RNG_MASK,          /* hidden blocks of a crop */
+    VOCO_RNG_BOXES,         /* boxes of classes, their number and places */
+    VOCO_RNG_DISTORT,       /* which distortions a crop gets, and their parameters */
+    VOCO_RNG_SHUFFLE,       /* shuffled blocks, and the order of their voxels */
+    VOCO_RNG_NOISE          /* noise in place of voxels */
 };
 
 struct voco_rng_key {
