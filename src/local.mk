@@ -211,6 +211,26 @@ libvoco_la_SOURCES += \
 	src/net/unetr.h \
 	src/net/upblock.c \
 	src/net/upblock.h \
+	src/objective/dense/boxes.c \
+	src/objective/dense/boxes.h \
+	src/objective/dense/curve.c \
+	src/objective/dense/curve.h \
+	src/objective/dense/dense.c \
+	src/objective/dense/dense.h \
+	src/objective/dense/distort.c \
+	src/objective/dense/distort.h \
+	src/objective/dense/fusion.c \
+	src/objective/dense/genesis.c \
+	src/objective/dense/mae.c \
+	src/objective/dense/mask.c \
+	src/objective/dense/mask.h \
+	src/objective/dense/picture.c \
+	src/objective/dense/picture.h \
+	src/objective/dense/pretext.h \
+	src/objective/dense/replay.c \
+	src/objective/dense/replay.h \
+	src/objective/dense/step.c \
+	src/objective/dense/step.h \
 	src/objective/embed/collapse.c \
 	src/objective/embed/collapse.h \
 	src/objective/embed/embed.c \

@@ -19,6 +19,7 @@ tests_libtest_la_SOURCES = \
 	tests/gradcheck.h \
 	tests/harness.c \
 	tests/harness.h \
+	tests/images.h \
 	tests/levels.h \
 	tests/loader_util.h \
 	tests/main.c \
@@ -42,9 +43,11 @@ test_programs = \
 	tests/test_cpu_norm \
 	tests/test_datalist \
 	tests/test_deflate \
+	tests/test_dense \
 	tests/test_device \
 	tests/test_device_rows \
 	tests/test_device_volumes \
+	tests/test_distort \
 	tests/test_dry \
 	tests/test_far \
 	tests/test_finetune \
@@ -97,6 +100,7 @@ test_scripts = \
 	tests/check-info.sh \
 	tests/check-man.sh \
 	tests/cli_convert.sh \
+	tests/cli_dense.sh \
 	tests/cli_eval.sh \
 	tests/cli_finetune.sh \
 	tests/cli_heads.sh \
@@ -123,6 +127,7 @@ check_PROGRAMS += $(test_programs) \
 	tests/faults/make_tiny \
 	tests/faults/syscalls \
 	tests/fuzz/replay \
+	tests/make_dense \
 	tests/make_dicom \
 	tests/make_replay \
 	tests/make_views
@@ -187,6 +192,7 @@ EXTRA_DIST += \
 	tests/torch_roundtrip.py \
 	tools/feature_rank.py \
 	tools/golden_entries.py \
+	tools/golden_dense.py \
 	tools/golden_labels.py \
 	tools/golden_metrics.py \
 	tools/golden_plainconv.py \

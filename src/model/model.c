@@ -35,8 +35,9 @@ check_config(const struct voco_model_config *c)
     if (c->in_channels < 1 || c->in_channels > 64)
         return voco_fail(VOCO_EUSAGE, "%lld input channels: expected 1 to 64",
                          (long long)c->in_channels);
-    if (c->classes && (c->classes < 2 || c->classes > VOCO_CLASSES_MAX))
-        return voco_fail(VOCO_EUSAGE, "%lld classes, background among them: expected 2 to %d",
+    if (c->classes < (is_swin(c) ? 0 : 2) || c->classes > VOCO_CLASSES_MAX)
+        return voco_fail(VOCO_EUSAGE, "%lld classes: expected 2 to %d, background among "
+                         "them, or one output of another kind",
                          (long long)c->classes, VOCO_CLASSES_MAX);
     VOCO_ASSERT(c->n_heads <= VOCO_HEADS_MAX && (is_swin(c) || !c->n_heads));
     VOCO_ASSERT(!c->swinheads || (!c->classes && !c->n_heads));

@@ -46,7 +46,8 @@ struct voco_model_config {
     int64_t feature;            /* 12, 24, 48, 96, 192: any multiple of 12 */
     enum voco_merging merging;
     bool plain;                 /* version 1 of Swin UNETR, without layersNc */
-    int64_t classes;            /* of a segmentation network, 2 or more; 0: the encoder alone */
+    int64_t classes;            /* of a segmentation network, 2 or more; 1: a decoder with another
+                                 * output, of intensities; 0: the encoder alone */
     struct voco_head_config head[VOCO_HEADS_MAX];       /* followers after trained heads */
     int n_heads;
     struct voco_teacher_config teacher;

@@ -10,6 +10,12 @@ const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_CONTRAST] = "contrast",
     [VOCO_PRETRAIN_SIMCLR] = "simclr",
     [VOCO_PRETRAIN_SWIN_HEADS] = "swin-heads",
+#include "objective/dense/dense.h"
+#include "objective/voco/voco.h"
+
+const char *const voco_pretraining_names[] = {
+    [VOCO_PRETRAIN_VOCO] = "voco", [VOCO_PRETRAIN_FUSION] = "fusion",
+    [VOCO_PRETRAIN_MAE] = "mae", [VOCO_PRETRAIN_GENESIS] = "genesis",
     [VOCO_PRETRAININGS] = NULL
 };
 
@@ -18,4 +24,7 @@ const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
     [VOCO_PRETRAIN_CONTRAST] = &voco_objective_contrast,
     [VOCO_PRETRAIN_SIMCLR] = &voco_objective_simclr,
     [VOCO_PRETRAIN_SWIN_HEADS] = &voco_objective_swin_heads,
+    [VOCO_PRETRAIN_FUSION] = &voco_objective_fusion,
+    [VOCO_PRETRAIN_MAE] = &voco_objective_mae,
+    [VOCO_PRETRAIN_GENESIS] = &voco_objective_genesis,
 };

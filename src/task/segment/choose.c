@@ -147,8 +147,9 @@ recognise(const char *weights, int merging, struct voco_model_config *ret)
     if (err != VOCO_OK)
         return err;
     if (ret->classes < 2)
-        return voco_fail(VOCO_ECHECKPOINT, "%s: an encoder without an output layer: "
-                         "fine-tune it first", weights);
+        return voco_fail(VOCO_ECHECKPOINT, "%s: %s: fine-tune it first", weights,
+                         ret->classes ? "a network that makes intensities, not classes"
+                                      : "an encoder without an output layer");
     return voco_model_cover(weights, ret, &voco_demand_all);
 }
 
