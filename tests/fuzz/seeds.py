@@ -294,6 +294,13 @@ seed("replay", "no-keep", img + crops + labels)
 seed("replay", "two", bytes([5, 2, 0, 6, 7, 8, 70]) + bytes([5, 5, 0, 6, 7, 8, 70])
      + bytes([3, 2, 0, 3, 80]) + bytes([2, 11, 14, 127]))
 seed("replay", "label", img + crops + bytes([3, 0, 2, 3, 255]))
+crop, none = bytes([5, 0, 0, 6, 7, 8, 70]), bytes([128])
+seed("densereplay", "genesis", crop + crop)
+seed("densereplay", "mae", crop + none + bytes([4, 0, 2, 2, 2, 64]))
+seed("densereplay", "mae-rank5", crop + none + bytes([5, 0, 0, 2, 6, 0, 128]))
+seed("densereplay", "fusion", none * 3 + crop + crop + bytes([3, 0, 2, 4, 128]))
+seed("densereplay", "fusion-rank2", none * 3 + crop + crop + bytes([2, 2, 4, 128]))
+seed("densereplay", "outside", none * 3 + crop + crop + bytes([3, 0, 2, 4, 64]))
 
 if os.path.exists(os.path.join(os.path.dirname(voco), "tests/make_replay")):
     for wrong in ("shape", "missing", "keep"):
