@@ -16,8 +16,8 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/voco-objectives-XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 all=$("$voco" pretrain --help | sed -n '/^Choices of --objective/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p')
 
-# number NAME FILE: a member of a JSON file
-number() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
+# number NAME FILE: a member of the plan in a config.json
+number() { sed -n "/\"plan\"/,\$s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
 
 printf 'objective\tcrops\tTFLOP\tseconds\tratio\tMiB\n'
 first=
