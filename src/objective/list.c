@@ -1,8 +1,9 @@
 /* The objectives of pre-training, by number. */
 #include "objective/list.h"
 
-#include "objective/views/views.h"
+#include "objective/dense/dense.h"
 #include "objective/heads/heads.h"
+#include "objective/views/views.h"
 #include "objective/voco/voco.h"
 
 const char *const voco_pretraining_names[] = {
@@ -10,12 +11,9 @@ const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_CONTRAST] = "contrast",
     [VOCO_PRETRAIN_SIMCLR] = "simclr",
     [VOCO_PRETRAIN_SWIN_HEADS] = "swin-heads",
-#include "objective/dense/dense.h"
-#include "objective/voco/voco.h"
-
-const char *const voco_pretraining_names[] = {
-    [VOCO_PRETRAIN_VOCO] = "voco", [VOCO_PRETRAIN_FUSION] = "fusion",
-    [VOCO_PRETRAIN_MAE] = "mae", [VOCO_PRETRAIN_GENESIS] = "genesis",
+    [VOCO_PRETRAIN_FUSION] = "fusion",
+    [VOCO_PRETRAIN_MAE] = "mae",
+    [VOCO_PRETRAIN_GENESIS] = "genesis",
     [VOCO_PRETRAININGS] = NULL
 };
 
