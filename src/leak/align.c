@@ -112,51 +112,62 @@ cell(const int8_t *grid, int64_t i)
     return grid[i] == VOCO_THUMB_FLAT ? 0 : grid[i];
 }
 
+/* Where the cells of b along one of its axes lie along an axis of a: steps in a's grid. */
+struct place {
+    int64_t low, up;            /* the cell before, and from there to the one behind */
+    int64_t nearest;
+    int64_t cell;               /* the nearest one's number along the axis */
+    double w;                   /* of the cell behind */
+    bool inside;
+};
+
+/* Of cells 0..n-1 at sign * cell + shift. */
+static void
+find_places(const struct voco_thumb *a, int axis, int sign, double shift, int64_t n,
+            struct place *ret)
+{
+    const int64_t step = axis == 0 ? a->dim[1] * a->dim[2] : axis == 1 ? a->dim[2] : 1;
+    const double last = (double)a->dim[axis] - 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        const double p = sign * (double)i + shift;
+        const double at = p < 0 ? 0 : p > last ? last : p;
+        const int64_t low = (int64_t)at, cell = llround(at);
+        const double w = at - (double)low;
+
+        ret[i] = (struct place){ .low = low * step, .up = w > 0 ? step : 0,
+                                 .nearest = (low + (w > 0.5)) * step, .cell = cell, .w = w,
+                                 .inside = p >= -0.5 && p <= last + 0.5 };
+    }
+}
+
 /* The grid between its cells; false outside, and where the nearest cell is flat.  Flat
  * neighbours count as 0. */
 static bool
-sample(const struct voco_thumb *t, const double p[3], double *ret)
+sample(const int8_t *g, const struct place *const p[3], double *ret)
 {
-    const int64_t step[3] = { t->dim[1] * t->dim[2], t->dim[2], 1 };
-    int64_t nearest = 0, i = 0, up[3];
-    const int8_t *g = t->grid;
-    double w[3];
+    const int64_t i = p[0]->low + p[1]->low + p[2]->low, k = i + p[0]->up;
+    const int64_t up1 = p[1]->up, up2 = p[2]->up;
+    const double w1 = p[1]->w, w2 = p[2]->w;
 
-    for (int a = 0; a < 3; a++) {
-        const double last = (double)t->dim[a] - 1;
-        const double at = p[a] < 0 ? 0 : p[a] > last ? last : p[a];
-        const int64_t low = (int64_t)at;
-
-        if (p[a] < -0.5 || p[a] > last + 0.5)
-            return false;
-        w[a] = at - (double)low;
-        up[a] = w[a] > 0 ? step[a] : 0;
-        nearest += (low + (w[a] > 0.5)) * step[a];
-        i += low * step[a];
-    }
-    if (g[nearest] == VOCO_THUMB_FLAT)
+    if (!p[0]->inside || !p[1]->inside || !p[2]->inside
+        || g[p[0]->nearest + p[1]->nearest + p[2]->nearest] == VOCO_THUMB_FLAT)
         return false;
-    const double front = (1 - w[1]) * ((1 - w[2]) * cell(g, i) + w[2] * cell(g, i + up[2]))
-        + w[1] * ((1 - w[2]) * cell(g, i + up[1]) + w[2] * cell(g, i + up[1] + up[2]));
-    i += up[0];
-    const double back = (1 - w[1]) * ((1 - w[2]) * cell(g, i) + w[2] * cell(g, i + up[2]))
-        + w[1] * ((1 - w[2]) * cell(g, i + up[1]) + w[2] * cell(g, i + up[1] + up[2]));
-    *ret = (1 - w[0]) * front + w[0] * back;
+    const double front = (1 - w1) * ((1 - w2) * cell(g, i) + w2 * cell(g, i + up2))
+        + w1 * ((1 - w2) * cell(g, i + up1) + w2 * cell(g, i + up1 + up2));
+    const double back = (1 - w1) * ((1 - w2) * cell(g, k) + w2 * cell(g, k + up2))
+        + w1 * ((1 - w2) * cell(g, k + up1) + w2 * cell(g, k + up1 + up2));
+    *ret = (1 - p[0]->w) * front + p[0]->w * back;
     return true;
 }
 
 /* Are both inner at this cell of b, which is at p in a? */
 static bool
-both_inner(const struct voco_thumb *a, const double p[3], const struct voco_thumb *b,
-           const int64_t at[3])
+both_inner(const struct voco_thumb *a, const struct place *const p[3],
+           const struct voco_thumb *b, const int64_t at[3])
 {
-    int64_t nearest[3];
+    const int64_t nearest[3] = { p[0]->cell, p[1]->cell, p[2]->cell };
 
-    for (int k = 0; k < 3; k++) {
-        nearest[k] = llround(p[k]);
-        nearest[k] = nearest[k] < 0 ? 0
-            : nearest[k] >= a->dim[k] ? a->dim[k] - 1 : nearest[k];
-    }
     return is_inner(b->grid, b->dim, at) && is_inner(a->grid, a->dim, nearest);
 }
 
@@ -167,22 +178,30 @@ compare(const struct voco_thumb *a, const struct voco_thumb *b, int turn,
         const double shift[3], int stride, const struct blocks *blocks, struct sums *ret)
 {
     const struct voco_turn t = voco_turn_at(turn);
+    struct place *all = malloc((size_t)(b->dim[0] + b->dim[1] + b->dim[2]) * sizeof *all);
+    struct place *along[3];             /* of b's axes */
 
+    VOCO_NEED(all);
+    along[0] = all;
+    along[1] = along[0] + b->dim[0];
+    along[2] = along[1] + b->dim[1];
+    for (int k = 0; k < 3; k++)
+        find_places(a, k, t.sign[k], shift[k], b->dim[t.from[k]], along[t.from[k]]);
     for (int64_t x = stride / 2; x < b->dim[0]; x += stride)
         for (int64_t y = stride / 2; y < b->dim[1]; y += stride)
             for (int64_t z = stride / 2; z < b->dim[2]; z += stride) {
                 const int8_t mine = b->grid[(x * b->dim[1] + y) * b->dim[2] + z];
                 const int64_t at[3] = { x, y, z };
-                const double from[3] = { (double)x, (double)y, (double)z };
-                double p[3], other;
+                const struct place *const p[3] = { &along[t.from[0]][at[t.from[0]]],
+                                                   &along[t.from[1]][at[t.from[1]]],
+                                                   &along[t.from[2]][at[t.from[2]]] };
+                double other;
 
-                if (mine == VOCO_THUMB_FLAT)
-                    continue;
-                for (int k = 0; k < 3; k++)
-                    p[k] = t.sign[k] * from[t.from[k]] + shift[k];
-                if (sample(a, p, &other) && (!blocks || both_inner(a, p, b, at)))
+                if (mine != VOCO_THUMB_FLAT && sample(a->grid, p, &other)
+                    && (!blocks || both_inner(a, p, b, at)))
                     add(blocks ? block_at(blocks, x, y, z) : ret, other, mine);
             }
+    free(all);
 }
 
 /* So that about this many cells are looked at. */
