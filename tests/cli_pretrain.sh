@@ -180,6 +180,8 @@ expect 75 "parameters loaded (100.0 %" "weights to start from" \
 expect 0 "1 step; weights" "a step of the reference numbers" \
     "$voco" pretrain --replay hash:2:2:1 --init hash:2 --feature-size 12 --merging legacy \
     --steps 1 --out golden --threads 2 --precision f32
+grep -q '"batch": 2,' golden/config.json && grep -q '"sw": 1,' golden/config.json
+ok $? "config.json has the batch and the crops of the replay"
 loss=$(sed -n 's/.*"loss":\([^,]*\),.*/\1/p' golden/metrics.jsonl)
 awk -v a="$loss" 'BEGIN { d = a - 0.5785575144203554; exit !(d < 1e-5 && d > -1e-5) }'
 ok $? "its loss, $loss, is the reference's"

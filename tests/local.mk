@@ -201,6 +201,7 @@ EXTRA_DIST += \
 	tools/golden_transform.py \
 	tools/golden_unwritten.py \
 	tools/leak_table.sh \
+	tools/leak_threshold.sh \
 	tools/leak_variants.py \
 	tools/reliability.sh \
 	tools/replay_from_store.py

@@ -198,9 +198,15 @@ put_picture(FILE *out, const struct voco_leak_page *page, const struct voco_leak
         }
         free(png);
     }
-    if (err)
+    if (err) {
         voco_note("no picture of %s: %s", page->against->scan[p->against].id,
                   voco_fail_text());
+        fputs("<p class=\"warn\">No picture of ", out);
+        put_name(out, page->against, p->against);
+        fputs(": ", out);
+        voco_html_text(out, voco_fail_text());
+        fputs("</p>", out);
+    }
     fprintf(out, "<figcaption>score %.3f, %.0f&nbsp;%% shared</figcaption></figure>\n",
             p->alignment.score, 100 * p->alignment.shared);
     voco_volume_free(&w.v[0]);

@@ -131,7 +131,7 @@ judge() {
     why=
     usual=$(cat "$ref/$1/status")
     case $2 in
-    "$usual") same "$1" && { [ "$1" != resume ] || grep -q 'going on at' "$said/err" ||
+    "$usual") { same "$1" || { [ "$1" = leak ] && grep -q 'no picture of' "$said/err" && why=; }; } && { [ "$1" != resume ] || grep -q 'going on at' "$said/err" ||
         { why="begun anew"; false; }; } ;;
     3 | 4 | 5 | 6 | 8 | 75) whole "$1" && { grep -q '[a-z]' "$said/err" || { why="no sentence"; false; }; } ;;
     137) whole "$1" ;;                  # killed, and that was the order
