@@ -105,7 +105,8 @@ static int
 batches(const struct voco_store *s, int roi, int threads, double limit_s)
 {
     const struct voco_loader_options o = {.seed = 1, .batch = 4, .sw = 2, .roi = roi,
-                                          .augment = true};
+                                          .grid = {.n = {3, 3, 1}, .edge = roi},
+                                          .augment = true, .shift = 0.5};
     struct voco_loader *l;
     struct voco_batches *batches;
     const void *b;
@@ -123,7 +124,7 @@ batches(const struct voco_store *s, int roi, int threads, double limit_s)
     }
     voco_batches_close(batches);
     voco_loader_close(l);
-    const double crops = (double)n * o.batch * (VOCO_BASES + o.sw);
+    const double crops = (double)n * o.batch * (9 + o.sw);
     print_row("batch4", s, threads, (double)n, 0, 0, crops * roi * roi * roi, used);
     printf("crops/s\t%.1f\n", crops / used.clock_s);
     return 0;

@@ -288,6 +288,8 @@ libvoco_la_SOURCES += \
 	src/objective/voco/block.h \
 	src/objective/voco/contrast.c \
 	src/objective/voco/contrast.h \
+	src/objective/voco/cut.c \
+	src/objective/voco/cut.h \
 	src/objective/voco/mosaic.c \
 	src/objective/voco/mosaic.h \
 	src/objective/voco/options.c \

@@ -41,6 +41,7 @@ test_programs = \
 	tests/test_cpu_conv \
 	tests/test_cpu_gemm \
 	tests/test_cpu_norm \
+	tests/test_cut \
 	tests/test_datalist \
 	tests/test_deflate \
 	tests/test_dense \
@@ -92,6 +93,7 @@ test_programs = \
 	tests/test_variants \
 	tests/test_view \
 	tests/test_views \
+	tests/test_variants_step \
 	tests/test_volume \
 	tests/test_winograd \
 	tests/test_zip
@@ -116,6 +118,7 @@ test_scripts = \
 	tests/cli_tune.sh \
 	tests/cli_verify.sh \
 	tests/cli_views.sh \
+	tests/cli_variants.sh \
 	tests/cli_volumes.sh \
 	tests/faults.sh \
 	tests/limits.sh \

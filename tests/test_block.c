@@ -13,87 +13,144 @@ enum { SEED = 5 };
 
 /* ---- labels ---- */
 
-static void
-check_labels(const int center[2], int roi)
+static struct voco_tiling
+published(int edge)
 {
-    float label[VOCO_BASES], sum = 0;
-    int count[VOCO_BASES] = {0}, nonzero = 0;
+    return (struct voco_tiling){ .n = { 3, 3, 1 }, .edge = edge };
+}
 
-    voco_crop_labels(center, roi, label);
-    for (int x = center[0] - roi / 2; x < center[0] + roi / 2; x++)
-        for (int y = center[1] - roi / 2; y < center[1] + roi / 2; y++)
-            count[x / roi * VOCO_GRID + y / roi]++;
-    for (int k = 0; k < VOCO_BASES; k++) {
-        ck_assert_float_eq(label[k], (float)count[k] / (float)(roi * roi));
+/* Each voxel of the crop lies in one base; their shares are the labels. */
+static void
+check_labels(const struct voco_tiling *g, const int start[3])
+{
+    const int bases = voco_tiling_bases(g), edge = g->edge;
+    float label[VOCO_BASES_MAX], sum = 0;
+    int count[VOCO_BASES_MAX] = {0}, nonzero = 0;
+
+    voco_crop_labels(g, start, label);
+    for (int x = start[0]; x < start[0] + edge; x++)
+        for (int y = start[1]; y < start[1] + edge; y++)
+            for (int z = start[2]; z < start[2] + edge; z++)
+                count[(x / edge * g->n[1] + y / edge) * g->n[2] + z / edge]++;
+    for (int k = 0; k < bases; k++) {
+        ck_assert_float_eq(label[k], (float)count[k] / (float)(edge * edge * edge));
         sum += label[k];
         nonzero += label[k] > 0;
     }
-    ck_assert_float_eq(sum, 1);         /* exact: multiples of 2^-12 */
+    ck_assert_float_eq(sum, 1);         /* exact where the edge is a power of 2 */
     ck_assert_int_ge(nonzero, 1);
-    ck_assert_int_le(nonzero, 4);
+    ck_assert_int_le(nonzero, g->n[2] > 1 ? 8 : 4);
 }
 
-START_TEST(labels_are_the_counted_shares_of_area)
+START_TEST(labels_are_the_counted_shares)
 {
-    for (int x = 8; x <= 39; x++)
-        for (int y = 8; y <= 39; y++)
-            check_labels((const int[2]){x, y}, 16);
-    for (int i = 0; i < 40; i++) {
-        int center[2];
+    const struct voco_tiling small = published(16), usual = published(64);
+    const struct voco_tiling deep = { .n = { 2, 3, 4 }, .edge = 8, .last = true };
+    int start[3] = { 0 };
 
-        voco_crop_center(SEED, i, 0, 9, 64, center);
-        check_labels(center, 64);
+    for (start[0] = 0; start[0] < 32; start[0]++)
+        for (start[1] = 0; start[1] < 32; start[1]++)
+            check_labels(&small, start);
+    for (int i = 0; i < 40; i++) {
+        voco_crop_start(&usual, SEED, i, 0, 9, start);
+        check_labels(&usual, start);
+    }
+    for (int i = 0; i < 400; i++) {
+        voco_crop_start(&deep, SEED, i, 0, 24, start);
+        check_labels(&deep, start);
     }
 }
 END_TEST
 
 START_TEST(labels_at_known_places)
 {
-    float label[VOCO_BASES];
+    const struct voco_tiling g = published(64), deep = { .n = { 2, 2, 2 }, .edge = 96 };
+    float label[9];
 
-    voco_crop_labels((const int[2]){32, 32}, 64, label);    /* base 0 itself */
+    voco_crop_labels(&g, (const int[3]){0, 0, 0}, label);       /* base 0 itself */
     ck_assert_float_eq(label[0], 1);
-    voco_crop_labels((const int[2]){96, 32}, 64, label);    /* one step along x: base 3 */
+    voco_crop_labels(&g, (const int[3]){64, 0, 0}, label);      /* one step along x: base 3 */
     ck_assert_float_eq(label[3], 1);
-    voco_crop_labels((const int[2]){64, 96}, 64, label);    /* between bases 1 and 4 */
+    voco_crop_labels(&g, (const int[3]){32, 64, 0}, label);     /* between bases 1 and 4 */
     ck_assert_float_eq(label[1], 0.5f);
     ck_assert_float_eq(label[4], 0.5f);
+    voco_crop_labels(&deep, (const int[3]){0, 96, 24}, label);  /* between layers */
+    ck_assert_float_eq(label[2], 0.75f);
+    ck_assert_float_eq(label[3], 0.25f);
 }
 END_TEST
 
-START_TEST(centers_fill_32_to_159_and_no_more)
+/* The smallest and largest start of many, per axis. */
+static void
+range_of_starts(const struct voco_tiling *g, int low[3], int high[3], double mean[3])
 {
-    int low[2] = {1000, 1000}, high[2] = {0, 0};
-    double mean[2] = {0, 0};
     enum { N = 20000 };
 
+    for (int a = 0; a < 3; a++) {
+        low[a] = 100000;
+        high[a] = -1;
+        mean[a] = 0;
+    }
     for (int i = 0; i < N; i++) {
-        int center[2];
+        int start[3];
 
-        voco_crop_center(SEED, i / 8, i % 8, 9 + i % 2, 64, center);
-        for (int a = 0; a < 2; a++) {
-            low[a] = center[a] < low[a] ? center[a] : low[a];
-            high[a] = center[a] > high[a] ? center[a] : high[a];
-            mean[a] += center[a] / (double)N;
+        voco_crop_start(g, SEED, i / 8, i % 8, 9 + i % 2, start);
+        for (int a = 0; a < 3; a++) {
+            low[a] = start[a] < low[a] ? start[a] : low[a];
+            high[a] = start[a] > high[a] ? start[a] : high[a];
+            mean[a] += start[a] / (double)N;
         }
     }
+}
+
+START_TEST(starts_fill_the_block_in_the_plane)
+{
+    struct voco_tiling g = published(64);
+    int low[3], high[3];
+    double mean[3];
+
+    range_of_starts(&g, low, high, mean);
     for (int a = 0; a < 2; a++) {
-        ck_assert_int_eq(low[a], 32);
-        ck_assert_int_eq(high[a], 159);     /* start 127: 128 is never drawn */
-        ck_assert_double_eq_tol(mean[a], 95.5, 4 * 37 / sqrt(N));
+        ck_assert_int_eq(low[a], 0);
+        ck_assert_int_eq(high[a], 127);     /* 128 is never drawn */
+        ck_assert_double_eq_tol(mean[a], 63.5, 4 * 37 / sqrt(20000));
     }
+    ck_assert_int_eq(high[2], 0);
+    g.last = true;
+    range_of_starts(&g, low, high, mean);
+    ck_assert_int_eq(high[0], 128);
+    ck_assert_int_eq(high[1], 128);
+    ck_assert_int_eq(high[2], 0);
+}
+END_TEST
+
+START_TEST(starts_move_along_z_where_there_are_layers)
+{
+    const struct voco_tiling g = { .n = { 4, 1, 3 }, .edge = 96 };
+    int low[3], high[3];
+    double mean[3];
+
+    range_of_starts(&g, low, high, mean);
+    ck_assert_int_eq(high[0], 287);
+    ck_assert_int_eq(high[1], 0);
+    ck_assert_int_eq(low[2], 0);
+    ck_assert_int_eq(high[2], 191);
+    ck_assert_double_eq_tol(mean[2], 95.5, 4 * 56 / sqrt(20000));
 }
 END_TEST
 
 START_TEST(blocks_start_anywhere_that_they_fit)
 {
     const int64_t dim[3] = {192, 195, 67};
+    const struct voco_tiling g = published(64);
     int seen[3][4] = {{0}};
+    int64_t size[3];
 
+    voco_block_size(&g, size);
     for (int i = 0; i < 400; i++) {
         int64_t start[3];
 
-        voco_block_start(SEED, i, 3, dim, 64, start);
+        voco_block_start(SEED, i, 3, dim, size, start);
         for (int a = 0; a < 3; a++) {
             ck_assert(start[a] >= 0 && start[a] < 4);
             seen[a][start[a]]++;
@@ -104,6 +161,23 @@ START_TEST(blocks_start_anywhere_that_they_fit)
         ck_assert_int_gt(seen[1][k], 60);
         ck_assert_int_gt(seen[2][k], 60);
     }
+}
+END_TEST
+
+START_TEST(grids_are_three_numbers)
+{
+    static const char *const wrong[] = { "", "3", "3x3", "3x3x", "3x3x1x1", "03x3x1", "+3x3x1",
+                                         " 3x3x1", "3x3x1 ", "3x0x1", "-3x-3x1", "3X3X1",
+                                         "1x1x1", "8x9x1", "99999x99999x99999",
+                                         "999999x1x1" };
+    int n[3];
+
+    ck_assert_int_eq(voco_tiling_parse("4x3x2", n), VOCO_OK);
+    ck_assert(n[0] == 4 && n[1] == 3 && n[2] == 2);
+    ck_assert_int_eq(voco_tiling_parse("8x8x1", n), VOCO_OK);
+    ck_assert_int_eq(voco_tiling_parse("1x1x2", n), VOCO_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert_msg(voco_tiling_parse(wrong[i], n) == VOCO_EUSAGE, "'%s'", wrong[i]);
 }
 END_TEST
 
@@ -235,9 +309,11 @@ test_suite(void)
     TCase *t = tcase_create("block");
 
     suite_add_tcase(suite, t);
-    tcase_add_test(t, labels_are_the_counted_shares_of_area);
+    tcase_add_test(t, labels_are_the_counted_shares);
     tcase_add_test(t, labels_at_known_places);
-    tcase_add_test(t, centers_fill_32_to_159_and_no_more);
+    tcase_add_test(t, starts_fill_the_block_in_the_plane);
+    tcase_add_test(t, starts_move_along_z_where_there_are_layers);
+    tcase_add_test(t, grids_are_three_numbers);
     tcase_add_test(t, blocks_start_anywhere_that_they_fit);
     tcase_add_test(t, a_quarter_turn_goes_from_x_to_y_as_in_numpy);
     tcase_add_test(t, turns_add_up_and_flips_undo_themselves);

@@ -133,6 +133,7 @@ END_TEST
 
 START_TEST(contrast_agrees)
 {
+    static const struct voco_ce ce = { .eps_y = 1e-6, .eps_zero = 1e-6 };
     struct pair p;
     struct twin a, b, s, ds, da, db, y, dp, loss, sq;
 
@@ -160,23 +161,23 @@ START_TEST(contrast_agrees)
     ((double *)y.oracle.data)[17] = 0.25;
     voco_cpu.assign_forward(&p.cpu, &a.cpu, &b.cpu, &s.cpu);
     voco_cpu.assign_backward(&p.cpu, &a.cpu, &b.cpu, &s.cpu, &ds.cpu, &da.cpu, &db.cpu);
-    voco_cpu.ce_forward(&p.cpu, &y.cpu, &s.cpu, 0.3, &loss.cpu);
-    voco_cpu.ce_backward(&p.cpu, &y.cpu, &s.cpu, 0.3, &dp.cpu);
+    voco_cpu.ce_forward(&p.cpu, &ce, &y.cpu, &s.cpu, 0.3, &loss.cpu);
+    voco_cpu.ce_backward(&p.cpu, &ce, &y.cpu, &s.cpu, 0.3, &dp.cpu);
     voco_oracle.assign_forward(&p.oracle, &a.oracle, &b.oracle, &s.oracle);
     voco_oracle.assign_backward(&p.oracle, &a.oracle, &b.oracle, &s.oracle, &ds.oracle,
                                 &da.oracle, &db.oracle);
-    voco_oracle.ce_forward(&p.oracle, &y.oracle, &s.oracle, 0.3, &loss.oracle);
-    voco_oracle.ce_backward(&p.oracle, &y.oracle, &s.oracle, 0.3, &dp.oracle);
+    voco_oracle.ce_forward(&p.oracle, &ce, &y.oracle, &s.oracle, 0.3, &loss.oracle);
+    voco_oracle.ce_backward(&p.oracle, &ce, &y.oracle, &s.oracle, 0.3, &dp.oracle);
     twin_check(&p, &s, "assign", 1e-6);
     twin_check(&p, &da, "da", 1e-6);
     twin_check(&p, &db, "db", 1e-6);
     twin_check(&p, &loss, "ce", 1e-6);
     twin_check(&p, &dp, "dp", 1e-6);
-    voco_cpu.decor_forward(&p.cpu, &sq.cpu, 0.7, &loss.cpu);
-    voco_oracle.decor_forward(&p.oracle, &sq.oracle, 0.7, &loss.oracle);
+    voco_cpu.decor_forward(&p.cpu, 2, &sq.cpu, 0.7, &loss.cpu);
+    voco_oracle.decor_forward(&p.oracle, 2, &sq.oracle, 0.7, &loss.oracle);
     twin_check(&p, &loss, "decor", 1e-6);
-    voco_cpu.decor_backward(&p.cpu, &sq.cpu, 0.7, &sq.cpu);
-    voco_oracle.decor_backward(&p.oracle, &sq.oracle, 0.7, &sq.oracle);
+    voco_cpu.decor_backward(&p.cpu, 2, &sq.cpu, 0.7, &sq.cpu);
+    voco_oracle.decor_backward(&p.oracle, 2, &sq.oracle, 0.7, &sq.oracle);
     twin_check(&p, &sq, "ds", 1e-6);
     pair_close(&p);
 }

@@ -453,24 +453,28 @@ run_assign(struct harness *h, const int64_t *p)
     result(h, "db added twice", &db, sum_tolerance(h, p[0]) + POINTWISE);
 }
 
-/* m, k: labels are zero at whole rows of whole numbers, positive elsewhere */
+/* m, k, squared?, parts of the loss, power: labels are zero at whole rows of whole numbers,
+ * positive elsewhere */
 static void
 run_losses(struct harness *h, const int64_t *p)
 {
     const struct voco_device *dev = h->ctx->dev;
     const struct voco_tensor y = operand(h, -1, 1, REAL(p[0], p[1]));
     const struct voco_tensor s = operand(h, 0.05, 0.95, REAL(p[1], p[1]));
-    const struct voco_tensor q = operand(h, 0.05, 0.95, y), loss = added_to(h, REAL(1));
+    const struct voco_tensor q = operand(h, 0.05, 0.95, y), loss = added_to(h, REAL(p[3]));
+    const struct voco_tensor reg = voco_slice(&loss, 0, 1);
+    const struct voco_ce o = { p[2] != 0, 1e-6, 1e-6 };
+    const int power = (int)p[4];
     const struct voco_tensor dp = overwritten(h, y), ds = overwritten(h, s);
 
     dev->leaky_forward(h->ctx, &y, 0, &y);
-    dev->ce_forward(h->ctx, &y, &q, 0.5, &loss);
+    dev->ce_forward(h->ctx, &o, &y, &q, 0.5, &loss);
     result(h, "ce loss", &loss, sum_tolerance(h, p[0] * p[1]));
-    dev->ce_backward(h->ctx, &y, &q, 0.5, &dp);
+    dev->ce_backward(h->ctx, &o, &y, &q, 0.5, &dp);
     result(h, "ce dp", &dp, sum_tolerance(h, p[0] * p[1]));
-    dev->decor_forward(h->ctx, &s, 0.5, &loss);
+    dev->decor_forward(h->ctx, power, &s, 0.5, &reg);
     result(h, "decor loss", &loss, sum_tolerance(h, p[0] * p[1] + p[1] * p[1]));
-    dev->decor_backward(h->ctx, &s, 0.5, &ds);
+    dev->decor_backward(h->ctx, power, &s, 0.5, &ds);
     result(h, "decor ds", &ds, POINTWISE);
 }
 
@@ -644,9 +648,11 @@ static const struct harness_case cases[] = {
     { "assign", run_assign, { 1, 1, 3 } },
     { "assign", run_assign, { 2, 9, 16 } },
     { "assign", run_assign, { 9, 9, 1023 } },
-    { "losses", run_losses, { 2, 9 } },
-    { "losses", run_losses, { 3, 1 } },
-    { "losses", run_losses, { 5, 17 } },
+    { "losses", run_losses, { 2, 9, 0, 1, 2 } },
+    { "losses", run_losses, { 3, 1, 0, 1, 2 } },
+    { "losses", run_losses, { 5, 17, 0, 2, 1 } },
+    { "losses", run_losses, { 2, 16, 1, 2, 2 } },
+    { "losses", run_losses, { 8, 16, 1, 1, 1 } },
 
     { "slabs", run_slabs, { 1, 1, 1 } },
     { "slabs", run_slabs, { 343, 1, 1 } },

@@ -149,7 +149,8 @@ pretrain(const struct voco_device *dev, struct outcome *ret)
     labels[1] = 0.75f;
     labels[9 + 4] = 1;
     open_model(dev, &config);
-    ck_assert_int_eq(voco_step_init(&step, &ctx, &model, 1, SW, ROI,
+    ck_assert_int_eq(voco_step_init(&step, &ctx, &model,
+                                    &(struct voco_contrast_size){ 1, SW, 9, ROI },
                                     (struct voco_grouping){ .group = 4, .kept = 2, .lean = 1 }), VOCO_OK);
     voco_model_follow(&model, &ctx, 0);
     ck_assert_int_eq(voco_take_gradient(&objective, NULL, &ctx, &model, &voco_comm_self,

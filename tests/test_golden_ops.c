@@ -72,6 +72,8 @@ START_TEST(assign_is_the_clipped_cosine)
 }
 END_TEST
 
+static const struct voco_ce published = { .eps_y = 1e-6, .eps_zero = 1e-6 };
+
 START_TEST(ce_weighs_positives_and_absences)
 {
     struct voco_tensor y, p, loss, dp;
@@ -81,10 +83,10 @@ START_TEST(ce_weighs_positives_and_absences)
     p = upload(golden_input(&golden, "ce", 0, 0, 1));
     loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
     ctx.dev->fill(&ctx, &loss, 0);
-    ctx.dev->ce_forward(&ctx, &y, &p, 1, &loss);
+    ctx.dev->ce_forward(&ctx, &published, &y, &p, 1, &loss);
     expect("ce/y", &loss, 1e-5);
     dp = voco_push_like(&ctx, &ctx.keep, &p);
-    ctx.dev->ce_backward(&ctx, &y, &p, upstream_of_loss("ce"), &dp);
+    ctx.dev->ce_backward(&ctx, &published, &y, &p, upstream_of_loss("ce"), &dp);
     expect("ce/dx0", &dp, 1e-4);
     close_device();
 }
@@ -101,11 +103,11 @@ START_TEST(reg_decorrelates_against_detached_bases)
     loss = voco_push(&ctx, &ctx.keep, 1, (int64_t)1);
     ctx.dev->fill(&ctx, &loss, 0);
     ctx.dev->assign_forward(&ctx, &b, &b, &s);
-    ctx.dev->decor_forward(&ctx, &s, 1, &loss);
+    ctx.dev->decor_forward(&ctx, 2, &s, 1, &loss);
     expect("reg/y", &loss, 1e-5);
     ds = voco_push_like(&ctx, &ctx.keep, &s);
     db = zeros_like(&b);
-    ctx.dev->decor_backward(&ctx, &s, upstream_of_loss("reg"), &ds);
+    ctx.dev->decor_backward(&ctx, 2, &s, upstream_of_loss("reg"), &ds);
     ctx.dev->assign_backward(&ctx, &b, &b, &s, &ds, &db, NULL);
     expect("reg/dx0", &db, 1e-4);
     close_device();

@@ -8,8 +8,10 @@ struct operands {
     struct voco_windows win;
     struct voco_dicece dicece;
     const int (*order)[3];
+    struct voco_ce ce;
     double slope;
     int64_t first;
+    int power;
 };
 
 /* ---- convolutions and products ---- */
@@ -400,7 +402,7 @@ ce_loss(void *arg)
     double *loss = o->y.data;
 
     *loss = 0;
-    ctx.dev->ce_forward(&ctx, &o->w, &o->x, 0.7, &o->y);
+    ctx.dev->ce_forward(&ctx, &o->ce, &o->w, &o->x, 0.7, &o->y);
     return *loss;
 }
 
@@ -411,7 +413,7 @@ decor_loss(void *arg)
     double *loss = o->y.data;
 
     *loss = 0;
-    ctx.dev->decor_forward(&ctx, &o->x, 0.7, &o->y);
+    ctx.dev->decor_forward(&ctx, o->power, &o->x, 0.7, &o->y);
     return *loss;
 }
 
@@ -426,13 +428,18 @@ START_TEST(losses)
         ((double *)o.w.data)[i] = 0;
     o.y = zeros(SHAPE(1));
     dx = junk_like(&o.x);
-    ctx.dev->ce_backward(&ctx, &o.w, &o.x, 0.7, &dx);
-    CHECK("ce", ce_loss, &o, { "p", o.x, dx });
+    for (int squared = 0; squared < 2; squared++) {
+        o.ce = (struct voco_ce){ squared, 1e-6, 1e-3 };
+        ctx.dev->ce_backward(&ctx, &o.ce, &o.w, &o.x, 0.7, &dx);
+        CHECK("ce", ce_loss, &o, { "p", o.x, dx });
+    }
 
     o.x = uniform("s", 0, 1, SHAPE(9, 9));
     dx = junk_like(&o.x);
-    ctx.dev->decor_backward(&ctx, &o.x, 0.7, &dx);
-    CHECK("decor", decor_loss, &o, { "s", o.x, dx });
+    for (o.power = 1; o.power <= 2; o.power++) {
+        ctx.dev->decor_backward(&ctx, o.power, &o.x, 0.7, &dx);
+        CHECK("decor", decor_loss, &o, { "s", o.x, dx });
+    }
 }
 END_TEST
 

@@ -70,7 +70,7 @@ START_TEST(a_file_that_crashes_the_library_is_refused)
         fputc(0xff, f.out);
     fwrite(data + AT, 1, n - AT, f.out);
     ok(voco_newfile_commit(&f));
-    fails(VOCO_EFORMAT, voco_replay_open(path, 1, &r));
+    fails(VOCO_EFORMAT, voco_replay_open(path, (const int[]){ 3, 3, 1 }, 1, &r));
     says(path);
     free(data);
     free(path);

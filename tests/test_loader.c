@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "data/batch/augment.h"
 #include "objective/pretrain/augment.h"
-#include "objective/voco/block.h"
+#include "objective/voco/batch.h"
 #include "data/batch/sampler.h"
 #include "loader_util.h"
 #include "store_util.h"
 #include "tests/test.h"
 
-enum { ROI = 8, VOLUMES = 5 };
+enum { ROI = 8, VOLUMES = 5, BASES = 9 };
 
 static enum voco_err
 open_loader(const struct voco_store *s, const struct voco_loader_options *o, int64_t first,
@@ -44,7 +44,8 @@ options(int threads)
     loader_threads = threads;
     loader_ahead = 2;
     return (struct voco_loader_options){.seed = 11, .batch = 3, .sw = 2, .roi = ROI,
-                                        .augment = true};
+                                        .grid = {.n = {3, 3, 1}, .edge = ROI},
+                                        .augment = true, .shift = 0.5};
 }
 
 static struct voco_store *
@@ -78,11 +79,11 @@ sums(const struct voco_store *s, const struct voco_loader_options *o, int64_t fi
 
         ck_assert_int_eq(b->head.step, first + i);
         crc[i] = voco_crc32c(0, b->img, crops * voxels * sizeof *b->img);
-        crc[i] = voco_crc32c(crc[i], b->crops, (size_t)b->head.n_volumes * VOCO_BASES * voxels
+        crc[i] = voco_crc32c(crc[i], b->crops, (size_t)b->head.n_volumes * BASES * voxels
                              * sizeof *b->crops);
-        crc[i] = voco_crc32c(crc[i], b->labels, crops * VOCO_BASES * sizeof *b->labels);
+        crc[i] = voco_crc32c(crc[i], b->labels, crops * BASES * sizeof *b->labels);
         crc[i] = voco_crc32c(crc[i], b->head.volume, (size_t)b->head.n_volumes * sizeof *b->head.volume);
-        crc[i] = voco_crc32c(crc[i], b->center, crops * 2 * sizeof *b->center);
+        crc[i] = voco_crc32c(crc[i], b->start, crops * 3 * sizeof *b->start);
         crc[i] = voco_crc32c(crc[i], b->block,
                              (size_t)b->head.n_volumes * 3 * sizeof *b->block);
     }
@@ -138,30 +139,30 @@ START_TEST(crops_hold_the_voxels_of_their_places)
     for (int step = 0; step < 4; step++) {
         ok(next_batch(&l, &b, &waited));
         ck_assert_double_ge(waited, 0);
-        for (int n = 0; n < b->head.n_volumes * (VOCO_BASES + b->sw) * ROI * ROI * ROI; n++) {
+        for (int n = 0; n < b->head.n_volumes * (BASES + b->sw) * ROI * ROI * ROI; n++) {
             const int z = n % ROI, y = n / ROI % ROI, x = n / ROI / ROI % ROI;
-            const int k = n / ROI / ROI / ROI % (VOCO_BASES + b->sw);
-            const int i = n / ROI / ROI / ROI / (VOCO_BASES + b->sw);
+            const int k = n / ROI / ROI / ROI % (BASES + b->sw);
+            const int i = n / ROI / ROI / ROI / (BASES + b->sw);
             const int voxel = (x * ROI + y) * ROI + z;
             double got, want;
 
-            if (k < VOCO_BASES) {
-                got = b->crops[(i * VOCO_BASES + k) * ROI * ROI * ROI + voxel];
+            if (k < BASES) {
+                got = b->crops[(i * BASES + k) * ROI * ROI * ROI + voxel];
                 want = formula(b, i, k / 3 * ROI + x, k % 3 * ROI + y, z);
             } else {
-                const int r = i * b->sw + k - VOCO_BASES;
-                const int *c = b->center + 2 * r;
+                const int r = i * b->sw + k - BASES;
+                const int *c = b->start + 3 * r;
 
                 got = b->img[r * ROI * ROI * ROI + voxel];
-                want = formula(b, i, c[0] - ROI / 2 + x, c[1] - ROI / 2 + y, z);
+                want = formula(b, i, c[0] + x, c[1] + y, c[2] + z);
             }
             ck_assert_double_eq_tol(got, want, 8e-6);
         }
         for (int r = 0; r < b->head.n_volumes * b->sw; r++) {
-            float label[VOCO_BASES];
+            float label[BASES];
 
-            voco_crop_labels(b->center + 2 * r, ROI, label);
-            ck_assert_mem_eq(b->labels + r * VOCO_BASES, label, sizeof label);
+            voco_crop_labels(&o.grid, b->start + 3 * r, label);
+            ck_assert_mem_eq(b->labels + r * BASES, label, sizeof label);
         }
     }
     close_loader(&l);
@@ -187,14 +188,14 @@ START_TEST(augmentation_changes_voxels_but_not_labels)
     ok(next_batch(&l, &a, NULL));
     ok(next_batch(&m, &b, NULL));
     ck_assert_mem_eq(a->labels, b->labels,
-                     (size_t)(a->head.n_volumes * a->sw * VOCO_BASES) * sizeof *a->labels);
+                     (size_t)(a->head.n_volumes * a->sw * BASES) * sizeof *a->labels);
     for (int i = 0; i < a->head.n_volumes; i++)
-        for (int k = 0; k < VOCO_BASES; k++) {
+        for (int k = 0; k < BASES; k++) {
             const struct voco_augment g = voco_crop_augment(o.seed, 3, i, k);
 
-            voco_crop_copy(&g, b->crops + (i * VOCO_BASES + k) * VOXELS, dim, zero,
+            voco_crop_copy(&g, b->crops + (i * BASES + k) * VOXELS, dim, zero,
                               ROI, want);
-            ck_assert_mem_eq(a->crops + (i * VOCO_BASES + k) * VOXELS, want, sizeof want);
+            ck_assert_mem_eq(a->crops + (i * BASES + k) * VOXELS, want, sizeof want);
         }
     close_loader(&l);
     close_loader(&m);
@@ -286,10 +287,10 @@ START_TEST(a_volume_smaller_than_the_block_is_refused_by_name)
     struct voco_loader_options o = options(1);
     struct loader l;
 
-    o.roi = 10;
+    o.roi = o.grid.edge = 10;
     fails(VOCO_EFORMAT, open_loader(s, &o, 0, &l));
     says("case000");
-    o.roi = 7;
+    o.roi = o.grid.edge = 1;
     fails(VOCO_EUSAGE, open_loader(s, &o, 0, &l));
     voco_store_close(s);
     scratch_remove(folder);

@@ -309,12 +309,13 @@ START_TEST(mosaic_has_patients_right_on_the_left)
 {
     enum { ROI = 4, N = ROI * ROI * ROI };
     static float crops[9 * N], img[2 * N];
-    const int center[] = { 2, 2, 8, 6 };
+    const int start[] = { 0, 0, 0, 6, 4, 0 };
+    const struct voco_tiling grid = { .n = { 3, 3, 1 }, .edge = ROI };
     const float labels[18] = { [0] = 1, [9 + 4] = 0.5f, [9 + 7] = 0.5f };
     const float predicted[18] = { [0] = 1, [9] = NAN };
     struct voco_mosaic m[2] = {
-        { "a", ROI, 2, false, crops, img, center, labels, predicted },
-        { "b", ROI, 0, true, crops, img, center, labels, NULL },
+        { "a", ROI, 2, false, grid, crops, img, start, labels, predicted },
+        { "b", ROI, 0, true, grid, crops, img, start, labels, NULL },
     };
     struct voco_picture p;
 

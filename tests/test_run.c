@@ -17,7 +17,7 @@
 #include "train/schedule.h"
 #include "train/settings.h"
 
-enum { EDGE = 32, VOXELS = EDGE * EDGE * EDGE, CROPS = 1 + VOCO_BASES };
+enum { EDGE = 32, VOXELS = EDGE * EDGE * EDGE, BASES = 9, CROPS = 1 + BASES };
 
 /* ---- batches that are a formula of the source's seed and the step ---- */
 
@@ -29,7 +29,7 @@ made_up_alloc(const void *source, void *batch)
     (void)source;
     *b = (struct voco_batch){ .sw = 1, .roi = EDGE };
     b->img = voco_batch_array(CROPS * VOXELS, sizeof *b->img);
-    b->labels = voco_batch_array(VOCO_BASES, sizeof *b->labels);
+    b->labels = voco_batch_array(BASES, sizeof *b->labels);
     ck_assert(b->img && b->labels);
     b->crops = b->img + VOXELS;
     return VOCO_OK;
@@ -51,8 +51,8 @@ made_up_begin(void *source, void *batch, int unit)
     (void)unit;
     snprintf(name, sizeof name, "step%d", (int)b->head.step);
     voco_hash_uniform(*(const uint64_t *)source, name, CROPS * VOXELS, 0, 1, b->img);
-    memset(b->labels, 0, VOCO_BASES * sizeof *b->labels);
-    b->labels[b->head.step % VOCO_BASES] = 1;
+    memset(b->labels, 0, BASES * sizeof *b->labels);
+    b->labels[b->head.step % BASES] = 1;
 }
 
 static enum voco_err
@@ -93,7 +93,8 @@ small_config(int64_t steps)
     struct voco_pretrain_config c = VOCO_PRETRAIN_DEFAULTS;
 
     c.common.feature = 12;
-    c.size = (struct voco_contrast_size){ .volumes = 1, .sw = 1, .roi = EDGE };
+    c.size = (struct voco_contrast_size){ .volumes = 1, .sw = 1, .bases = BASES,
+                                           .roi = EDGE };
     c.common.group = 4;
     c.common.run.loop.out = scratch("run");
     c.common.run.loop.steps = steps;

@@ -26,6 +26,8 @@
 #include "tests/test.h"
 
 static const double lr = 1e-4;
+static const int published[3] = { 3, 3, 1 };    /* grid of base crops */
+enum { HEAD_WIDTH = 1024 };
 
 /* A model with a step on it. */
 struct rig {
@@ -45,8 +47,9 @@ rig_open(struct rig *r, const struct voco_device *dev, const struct voco_model_c
     ck_assert_int_eq(voco_model_describe(&r->model, model), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&r->model, &r->ctx, true), VOCO_OK);
     voco_model_fill(&r->model, &r->ctx, VOCO_INIT_HASH, seed);
-    ck_assert_int_eq(voco_step_init(&r->step, &r->ctx, &r->model, volumes, sw, roi, grouping),
-                     VOCO_OK);
+    ck_assert_int_eq(voco_step_init(&r->step, &r->ctx, &r->model,
+                                    &(struct voco_contrast_size){ volumes, sw, 9, roi },
+                                    grouping), VOCO_OK);
 }
 
 static void
@@ -225,11 +228,11 @@ follow_reference(const char *file, const char *spec, const struct voco_device *d
                  const struct tolerance *t)
 {
     struct golden g = golden_open(file);
-    const struct voco_model_config config = model_of(12, merging, VOCO_HEAD_WIDTH);
+    const struct voco_model_config config = model_of(12, merging, HEAD_WIDTH);
     struct voco_replay batch;
     struct rig r;
 
-    ck_assert_int_eq(voco_replay_open(spec, steps, &batch), VOCO_OK);
+    ck_assert_int_eq(voco_replay_open(spec, published, steps, &batch), VOCO_OK);
     check_batch(&g, &batch, steps);
     rig_open(&r, dev, &config, g.seed, batch.volumes, batch.sw, batch.roi, grouping);
     for (int s = 0; s < steps; s++) {
@@ -301,13 +304,13 @@ START_TEST(bf16_step_has_the_losses_of_the_reference)
     static const struct tolerance bf16 = { .loss = 1e-2 };
     struct golden g = golden_open("step_fs12");
     const struct voco_model_config config = model_of(12, VOCO_MERGING_FIXED,
-                                                     VOCO_HEAD_WIDTH);
+                                                     HEAD_WIDTH);
     struct taken result;
     struct voco_replay batch;
     struct rig r;
 
     spare_a_minute();
-    ck_assert_int_eq(voco_replay_open("hash:1:2:2", 1, &batch), VOCO_OK);
+    ck_assert_int_eq(voco_replay_open("hash:1:2:2", published, 1, &batch), VOCO_OK);
     rig_open(&r, &voco_cpu_bf16, &config, g.seed, batch.volumes, batch.sw, batch.roi,
              (struct voco_grouping){ 4, 6 });
     ck_assert_int_eq(take(&r, &(struct voco_step_input){
@@ -623,8 +626,9 @@ START_TEST(dry_step_touches_nothing_and_bounds_the_real_one)
                      VOCO_OK);
     ck_assert_int_eq(voco_model_describe(&planned.model, &config), VOCO_OK);
     ck_assert_int_eq(voco_model_allocate(&planned.model, &planned.ctx, true), VOCO_OK);
-    ck_assert_int_eq(voco_step_init(&planned.step, &planned.ctx, &planned.model, 1, SMALL_SW,
-                                    SMALL_ROI, grouping[_i]), VOCO_OK);
+    ck_assert_int_eq(voco_step_init(&planned.step, &planned.ctx, &planned.model,
+                                    &(struct voco_contrast_size){ 1, SMALL_SW, 9, SMALL_ROI },
+                                    grouping[_i]), VOCO_OK);
     nothing.img = nothing.crops = nothing.labels = planned.model.weight.data;
     nothing.keep = NULL;
     ck_assert_int_eq(take(&planned, &nothing, NULL, &result), VOCO_OK);
@@ -725,7 +729,7 @@ loss_through(void *arg)
     s = voco_push(ctx, &ctx->temp, 2, (int64_t)FD_BASES, (int64_t)FD_BASES);
     ctx->dev->fill(ctx, &reg, 0);
     ctx->dev->assign_forward(ctx, &base, &t->base, &s);
-    ctx->dev->decor_forward(ctx, &s, 1.0, &reg);
+    ctx->dev->decor_forward(ctx, 2, &s, 1.0, &reg);
     voco_arena_release(&ctx->temp, mark);
     ck_assert_int_eq(ctx->err, VOCO_OK);
     return terms[0] + terms[1] + terms[2];

@@ -15,7 +15,7 @@ static const struct voco_opt options[] = {
     { "feature-size", 'f', VOCO_OPT_INT, &c.common.feature, "N",
       "width of the network: 12, 24, 48 (Base), 96 (Large), 192 (Huge)", 12, 768 },
     { "batch", 'b', VOCO_OPT_INT, &c.common.batch, "N", "volumes in a step", 1, 1024 },
-    { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides 9 base crops",
+    { "sw", 0, VOCO_OPT_INT, &c.sw, "N", "random crops of a volume, besides the base crops",
       1, 64 },
     { "precision", 0, VOCO_OPT_CHOICE, &c.common.run.precision, "TYPE",
       "type of stored activations; auto: bf16 where the CPU multiplies it, else f32",
@@ -53,9 +53,9 @@ print_plan(const struct voco_plan *p, uint64_t allowed)
     printf("model          feature size %lld, %.2f M parameters (%.2f M trained)\n",
            (long long)c.common.feature, (double)p->parameters * 1e-6,
            (double)p->trained * 1e-6);
-    printf("step           %lld volume%s x (%lld random + 9 base crops) = %d crops of 64^3\n",
+    printf("step           %lld volume%s x (%lld random + %d base crops) = %d crops of %d^3\n",
            (long long)c.common.batch, voco_plural(c.common.batch), (long long)c.sw,
-           p->items);
+           c.size.bases, p->items, c.size.roi);
     printf("arithmetic     %.3f TFLOP, and %.3f TFLOP of recomputation\n", p->flops * 1e-12,
            p->flops_again * 1e-12);
     printf("micro-batches  %d of %d crop%s: %d stored, %d stored in part, %d recomputed\n",
@@ -78,7 +78,8 @@ print_time(const struct voco_plan *p, const struct voco_model_config *config,
 {
     struct voco_probe probe;
     char step[16], words[160];
-    const enum voco_err err = voco_pretrain_probe(device(), p, config, open, &probe);
+    const enum voco_err err = voco_pretrain_probe(device(), p, config, c.size.roi, open,
+                                                  &probe);
 
     if (err == VOCO_OK)
         printf("time           about %s a step (%.2f s a crop forward and backward, "

@@ -281,7 +281,7 @@ probe(const struct tune *t, double ret_s[2], double *ret_step_s)
         struct voco_probe p;
 
         voco_note("running a micro-batch %s", i % 2 ? "with the table" : "by the rules");
-        err = voco_pretrain_probe(voco_device_default(), &t->plan, &t->model,
+        err = voco_pretrain_probe(voco_device_default(), &t->plan, &t->model, VOCO_ROI,
                                   &(struct voco_ctx_options){
                                       .threads = t->choices.threads,
                                       .choices = i % 2 ? &t->choices : NULL }, &p);

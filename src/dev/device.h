@@ -133,6 +133,18 @@ struct voco_peak {
     const char *of;             /* "f32 multiply-adds" */
 };
 
+/*
+ * The weighted cross entropy of position labels y and weights p:
+ *
+ *   CE = sum(-y log(1 - |y-p| + 1e-6)) / (sum y + eps_y)
+ *      + sum over y = 0 of -log(1 - p + 1e-6), or of p^2 when squared,
+ *        / (count of y = 0 + eps_zero)
+ */
+struct voco_ce {
+    bool squared;
+    double eps_y, eps_zero;
+};
+
 enum voco_workspace { VOCO_WS_CONV_FORWARD, VOCO_WS_CONV_BACKWARD_DATA,
                       VOCO_WS_CONV_BACKWARD_WEIGHTS, VOCO_WS_ATTN_FORWARD,
                       VOCO_WS_ATTN_BACKWARD };
@@ -310,15 +322,19 @@ struct voco_device {
     /* ---- contrast: small matrices; doc/model.md has the formulas ----
      * assign: s[m,k] = max(0, cos(a[m,c], b[k,c])), each norm at least 1e-8;
      * backward ADDS to da and db (either may be NULL).
-     * ce: adds weight * CE(y, p) to loss[1]; backward overwrites dp (y is constant).
-     * decor: adds weight * mean over p<q of s[p,q]^2 to loss[1]; backward overwrites
-     * ds (0 at and below the diagonal). */
+     * backward's da and db may be one tensor.
+     * ce: adds weight * CE(y, p) to loss[1], or its positive and negative part to loss[2];
+     * backward overwrites dp (y is constant).
+     * decor: adds weight * mean over p<q of s[p,q]^power, 1 or 2, to loss[1]; backward
+     * overwrites ds (0 at and below the diagonal). */
     void (*assign_forward)(struct voco_ctx *ctx, X a, X b, Y s);
     void (*assign_backward)(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db);
-    void (*ce_forward)(struct voco_ctx *ctx, X y, X p, double weight, Y loss);
-    void (*ce_backward)(struct voco_ctx *ctx, X y, X p, double weight, Y dp);
-    void (*decor_forward)(struct voco_ctx *ctx, X s, double weight, Y loss);
-    void (*decor_backward)(struct voco_ctx *ctx, X s, double weight, Y ds);
+    void (*ce_forward)(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p,
+                       double weight, Y loss);
+    void (*ce_backward)(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p,
+                        double weight, Y dp);
+    void (*decor_forward)(struct voco_ctx *ctx, int power, X s, double weight, Y loss);
+    void (*decor_backward)(struct voco_ctx *ctx, int power, X s, double weight, Y ds);
 
     /* ---- losses of rows ----
      * softmax_ce: x [n,rows,c], an activation or real; target, real: [n,rows] classes, where

@@ -145,14 +145,16 @@
       (VOCO_X a, VOCO_X b, VOCO_X s, VOCO_X ds, VOCO_X da, VOCO_X db),                   \
       (a, b, s, ds, da, db), (IN(a), IN(b), IN(s), IN(ds), OUT(da), OUT(db)),            \
       ((da ? 2 : 0) + (db ? 2 : 0)) * voco_flops_linear(a, b))                           \
-    E(P, ce_forward, (VOCO_X y, VOCO_X p, double weight, VOCO_X loss),                   \
-      (y, p, weight, loss), (IN(y), IN(p), OUT(loss)), voco_flops_each(p, 16))           \
-    E(P, ce_backward, (VOCO_X y, VOCO_X p, double weight, VOCO_X dp), (y, p, weight, dp),\
-      (IN(y), IN(p), OUT(dp)), voco_flops_each(p, 8))                                    \
-    E(P, decor_forward, (VOCO_X s, double weight, VOCO_X loss), (s, weight, loss),       \
-      (IN(s), OUT(loss)), voco_flops_each(s, 2))                                         \
-    E(P, decor_backward, (VOCO_X s, double weight, VOCO_X ds), (s, weight, ds),          \
-      (IN(s), OUT(ds)), voco_flops_each(s, 1))                                           \
+    E(P, ce_forward,                                                                     \
+      (const struct voco_ce *o, VOCO_X y, VOCO_X p, double weight, VOCO_X loss),         \
+      (o, y, p, weight, loss), (IN(y), IN(p), OUT(loss)), voco_flops_each(p, 16))        \
+    E(P, ce_backward,                                                                    \
+      (const struct voco_ce *o, VOCO_X y, VOCO_X p, double weight, VOCO_X dp),           \
+      (o, y, p, weight, dp), (IN(y), IN(p), OUT(dp)), voco_flops_each(p, 8))             \
+    E(P, decor_forward, (int power, VOCO_X s, double weight, VOCO_X loss),               \
+      (power, s, weight, loss), (IN(s), OUT(loss)), voco_flops_each(s, 2))               \
+    E(P, decor_backward, (int power, VOCO_X s, double weight, VOCO_X ds),                \
+      (power, s, weight, ds), (IN(s), OUT(ds)), voco_flops_each(s, 1))                   \
                                                                                          \
     E(P, softmax_ce_forward,                                                             \
       (const struct voco_softmax_ce *o, VOCO_X x, VOCO_X target, double weight,          \

@@ -8,6 +8,8 @@
 
 const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_VOCO] = "voco",
+    [VOCO_PRETRAIN_VOCO_CVPR] = "voco-cvpr",
+    [VOCO_PRETRAIN_VOCO_NNSSL] = "voco-nnssl",
     [VOCO_PRETRAIN_CONTRAST] = "contrast",
     [VOCO_PRETRAIN_SIMCLR] = "simclr",
     [VOCO_PRETRAIN_SWIN_HEADS] = "swin-heads",
@@ -19,6 +21,8 @@ const char *const voco_pretraining_names[] = {
 
 const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
     [VOCO_PRETRAIN_VOCO] = &voco_objective_voco,
+    [VOCO_PRETRAIN_VOCO_CVPR] = &voco_objective_voco_cvpr,
+    [VOCO_PRETRAIN_VOCO_NNSSL] = &voco_objective_voco_nnssl,
     [VOCO_PRETRAIN_CONTRAST] = &voco_objective_contrast,
     [VOCO_PRETRAIN_SIMCLR] = &voco_objective_simclr,
     [VOCO_PRETRAIN_SWIN_HEADS] = &voco_objective_swin_heads,

@@ -12,6 +12,8 @@
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/targets.h"
 
+static const int grid[3] = { 3, 3, 1 };
+
 /* A dataset by two bytes or more: its rank, its sizes, and its values, which are all the same.
  * Returns the bytes used. */
 static size_t
@@ -70,7 +72,7 @@ fuzz_replay(const uint8_t *bytes, size_t n)
     struct voco_replay r;
 
     write_file(path, name, 4, bytes, n);
-    if (voco_replay_open(path, 3, &r) == VOCO_OK) {
+    if (voco_replay_open(path, grid, 3, &r) == VOCO_OK) {
         fuzz_touch(r.labels, (size_t)(r.volumes * r.sw * r.bases) * sizeof *r.labels);
         if (r.keep)
             fuzz_touch(r.keep, (size_t)(r.steps * r.volumes * (r.sw + r.bases)));
@@ -118,7 +120,7 @@ fuzz_hdf5(const uint8_t *bytes, size_t n)
     struct voco_replay r;
     int sets;
 
-    if (voco_replay_open(path, 1, &r) == VOCO_OK)
+    if (voco_replay_open(path, grid, 1, &r) == VOCO_OK)
         voco_replay_free(&r);
     voco_cropfile_read(path, set, &sets);
     for (int i = 0; i < 2; i++)

@@ -83,7 +83,7 @@ voco_cpu_assign_backward(struct voco_ctx *ctx, X a, X b, X s, X ds, Y da, Y db)
 
 /* The divisor of both sums of the cross entropy. */
 static void
-ce_weights(X y, double *ret_positive, double *ret_negative)
+ce_weights(const struct voco_ce *o, X y, double *ret_positive, double *ret_negative)
 {
     const float *py = y->data;
     double sum = 0, zeros = 0;
@@ -92,35 +92,38 @@ ce_weights(X y, double *ret_positive, double *ret_negative)
         sum += (double)py[i];
         zeros += py[i] == 0.0f;
     }
-    *ret_positive = 1 / (sum + log_eps);
-    *ret_negative = 1 / (zeros + log_eps);
+    *ret_positive = 1 / (sum + o->eps_y);
+    *ret_negative = 1 / (zeros + o->eps_zero);
 }
 
-/* CE = sum(-y log(1 - |y-p| + eps)) / (sum y + eps)
- *    + sum over y=0 of (-log(1 - p + eps)) / (count(y=0) + eps) */
+/* One sum, or those of the positive and the negative part. */
 void
-voco_cpu_ce_forward(struct voco_ctx *ctx, X y, X p, double weight, Y loss)
+voco_cpu_ce_forward(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p, double weight,
+                    Y loss)
 {
+    const int64_t parts = voco_count(loss);
     const float *py = y->data, *pp = p->data;
-    double positive, negative, sum = 0;
+    double positive, negative, sum[2] = { 0, 0 };
 
     if (ctx->err)
         return;
-    VOCO_ASSERT(voco_count(y) == voco_count(p));
-    ce_weights(y, &positive, &negative);
+    VOCO_ASSERT(voco_count(y) == voco_count(p) && (parts == 1 || parts == 2));
+    ce_weights(o, y, &positive, &negative);
     for (int64_t i = 0; i < voco_count(y); i++) {
         const double yi = (double)py[i], pi = (double)pp[i];
 
         if (yi == 0)
-            sum -= negative * log(1 - pi + log_eps);
+            sum[parts - 1] -= negative * (o->squared ? -pi * pi : log(1 - pi + log_eps));
         else
-            sum -= positive * yi * log(1 - fabs(yi - pi) + log_eps);
+            sum[0] -= positive * yi * log(1 - fabs(yi - pi) + log_eps);
     }
-    *(float *)loss->data += (float)(weight * sum);
+    for (int64_t i = 0; i < parts; i++)
+        ((float *)loss->data)[i] += (float)(weight * sum[i]);
 }
 
 void
-voco_cpu_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp)
+voco_cpu_ce_backward(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p, double weight,
+                     Y dp)
 {
     const float *py = y->data, *pp = p->data;
     float *pd = dp->data;
@@ -128,20 +131,22 @@ voco_cpu_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp)
 
     if (ctx->err)
         return;
-    ce_weights(y, &positive, &negative);
+    ce_weights(o, y, &positive, &negative);
     for (int64_t i = 0; i < voco_count(y); i++) {
         const double yi = (double)py[i], pi = (double)pp[i], diff = yi - pi;
         const double sign = diff > 0 ? 1 : diff < 0 ? -1 : 0;
 
-        pd[i] = (float)(weight * (yi == 0 ? negative / (1 - pi + log_eps)
+        const double absent = o->squared ? negative * 2 * pi : negative / (1 - pi + log_eps);
+
+        pd[i] = (float)(weight * (yi == 0 ? absent
                                   : -positive * yi * sign
                                     / (1 - fabs(diff) + log_eps)));
     }
 }
 
-/* mean over p < q of s[p,q]^2 */
+/* mean over p < q of s[p,q]^power */
 void
-voco_cpu_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss)
+voco_cpu_decor_forward(struct voco_ctx *ctx, int power, X s, double weight, Y loss)
 {
     const int64_t n = voco_rows(s);
     const float *ps = s->data;
@@ -151,15 +156,15 @@ voco_cpu_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss)
         return;
     for (int64_t p = 0; p < n; p++)
         for (int64_t q = p + 1; q < n; q++)
-            sum += (double)ps[p * n + q] * (double)ps[p * n + q];
+            sum += (double)ps[p * n + q] * (power == 2 ? (double)ps[p * n + q] : 1);
     *(float *)loss->data += (float)(weight * sum / (double)(n * (n - 1) / 2));
 }
 
 void
-voco_cpu_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds)
+voco_cpu_decor_backward(struct voco_ctx *ctx, int power, X s, double weight, Y ds)
 {
     const int64_t n = voco_rows(s);
-    const double scale = n < 2 ? 0 : 2 * weight / (double)(n * (n - 1) / 2);
+    const double scale = n < 2 ? 0 : power * weight / (double)(n * (n - 1) / 2);
     const float *ps = s->data;
     float *pd = ds->data;
 
@@ -167,5 +172,6 @@ voco_cpu_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds)
         return;
     for (int64_t p = 0; p < n; p++)
         for (int64_t q = 0; q < n; q++)
-            pd[p * n + q] = q > p ? (float)(scale * (double)ps[p * n + q]) : 0.0f;
+            pd[p * n + q] = q <= p ? 0.0f
+                : (float)(scale * (power == 2 ? (double)ps[p * n + q] : 1));
 }

@@ -5,7 +5,7 @@
 #include "dev/oracle/oracle.h"
 
 static const double NORM_MIN = 1e-8;    /* torch.nn.functional.cosine_similarity */
-static const double LOG_EPS = 1e-6;     /* inside the logarithms and the denominators */
+static const double LOG_EPS = 1e-6;     /* inside the logarithms */
 
 static double
 norm(int64_t c, const double *a)
@@ -67,9 +67,9 @@ struct ce_scale {
 };
 
 static struct ce_scale
-ce_scale(X y)
+ce_scale(const struct voco_ce *o, X y)
 {
-    struct ce_scale z = { LOG_EPS, LOG_EPS };
+    struct ce_scale z = { o->eps_y, o->eps_zero };
 
     for (int64_t i = 0; i < voco_count(y); i++) {
         z.positive += f64(y)[i];
@@ -78,35 +78,40 @@ ce_scale(X y)
     return z;
 }
 
-/* CE = sum(-y log(1 - |y-p| + eps)) / (sum(y) + eps)
- *    + sum over y == 0 of (-log(1 - p + eps)) / (count(y == 0) + eps) */
 void
-voco_oracle_ce_forward(struct voco_ctx *ctx, X y, X p, double weight, Y loss)
+voco_oracle_ce_forward(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p,
+                       double weight, Y loss)
 {
     double positive = 0, absent = 0;
 
     if (ctx->err)
         return;
 
-    const struct ce_scale z = ce_scale(y);
+    const struct ce_scale z = ce_scale(o, y);
 
     for (int64_t i = 0; i < voco_count(y); i++) {
         const double t = f64(y)[i], s = f64(p)[i];
 
         positive -= t * log(1 - fabs(t - s) + LOG_EPS);
         if (t == 0)
-            absent -= log(1 - s + LOG_EPS);
+            absent += o->squared ? s * s : -log(1 - s + LOG_EPS);
     }
-    f64(loss)[0] += weight * (positive / z.positive + absent / z.absent);
+    if (voco_count(loss) == 1) {
+        f64(loss)[0] += weight * (positive / z.positive + absent / z.absent);
+    } else {
+        f64(loss)[0] += weight * positive / z.positive;
+        f64(loss)[1] += weight * absent / z.absent;
+    }
 }
 
 void
-voco_oracle_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp)
+voco_oracle_ce_backward(struct voco_ctx *ctx, const struct voco_ce *o, X y, X p,
+                        double weight, Y dp)
 {
     if (ctx->err)
         return;
 
-    const struct ce_scale z = ce_scale(y);
+    const struct ce_scale z = ce_scale(o, y);
 
     for (int64_t i = 0; i < voco_count(y); i++) {
         const double t = f64(y)[i], s = f64(p)[i];
@@ -114,14 +119,14 @@ voco_oracle_ce_backward(struct voco_ctx *ctx, X y, X p, double weight, Y dp)
         double g = t * sign / (1 - fabs(t - s) + LOG_EPS) / z.positive;
 
         if (t == 0)
-            g += 1 / (1 - s + LOG_EPS) / z.absent;
+            g += (o->squared ? 2 * s : 1 / (1 - s + LOG_EPS)) / z.absent;
         f64(dp)[i] = weight * g;
     }
 }
 
-/* loss += weight mean over p<q of s[p,q]^2; no pairs, no loss */
+/* loss += weight mean over p<q of s[p,q]^power; no pairs, no loss */
 void
-voco_oracle_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss)
+voco_oracle_decor_forward(struct voco_ctx *ctx, int power, X s, double weight, Y loss)
 {
     const int64_t k = s->dim[0];
     double sum = 0;
@@ -130,12 +135,12 @@ voco_oracle_decor_forward(struct voco_ctx *ctx, X s, double weight, Y loss)
         return;
     for (int64_t p = 0; p < k; p++)
         for (int64_t q = p + 1; q < k; q++)
-            sum += f64(s)[p * k + q] * f64(s)[p * k + q];
+            sum += f64(s)[p * k + q] * (power == 2 ? f64(s)[p * k + q] : 1);
     f64(loss)[0] += weight * sum / (double)(k * (k - 1) / 2);
 }
 
 void
-voco_oracle_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds)
+voco_oracle_decor_backward(struct voco_ctx *ctx, int power, X s, double weight, Y ds)
 {
     const int64_t k = s->dim[0];
 
@@ -143,6 +148,7 @@ voco_oracle_decor_backward(struct voco_ctx *ctx, X s, double weight, Y ds)
         return;
     for (int64_t p = 0; p < k; p++)
         for (int64_t q = 0; q < k; q++)
-            f64(ds)[p * k + q] = p < q ? weight * 2 * f64(s)[p * k + q]
-                                         / (double)(k * (k - 1) / 2) : 0;
+            f64(ds)[p * k + q] = p >= q ? 0
+                : weight * power * (power == 2 ? f64(s)[p * k + q] : 1)
+                  / (double)(k * (k - 1) / 2);
 }

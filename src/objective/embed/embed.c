@@ -68,23 +68,32 @@ upload_group(struct voco_embedding *e, int first, int n)
     return x;
 }
 
-/* Embeds group g; with saved, its activations stay on keep. */
+/* Embeds group g by these weights of the encoder, into rows of y; with saved, its
+ * activations stay on keep. */
 static void
-forward_group(struct voco_embedding *e, int g, struct voco_encoder_saved *saved)
+forward_by(struct voco_embedding *e, int g, const struct voco_weights *w,
+           const struct voco_tensor *y, struct voco_encoder_saved *saved)
 {
     struct voco_ctx *ctx = e->ctx;
-    const struct voco_weights w = voco_model_weights(e->model);
     const size_t mark = voco_arena_mark(&ctx->keep);
     const int first = g * e->grouping.group, left = e->crops - first;
     const int n = left < e->grouping.group ? left : e->grouping.group;
-    const struct voco_tensor rows = voco_slice(&e->y, first, n);
+    const struct voco_tensor rows = voco_slice(y, first, n);
     const struct voco_tensor x = upload_group(e, first, n);
 
     if (ctx->err)
         return;
-    voco_encoder_forward(ctx, &w, &e->model->encoder, &x, &rows, saved);
+    voco_encoder_forward(ctx, w, &e->model->encoder, &x, &rows, saved);
     if (!saved)
         voco_arena_release(&ctx->keep, mark);
+}
+
+static void
+forward_group(struct voco_embedding *e, int g, struct voco_encoder_saved *saved)
+{
+    const struct voco_weights w = voco_model_weights(e->model);
+
+    forward_by(e, g, &w, &e->y, saved);
 }
 
 static void
@@ -154,6 +163,17 @@ voco_embedding_only(struct voco_embedding *e)
 {
     for (int g = 0; g < groups_of(e) && !e->ctx->err; g++)
         forward_group(e, g, NULL);
+}
+
+void
+voco_embedding_teacher(struct voco_embedding *e, const volatile sig_atomic_t *stop,
+                       const struct voco_tensor *y)
+{
+    const struct voco_weights w = voco_model_teacher_weights(e->model);
+
+    e->stop = stop;
+    for (int g = 0; g < groups_of(e) && voco_embedding_goes_on(e); g++)
+        forward_by(e, g, &w, y, NULL);
 }
 
 /* ---- crops that are no batch ---- */

@@ -53,6 +53,11 @@ enum voco_err voco_embedding_end(struct voco_embedding *e);
 /* crop -> y without a gradient to follow. */
 void voco_embedding_only(struct voco_embedding *e);
 
+/* crop -> y [crops, 24f] by the teacher's backbone (voco_teacher_config), without a gradient
+ * to follow.  Stops as forward does. */
+void voco_embedding_teacher(struct voco_embedding *e, const volatile sig_atomic_t *stop,
+                            const struct voco_tensor *y);
+
 /* Times one micro-batch forward and backward, from an artificial gradient.  The gradients
  * of parameters mean nothing afterwards. */
 enum voco_err voco_embedding_probe(struct voco_ctx *ctx, const struct voco_model *model,

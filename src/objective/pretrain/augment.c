@@ -6,6 +6,12 @@
 struct voco_augment
 voco_crop_augment(uint64_t seed, int64_t step, int sample, int crop)
 {
+    return voco_crop_augment_by(seed, step, sample, crop, 0.5);
+}
+
+struct voco_augment
+voco_crop_augment_by(uint64_t seed, int64_t step, int sample, int crop, double shift)
+{
     struct voco_rng_key key = {.seed = seed, .step = (uint64_t)step,
                                .sample = (uint32_t)sample, .crop = (uint16_t)crop};
     struct voco_augment a = {.scale = 1};
@@ -17,7 +23,7 @@ voco_crop_augment(uint64_t seed, int64_t step, int sample, int crop)
     if (voco_rng_unit(&key, 0) < 0.2f)
         a.turns = 1 + (int)voco_rng_below(&key, 1, 3);
     key.purpose = VOCO_RNG_SHIFT;
-    if (voco_rng_unit(&key, 0) < 0.5f)
+    if (voco_rng_unit(&key, 0) < (float)shift)
         a.shift = -0.1f + 0.2f * voco_rng_unit(&key, 1);
     return a;
 }

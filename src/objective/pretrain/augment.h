@@ -15,6 +15,10 @@
  */
 struct voco_augment voco_crop_augment(uint64_t seed, int64_t step, int sample, int crop);
 
+/* The same with another probability of the added number. */
+struct voco_augment voco_crop_augment_by(uint64_t seed, int64_t step, int sample, int crop,
+                                         double shift);
+
 /* out[roi][roi][roi] = the crop that begins at start in the block of block_dim voxels,
  * augmented; one pass.  The scale is 1. */
 void voco_crop_copy(const struct voco_augment *a, const float *block,

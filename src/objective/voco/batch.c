@@ -7,31 +7,25 @@
 #include "base/rng.h"
 #include "data/batch/sampler.h"
 #include "objective/pretrain/augment.h"
-#include "objective/voco/block.h"
+#include "objective/voco/cut.h"
 
-enum { ROI_MAX = 512, BATCH_MAX = 4096, SW_MAX = 1024 };
+enum { ROI_MAX = 512, EDGE_MAX = 4096, BATCH_MAX = 4096, SW_MAX = 1024 };
 
 struct voco_loader {
-    const struct voco_store *store;
+    struct voco_cut cut;
     struct voco_loader_options o;
-    int64_t block_voxels;
+    int bases;
     struct voco_sampler sampler;        /* of the kind's begin */
-};
-
-/* Memory of a thread. */
-struct own {
-    float *block;
-    struct voco_store_scratch scratch;
 };
 
 /* ---- one volume of a batch ---- */
 
 /* Row of the embeddings that a crop becomes: random crops of all volumes come first. */
 static int
-row_of(const struct voco_loader_options *o, int sample, int crop)
+row_of(const struct voco_loader *l, int sample, int crop)
 {
-    return crop < VOCO_BASES ? o->batch * o->sw + sample * VOCO_BASES + crop
-                             : sample * o->sw + crop - VOCO_BASES;
+    return crop < l->bases ? l->o.batch * l->o.sw + sample * l->bases + crop
+                           : sample * l->o.sw + crop - l->bases;
 }
 
 static bool
@@ -44,48 +38,46 @@ keeps(const struct voco_loader_options *o, int64_t step, int row)
     return voco_rng_unit(&key, 0) >= (float)o->drop;
 }
 
+/* Base crops first.  Places and labels do not depend on the augmentation. */
 static enum voco_err
-load(const struct voco_loader *l, struct voco_batch *b, int sample, float *block,
-     struct voco_store_scratch *scratch)
+load_crop(const struct voco_loader *l, struct voco_batch *b, int sample, int crop,
+          struct voco_cut_own *own)
 {
     const struct voco_loader_options *o = &l->o;
-    const int volume = b->head.volume[sample];
-    const struct voco_store_entry *e = voco_store_entry(l->store, volume);
-    const int64_t crop_voxels = (int64_t)o->roi * o->roi * o->roi;
-    int64_t size[3], *start = b->block + 3 * sample;
+    const int64_t voxels = (int64_t)o->roi * o->roi * o->roi;
+    const int64_t k = (int64_t)sample * o->sw + crop - l->bases;    /* of a random crop */
+    const bool random = crop >= l->bases;
+    struct voco_augment augment = { .scale = 1 };
+    int base[3], *start = random ? b->start + 3 * k : base;
 
-    voco_block_size(o->roi, size);
-    voco_block_start(o->seed, b->head.step, sample, e->dim, o->roi, start);
-    const enum voco_err err = voco_store_read(l->store, volume, start, size, block,
-                                              scratch);
-    if (err)
-        return err;
-    for (int crop = 0; crop < VOCO_BASES + o->sw; crop++) {
-        const int random = crop - VOCO_BASES;       /* number of a random crop if >= 0 */
-        int64_t at[3] = {0, 0, 0};
-        struct voco_augment a = {.scale = 1};
-        float *out;
-
-        if (random < 0) {
-            at[0] = crop / VOCO_GRID * o->roi;
-            at[1] = crop % VOCO_GRID * o->roi;
-            out = b->crops + (sample * VOCO_BASES + crop) * crop_voxels;
-        } else {
-            const int64_t k = (int64_t)sample * o->sw + random;
-            int *center = b->center + 2 * k;
-
-            voco_crop_center(o->seed, b->head.step, sample, crop, o->roi, center);
-            voco_crop_labels(center, o->roi, b->labels + VOCO_BASES * k);
-            at[0] = center[0] - o->roi / 2;
-            at[1] = center[1] - o->roi / 2;
-            out = b->img + k * crop_voxels;
-        }
-        if (o->augment)
-            a = voco_crop_augment(o->seed, b->head.step, sample, crop);
-        voco_crop_copy(&a, block, size, at, o->roi, out);
-        b->keep[row_of(o, sample, crop)] = keeps(o, b->head.step, row_of(o, sample, crop));
+    if (random) {
+        voco_crop_start(&o->grid, o->seed, b->head.step, sample, crop, start);
+        voco_crop_labels(&o->grid, start, b->labels + l->bases * k);
+    } else {
+        voco_base_start(&o->grid, crop, start);
     }
-    return VOCO_OK;
+    if (o->augment)
+        augment = voco_crop_augment_by(o->seed, b->head.step, sample, crop, o->shift);
+    b->keep[row_of(l, sample, crop)] = keeps(o, b->head.step, row_of(l, sample, crop));
+    return voco_cut_crop(&l->cut, start, &augment, own,
+                         random ? b->img + k * voxels
+                                : b->crops + ((int64_t)sample * l->bases + crop) * voxels);
+}
+
+static enum voco_err
+load(const struct voco_loader *l, struct voco_batch *b, int sample, struct voco_cut_own *own)
+{
+    const int volume = b->head.volume[sample];
+    int64_t size[3], *start = b->block + 3 * sample;
+    enum voco_err err;
+
+    voco_cut_size(&l->cut, volume, size);
+    voco_block_start(l->o.seed, b->head.step, sample,
+                     voco_store_entry(l->cut.store, volume)->dim, size, start);
+    err = voco_cut_read(&l->cut, volume, start, own);
+    for (int crop = 0; crop < l->bases + l->o.sw && err == VOCO_OK; crop++)
+        err = load_crop(l, b, sample, crop, own);
+    return err;
 }
 
 /* ---- the kind ---- */
@@ -103,49 +95,40 @@ begin(void *source, void *batch, int sample)
 static enum voco_err
 fill(const void *source, void *batch, int sample, void *own)
 {
-    struct own *o = own;
-
-    return load(source, batch, sample, o->block, &o->scratch);
+    return load(source, batch, sample, own);
 }
 
 static void
 own_free(void *own)
 {
-    struct own *o = own;
-
-    free(o->block);
-    voco_store_scratch_free(&o->scratch);
-    free(o);
+    voco_cut_own_free(own);
+    free(own);
 }
 
 static void *
 own_new(const void *source)
 {
-    const struct voco_loader *l = source;
-    struct own *o = calloc(1, sizeof *o);
-
-    if (o && !(o->block = malloc((size_t)l->block_voxels * sizeof *o->block))) {
-        own_free(o);
-        o = NULL;
-    }
-    return o;
+    (void)source;               /* volumes differ: memory comes with the first block */
+    return calloc(1, sizeof(struct voco_cut_own));
 }
 
 enum voco_err
 voco_batch_alloc(struct voco_batch *b, const struct voco_loader_options *o)
 {
     const int64_t voxels = (int64_t)o->roi * o->roi * o->roi;
+    const int bases = voco_tiling_bases(&o->grid);
     const int64_t n = o->batch, random = n * o->sw;
 
-    *b = (struct voco_batch){.head.n_volumes = o->batch, .sw = o->sw, .roi = o->roi};
+    *b = (struct voco_batch){.head.n_volumes = o->batch, .sw = o->sw, .roi = o->roi,
+                             .bases = bases};
     b->img = voco_batch_array(random * voxels, sizeof *b->img);
-    b->crops = voco_batch_array(n * VOCO_BASES * voxels, sizeof *b->crops);
-    b->labels = voco_batch_array(random * VOCO_BASES, sizeof *b->labels);
+    b->crops = voco_batch_array(n * bases * voxels, sizeof *b->crops);
+    b->labels = voco_batch_array(random * bases, sizeof *b->labels);
     b->head.volume = voco_batch_array(n, sizeof *b->head.volume);
-    b->keep = voco_batch_array(n * (o->sw + VOCO_BASES), sizeof *b->keep);
-    b->center = voco_batch_array(random * 2, sizeof *b->center);
+    b->keep = voco_batch_array(n * (o->sw + bases), sizeof *b->keep);
+    b->start = voco_batch_array(random * 3, sizeof *b->start);
     b->block = voco_batch_array(n * 3, sizeof *b->block);
-    if (b->img && b->crops && b->labels && b->keep && b->head.volume && b->center
+    if (b->img && b->crops && b->labels && b->keep && b->head.volume && b->start
         && b->block)
         return VOCO_OK;
     voco_batch_free(b);
@@ -161,7 +144,7 @@ voco_batch_free(struct voco_batch *b)
     free(b->labels);
     free(b->keep);
     free(b->head.volume);
-    free(b->center);
+    free(b->start);
     free(b->block);
     memset(b, 0, sizeof *b);
 }
@@ -173,7 +156,7 @@ kind_alloc(const void *source, void *batch)
     struct voco_batch *b = batch;
     const enum voco_err err = voco_batch_alloc(b, &l->o);
 
-    b->head.store = l->store;
+    b->head.store = l->cut.store;
     return err;
 }
 
@@ -198,31 +181,12 @@ check_options(const struct voco_loader_options *o)
 
     if ((err = voco_batch_number("batch", o->batch, 1, BATCH_MAX))
         || (err = voco_batch_number("number of random crops", o->sw, 1, SW_MAX))
-        || (err = voco_batch_number("crop edge", o->roi, 2, ROI_MAX)))
+        || (err = voco_batch_number("crop edge", o->roi, 2, ROI_MAX))
+        || (err = voco_batch_number("crop edge in the block", o->grid.edge, 2, EDGE_MAX))
+        || (err = voco_batch_number("number of base crops", voco_tiling_bases(&o->grid), 1,
+                                    VOCO_BASES_MAX)))
         return err;
-    if (o->roi % 2)
-        return voco_fail(VOCO_EUSAGE, "crop edge is %d, expected an even number", o->roi);
-    return VOCO_OK;
-}
-
-/* Every volume must hold a block. */
-static enum voco_err
-check_volumes(const struct voco_store *store, int roi)
-{
-    int64_t size[3];
-
-    voco_block_size(roi, size);
-    for (int i = 0; i < voco_store_count(store); i++) {
-        const struct voco_store_entry *e = voco_store_entry(store, i);
-
-        if (e->dim[0] < size[0] || e->dim[1] < size[1] || e->dim[2] < size[2])
-            return voco_fail(VOCO_EFORMAT, "volume %s has %lld x %lld x %lld voxels, a "
-                             "block takes %lld x %lld x %lld: convert it again, padded "
-                             "to this size, or use smaller crops", e->id,
-                             (long long)e->dim[0], (long long)e->dim[1],
-                             (long long)e->dim[2], (long long)size[0], (long long)size[1],
-                             (long long)size[2]);
-    }
+    VOCO_ASSERT(!(o->crop_mm > 0) || o->grid.edge == o->roi);
     return VOCO_OK;
 }
 
@@ -230,21 +194,20 @@ enum voco_err
 voco_loader_open(const struct voco_store *store, const struct voco_loader_options *o,
                  struct voco_loader **ret)
 {
+    const struct voco_cut cut = { store, o->grid, o->roi, o->crop_mm };
     struct voco_loader *l = NULL;
     enum voco_err err = check_options(o);
-    int64_t size[3];
 
     *ret = NULL;
     if (!err)
-        err = check_volumes(store, o->roi);
+        err = voco_cut_check(&cut);
     if (!err && !(l = calloc(1, sizeof *l)))
         err = voco_fail(VOCO_EMEMORY, "no memory for the loader");
     if (err)
         return err;
-    l->store = store;
+    l->cut = cut;
     l->o = *o;
-    voco_block_size(o->roi, size);
-    l->block_voxels = size[0] * size[1] * size[2];
+    l->bases = voco_tiling_bases(&o->grid);
     err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat, o->n_repeat,
                             o->exclude);
     if (err)

@@ -12,15 +12,17 @@
 #include <stdint.h>
 
 #include "data/batch/batches.h"
-
-enum { VOCO_GRID = 3, VOCO_BASES = VOCO_GRID * VOCO_GRID };
+#include "objective/voco/block.h"
 
 struct voco_loader_options {
     uint64_t seed;
     int batch;              /* volumes per step */
     int sw;                 /* random crops per volume */
-    int roi;                /* crop edge in voxels; the block is 3roi x 3roi x roi */
+    int roi;                /* edge of a crop for the network, in voxels */
+    struct voco_tiling grid;
+    double crop_mm;         /* edge of a crop; 0: grid.edge voxels of the store */
     bool augment;
+    double shift;           /* probability that intensities are shifted, where augmented */
     double drop;            /* share of rows that the student does not see */
     const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
     int n_repeat;
@@ -29,13 +31,13 @@ struct voco_loader_options {
 
 struct voco_batch {
     struct voco_batch_head head;
-    int sw, roi;
+    int sw, roi, bases;
     float *img;             /* [n_volumes*sw][roi][roi][roi], volume-major */
-    float *crops;           /* [n_volumes*9][roi][roi][roi] */
-    float *labels;          /* [n_volumes][sw][9], shares of area, rows sum to 1 */
-    unsigned char *keep;    /* [n_volumes*(sw+9)], random crops first: 0 drops the row for
-                             * the student; NULL: none is dropped */
-    int *center;            /* [n_volumes*sw][2]: centre of the random crop, x and y */
+    float *crops;           /* [n_volumes*bases][roi][roi][roi] */
+    float *labels;          /* [n_volumes][sw][bases], shares of the crop; rows sum to 1 */
+    unsigned char *keep;    /* [n_volumes*(sw+bases)], random crops first: 0 drops the row
+                             * for the student; NULL: none is dropped */
+    int *start;             /* [n_volumes*sw][3]: of the random crop in the block */
     int64_t *block;         /* [n_volumes][3]: start of the block in the volume */
 };
 

@@ -5,15 +5,16 @@
 
 #include "objective/voco/mosaic.h"
 
-enum { BASES = 9, SHOWN = 2 };
+enum { SHOWN = 2 };
 
 static enum voco_err
-draw(const char *path, const char *title, const struct voco_batch *b,
-     struct voco_step *step)
+draw(const char *path, const char *title, const struct voco_tiling *grid,
+     const struct voco_batch *b, struct voco_step *step)
 {
     const int64_t voxels = (int64_t)b->roi * b->roi * b->roi;
     const int n = b->head.n_volumes, shown = n < SHOWN ? n : SHOWN, sw = b->sw;
-    float *predicted = malloc((size_t)(n * sw) * BASES * sizeof *predicted);
+    const int bases = b->bases;
+    float *predicted = malloc((size_t)n * (size_t)(sw * bases) * sizeof *predicted);
     struct voco_mosaic m[SHOWN] = { { 0 } };
     enum voco_err err = voco_step_predict(step, &(struct voco_step_input){
                                               b->img, b->crops, b->labels, NULL });
@@ -24,11 +25,12 @@ draw(const char *path, const char *title, const struct voco_batch *b,
         for (int i = 0; i < shown; i++)
             m[i] = (struct voco_mosaic){
                 .name = voco_store_entry(b->head.store, b->head.volume[i])->id,
-                .roi = b->roi, .sw = sw, .crops = b->crops + i * BASES * voxels,
+                .roi = b->roi, .sw = sw, .grid = *grid,
+                .crops = b->crops + i * bases * voxels,
                 .img = b->img + i * sw * voxels,
-                .center = (const int *)b->center + 2 * i * sw,
-                .labels = b->labels + i * sw * BASES,
-                .predicted = predicted + i * sw * BASES };
+                .start = (const int *)b->start + 3 * i * sw,
+                .labels = b->labels + i * sw * bases,
+                .predicted = predicted + i * sw * bases };
         err = voco_mosaic_write(path, title, m, shown);
     }
     free(predicted);
@@ -48,7 +50,7 @@ voco_batch_mosaic(const char *path, const char *title, struct voco_store *store,
         && (err = voco_batches_open(&voco_crops_kind, loader, o->batch, 1, 1, 0, &batches))
            == VOCO_OK
         && (err = voco_batches_next(batches, &b, NULL)) == VOCO_OK)
-        err = draw(path, title, b, step);
+        err = draw(path, title, &o->grid, b, step);
     voco_batches_close(batches);
     voco_loader_close(loader);
     return err;

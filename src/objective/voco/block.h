@@ -1,31 +1,49 @@
 /*
  * The block of a volume and the crops in it (VoCo's geometry).
  *
- * A block of 3roi x 3roi x roi voxels is tiled 3 x 3 x 1 by base crops; base (i,j),
- * number 3i+j, begins at (i roi, j roi, 0): i runs along x, j along y.  Random crops
- * lie anywhere in x and y, with the full height in z.
+ * A block is tiled n[0] x n[1] x n[2] by base crops; base (i,j,l), number
+ * (i n[1] + j) n[2] + l, begins at (i edge, j edge, l edge): i runs along x, j along y, l
+ * along z.  Random crops lie anywhere in the block.  Published VoCo has 3 x 3 x 1 bases,
+ * so that random crops move along x and y alone.
  */
 #ifndef VOCO_OBJECTIVE_VOCO_BLOCK_H
 #define VOCO_OBJECTIVE_VOCO_BLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "objective/voco/batch.h"
+#include "base/err.h"
 
-/* size[] = {3roi, 3roi, roi}. */
-void voco_block_size(int roi, int64_t size[3]);
+enum { VOCO_BASES_MAX = 64 };
 
-/* Where the block of this sample begins: per axis uniform in 0..dim-size, both included;
- * dim >= size. */
+struct voco_tiling {
+    int n[3];               /* base crops along x, y, z */
+    int edge;               /* of a crop, in voxels of the block */
+    bool last;              /* random crops begin at 0 .. (n-1) edge; false: at
+                             * 0 .. (n-1) edge - 1, as published */
+};
+
+/* From "3x3x1".  VOCO_EUSAGE: not of this form, or not 2 to VOCO_BASES_MAX base crops. */
+enum voco_err voco_tiling_parse(const char *text, int n[3]);
+
+int voco_tiling_bases(const struct voco_tiling *g);
+
+/* size[] = n edge */
+void voco_block_size(const struct voco_tiling *g, int64_t size[3]);
+
+/* Where a box of this size begins, in a volume of dim voxels: per axis uniform in
+ * 0..dim-size, both included; dim >= size. */
 void voco_block_start(uint64_t seed, int64_t step, int sample, const int64_t dim[3],
-                      int roi, int64_t start[3]);
+                      const int64_t size[3], int64_t start[3]);
 
-/* Centre of random crop number crop in the block: x and y uniform in
- * roi/2 .. 3roi-roi/2-1, both included, so that it begins at 0 .. 2roi-1. */
-void voco_crop_center(uint64_t seed, int64_t step, int sample, int crop, int roi,
-                      int center[2]);
+/* Where base crop k begins in the block. */
+void voco_base_start(const struct voco_tiling *g, int k, int start[3]);
 
-/* label[3i+j] = share of the crop's area that lies in base (i,j). */
-void voco_crop_labels(const int center[2], int roi, float label[VOCO_BASES]);
+/* Where a random crop begins in the block, uniform; crop: its number in the volume. */
+void voco_crop_start(const struct voco_tiling *g, uint64_t seed, int64_t step, int sample,
+                     int crop, int start[3]);
+
+/* label[k] = share of the crop's volume that lies in base k; they sum to 1. */
+void voco_crop_labels(const struct voco_tiling *g, const int start[3], float *label);
 
 #endif

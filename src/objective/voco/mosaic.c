@@ -9,29 +9,51 @@
 #include "report/canvas.h"
 
 enum {
-    GRID = 3, BASES = GRID * GRID,
     MARGIN = 28, HEAD = 74,
-    TILE = 168,                     /* a base crop on the picture, any roi */
-    BLOCK = GRID * TILE,
-    CELL = 56, TABLE = GRID * CELL, /* of the weights; as high as a crop's slice */
+    BLOCK = 504,                    /* the longer side of a layer of base crops */
+    TABLE = 168,                    /* and of its weights; as high as a crop's slice */
+    BLOCK_FOOT = 44, LAYER_GAP = 6,
     BAND_HEAD = 34, CROP_HEAD = 26, CROP_GAP = 22,
     RIGHT = MARGIN + BLOCK + 40,    /* where the crops begin */
     WIDTH = RIGHT + TABLE + 2 * (24 + TABLE) + MARGIN,
     INK = 0x303030, FAINT_INK = 0x707070
 };
 
-/* Column and row on the picture of base k = 3i+j: x runs to the left, y upwards. */
-static int
-column(int k)
+/* ---- base crops on the picture ---- */
+
+/* A base crop in a layer of the longer side `side`, and the layer's height. */
+static double
+tile_of(const struct voco_tiling *g, double side)
 {
-    return GRID - 1 - k / GRID;
+    return floor(side / (g->n[0] > g->n[1] ? g->n[0] : g->n[1]));
+}
+
+static double
+layer_height(const struct voco_tiling *g, double side)
+{
+    return g->n[1] * tile_of(g, side);
+}
+
+/* Column and row of base k in its layer: x runs to the left, y upwards. */
+static int
+column(const struct voco_tiling *g, int k)
+{
+    return g->n[0] - 1 - k / g->n[2] / g->n[1];
 }
 
 static int
-row(int k)
+row(const struct voco_tiling *g, int k)
 {
-    return GRID - 1 - k % GRID;
+    return g->n[1] - 1 - k / g->n[2] % g->n[1];
 }
+
+static int
+layer(const struct voco_tiling *g, int k)
+{
+    return k % g->n[2];
+}
+
+/* ---- the block ---- */
 
 /* The middle z slice of a crop, seen as the header says. */
 static void
@@ -46,46 +68,60 @@ draw_slice(struct voco_canvas *c, double x, double y, double size, const float *
     voco_canvas_gray(c, x, y, size, size, &slice);
 }
 
-/* The outline of a random crop on the block, with its number in a corner. */
+/* The outline of a random crop on a layer of the block, with its number in a corner. */
 static void
 draw_outline(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m, int a)
 {
     const struct voco_text_style style = { 15, 0x000000, VOCO_MIDDLE, true, false };
-    const double scale = (double)TILE / m->roi;
-    const double right = m->center[2 * a] - m->roi / 2.0;
-    const double bottom = m->center[2 * a + 1] - m->roi / 2.0;
-    const double left = x + BLOCK - (right + m->roi) * scale;
-    const double top = y + BLOCK - (bottom + m->roi) * scale;
+    const struct voco_tiling *g = &m->grid;
+    const double tile = tile_of(g, BLOCK), scale = tile / g->edge;
+    const double left = x + g->n[0] * tile - (m->start[3 * a] + g->edge) * scale;
+    const double top = y + g->n[1] * tile - (m->start[3 * a + 1] + g->edge) * scale;
     const uint32_t color = voco_color_bright(a);
     char text[16];
 
-    voco_canvas_frame(c, left - 1, top - 1, TILE + 2, TILE + 2, 4, 0x000000);
-    voco_canvas_frame(c, left, top, TILE, TILE, 2.5, color);
+    voco_canvas_frame(c, left - 1, top - 1, tile + 2, tile + 2, 4, 0x000000);
+    voco_canvas_frame(c, left, top, tile, tile, 2.5, color);
     snprintf(text, sizeof text, "%d", a + 1);
     voco_canvas_fill(c, left, top, 20, 20, color, 1);
     voco_canvas_text(c, left + 10, top + 14, &style, text);
 }
 
+/* Base crops (i,j,l) of all i and j, and the random crops that reach into them. */
 static void
-draw_block(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m)
+draw_layer(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m, int l)
 {
     const struct voco_text_style small = { 14, FAINT_INK, VOCO_LEFT, false, false };
     const size_t voxels = (size_t)m->roi * (size_t)m->roi * (size_t)m->roi;
+    const struct voco_tiling *g = &m->grid;
+    const double tile = tile_of(g, BLOCK), width = g->n[0] * tile, height = g->n[1] * tile;
+    char text[96], which[48] = "";
 
-    for (int k = 0; k < BASES; k++)
-        draw_slice(c, x + column(k) * TILE, y + row(k) * TILE, TILE,
-                   m->crops + (size_t)k * voxels, m->roi);
-    for (int i = 1; i < GRID; i++) {
-        voco_canvas_fill(c, x + i * TILE - 0.5, y, 1, BLOCK, 0xFFFFFF, 0.55);
-        voco_canvas_fill(c, x, y + i * TILE - 0.5, BLOCK, 1, 0xFFFFFF, 0.55);
-    }
+    for (int k = 0; k < voco_tiling_bases(g); k++)
+        if (layer(g, k) == l)
+            draw_slice(c, x + column(g, k) * tile, y + row(g, k) * tile, tile,
+                       m->crops + (size_t)k * voxels, m->roi);
+    for (int i = 1; i < g->n[0]; i++)
+        voco_canvas_fill(c, x + i * tile - 0.5, y, 1, height, 0xFFFFFF, 0.55);
+    for (int j = 1; j < g->n[1]; j++)
+        voco_canvas_fill(c, x, y + j * tile - 0.5, width, 1, 0xFFFFFF, 0.55);
     for (int a = 0; a < m->sw; a++)
-        draw_outline(c, x, y, m, a);
-    voco_canvas_text(c, x, y + BLOCK + 18, &small,
-                     m->augmented ? "Middle slice, 3x3 base crops as augmented."
-                                  : "Middle slice, 3x3 base crops.");
-    voco_canvas_text(c, x, y + BLOCK + 36, &small,
+        if (abs(m->start[3 * a + 2] - l * g->edge) < g->edge)
+            draw_outline(c, x, y, m, a);
+    if (g->n[2] > 1)
+        snprintf(which, sizeof which, " of layer %d of %d from below", l + 1, g->n[2]);
+    snprintf(text, sizeof text, "Middle slice%s, %dx%d base crops%s.", which, g->n[0],
+             g->n[1], m->augmented ? " as augmented" : "");
+    voco_canvas_text(c, x, y + height + 18, &small, text);
+    voco_canvas_text(c, x, y + height + 36, &small,
                      "Radiological view: patient's right is left, anterior is up.");
+}
+
+static void
+draw_block(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m)
+{
+    for (int l = 0; l < m->grid.n[2]; l++)
+        draw_layer(c, x, y + l * (layer_height(&m->grid, BLOCK) + BLOCK_FOOT), m, l);
 }
 
 /* 0.25 -> ".25", 1 -> "1", 0 -> "0". */
@@ -100,40 +136,54 @@ weight_text(double v, char buf[16])
     return buf[0] == '0' ? buf + 1 : buf;
 }
 
-/* Nine weights as shaded cells; the largest is framed. */
+/* The upper left corner of the cell of base k. */
 static void
-draw_weights(struct voco_canvas *c, double x, double y, const float *weight,
-             uint32_t color)
+cell_at(const struct voco_tiling *g, double x, double y, int k, double *left, double *top)
 {
-    struct voco_text_style style = { 16, INK, VOCO_MIDDLE, false, false };
+    const double cell = tile_of(g, TABLE);
+
+    *left = x + column(g, k) * cell;
+    *top = y + layer(g, k) * (layer_height(g, TABLE) + LAYER_GAP) + row(g, k) * cell;
+}
+
+/* Weights as shaded cells, layer by layer; the largest is framed. */
+static void
+draw_weights(struct voco_canvas *c, double x, double y, const struct voco_tiling *g,
+             const float *weight, uint32_t color)
+{
+    const double cell = tile_of(g, TABLE);
+    struct voco_text_style style = { fmin(16, 0.4 * cell), INK, VOCO_MIDDLE, false, false };
+    const int bases = voco_tiling_bases(g);
     char buf[16];
     float best = -INFINITY;
+    double left, top;
 
-    for (int k = 0; k < BASES; k++)
+    for (int k = 0; k < bases; k++)
         best = weight[k] > best ? weight[k] : best;
-    for (int k = 0; k < BASES; k++) {
-        const double left = x + column(k) * CELL, top = y + row(k) * CELL;
+    for (int k = 0; k < bases; k++) {
         const double v = isfinite(weight[k]) ? fmin(fmax(weight[k], 0), 1) : 0;
 
-        voco_canvas_fill(c, left, top, CELL, CELL, voco_color_mix(0xFFFFFF, color, v), 1);
-        voco_canvas_frame(c, left, top, CELL + 1, CELL + 1, 1, 0xC8C8C8);
+        cell_at(g, x, y, k, &left, &top);
+        voco_canvas_fill(c, left, top, cell, cell, voco_color_mix(0xFFFFFF, color, v), 1);
+        voco_canvas_frame(c, left, top, cell + 1, cell + 1, 1, 0xC8C8C8);
         style.color = v > 0.55 ? 0xFFFFFF : v < 0.005 ? 0xA0A0A0 : INK;
         style.bold = weight[k] == best && best > 0;
-        voco_canvas_text(c, left + CELL / 2 + 0.5, top + CELL / 2 + 5, &style,
-                         weight_text(weight[k], buf));
+        voco_canvas_text(c, left + cell / 2 + 0.5, top + cell / 2 + 0.3125 * style.size,
+                         &style, weight_text(weight[k], buf));
     }
-    for (int k = 0; k < BASES; k++)
-        if (weight[k] == best && best > 0)
-            voco_canvas_frame(c, x + column(k) * CELL - 0.5, y + row(k) * CELL - 0.5,
-                              CELL + 2, CELL + 2, 2.5, 0x202020);
+    for (int k = 0; k < bases; k++)
+        if (weight[k] == best && best > 0) {
+            cell_at(g, x, y, k, &left, &top);
+            voco_canvas_frame(c, left - 0.5, top - 0.5, cell + 2, cell + 2, 2.5, 0x202020);
+        }
 }
 
 static int
-largest(const float *weight)
+largest(const float *weight, int bases)
 {
     int best = 0;
 
-    for (int k = 1; k < BASES; k++)
+    for (int k = 1; k < bases; k++)
         if (weight[k] > weight[best])
             best = k;
     return best;
@@ -146,7 +196,8 @@ draw_crop(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m
     const struct voco_text_style number = { 15, 0x000000, VOCO_MIDDLE, true, false };
     const struct voco_text_style head = { 15, INK, VOCO_LEFT, false, false };
     const size_t voxels = (size_t)m->roi * (size_t)m->roi * (size_t)m->roi;
-    const float *truth = m->labels + a * BASES;
+    const int bases = voco_tiling_bases(&m->grid);
+    const float *truth = m->labels + a * bases;
     const uint32_t color = voco_color_bright(a);
     const double top = y + CROP_HEAD;
     char text[16];
@@ -160,25 +211,35 @@ draw_crop(struct voco_canvas *c, double x, double y, const struct voco_mosaic *m
 
     x += TABLE + 24;
     voco_canvas_text(c, x, y + 15, &head, "true weights");
-    draw_weights(c, x, top, truth, voco_color(0));
+    draw_weights(c, x, top, &m->grid, truth, voco_color(0));
 
     x += TABLE + 24;
     if (m->predicted) {
-        const float *guess = m->predicted + a * BASES;
-        const bool hit = truth[largest(guess)] == truth[largest(truth)];
+        const float *guess = m->predicted + a * bases;
+        const bool hit = truth[largest(guess, bases)] == truth[largest(truth, bases)];
 
         voco_canvas_text(c, x, y + 15, &head, hit ? "predicted: right" : "predicted: wrong");
-        draw_weights(c, x, top, guess, voco_color(hit ? 2 : 1));
+        draw_weights(c, x, top, &m->grid, guess, voco_color(hit ? 2 : 1));
     } else {
         voco_canvas_text(c, x, y + 15, &head, "not predicted yet");
     }
 }
 
+/* A crop with its weights. */
+static int
+crop_height(const struct voco_mosaic *m)
+{
+    const int layers = m->grid.n[2];
+    const int table = (int)layer_height(&m->grid, TABLE) * layers + LAYER_GAP * (layers - 1);
+
+    return CROP_HEAD + (table > TABLE ? table : TABLE) + CROP_GAP;
+}
+
 static int
 band_height(const struct voco_mosaic *m)
 {
-    const int crops = m->sw * (CROP_HEAD + TABLE + CROP_GAP);
-    const int block = BLOCK + 44;
+    const int crops = m->sw * crop_height(m);
+    const int block = ((int)layer_height(&m->grid, BLOCK) + BLOCK_FOOT) * m->grid.n[2];
 
     return BAND_HEAD + (crops > block ? crops : block) + MARGIN;
 }
@@ -210,8 +271,7 @@ voco_mosaic_write(const char *path, const char *title, const struct voco_mosaic 
         voco_canvas_text(&c, MARGIN, y + 20, &name, m[i].name);
         draw_block(&c, MARGIN, y + BAND_HEAD, &m[i]);
         for (int a = 0; a < m[i].sw; a++)
-            draw_crop(&c, RIGHT, y + BAND_HEAD + a * (CROP_HEAD + TABLE + CROP_GAP), &m[i],
-                      a);
+            draw_crop(&c, RIGHT, y + BAND_HEAD + a * crop_height(&m[i]), &m[i], a);
     }
     err = voco_canvas_write(&c, path);
     voco_canvas_free(&c);

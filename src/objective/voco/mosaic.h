@@ -1,7 +1,7 @@
 /*
- * One picture that shows the method on a volume: the block with its 3x3 base
- * crops and the random crops in it, and for every random crop the true and the predicted
- * position weights.
+ * One picture that shows the method on a volume: the block with its base crops, layer by
+ * layer along z, and the random crops in it, and for every random crop the true and the
+ * predicted position weights.
  *
  * Drawn as radiologists look at it: patient's right on the left, anterior at the top; the
  * data are RAS+, so x runs to the left and y upwards in the picture.
@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "objective/voco/block.h"
 
 /* One volume of a batch; the pointers are those of struct voco_batch at its place.  Make
  * the batch without augmentation: then the base crops join up to the block again. */
@@ -19,11 +19,12 @@ struct voco_mosaic {
     const char *name;       /* of the volume */
     int roi, sw;
     bool augmented;         /* said in the caption */
-    const float *crops;     /* [9][roi][roi][roi], base k = 3i+j starts at (i*roi, j*roi, 0) */
+    struct voco_tiling grid;
+    const float *crops;     /* [bases][roi][roi][roi] */
     const float *img;       /* [sw][roi][roi][roi] */
-    const int *center;      /* [sw][2] in the block, x and y */
-    const float *labels;    /* [sw][9] */
-    const float *predicted; /* [sw][9], cosines in [0,1]; NULL: not known */
+    const int *start;       /* [sw][3] in the block */
+    const float *labels;    /* [sw][bases] */
+    const float *predicted; /* [sw][bases], cosines in [0,1]; NULL: not known */
 };
 
 /* n volumes below each other under one title ("run demo, step 40"). */

@@ -8,11 +8,11 @@
 
 enum voco_err
 voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
-                    const struct voco_model_config *config,
+                    const struct voco_model_config *config, int roi,
                     const struct voco_ctx_options *open, struct voco_probe *ret)
 {
     const int group = p->grouping.group < p->items ? p->grouping.group : p->items;
-    const int64_t edge = VOCO_CROP_EDGE, voxels = edge * edge * edge;
+    const int64_t edge = roi, voxels = edge * edge * edge;
     float *x = malloc((size_t)(group * voxels) * sizeof *x);
     struct voco_ctx ctx = { 0 };
     struct voco_model model = { 0 };
@@ -30,7 +30,7 @@ voco_pretrain_probe(const struct voco_device *dev, const struct voco_plan *p,
         voco_model_fill(&model, &ctx, VOCO_INIT_TORCH, 0);
         dev->peak(&ctx, &ret->peak);
         for (int i = 0; i < 2 && err == VOCO_OK; i++)
-            err = voco_embedding_probe(&ctx, &model, x, group, (int)edge, &forward_s,
+            err = voco_embedding_probe(&ctx, &model, x, group, roi, &forward_s,
                                        &ret->group_s);
     }
     ret->step_s = (1.0 + p->flops_again / p->flops) * p->items / group * ret->group_s;

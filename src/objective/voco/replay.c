@@ -12,7 +12,7 @@
 #include "data/store/cropfile.h"
 #include "data/store/hdf5.h"
 
-enum { BASES = 9, HASH_ROI = 64 };
+static const struct voco_tiling hash_grid = { .n = { 3, 3, 1 }, .edge = 64 };
 
 static enum voco_err
 allocate(struct voco_replay *r)
@@ -31,27 +31,11 @@ allocate(struct voco_replay *r)
 
 /* ---- by formula ---- */
 
-/* Share of base crop k's square that the square around center covers, times 4096. */
-static int
-overlap(const int center[2], int k)
-{
-    const int edge[2] = { k / 3, k % 3 };
-    int area = 1;
-
-    for (int a = 0; a < 2; a++) {
-        const int low = center[a] - 32 > edge[a] * 64 ? center[a] - 32 : edge[a] * 64;
-        const int high = center[a] + 32 < edge[a] * 64 + 64 ? center[a] + 32
-                                                            : edge[a] * 64 + 64;
-
-        area *= high > low ? high - low : 0;
-    }
-    return area;
-}
-
 static enum voco_err
 from_hash(const char *spec, int64_t steps, struct voco_replay *r)
 {
-    const int64_t voxels = HASH_ROI * HASH_ROI * HASH_ROI;
+    const int64_t voxels = (int64_t)hash_grid.edge * hash_grid.edge * hash_grid.edge;
+    const int bases = voco_tiling_bases(&hash_grid);
     unsigned long long seed;
     uint64_t centers, keep;
     int end = 0;
@@ -63,24 +47,22 @@ from_hash(const char *spec, int64_t steps, struct voco_replay *r)
         || r->sw > 1024)
         return voco_fail(VOCO_EUSAGE, "replay '%s': expected hash:SEED:BATCH:SW, for "
                          "example hash:1:2:2", spec);
-    r->bases = BASES;
-    r->roi = HASH_ROI;
+    r->bases = bases;
+    r->roi = hash_grid.edge;
     if ((err = allocate(r)) != VOCO_OK)
         return err;
     voco_hash_uniform(seed, "img", r->volumes * r->sw * voxels, 0.0, 1.0, r->img);
-    voco_hash_uniform(seed, "crops", r->volumes * BASES * voxels, 0.0, 1.0, r->crops);
+    voco_hash_uniform(seed, "crops", (int64_t)r->volumes * bases * voxels, 0.0, 1.0, r->crops);
     centers = voco_hash_base(seed, "centers");
     for (int n = 0; n < r->volumes * r->sw; n++) {
-        int center[2];
+        int start[3] = { 0 };
 
         for (int a = 0; a < 2; a++)
-            center[a] = (int)floor(32.0 + 128.0 * voco_hash_unit(centers,
-                                                                 (uint64_t)(2 * n + a)));
-        for (int k = 0; k < BASES; k++)
-            r->labels[n * BASES + k] = (float)overlap(center, k) / 4096.0f;
+            start[a] = (int)floor(128.0 * voco_hash_unit(centers, (uint64_t)(2 * n + a)));
+        voco_crop_labels(&hash_grid, start, r->labels + n * bases);
     }
     keep = voco_hash_base(seed, "keep");
-    rows = (int64_t)r->volumes * (r->sw + BASES);
+    rows = (int64_t)r->volumes * (r->sw + bases);
     r->keep = malloc((size_t)(rows * (steps > 0 ? steps : 1)));
     if (!r->keep)
         return voco_fail(VOCO_EMEMORY, "no memory for %lld steps of a row mask",
@@ -131,29 +113,34 @@ read_crops(struct voco_h5 *h, const char *path, const char *name, int *n, int *r
 }
 
 static enum voco_err
-read_labels(struct voco_h5 *h, const char *path, int n_img, int n_crops,
-            struct voco_replay *r)
+read_labels(struct voco_h5 *h, const char *path, const struct voco_tiling *grid, int n_img,
+            int n_crops, struct voco_replay *r)
 {
+    const int bases = voco_tiling_bases(grid);
     struct shape s;
     enum voco_err err = find(h, "labels", &s);
 
     if (err != VOCO_OK)
         return err;
-    if (s.rank != 3 || s.dim[2] != BASES)
+    if (s.rank != 3)
         return voco_fail(VOCO_EFORMAT, "%s: labels has rank %d: expected [volumes,sw,%d]",
-                         path, s.rank, BASES);
+                         path, s.rank, bases);
+    if (s.dim[2] != bases)
+        return voco_fail(VOCO_EFORMAT, "%s: labels are for %" PRId64 " base crops, expected the "
+                         "%d of a grid of %dx%dx%d", path, s.dim[2], bases, grid->n[0],
+                         grid->n[1], grid->n[2]);
     if (s.dim[0] < 1 || s.dim[0] > n_crops || s.dim[1] < 1 || s.dim[1] > n_img
-        || s.dim[0] * s.dim[1] != n_img || s.dim[0] * BASES != n_crops)
+        || s.dim[0] * s.dim[1] != n_img || s.dim[0] * bases != n_crops)
         return voco_fail(VOCO_EFORMAT, "%s: labels of %" PRId64 " volumes x %" PRId64
                          " crops do not go with %d img and %d crops", path, s.dim[0],
                          s.dim[1], n_img, n_crops);
     r->volumes = (int)s.dim[0];
     r->sw = (int)s.dim[1];
-    r->bases = BASES;
-    r->labels = malloc((size_t)n_img * BASES * sizeof *r->labels);
+    r->bases = bases;
+    r->labels = malloc((size_t)n_img * (size_t)bases * sizeof *r->labels);
     if (!r->labels)
         return voco_fail(VOCO_EMEMORY, "%s: no memory for labels", path);
-    return voco_h5_read_f32(h, "labels", (int64_t)n_img * BASES, r->labels);
+    return voco_h5_read_f32(h, "labels", (int64_t)n_img * bases, r->labels);
 }
 
 static enum voco_err
@@ -180,7 +167,7 @@ read_keep(struct voco_h5 *h, const char *path, int64_t steps, struct voco_replay
 static enum voco_err
 check_labels(const char *path, const struct voco_replay *r)
 {
-    for (int64_t i = 0; i < (int64_t)r->volumes * r->sw * BASES; i++)
+    for (int64_t i = 0; i < (int64_t)r->volumes * r->sw * r->bases; i++)
         if (!(r->labels[i] >= 0.0f && r->labels[i] <= 1.0f))
             return voco_fail(VOCO_EFORMAT, "%s: labels: element %" PRId64 " is %g, expected "
                              "a share of 0 to 1", path, i, (double)r->labels[i]);
@@ -188,7 +175,8 @@ check_labels(const char *path, const struct voco_replay *r)
 }
 
 static enum voco_err
-from_file(const char *path, int64_t steps, struct voco_replay *r)
+from_file(const char *path, const struct voco_tiling *grid, int64_t steps,
+          struct voco_replay *r)
 {
     int n_img, n_crops, roi;
     struct voco_h5 *h;
@@ -201,7 +189,7 @@ from_file(const char *path, int64_t steps, struct voco_replay *r)
         if (roi != r->roi)
             err = voco_fail(VOCO_EFORMAT, "%s: img has edges of %d and crops of %d", path,
                             roi, r->roi);
-        else if ((err = read_labels(h, path, n_img, n_crops, r)) == VOCO_OK
+        else if ((err = read_labels(h, path, grid, n_img, n_crops, r)) == VOCO_OK
                  && (err = check_labels(path, r)) == VOCO_OK)
             err = read_keep(h, path, steps, r);
     }
@@ -213,13 +201,19 @@ from_file(const char *path, int64_t steps, struct voco_replay *r)
 }
 
 enum voco_err
-voco_replay_open(const char *spec, int64_t steps, struct voco_replay *ret)
+voco_replay_open(const char *spec, const int n[3], int64_t steps, struct voco_replay *ret)
 {
+    const struct voco_tiling grid = { .n = { n[0], n[1], n[2] }, .edge = 1 };
     enum voco_err err;
 
     *ret = (struct voco_replay){ 0 };
-    err = strncmp(spec, "hash:", 5) == 0 ? from_hash(spec, steps, ret)
-                                         : from_file(spec, steps, ret);
+    if (strncmp(spec, "hash:", 5) != 0)
+        err = from_file(spec, &grid, steps, ret);
+    else if (memcmp(grid.n, hash_grid.n, sizeof grid.n) == 0)
+        err = from_hash(spec, steps, ret);
+    else
+        err = voco_fail(VOCO_EUSAGE, "replay '%s': batches by formula have a grid of 3x3x1, "
+                        "expected a file with one of %dx%dx%d", spec, n[0], n[1], n[2]);
     if (err != VOCO_OK)
         voco_replay_free(ret);
     return err;

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
+#include "objective/voco/block.h"
 
 struct voco_replay {
     int volumes, sw, bases, roi;
@@ -18,12 +18,13 @@ struct voco_replay {
 };
 
 /*
- * spec is an HDF5 file with img [B*sw,1,r,r,r], crops [B*9,1,r,r,r], labels [B,sw,9] and
- * optionally keep [N,B*(sw+9)] with N >= steps, all of any number type; or
- * "hash:SEED:B:SW": the batch of the reference numbers, 64^3 crops, by formula.
- * Shapes that do not fit each other are errors with both numbers.
+ * spec is an HDF5 file with img [B*sw,1,r,r,r], crops [B*k,1,r,r,r], labels [B,sw,k] and
+ * optionally keep [N,B*(sw+k)] with N >= steps, all of any number type, for the k base crops
+ * of a grid n; or, for 3 x 3 x 1, "hash:SEED:B:SW": the batch of the reference numbers,
+ * 64^3 crops, by formula.  Shapes that do not fit each other are errors with both numbers.
  */
-enum voco_err voco_replay_open(const char *spec, int64_t steps, struct voco_replay *ret);
+enum voco_err voco_replay_open(const char *spec, const int n[3], int64_t steps,
+                               struct voco_replay *ret);
 void voco_replay_free(struct voco_replay *r);       /* accepts {0} */
 
 #endif

@@ -10,7 +10,7 @@
 int
 voco_step_crops(const struct voco_step *step)
 {
-    return step->volumes * (step->sw + step->bases);
+    return step->size.volumes * (step->size.sw + step->size.bases);
 }
 
 static bool
@@ -21,22 +21,23 @@ has_teacher(const struct voco_model *model)
 
 enum voco_err
 voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *model,
-               int volumes, int sw, int roi, struct voco_grouping grouping)
+               const struct voco_contrast_size *size, struct voco_grouping grouping)
 {
-    const int bases = VOCO_BASES;
-    const int64_t crops = (int64_t)volumes * (sw + bases);
+    const int64_t random = (int64_t)size->volumes * size->sw, bases = size->bases;
+    const int64_t crops = random + size->volumes * bases;
     const int64_t width = voco_encoder_width(&model->encoder);
     const int64_t out = model->config.head[VOCO_STUDENT].out;
     struct voco_arena *a = &step->memory;
     enum voco_err err;
 
-    *step = (struct voco_step){ .ctx = ctx, .model = model, .volumes = volumes, .sw = sw,
-                                .bases = bases, .roi = roi, .drop = 0.2, .shards = 1,
+    *step = (struct voco_step){ .ctx = ctx, .model = model, .size = *size,
+                                .drop = 0.2, .shards = 1,
                                 .reg = true, .inter = has_teacher(model) };
-    err = ctx->dev->reserve(ctx, (size_t)(crops + 64) * (size_t)(3 * width + 3 * out + 64)
-                                 * 8, a);
+    err = ctx->dev->reserve(ctx, (size_t)((crops + 64) * (4 * width + 3 * out + 64)
+                                          + 2 * random * bases) * 8, a);
     if (err != VOCO_OK
-        || (err = voco_embedding_init(&step->embed, ctx, model, (int)crops, roi, grouping, a))
+        || (err = voco_embedding_init(&step->embed, ctx, model, (int)crops, size->roi,
+                                       grouping, a))
            != VOCO_OK)
         return err;
     step->row_factor = malloc((size_t)crops * sizeof *step->row_factor);
@@ -46,10 +47,12 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     step->student = voco_push_real(ctx, a, 2, crops, out);
     step->teacher = voco_push_real(ctx, a, 2, crops, out);
     step->dstudent = voco_push_real(ctx, a, 2, crops, out);
-    step->labels = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
-    step->predicted = voco_push_real(ctx, a, 2, (int64_t)volumes * sw, (int64_t)bases);
+    step->labels = voco_push_real(ctx, a, 2, random, bases);
+    step->predicted = voco_push_real(ctx, a, 2, random, bases);
     step->factor = voco_push_real(ctx, a, 1, crops);
     step->terms = voco_push_real(ctx, a, 1, (int64_t)VOCO_CONTRAST_TERMS);
+    if (model->config.teacher.there)
+        step->guide = voco_push_real(ctx, a, 2, crops, width);
     return ctx->err;
 }
 
@@ -73,8 +76,8 @@ struct place {
 static struct place
 place_of(const struct voco_step *step, int row)
 {
-    const int volumes = step->volumes / step->shards;       /* of a shard */
-    const int random = volumes * step->sw, base = volumes * step->bases;
+    const int volumes = step->size.volumes / step->shards;      /* of a shard */
+    const int random = volumes * step->size.sw, base = volumes * step->size.bases;
     const int shard = row / (random + base), at = row % (random + base);
 
     return at < random
@@ -85,7 +88,7 @@ place_of(const struct voco_step *step, int row)
 static void
 set_crops(struct voco_step *step, const struct voco_step_input *in)
 {
-    const int64_t roi = step->roi, voxels = roi * roi * roi;
+    const int64_t roi = step->size.roi, voxels = roi * roi * roi;
 
     for (int i = 0; i < voco_step_crops(step); i++) {
         const struct place p = place_of(step, i);
@@ -98,7 +101,7 @@ set_crops(struct voco_step *step, const struct voco_step_input *in)
 static void
 upload_small(struct voco_step *step, const struct voco_step_input *in, double drop)
 {
-    const int crops = voco_step_crops(step), random = step->volumes * step->sw;
+    const int crops = voco_step_crops(step), random = step->size.volumes * step->size.sw;
     struct voco_tensor labels = step->labels, factor = step->factor;
 
     for (int i = 0; i < crops; i++) {
@@ -131,8 +134,9 @@ static void
 losses(struct voco_step *step, int i)
 {
     const struct voco_contrast_set set = {
-        .volumes = step->volumes / step->shards, .sw = step->sw,
-        .weight = 1.0 / (double)step->volumes, .inter = step->inter, .reg = step->reg };
+        .form = step->form, .volumes = step->size.volumes / step->shards,
+        .sw = step->size.sw, .weight = 1.0 / (double)step->size.volumes,
+        .inter = step->inter, .reg = step->reg };
     const struct voco_tensor student = shard_of(step, &step->student, i);
     const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
     const struct voco_tensor labels = shard_of(step, &step->labels, i);
@@ -146,7 +150,9 @@ losses(struct voco_step *step, int i)
 static void
 teach(struct voco_step *step, const struct voco_weights *w, int i)
 {
-    const struct voco_tensor embedding = shard_of(step, &step->embed.y, i);
+    const bool own = step->model->config.teacher.there;
+    const struct voco_tensor embedding = shard_of(step, own ? &step->guide : &step->embed.y,
+                                                  i);
     const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
 
     if (has_teacher(step->model) && !step->ctx->err)
@@ -203,6 +209,8 @@ voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
     enum voco_err err;
 
     set_crops(step, in);
+    if (step->model->config.teacher.there)
+        voco_embedding_teacher(e, stop, &step->guide);
     voco_embedding_forward(e, stop);
     if (voco_embedding_goes_on(e))
         contrast(step, in);
@@ -222,6 +230,8 @@ voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
     struct voco_ctx *ctx = step->ctx;
 
     set_crops(step, in);
+    if (step->model->config.teacher.there)
+        voco_embedding_teacher(&step->embed, NULL, &step->guide);
     voco_embedding_only(&step->embed);
     if (ctx->err)
         return ctx->err;

@@ -1,7 +1,8 @@
 /*
  * The gradient of VoCo for a batch, between the two phases of objective/embed/embed.h:
  *
- *   student head on row-dropped embeddings, teacher head on all
+ *   student head on row-dropped embeddings, teacher head on all, or on those of its own
+ *   backbone, where the model has a teacher (voco_teacher_config)
  *   losses and their gradient, back to the embeddings; shard by shard
  *
  * A shard is a part of the batch with statistics and pairs of its own: the batch norms of
@@ -13,20 +14,26 @@
 #define VOCO_OBJECTIVE_VOCO_STEP_H
 
 #include "objective/embed/embed.h"
+#include "objective/voco/contrast.h"
 
-enum { VOCO_TERM_INTRA, VOCO_TERM_INTER, VOCO_TERM_REG, VOCO_CONTRAST_TERMS };
+/* Of a batch: volumes, random crops and base crops of each, edge of a crop. */
+struct voco_contrast_size {
+    int volumes, sw, bases, roi;
+};
 
 struct voco_step {
     struct voco_ctx *ctx;
     struct voco_model *model;
-    int volumes, sw, bases, roi;
+    struct voco_contrast_size size;
     /* init sets these; change them before the first gradient */
     double drop;                /* share of rows dropped for the student; 0.2 */
     int shards;                 /* a divisor of volumes; 1 */
+    enum voco_form form;        /* VOCO_FORM_VOCO; others have no inter term */
     bool inter, reg;            /* terms of the loss; true.  inter needs a teacher head */
     struct voco_arena memory;   /* of all tensors */
     struct voco_embedding embed;                        /* of the crops, in the order of rows */
     struct voco_tensor dropped;                         /* [crops, 24f] */
+    struct voco_tensor guide;                           /* the same, by the teacher's backbone */
     struct voco_tensor student, teacher, dstudent;      /* [crops, out] */
     struct voco_tensor labels, predicted;               /* [volumes*sw, bases] */
     struct voco_tensor factor;                          /* [crops] */
@@ -46,7 +53,8 @@ struct voco_step_input {
 /* Allocates.  Free with voco_step_free.  A model without a teacher head: see
  * voco_contrast. */
 enum voco_err voco_step_init(struct voco_step *step, struct voco_ctx *ctx,
-                             struct voco_model *model, int volumes, int sw, int roi,
+                             struct voco_model *model,
+                             const struct voco_contrast_size *size,
                              struct voco_grouping grouping);
 void voco_step_free(struct voco_step *step);        /* accepts {0} */
 

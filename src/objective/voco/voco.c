@@ -44,7 +44,8 @@ loader_options(const struct voco_pretrain_config *c, const struct data *d)
 {
     struct voco_loader_options o = {
         .seed = (uint64_t)c->common.run.seed, .batch = c->size.volumes, .sw = c->size.sw,
-        .roi = c->size.roi, .augment = c->augment, .drop = c->drop,
+        .roi = c->size.roi, .grid = voco_contrast_tiling(c), .crop_mm = c->crop_mm,
+        .augment = c->augment, .shift = voco_variant_of(c)->shift, .drop = c->drop,
         .n_repeat = c->common.repeat.n, .exclude = d->exclude,
     };
 
@@ -63,10 +64,17 @@ has_inter(const struct voco_pretrain_config *c)
 struct voco_model_config
 voco_pretrain_model(const struct voco_pretrain_config *c)
 {
+    const struct voco_variant *v = voco_variant_of(c);
+    const char *init = c->common.init;
+    /* weights from elsewhere have no teacher: it begins as their copy */
+    const int64_t start = init && strncmp(init, "hash:", 5) != 0 ? 0 : -1;
     struct voco_model_config model = { .feature = c->common.feature, .in_channels = 1,
                                        .merging = (enum voco_merging)c->common.merging };
 
-    voco_model_contrast_heads(&model, VOCO_HEAD_WIDTH, VOCO_HEAD_WIDTH, c->momentum);
+    voco_model_contrast_heads(&model, v->width, v->width, c->momentum);
+    model.head[VOCO_STUDENT].norm = model.head[VOCO_TEACHER].norm = v->norm;
+    model.teacher = (struct voco_teacher_config){ .there = v->teacher_backbone, .start = start,
+                                                  .momentum = c->momentum };
     if (!c->teacher)
         model.n_heads = VOCO_TEACHER;
     return model;
@@ -76,19 +84,22 @@ static enum voco_err
 prepare(void *config, void **data, struct voco_setup *ret)
 {
     struct voco_pretrain_config *c = config;
+    const struct voco_tiling grid = voco_contrast_tiling(c);
     struct data *d = calloc(1, sizeof *d);
     enum voco_err err;
 
     *data = d;
     VOCO_NEED(d);
     if (c->common.replay) {
-        err = voco_replay_open(c->common.replay, c->common.run.loop.steps, &d->replay);
+        err = voco_replay_open(c->common.replay, grid.n, c->common.run.loop.steps,
+                               &d->replay);
         c->size = (struct voco_contrast_size){ d->replay.volumes, d->replay.sw,
-                                               d->replay.roi };
+                                               d->replay.bases, d->replay.roi };
         c->common.batch = d->replay.volumes;    /* the file counts, and is recorded */
         c->sw = d->replay.sw;
     } else {
-        c->size = (struct voco_contrast_size){ (int)c->common.batch, (int)c->sw, VOCO_CROP_EDGE };
+        c->size = (struct voco_contrast_size){ (int)c->common.batch, (int)c->sw,
+                                               voco_tiling_bases(&grid), (int)c->roi };
         err = voco_pretrain_open_store(c, c->size.volumes, &d->store, &d->exclude);
     }
     if (err != VOCO_OK)
@@ -111,8 +122,8 @@ replay_alloc(const void *source, void *batch)
     const struct voco_replay *replay = source;
 
     *(struct voco_batch *)batch = (struct voco_batch){
-        .sw = replay->sw, .roi = replay->roi, .img = replay->img, .crops = replay->crops,
-        .labels = replay->labels };
+        .sw = replay->sw, .roi = replay->roi, .bases = replay->bases, .img = replay->img,
+        .crops = replay->crops, .labels = replay->labels };
     return VOCO_OK;
 }
 
@@ -174,6 +185,9 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
 
 /* ---- the plan ---- */
 
+/* The block of a loader's thread that the bytes of the program allow for: 192x192x64. */
+enum { BLOCK_BYTES = 9 << 20 };
+
 static enum voco_err open_work(const void *config, struct voco_ctx *ctx,
                                struct voco_model *model,
                                const struct voco_grouping *grouping, void **work);
@@ -208,7 +222,12 @@ voco_pretrain_plan(const void *config, const struct voco_model_config *model,
     const struct voco_pretrain_config *c = config;
     const uint64_t voxels = (uint64_t)c->size.roi * (uint64_t)c->size.roi
                             * (uint64_t)c->size.roi;
-    const int crops = c->size.volumes * (c->size.sw + VOCO_BASES);
+    const struct voco_tiling grid = voco_contrast_tiling(c);
+    const uint64_t block = (uint64_t)c->size.bases * (uint64_t)grid.edge
+                           * (uint64_t)grid.edge * (uint64_t)grid.edge * 4;
+    const uint64_t threads = c->common.run.loader_threads
+                             ? (uint64_t)c->common.run.loader_threads : 1;
+    const int crops = c->size.volumes * (c->size.sw + c->size.bases);
 
     *ret = (struct voco_plan_job){
         .user = c, .name = "a step of pre-training", .advice = "--feature-size or --batch",
@@ -216,7 +235,27 @@ voco_pretrain_plan(const void *config, const struct voco_model_config *model,
         .batches = (uint64_t)(VOCO_BATCHES_AHEAD + 1) * (uint64_t)crops * voxels * 4,
         .program = (uint64_t)96 << 20, .rehearse = rehearse,
     };
+    if (block > BLOCK_BYTES && !c->common.replay)
+        ret->batches += (block - BLOCK_BYTES) * threads;
     voco_pretrain_ladders(ret);
+}
+
+/* Where crops are not those of the method. */
+static void
+announce_crops(const struct voco_pretrain_config *c)
+{
+    const struct voco_tiling g = voco_contrast_tiling(c);
+
+    if (c->common.replay)
+        return;
+    if (c->crop_mm > 0)
+        voco_note("crops: %s bases of %g mm, as %d^3 voxels", c->grid, c->crop_mm,
+                  c->size.roi);
+    else if (g.edge != c->size.roi)
+        voco_note("crops: %s bases of %d^3 voxels, resized to %d^3", c->grid, g.edge,
+                  c->size.roi);
+    else if (c->size.bases != 9 || c->size.roi != 64)
+        voco_note("crops: %s bases of %d^3 voxels", c->grid, g.edge);
 }
 
 static void
@@ -234,7 +273,11 @@ announce(const void *config, void *data, const struct voco_setup *setup,
         voco_note("loss: %" PRId64 " shards of %" PRId64 " volume%s, each with statistics "
                   "and pairs of its own", c->shards, c->size.volumes / c->shards,
                   voco_plural((int)(c->size.volumes / c->shards)));
-    if (!c->teacher || !c->inter || !c->reg)
+    announce_crops(c);
+    if (voco_variant_of(c)->form != VOCO_FORM_VOCO)
+        voco_note("loss: pos + neg%s; %s", c->reg ? " + reg" : "",
+                  c->teacher ? "the teacher is a whole network" : "there is no teacher");
+    else if (!c->teacher || !c->inter || !c->reg)
         voco_note("loss: intra%s%s%s", has_inter(c) ? " + inter" : "",
                   c->reg ? " + reg" : "",
                   c->teacher ? "" : "; there is no teacher head, and so no inter term");
@@ -291,11 +334,11 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
 
     *work = w;
     VOCO_NEED(w);
-    if ((err = voco_step_init(&w->step, ctx, model, c->size.volumes, c->size.sw,
-                              c->size.roi, *grouping)) != VOCO_OK)
+    if ((err = voco_step_init(&w->step, ctx, model, &c->size, *grouping)) != VOCO_OK)
         return err;
     w->step.drop = c->drop;
     w->step.shards = (int)c->shards;
+    w->step.form = voco_variant_of(c)->form;
     w->step.inter = has_inter(c);
     w->step.reg = c->reg;
     w->embeddings = malloc((size_t)voco_count(&w->step.embed.y) * sizeof(float));
@@ -328,8 +371,8 @@ observe(void *work, const struct voco_batch_head *const batch[], struct voco_rec
 
     voco_step_embeddings(&w->step, w->embeddings);
     voco_step_predicted(&w->step, w->predicted);
-    position = voco_position_signals(b->labels, w->predicted, step->volumes * step->sw,
-                                     step->bases);
+    position = voco_position_signals(b->labels, w->predicted,
+                                     step->size.volumes * step->size.sw, step->size.bases);
     voco_record_add(record, step->forward_s, "seconds_forward");
     voco_record_add(record, step->backward_s, "seconds_backward");
     voco_record_add(record, position.accuracy, "position_accuracy");
@@ -364,7 +407,7 @@ finish(struct voco_run *run)
     return err == VOCO_OK ? err : voco_fail_in(err, "no mosaic");
 }
 
-/* ---- the row ---- */
+/* ---- the rows ---- */
 
 static const struct voco_pretrain_config defaults = VOCO_PRETRAIN_DEFAULTS;
 
@@ -373,14 +416,43 @@ static const struct voco_term terms[VOCO_CONTRAST_TERMS] = {
     [VOCO_TERM_REG] = { "reg", "reg" },
 };
 
+static const struct voco_term parts[VOCO_CONTRAST_TERMS] = {
+    [VOCO_TERM_POS] = { "pos", "pos" }, [VOCO_TERM_NEG] = { "neg", "neg" },
+    [VOCO_TERM_REG] = { "reg", "reg" },
+};
+
+#define FUNCTIONS                                                                       \
+    .prepare = prepare, .release = release, .plan = voco_pretrain_plan,                 \
+    .announce = announce, .inputs = inputs, .facts = facts, .initialise = initialise,   \
+    .open = open_work, .close = close_work, .gradient = gradient, .observe = observe,   \
+    .finish = finish
+
 const struct voco_objective voco_objective_voco = {
     .name = "voco", .title = "pretrain",
     .summary = "pre-train a Swin UNETR encoder with VoCo",
     .options = voco_pretrain_options, .defaults = &defaults,
-    .config_bytes = sizeof(struct voco_pretrain_config), .check = voco_pretrain_check,
-    .term = terms, .n_terms = VOCO_CONTRAST_TERMS,
-    .prepare = prepare, .release = release, .plan = voco_pretrain_plan,
-    .announce = announce, .inputs = inputs, .facts = facts, .initialise = initialise,
-    .open = open_work, .close = close_work, .gradient = gradient, .observe = observe,
-    .finish = finish,
+    .config_bytes = sizeof(struct voco_pretrain_config), .check = voco_contrast_check,
+    .term = terms, .n_terms = VOCO_CONTRAST_TERMS, FUNCTIONS,
+};
+
+const struct voco_objective voco_objective_voco_cvpr = {
+    .name = "voco-cvpr", .title = "pretrain",
+    .summary = "pre-train a Swin UNETR encoder with VoCo's first version",
+    .details = "As published at CVPR 2024: 4x4 base crops of 96^3 voxels, resized to 64^3;\n"
+               "a teacher that is a whole network; squared negatives; no term between\n"
+               "volumes.",
+    .options = voco_cvpr_options, .defaults = &voco_cvpr_defaults,
+    .config_bytes = sizeof(struct voco_pretrain_config), .check = voco_contrast_check,
+    .term = parts, .n_terms = VOCO_CONTRAST_TERMS, FUNCTIONS,
+};
+
+const struct voco_objective voco_objective_voco_nnssl = {
+    .name = "voco-nnssl", .title = "pretrain",
+    .summary = "pre-train a Swin UNETR encoder with VoCo as in nnssl",
+    .details = "The variant of the package nnssl, whose results are those of the OpenMind\n"
+               "benchmark: 4x4 base crops of 64^3 voxels; no teacher; row norms in the\n"
+               "projector; squared negatives; similarities of base crops not squared.",
+    .options = voco_nnssl_options, .defaults = &voco_nnssl_defaults,
+    .config_bytes = sizeof(struct voco_pretrain_config), .check = voco_contrast_check,
+    .term = parts, .n_terms = VOCO_CONTRAST_TERMS, FUNCTIONS,
 };
