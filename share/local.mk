@@ -41,6 +41,7 @@ dist_tasks_DATA = \
 	share/voco/tasks/structseg19.json \
 	share/voco/tasks/tcia-pancreas.json \
 	share/voco/tasks/totalsegmentator.json \
+	share/voco/tasks/vocomni.json \
 	share/voco/tasks/word.json
 
 # Where the program looks, first of all: beside itself.
