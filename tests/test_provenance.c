@@ -85,9 +85,9 @@ START_TEST(a_run_tells_data_options_and_parent_weights)
     size_t n;
 
     voco_provenance_begin(&first, "voco", options, &config, &step);
-    voco_provenance_store(&first, "ct/store", 0xbeef);
-    voco_provenance_volume(&first, "a", ras);
-    voco_provenance_volume(&first, "b", ras);
+    voco_provenance_store(&first, "store", "ct/store", 0xbeef);
+    voco_provenance_volume(&first, "store", "a", ras);
+    voco_provenance_volume(&first, "store", "b", ras);
     voco_provenance_parent(&first, "hash:1");
     step = 5;                                   /* the run has gone on */
     save("first.safetensors", &first);
@@ -154,9 +154,9 @@ START_TEST(orientation_is_that_of_all_volumes_or_mixed)
         char lies[8];
 
         voco_provenance_begin(&p, "voco", options, &config, NULL);
-        voco_provenance_store(&p, "s", 1);
-        voco_provenance_volume(&p, "a", volume[i][0]);
-        voco_provenance_volume(&p, "b", volume[i][1]);
+        voco_provenance_store(&p, "store", "s", 1);
+        voco_provenance_volume(&p, "store", "a", volume[i][0]);
+        voco_provenance_volume(&p, "store", "b", volume[i][1]);
         save("o.safetensors", &p);
         ck_assert_int_eq(voco_orientation_of(scratch("o.safetensors"), lies), VOCO_OK);
         ck_assert_str_eq(lies, said[i]);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cmd/info.h"
+#include "model/provenance.h"
 #include "tensorfile/names.h"
 #include "tensorfile/tensorfile.h"
 #include "model/recognise.h"
@@ -203,9 +204,11 @@ dict_rows(struct voco_info *info, const struct voco_tensorfile *f)
 
 /* "store (hash 0f0f0f0f, 12 volumes, RAS)" of a provenance; a parent's volumes are a number. */
 static void
-store_row(struct voco_info *info, const json_t *root, const struct voco_tensorfile *f)
+store_row(struct voco_info *info, const char *name, const json_t *root,
+          const struct voco_tensorfile *f)
 {
-    const json_t *store = json_object_get(root, "store");
+    const json_t *store = json_object_get(root, name);
+    const bool only = strcmp(name, "store") == 0;
     const json_t *volumes = json_object_get(store, "volumes");
     const char *path = json_string_value(json_object_get(store, "path"));
     const char *hash = json_string_value(json_object_get(store, "hash"));
@@ -215,8 +218,9 @@ store_row(struct voco_info *info, const json_t *root, const struct voco_tensorfi
 
     if (store)
         voco_info_row(info, "trained on", NULL, "%s, hash %s, %" JSON_INTEGER_FORMAT
-                      " volumes%s%s", path ? path : "?", hash ? hash : "?", n,
-                      lies ? ", axes " : "", lies ? lies : "");
+                      "%s%s volumes%s%s", path ? path : "?", hash ? hash : "?", n,
+                      only ? "" : " ", only ? "" : name, lies ? ", axes " : "",
+                      lies ? lies : "");
 }
 
 /* Where the weights come from, generation by generation (model/provenance.h). */
@@ -241,10 +245,9 @@ provenance_rows(struct voco_info *info, const struct voco_tensorfile *f)
                       objective ? objective : "?",
                       json_integer_value(json_object_get(at, "step")),
                       json_integer_value(json_object_get(options, "seed")));
-        if (at == root)
-            store_row(info, at, f);
-        else
-            store_row(info, at, &(struct voco_tensorfile){ .n_meta = 0 });
+        for (const char *const *name = voco_provenance_stores; *name; name++)
+            store_row(info, *name, at,
+                      at == root ? f : &(struct voco_tensorfile){ .n_meta = 0 });
         if (path)
             voco_info_row(info, "began with", NULL, "%s%s%s", path, crc ? ", CRC-32C " : "",
                           crc ? crc : "");

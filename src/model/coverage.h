@@ -11,6 +11,7 @@
 /* Sets of enum voco_name_part. */
 enum {
     VOCO_PARTS_BACKBONE = 1 << VOCO_PART_ENCODER | 1 << VOCO_PART_BACKBONE,
+    VOCO_PARTS_NETWORK = VOCO_PARTS_BACKBONE | 1 << VOCO_PART_DECODER,
     VOCO_PARTS_ALL = (1 << (VOCO_PART_OTHER + 1)) - 1
 };
 

@@ -15,6 +15,8 @@
 #include "data/transform/transform.h"
 #include "model/recognise.h"
 
+const char *const voco_provenance_stores[] = { "store", "labelled", "unlabelled", NULL };
+
 static const char provenance_key[] = "voco.provenance";
 static const char orientation_key[] = "voco.orientation";
 static const char transform_key[] = "voco.transform";
@@ -56,27 +58,29 @@ text(const char *s)
 }
 
 void
-voco_provenance_store(struct voco_provenance *p, const char *path, uint32_t hash)
+voco_provenance_store(struct voco_provenance *p, const char *name, const char *path,
+                      uint32_t hash)
 {
     char words[16];
 
     snprintf(words, sizeof words, "%08" PRIx32, hash);
-    json_object_set_new(p->root, "store",
+    json_object_set_new(p->root, name,
                         json_pack("{s:o, s:s, s:[]}", "path", text(path), "hash", words,
                                   "volumes"));
 }
 
 void
-voco_provenance_volume(struct voco_provenance *p, const char *id, const double affine[4][4])
+voco_provenance_volume(struct voco_provenance *p, const char *name, const char *id,
+                       const double affine[4][4])
 {
-    json_t *store = json_object_get(p->root, "store");
-    char name[4];
+    json_t *store = json_object_get(p->root, name);
+    char orientation[4];
 
     json_array_append_new(json_object_get(store, "volumes"), text(id));
-    voco_orient_name(affine, name);
+    voco_orient_name(affine, orientation);
     if (!p->orientation[0])
-        memcpy(p->orientation, name, sizeof name);
-    else if (strcmp(p->orientation, name) != 0)
+        memcpy(p->orientation, orientation, sizeof orientation);
+    else if (strcmp(p->orientation, orientation) != 0)
         snprintf(p->orientation, sizeof p->orientation, "mixed");
 }
 
@@ -115,17 +119,19 @@ of_parent(const char *path)
 {
     struct voco_tensorfile file;
     const char *said;
-    json_t *root = NULL, *store;
+    json_t *root = NULL;
 
     if (voco_tensorfile_open(&file, path) != VOCO_OK)
         return NULL;
     if ((said = voco_tensorfile_meta(&file, provenance_key)) != NULL)
         root = json_loads(said, 0, NULL);
     voco_tensorfile_close(&file);
-    if ((store = json_object_get(root, "store")) != NULL) {
+    for (const char *const *name = voco_provenance_stores; *name; name++) {
+        json_t *store = json_object_get(root, *name);
         const size_t n = json_array_size(json_object_get(store, "volumes"));
 
-        json_object_set_new(store, "volumes", json_integer((json_int_t)n));
+        if (store)
+            json_object_set_new(store, "volumes", json_integer((json_int_t)n));
     }
     return root;
 }

@@ -4,7 +4,8 @@
  *
  *   voco.provenance   a JSON object: "voco" (the version), "objective", "step", "options" (as
  *                     in config.json, with seed, steps and versions), "axes", "merging",
- *                     "store" {"path", "hash", "volumes": [ids]}, "parent" {"path", "bytes",
+ *                     "store" {"path", "hash", "volumes": [ids]}, "unlabelled" and
+ *                     "labelled" the same of a second store, "parent" {"path", "bytes",
  *                     "crc32c", "provenance"}
  *   voco.orientation  how all volumes of the store lay for the network: "RAS"; or "mixed"
  *
@@ -32,9 +33,14 @@ void voco_provenance_begin(struct voco_provenance *p, const char *objective,
                            const char *options, const struct voco_model_config *config,
                            const int64_t *step);
 
-/* The store, then each volume of it. */
-void voco_provenance_store(struct voco_provenance *p, const char *path, uint32_t hash);
-void voco_provenance_volume(struct voco_provenance *p, const char *id,
+/* The names under which a provenance has stores: "store", and those of second stores;
+ * NULL-terminated. */
+extern const char *const voco_provenance_stores[];
+
+/* A store under one of these names, then each volume of it. */
+void voco_provenance_store(struct voco_provenance *p, const char *name, const char *path,
+                           uint32_t hash);
+void voco_provenance_volume(struct voco_provenance *p, const char *name, const char *id,
                             const double affine[4][4]);
 
 /* The weights that the run began with: a file or folder, with checksum and provenance.  A

@@ -71,6 +71,9 @@ struct voco_setup {
     int n_validate;             /* volumes to validate on */
     double layer_decay;         /* of the rate, per level from the output; 1: none */
     bool freeze_encoder;
+    const char *also;           /* path of a second store; NULL: none ... */
+    const char *also_name;      /* ... and its name in the provenance of weights */
+    int64_t early;              /* steps with less work than the others (voco_plan_job) */
 };
 
 struct voco_run;

@@ -100,6 +100,22 @@ climb(const struct voco_device *dev, const struct voco_plan_job *job, int k,
                           : err;
 }
 
+/* The operations of the steps with less work. */
+static enum voco_err
+measure_early(const struct voco_device *dev, const struct voco_plan_job *job,
+              const struct voco_ctx_options *open, struct voco_plan *ret)
+{
+    struct voco_plan_job early = *job;
+    struct voco_plan plan;
+    enum voco_err err;
+
+    early.early = true;
+    err = measure(dev, &early, open, job->choice(job, 0, 0), NULL, &plan);
+    ret->early_items = job->early_items;
+    ret->early_flops = plan.flops;
+    return err;
+}
+
 enum voco_err
 voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job,
                const struct voco_ctx_options *open, uint64_t memory, struct voco_uses *uses,
@@ -116,7 +132,8 @@ voco_plan_make(const struct voco_device *dev, const struct voco_plan_job *job,
         err = measure(dev, job, open, job->choice(job, 0, 0), NULL, &whole);
         ret->flops_again = ret->flops - whole.flops;
         ret->flops = whole.flops;
-        return err;
+        return err == VOCO_OK && job->early_items
+            ? measure_early(dev, job, open, ret) : err;
     }
     return voco_fail(VOCO_EMEMORY, "%s needs at least %llu MiB, and %llu MiB are allowed: "
                      "raise %s, or lower %s", job->name,

@@ -27,6 +27,8 @@ struct voco_plan_job {
     struct voco_model_config model;
     bool training;              /* gradients and moments, too */
     int items;                  /* crops or windows of a step */
+    int early_items;            /* of the first steps, which have less; 0: all are alike */
+    bool early;                 /* rehearse one of these; the planner sets it */
     uint64_t batches;           /* bytes of data that are held besides the network's */
     uint64_t program;           /* of code, libraries, threads */
 
@@ -54,6 +56,8 @@ struct voco_plan {
     uint64_t total;
     double flops;               /* of a step as direct arithmetic, recomputation apart */
     double flops_again;         /* spent on recomputing */
+    int early_items;            /* of steps with less work ... */
+    double early_flops;         /* ... and their operations; 0: all steps are alike */
 };
 
 /* The first choice that fits into memory bytes (0: no limit), on the first ladder that has

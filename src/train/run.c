@@ -97,28 +97,39 @@ record_options(struct voco_run *r)
     r->loop.options = r->options;
 }
 
+static enum voco_err
+record_store(struct voco_run *r, const char *name, const char *path)
+{
+    struct voco_store *store;
+    const enum voco_err err = voco_store_open(path, &store);
+
+    if (err != VOCO_OK)
+        return err;
+    voco_provenance_store(&r->provenance, name, path, voco_store_hash(store));
+    for (int i = 0; i < voco_store_count(store); i++) {
+        const struct voco_store_entry *e = voco_store_entry(store, i);
+
+        voco_provenance_volume(&r->provenance, name, e->id, e->affine);
+    }
+    voco_store_close(store);
+    return VOCO_OK;
+}
+
 /* Where the weights will come from, for every file of them. */
 static enum voco_err
 record_provenance(struct voco_run *r)
 {
     const char *init = json_string_value(json_object_get(r->more, "init"));
     const char *weights = json_string_value(json_object_get(r->more, "weights"));
-    struct voco_store *store;
     enum voco_err err;
 
     voco_provenance_begin(&r->provenance, r->objective->name, r->options, &r->setup.model,
                           &r->loop.state.step);
-    if (r->config->store) {
-        if ((err = voco_store_open(r->config->store, &store)) != VOCO_OK)
-            return err;
-        voco_provenance_store(&r->provenance, r->config->store, voco_store_hash(store));
-        for (int i = 0; i < voco_store_count(store); i++) {
-            const struct voco_store_entry *e = voco_store_entry(store, i);
-
-            voco_provenance_volume(&r->provenance, e->id, e->affine);
-        }
-        voco_store_close(store);
-    }
+    if ((r->config->store
+         && (err = record_store(r, "store", r->config->store)) != VOCO_OK)
+        || (r->setup.also
+            && (err = record_store(r, r->setup.also_name, r->setup.also)) != VOCO_OK))
+        return err;
     if (init || weights)
         voco_provenance_parent(&r->provenance, init ? init : weights);
     r->model.provenance = &r->provenance;
@@ -271,13 +282,26 @@ learning_rate(const struct voco_run *r, const struct voco_state *state)
                         c->loop.steps);
 }
 
+/* Crops and operations of a step. */
+static int
+step_items(const struct voco_run *r, int64_t step)
+{
+    return step < r->setup.early ? r->plan.early_items : r->plan.items;
+}
+
+static double
+step_flops(const struct voco_run *r, int64_t step)
+{
+    return step < r->setup.early ? r->plan.early_flops : r->plan.flops;
+}
+
 static void
-record_step(struct voco_run *r, const struct voco_gradient *g, double lr,
+record_step(struct voco_run *r, int64_t step, const struct voco_gradient *g, double lr,
             const struct times *t)
 {
     struct voco_record *record = &r->record;
     const double all_s = voco_seconds() - t->start;
-    const double rate = r->plan.flops / (all_s - t->load);
+    const double rate = step_flops(r, step) / (all_s - t->load);
 
     voco_record_add(record, g->loss, "loss");
     for (int i = 0; i < r->objective->n_terms; i++)
@@ -288,7 +312,7 @@ record_step(struct voco_run *r, const struct voco_gradient *g, double lr,
     voco_record_add(record, t->load, "seconds_load");
     voco_record_add(record, t->gradient, "seconds_gradient");
     voco_record_add(record, t->update, "seconds_update");
-    voco_record_add(record, r->plan.items / all_s, "crops_per_second");
+    voco_record_add(record, step_items(r, step) / all_s, "crops_per_second");
     voco_record_add(record, rate * 1e-9, "gflops");
     voco_record_append(record, &r->seen);
     voco_record_add(record, (double)(voco_page_faults() - t->page_faults), "page_faults");
@@ -319,7 +343,8 @@ show_progress(struct voco_run *r, int64_t step, const struct voco_gradient *g,
         snprintf(text + n, sizeof text - n, "  best %s %.4f", r->task->score.word,
                  r->best.score);
     voco_progress_show(&r->log.progress, step + 1, "%s  %.2f crops/s  %.0f GFLOP/s", text,
-                       r->plan.items / all_s, r->plan.flops / (all_s - t->load) * 1e-9);
+                       step_items(r, step) / all_s,
+                       step_flops(r, step) / (all_s - t->load) * 1e-9);
 }
 
 /* What is due before a step, or at the end. */
@@ -371,7 +396,7 @@ one_step(void *run, const struct voco_state *state, bool *ret_finite)
         voco_warn("step %" PRId64 " %s", step, note);
     }
     t.update = voco_seconds() - mark_s;
-    record_step(r, &g, lr, &t);
+    record_step(r, step, &g, lr, &t);
     show_progress(r, step, &g, &t);
     if (err == VOCO_OK)
         err = voco_runlog_write(&r->log, step, r->record.row, r->record.n, note);

@@ -124,7 +124,7 @@ setting(const struct voco_objective *objective, const char *name)
 static bool
 is_identity(const struct voco_objective *objective, const char *name)
 {
-    static const char *const facts[] = { "in-channels", "precision" };
+    static const char *const facts[] = { "in-channels", "precision", "semi" };
     const struct voco_opt *o = setting(objective, name);
 
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
