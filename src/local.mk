@@ -280,6 +280,8 @@ libvoco_la_SOURCES += \
 	src/objective/views/view.h \
 	src/objective/views/views.c \
 	src/objective/views/views.h \
+	src/objective/segment/semi.c \
+	src/objective/segment/semi.h \
 	src/objective/voco/batch.c \
 	src/objective/voco/batch.h \
 	src/objective/voco/batch_mosaic.c \

@@ -25,6 +25,7 @@ tests_libtest_la_SOURCES = \
 	tests/main.c \
 	tests/scratch.h \
 	tests/store_util.h \
+	tests/taught.h \
 	tests/tensors.h \
 	tests/test.h \
 	tests/twin.h \
@@ -78,6 +79,7 @@ test_programs = \
 	tests/test_safetensors \
 	tests/test_score \
 	tests/test_segloader \
+	tests/test_semi \
 	tests/test_sliding \
 	tests/test_split \
 	tests/test_step \

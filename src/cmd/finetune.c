@@ -13,7 +13,9 @@ run(int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    return err == VOCO_OK ? voco_run(&voco_objective_segment, &voco_task_segment, &c) : err;
+    return err != VOCO_OK ? err
+        : voco_run(c.unlabelled ? &voco_objective_semi : &voco_objective_segment,
+                   &voco_task_segment, &c);
 }
 
 static const struct voco_verb voco_cmd_finetune_seg = {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/rng.h"
 #include "data/batch/augment.h"
 #include "data/batch/sampler.h"
@@ -64,15 +65,38 @@ voco_seg_start(const int64_t at[3], const int64_t dim[3], const int64_t roi[3],
     }
 }
 
+/* A crop anywhere in its volume. */
+static void
+draw_start(struct voco_rng_key key, const int64_t dim[3], const int64_t roi[3],
+           int64_t start[3])
+{
+    int64_t at[3];
+
+    key.purpose = VOCO_RNG_CENTER;
+    for (uint32_t a = 0; a < 3; a++) {
+        const int64_t places = dim[a] - roi[a] + 1;
+
+        at[a] = roi[a] / 2;
+        if (places > 1)
+            at[a] += voco_rng_below(&key, a, (uint32_t)places);
+    }
+    voco_seg_start(at, dim, roi, start);
+}
+
 /* Where this crop lies in its volume. */
 static enum voco_err
 choose_start(const struct voco_seg_loader *l, int volume, struct voco_rng_key key,
              struct voco_store_scratch *scratch, int64_t start[3])
 {
+    const int64_t *dim = voco_store_entry(l->store, volume)->dim;
     int64_t n[2], at[3];
     enum voco_voxel_kind kind;
     enum voco_err err;
 
+    if (l->o.unlabelled) {
+        draw_start(key, dim, l->o.roi, start);
+        return VOCO_OK;
+    }
     for (int k = 0; k < 2; k++)
         n[k] = voco_store_voxels(l->store, volume, (enum voco_voxel_kind)k);
     key.purpose = VOCO_RNG_LABELLED;
@@ -83,7 +107,7 @@ choose_start(const struct voco_seg_loader *l, int volume, struct voco_rng_key ke
     err = voco_store_find(l->store, volume, kind,
                           voco_rng_below(&key, 1, (uint32_t)n[kind]), at, scratch);
     if (!err)
-        voco_seg_start(at, voco_store_entry(l->store, volume)->dim, l->o.roi, start);
+        voco_seg_start(at, dim, l->o.roi, start);
     return err;
 }
 
@@ -109,7 +133,7 @@ part_of(const int64_t start[3], const int64_t roi[3], const int64_t dim[3])
 }
 
 /* The part of a volume, in own, becomes a crop, interleaved; padding is 0 before and
- * after the change of intensities, since it comes first. */
+ * after the change of intensities, since it comes first.  label may be NULL. */
 static void
 place_crop(const struct voco_augment *c, const struct part *p, const int64_t roi[3],
            int channels, const struct own *own, float *image, uint8_t *label)
@@ -125,7 +149,7 @@ place_crop(const struct voco_augment *c, const struct part *p, const int64_t roi
             sy -= p->front[1];
             const bool outside = sx < 0 || sx >= p->size[0] || sy < 0 || sy >= p->size[1];
             const int64_t row = (sx * p->size[1] + sy) * p->size[2];
-            for (int64_t z = 0; z < roi[2]; z++, label++) {
+            for (int64_t z = 0; z < roi[2]; z++) {
                 const int64_t sz = (c->flip[2] ? roi[2] - 1 - z : z) - p->front[2];
                 const bool empty = outside || sz < 0 || sz >= p->size[2];
 
@@ -134,7 +158,8 @@ place_crop(const struct voco_augment *c, const struct part *p, const int64_t roi
 
                     *image++ = v * c->scale + c->shift;
                 }
-                *label = empty ? 0 : (uint8_t)own->label[row + sz];
+                if (label)
+                    *label++ = empty ? 0 : (uint8_t)own->label[row + sz];
             }
         }
 }
@@ -156,14 +181,15 @@ load_crop(const struct voco_seg_loader *l, struct voco_seg_batch *b, int crop,
     for (int c = 0; !err && c < l->channels; c++)
         err = voco_store_read_channel(l->store, volume, c, p.start, p.size,
                                       own->image + c * n, &own->scratch);
-    if (!err)
+    if (!err && b->label)
         err = voco_store_read_label(l->store, volume, p.start, p.size, own->label,
                                     &own->scratch);
     if (!err) {
         const struct voco_augment c = draw_change(&l->o.augment, key);
 
         place_crop(&c, &p, roi, l->channels, own,
-                   b->image + crop * voxels * l->channels, b->label + crop * voxels);
+                   b->image + crop * voxels * l->channels,
+                   b->label ? b->label + crop * voxels : NULL);
     }
     return err;
 }
@@ -219,8 +245,8 @@ own_new(const void *source)
     if (!o)
         return NULL;
     o->image = malloc(voxels * (size_t)l->channels * sizeof *o->image);
-    o->label = malloc(voxels * sizeof *o->label);
-    if (!o->image || !o->label) {
+    o->label = l->o.unlabelled ? NULL : malloc(voxels * sizeof *o->label);
+    if (!o->image || !(o->label || l->o.unlabelled)) {
         own_free(o);
         return NULL;
     }
@@ -239,10 +265,10 @@ batch_alloc(const void *source, void *batch)
                                  .channels = l->channels};
     memcpy(b->roi, roi, sizeof b->roi);
     b->image = voco_batch_array(n * voxels * l->channels, sizeof *b->image);
-    b->label = voco_batch_array(n * voxels, sizeof *b->label);
+    b->label = l->o.unlabelled ? NULL : voco_batch_array(n * voxels, sizeof *b->label);
     b->head.volume = voco_batch_array(n, sizeof *b->head.volume);
     b->start = voco_batch_array(3 * (int64_t)n, sizeof *b->start);
-    if (b->image && b->label && b->head.volume && b->start)
+    if (b->image && (b->label || l->o.unlabelled) && b->head.volume && b->start)
         return VOCO_OK;
     return voco_fail(VOCO_EMEMORY, "no memory for a batch of %d crops of %lld x %lld x "
                      "%lld", n, (long long)roi[0], (long long)roi[1], (long long)roi[2]);
@@ -265,7 +291,48 @@ const struct voco_batch_kind voco_labelled_kind = {
     .own_new = own_new, .own_free = own_free,
 };
 
+const struct voco_batch_kind voco_unlabelled_kind = {
+    .name = "crops without labels", .bytes = sizeof(struct voco_seg_batch),
+    .alloc = batch_alloc, .free = batch_free, .begin = begin, .fill = fill,
+    .own_new = own_new, .own_free = own_free,
+};
+
 /* ---- the source ---- */
+
+enum voco_err
+voco_seg_labelled(const struct voco_store *store, const char *path, int **ret, int *ret_n)
+{
+    const int count = voco_store_count(store);
+
+    *ret = calloc((size_t)count + 1, sizeof **ret);
+    VOCO_NEED(*ret);
+    *ret_n = 0;
+    for (int i = 0; i < count; i++)
+        if (voco_store_entry(store, i)->label.source)
+            (*ret)[(*ret_n)++] = i;
+    if (*ret_n == 0)
+        return voco_fail(VOCO_EFORMAT, "%s: none of %d volumes has a label map: convert a list "
+                         "with labels (voco convert --help)", path, count);
+    if (*ret_n < count)
+        voco_note("%s: %d of %d volumes have no label map and are not used", path,
+                  count - *ret_n, count);
+    return VOCO_OK;
+}
+
+enum voco_err
+voco_seg_classes(const struct voco_store *store, const char *path, int64_t asked,
+                 int64_t *ret)
+{
+    const int in_store = voco_store_n_classes(store);
+
+    *ret = asked ? asked : in_store;
+    if (*ret < 2)
+        return voco_fail(VOCO_EFORMAT, "%s: its label maps hold nothing but background", path);
+    if (*ret < in_store)
+        return voco_fail(VOCO_EUSAGE, "--classes %lld, but the label maps of %s go up to class "
+                         "%d", (long long)*ret, path, in_store - 1);
+    return VOCO_OK;
+}
 
 static enum voco_err
 check_options(const struct voco_seg_options *o)
@@ -304,12 +371,14 @@ check_volume(const struct voco_seg_loader *l, int i)
 {
     const struct voco_store_entry *e = voco_store_entry(l->store, i);
 
-    if (!e->label.source)
-        return voco_fail(VOCO_EFORMAT, "volume %s has no label map: convert it with "
-                         "--labels", e->id);
     if (e->channels != l->channels)
         return voco_fail(VOCO_EFORMAT, "volume %s has %d channels, the others have %d",
                          e->id, e->channels, l->channels);
+    if (l->o.unlabelled)
+        return VOCO_OK;
+    if (!e->label.source)
+        return voco_fail(VOCO_EFORMAT, "volume %s has no label map: convert it with "
+                         "--labels", e->id);
     if (voco_store_voxels(l->store, i, VOCO_VOXEL_LABELLED) == 0
         && voco_store_voxels(l->store, i, VOCO_VOXEL_BACKGROUND) == 0)
         return voco_fail(VOCO_EFORMAT, "volume %s is empty: no voxel has a label or an "

@@ -26,6 +26,7 @@ release(void *data)
     if (!d)
         return;
     voco_seg_close(d->loader);
+    voco_unlabelled_close(&d->more);
     voco_split_free(&d->split);
     voco_store_close(d->store);
     free(d);
@@ -38,26 +39,18 @@ split_volumes(const struct voco_finetune_config *c, struct voco_labelled *d)
     const struct voco_split_options o = { .seed = (uint64_t)c->split_seed,
                                           .folds = (int)c->folds, .fold = (int)c->fold,
                                           .fraction = c->fraction };
-    const int count = voco_store_count(d->store);
-    const char **id = calloc((size_t)count + 1, sizeof *id);
-    int *at = calloc((size_t)count + 1, sizeof *at), n = 0;
-    enum voco_err err;
+    const char **id = NULL;
+    int *at, n;
+    enum voco_err err = voco_seg_labelled(d->store, c->run.store, &at, &n);
 
-    VOCO_NEED(id && at);
-    for (int i = 0; i < count; i++)
-        if (voco_store_entry(d->store, i)->label.source) {
-            id[n] = voco_store_entry(d->store, i)->id;
-            at[n++] = i;
-        }
-    if (n == 0)
-        err = voco_fail(VOCO_EFORMAT, "%s: none of %d volumes has a label map: convert a list "
-                        "with labels (voco convert --help)", c->run.store, count);
-    else
-        err = voco_split_make(id, n, &o, &d->split);
     if (err == VOCO_OK) {
-        if (n < count)
-            voco_note("%s: %d of %d volumes have no label map and are not used", c->run.store,
-                      count - n, count);
+        id = calloc((size_t)n, sizeof *id);
+        VOCO_NEED(id);
+        for (int i = 0; i < n; i++)
+            id[i] = voco_store_entry(d->store, at[i])->id;
+        err = voco_split_make(id, n, &o, &d->split);
+    }
+    if (err == VOCO_OK) {
         for (int i = 0; i < d->split.n_train; i++)
             d->split.train[i] = at[d->split.train[i]];
         for (int i = 0; i < d->split.n_validate; i++)
@@ -118,27 +111,19 @@ static enum voco_err
 choose_model(const struct voco_finetune_config *c, const struct voco_labelled *d,
              struct voco_model_config *m)
 {
-    const int in_store = voco_store_n_classes(d->store);
     int64_t multiple[3];
     enum voco_err err = choose_network(c, m);
 
     if (err != VOCO_OK)
         return err;
     m->in_channels = voco_store_entry(d->store, d->split.train[0])->channels;
-    m->classes = c->classes ? c->classes : in_store;
     voco_model_multiple(m, multiple);
     for (int i = 0; i < 3; i++)
         if ((int64_t)c->roi[i] % multiple[i] != 0)
             return voco_fail(VOCO_EUSAGE, "--roi: %" PRId64 " is not a multiple of %" PRId64
                              ", by which the network divides axis %c", (int64_t)c->roi[i],
                              multiple[i], 'x' + i);
-    if (m->classes < 2)
-        return voco_fail(VOCO_EFORMAT, "%s: its label maps hold nothing but background",
-                         c->run.store);
-    if (m->classes < in_store)
-        return voco_fail(VOCO_EUSAGE, "--classes %" PRId64 ", but the label maps of %s go up "
-                         "to class %d", m->classes, c->run.store, in_store - 1);
-    return VOCO_OK;
+    return voco_seg_classes(d->store, c->run.store, c->classes, &m->classes);
 }
 
 static bool
@@ -180,6 +165,21 @@ complete(struct voco_finetune_config *c, const struct voco_model_config *m)
     }
 }
 
+/* The second store and the teacher of a semi-supervised run. */
+static enum voco_err
+prepare_semi(struct voco_finetune_config *c, struct voco_labelled *d, struct voco_setup *ret)
+{
+    const enum voco_err err = voco_semi_settle(&c->semi, c->run.loop.steps,
+                                               &ret->model.teacher);
+
+    ret->also = c->unlabelled;
+    ret->also_name = "unlabelled";
+    ret->early = c->semi.start;
+    return err != VOCO_OK ? err
+        : voco_unlabelled_open(c->unlabelled, d->store, d->split.train[0], d->split.validate,
+                               d->split.n_validate, &d->more);
+}
+
 static enum voco_err
 prepare(void *config, void **data, struct voco_setup *ret)
 {
@@ -201,8 +201,11 @@ prepare(void *config, void **data, struct voco_setup *ret)
     ret->freeze_encoder = c->freeze_encoder;
     c->run.loop.steps = c->epochs * ret->epoch;
     c->run.warmup = c->warmup_epochs * ret->epoch;
+    if (c->unlabelled && (err = prepare_semi(c, d, ret)) != VOCO_OK)
+        return err;
     c->request = (struct voco_segment_request){
-        .model = ret->model, .training = true, .frozen = c->freeze_encoder, .n = crops(c),
+        .model = ret->model, .training = true, .frozen = c->freeze_encoder,
+        .taught = c->unlabelled, .n = crops(c),
         .size = { (int64_t)c->roi[0], (int64_t)c->roi[1], (int64_t)c->roi[2] },
     };
     return VOCO_OK;
@@ -214,7 +217,7 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
     const struct voco_finetune_config *c = config;
     struct voco_labelled *d = data;
     const int64_t *size = c->request.size;
-    const struct voco_seg_options o = {
+    struct voco_seg_options o = {
         .seed = (uint64_t)c->run.seed, .volume = d->split.train,
         .n_volumes = d->split.n_train, .batch = (int)c->batch, .samples = (int)c->samples,
         .roi = { size[0], size[1], size[2] }, .positive = c->positive,
@@ -223,10 +226,19 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
                      .scale = (float)c->scale, .scale_by = 0.1f, .shift = (float)c->shift,
                      .shift_by = 0.1f },
     };
-    const enum voco_err err = voco_seg_open(d->store, &o, &d->loader);
+    enum voco_err err = voco_seg_open(d->store, &o, &d->loader);
 
     ret[0] = (struct voco_input){ &voco_labelled_kind, d->loader, (int)c->batch };
     *ret_n = 1;
+    if (err != VOCO_OK || !c->unlabelled)
+        return err;
+    o.seed |= UINT64_C(1) << 63;        /* above every --seed: other numbers */
+    o.unlabelled = true;
+    o.volume = d->more.volume;
+    o.n_volumes = d->more.n;
+    err = voco_seg_open(d->more.store, &o, &d->more.loader);
+    ret[1] = (struct voco_input){ &voco_unlabelled_kind, d->more.loader, (int)c->batch };
+    *ret_n = 2;
     return err;
 }
 
@@ -241,7 +253,7 @@ plan(const void *config, const struct voco_model_config *model, struct voco_plan
                         * (double)(model->in_channels + 1);
 
     voco_segment_job(&c->request, ret);
-    ret->batches = (uint64_t)((VOCO_BATCHES_AHEAD + 2) * (double)crops(c) * crop);
+    ret->batches = (uint64_t)((VOCO_BATCHES_AHEAD + 2) * (double)ret->items * crop);
 }
 
 static void
@@ -262,6 +274,10 @@ announce(const void *config, void *data, const struct voco_setup *setup,
               " in all", p->items, size[0], size[1], size[2], p->grouping.group,
               p->grouping.again ? " with recomputation" : "", p->flops * 1e-12,
               voco_format_bytes((double)p->total, total), setup->epoch, c->run.loop.steps);
+    if (c->unlabelled)
+        voco_note("from step %" PRId64 " on: %d crops more, labelled by %s", c->semi.start,
+                  crops(c), c->semi.teacher == VOCO_SEMI_EMA ? "a moving average of the network"
+                  : "a copy of the network as it is then");
     if (setup->n_validate)
         voco_note("validation: windows overlap by %g", c->val_overlap);
     warn_of_absent_classes(d, c->classes);
@@ -274,7 +290,7 @@ initialise(const void *config, struct voco_ctx *ctx, struct voco_model *model)
 {
     const struct voco_finetune_config *c = config;
     const struct voco_demand demand = {
-        .want = VOCO_PARTS_ALL, .need = VOCO_PARTS_BACKBONE,
+        .want = VOCO_PARTS_NETWORK, .need = VOCO_PARTS_BACKBONE,
         .trunk_alone = !c->freeze_encoder, .partial = c->partial,
         .min_percent = c->min_coverage, .adapter = (enum voco_adapter)c->adapter,
     };
@@ -304,6 +320,12 @@ facts(const void *config, void *data, const struct voco_setup *setup, json_t *op
     snprintf(hash, sizeof hash, "%08x", (unsigned)voco_store_hash(d->store));
     json_object_set_new(options, "in-channels", json_integer(setup->model.in_channels));
     json_object_set_new(options, "store-hash", json_string(hash));
+    json_object_set_new(options, "semi", json_boolean(c->unlabelled != NULL));
+    if (c->unlabelled) {
+        snprintf(hash, sizeof hash, "%08x", (unsigned)voco_store_hash(d->more.store));
+        json_object_set_new(options, "semi-hash", json_string(hash));
+        json_object_set_new(more, "semi", json_string(c->unlabelled));
+    }
     json_object_set_new(more, "store", json_string(c->run.store));
     json_object_set_new(more, "weights", c->weights ? json_string(c->weights) : json_null());
     json_object_set_new(more, "train", ids(d->store, d->split.train, d->split.n_train));
@@ -319,6 +341,8 @@ struct work {
     int group;
     struct voco_dicece loss;
     struct voco_segment_batch batch;
+    struct voco_semi_config semi;
+    struct voco_segment_result labelled, unlabelled;    /* of the step */
 };
 
 static void
@@ -338,7 +362,7 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
     *work = w;
     VOCO_NEED(w);
     *w = (struct work){
-        .ctx = ctx, .model = model, .group = grouping->group,
+        .ctx = ctx, .model = model, .group = grouping->group, .semi = c->semi,
         .loss = { .background = c->squared_dice, .squared = c->squared_dice,
                   .smooth_nr = c->squared_dice ? 0 : 1e-5,
                   .smooth_dr = c->squared_dice ? 1e-6 : 1e-5 },
@@ -350,21 +374,62 @@ open_work(const void *config, struct voco_ctx *ctx, struct voco_model *model,
 }
 
 static enum voco_err
+gradient_of(struct work *w, const struct voco_batch_head *head,
+            const volatile sig_atomic_t *stop, struct voco_segment_result *ret)
+{
+    const struct voco_seg_batch *b = (const struct voco_seg_batch *)head;
+
+    w->batch.image = b->image;
+    w->batch.label = b->label;
+    w->batch.threshold = w->semi.threshold;
+    w->batch.stop = stop;
+    return voco_segment_gradient(w->ctx, w->model, &w->loss, &w->batch, w->group, ret);
+}
+
+static enum voco_err
 gradient(void *work, const struct voco_batch_head *const batch[],
          const volatile sig_atomic_t *stop, double *ret_term)
 {
     struct work *w = work;
-    const struct voco_seg_batch *b = (const struct voco_seg_batch *)batch[0];
-    struct voco_segment_result result;
-    enum voco_err err;
+    const enum voco_err err = gradient_of(w, batch[0], stop, &w->labelled);
 
-    w->batch.image = b->image;
-    w->batch.label = b->label;
-    w->batch.stop = stop;
-    err = voco_segment_gradient(w->ctx, w->model, &w->loss, &w->batch, w->group, &result);
-    ret_term[0] = result.dice;
-    ret_term[1] = result.ce;
+    ret_term[0] = w->labelled.dice;
+    ret_term[1] = w->labelled.ce;
     return err;
+}
+
+/* ---- semi-supervised ---- */
+
+enum { LABELLED, UNLABELLED, SEMI_TERMS };
+
+static enum voco_err
+semi_gradient(void *work, const struct voco_batch_head *const batch[],
+              const volatile sig_atomic_t *stop, double *ret_term)
+{
+    struct work *w = work;
+    enum voco_err err = gradient_of(w, batch[0], stop, &w->labelled);
+
+    w->unlabelled = (struct voco_segment_result){ .loss = 0 };
+    if (err == VOCO_OK && batch[1]->step >= w->semi.start)
+        err = gradient_of(w, batch[1], stop, &w->unlabelled);
+    ret_term[LABELLED] = w->labelled.loss;
+    ret_term[UNLABELLED] = w->unlabelled.loss;
+    return err;
+}
+
+static void
+semi_observe(void *work, const struct voco_batch_head *const batch[],
+             struct voco_record *record)
+{
+    const struct work *w = work;
+
+    voco_record_add(record, w->labelled.dice, "dice_loss");
+    voco_record_add(record, w->labelled.ce, "cross_entropy");
+    if (batch[1]->step < w->semi.start)
+        return;
+    voco_record_add(record, w->unlabelled.counted, "confident");
+    snprintf(record->words, sizeof record->words, "confident %.0f%%",
+             100.0 * w->unlabelled.counted);
 }
 
 /* ---- the row ---- */
@@ -382,4 +447,16 @@ const struct voco_objective voco_objective_segment = {
     .n_terms = sizeof terms / sizeof *terms, .prepare = prepare, .release = release,
     .plan = plan, .announce = announce, .inputs = inputs, .facts = facts,
     .initialise = initialise, .open = open_work, .close = close_work, .gradient = gradient,
+};
+
+static const struct voco_term semi_terms[SEMI_TERMS] = {
+    [LABELLED] = { "labelled", "labelled" }, [UNLABELLED] = { "unlabelled", "unlabelled" },
+};
+
+const struct voco_objective voco_objective_semi = {
+    .name = "segment-semi", .title = "finetune", .options = voco_finetune_options,
+    .defaults = &defaults, .term = semi_terms, .n_terms = SEMI_TERMS, .prepare = prepare,
+    .release = release, .plan = plan, .announce = announce, .inputs = inputs,
+    .facts = facts, .initialise = initialise, .open = open_work, .close = close_work,
+    .gradient = semi_gradient, .observe = semi_observe,
 };

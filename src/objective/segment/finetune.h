@@ -10,6 +10,7 @@
 #include "data/dataset/split.h"
 #include "objective/segment/batch.h"
 #include "objective/segment/segment.h"
+#include "objective/segment/semi.h"
 #include "train/run.h"
 
 struct voco_finetune_config {
@@ -34,6 +35,8 @@ struct voco_finetune_config {
     bool squared_dice, freeze_encoder;
     double layer_decay;             /* of the rate, per depth from the output; 1: none */
     double val_overlap;
+    const char *unlabelled;         /* a store of images that a teacher labels; NULL: none */
+    struct voco_semi_config semi;
     struct voco_segment_request request;    /* of a step; prepare sets it */
 };
 
@@ -46,9 +49,10 @@ struct voco_finetune_config {
     .net = -1, .merging = -1, .adapter = VOCO_ADAPT_MEAN, .roi = { 96, 96, 96 },        \
     .batch = 1, .samples = 4, .positive = 0.5, .flip = 0.2, .turn = 0.2, .shift = 0.1,  \
     .fraction = 1, .folds = 5, .epochs = 500, .warmup_epochs = 5, .layer_decay = 1,     \
-    .val_overlap = 0.5 }
+    .val_overlap = 0.5, .semi = VOCO_SEMI_DEFAULTS }
 
-extern const struct voco_objective voco_objective_segment;
+/* From labelled volumes alone, and with c->unlabelled. */
+extern const struct voco_objective voco_objective_segment, voco_objective_semi;
 extern const struct voco_opt voco_finetune_options[];
 
 /* VOCO_EUSAGE: settings that are missing or contradict each other. */
@@ -59,6 +63,7 @@ struct voco_labelled {
     struct voco_store *store;
     struct voco_split split;        /* of the labelled volumes; indices in the store */
     struct voco_seg_loader *loader;
+    struct voco_unlabelled more;    /* of a semi-supervised run */
 };
 
 #endif

@@ -88,6 +88,11 @@ const struct voco_opt voco_finetune_options[] = {
     { "squared-dice", 0, VOCO_OPT_FLAG, AT(squared_dice), NULL,
       "Dice loss with squares, and background as a class", .role = VOCO_NUMERIC },
 
+    { "semi", 0, VOCO_OPT_FOLDER, AT(unlabelled), "STORE",
+      "volumes that a teacher labels: a copy of the network, made during the run",
+      .section = "Semi-supervised" },
+    VOCO_SEMI_OPTIONS(struct voco_finetune_config, semi),
+
     { "val-epochs", 0, VOCO_OPT_INT, AT(run.val_epochs), "N",
       "epochs between validations; 0: only at the end", 0, 1e9, .section = "Validation",
       .role = VOCO_NUMERIC },
@@ -116,9 +121,13 @@ voco_finetune_check(const struct voco_finetune_config *c)
         || c->layer_decay <= 0.0)
         return voco_fail(VOCO_EUSAGE, "finetune seg: --beta1, --beta2 and --sgd-momentum "
                          "must be below 1, --fraction and --layer-decay above 0");
+    if (!c->unlabelled && !voco_semi_is_default(&c->semi))
+        return voco_fail(VOCO_EUSAGE, "finetune seg: --semi-teacher, --semi-momentum, "
+                         "--semi-threshold and --semi-start are of --semi STORE, which is "
+                         "missing");
     for (int i = 0; i < 3; i++)
         if (c->roi[i] != (double)(int64_t)c->roi[i])
             return voco_fail(VOCO_EUSAGE, "finetune seg: --roi: %g is not a whole number",
                              c->roi[i]);
-    return VOCO_OK;
+    return voco_semi_check(&c->semi, "finetune seg");
 }

@@ -1,6 +1,8 @@
 /* Segmentation: the network between host arrays, and its plan. */
 #include "objective/segment/segment.h"
 
+#include <stdlib.h>
+
 #include "train/gradient.h"
 
 /* ---- axes ---- */
@@ -106,30 +108,65 @@ shrink_labels(struct voco_ctx *ctx, const struct voco_tensor *label, const int64
     return less;
 }
 
-/* One output's share of the loss, and with train its gradient in the place of y. */
+/* The teacher's classes for x, on keep, which are labels. */
+static struct voco_tensor
+teacher_labels(struct voco_ctx *ctx, const struct voco_model *model,
+               const struct voco_tensor *x, double threshold)
+{
+    const struct voco_weights w = voco_model_teacher_weights(model);
+    const struct voco_tensor like = shape_of(x->dim[0], &x->dim[1], 1);
+    const struct voco_tensor logits = shape_of(x->dim[0], &x->dim[1], model->config.classes);
+    const struct voco_tensor label = voco_push_like(ctx, &ctx->keep, &like);
+    const size_t mark = voco_arena_mark(&ctx->keep);
+    const struct voco_tensor y = voco_push_like(ctx, &ctx->keep, &logits);
+
+    if (!ctx->err)
+        voco_segnet_forward(ctx, &w, &model->net, x, &y, 1, NULL);
+    if (!ctx->err) {
+        const struct voco_tensor rows = voco_as_voxels(&y);
+        const struct voco_tensor flat = voco_reshape(&label, 2, rows.dim[0], rows.dim[1]);
+
+        ctx->dev->argmax_rows(ctx, &rows, threshold, &flat);
+    }
+    voco_arena_release(&ctx->keep, mark);
+    return label;
+}
+
+/* One output's share of the loss, and with train its gradient in the place of y.  sums
+ * [n,classes,3]: see dicece_forward. */
 static void
 output_loss(struct voco_ctx *ctx, const struct voco_dicece *o, const struct voco_tensor *y,
             const struct voco_tensor *label, double weight, bool train,
-            const struct voco_tensor *loss)
+            const struct voco_tensor *sums, const struct voco_tensor *loss)
 {
     const struct voco_tensor flat = voco_as_voxels(y);
     const struct voco_tensor truth = voco_reshape(label, 2, label->dim[0],
                                                   voco_count(label) / label->dim[0]);
-    const size_t mark = voco_arena_mark(&ctx->keep);
-    const struct voco_tensor sums = voco_push_real(ctx, &ctx->keep, 3, y->dim[0], y->dim[4],
-                                              (int64_t)3);
 
-    if (!ctx->err) {
-        ctx->dev->dicece_forward(ctx, o, &flat, &truth, weight, &sums, loss);
-        if (train)
-            ctx->dev->dicece_backward(ctx, o, &flat, &truth, &sums, weight, &flat);
-    }
-    voco_arena_release(&ctx->keep, mark);
+    ctx->dev->dicece_forward(ctx, o, &flat, &truth, weight, sums, loss);
+    if (train)
+        ctx->dev->dicece_backward(ctx, o, &flat, &truth, sums, weight, &flat);
+}
+
+/* Voxels that have a class: their sum over the classes. */
+static double
+count_voxels(struct voco_ctx *ctx, const struct voco_tensor *sums)
+{
+    const int64_t n = voco_count(sums);
+    double *host = calloc((size_t)n, sizeof *host), count = 0;
+    const struct voco_tensor view = voco_view(host, VOCO_F64, 1, n);
+
+    VOCO_NEED(host);
+    ctx->dev->download(ctx, sums, &view);
+    for (int64_t i = 2; i < n; i += 3)
+        count += host[i];
+    free(host);
+    return count;
 }
 
 /* Items [first, first+n) of the batch: adds their share to loss [2] and, with train, to
- * the gradients. */
-static void
+ * the gradients.  Returns the voxels that count. */
+static double
 run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voco_dicece *o,
           const struct voco_segment_batch *b, int first, int n, bool train,
           const struct voco_tensor *loss)
@@ -141,8 +178,12 @@ run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     const int64_t cin = c->in_channels;
     const struct voco_tensor x = upload(ctx, c, b->image + first * voxels * cin, VOCO_F32, n,
                                         b->size, cin);
-    const struct voco_tensor whole = upload(ctx, c, b->label + first * voxels, VOCO_U8, n,
-                                            b->size, 1);
+    const struct voco_tensor whole = b->label
+        ? upload(ctx, c, b->label + first * voxels, VOCO_U8, n, b->size, 1)
+        : teacher_labels(ctx, model, &x, b->threshold);
+    const struct voco_tensor sums = voco_push_real(ctx, &ctx->keep, 3, (int64_t)n, c->classes,
+                                                   INT64_C(3));
+    double counted = (double)(n * voxels);
     struct voco_tensor y[VOCO_OUTPUTS], label[VOCO_OUTPUTS];
     struct voco_segnet_saved saved;
     double weight[VOCO_OUTPUTS];
@@ -161,11 +202,15 @@ run_group(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
     }
     if (!ctx->err)
         voco_segnet_forward(ctx, &w, &model->net, &x, y, outputs, train ? &saved : NULL);
-    for (int i = 0; i < outputs && !ctx->err; i++)
-        output_loss(ctx, o, &y[i], &label[i], weight[i] * n / b->n, train, loss);
+    for (int i = 0; i < outputs && !ctx->err; i++) {
+        output_loss(ctx, o, &y[i], &label[i], weight[i] * n / b->n, train, &sums, loss);
+        if (i == 0 && !b->label && !ctx->err)
+            counted = count_voxels(ctx, &sums);
+    }
     if (train && !ctx->err)
         voco_segnet_backward(ctx, &w, &model->net, &saved, y, outputs);
     voco_arena_release(&ctx->keep, mark);
+    return counted;
 }
 
 static enum voco_err
@@ -175,22 +220,24 @@ run_batch(struct voco_ctx *ctx, const struct voco_model *model, const struct voc
 {
     const size_t mark = voco_arena_mark(&ctx->keep);
     const struct voco_tensor loss = voco_push_real(ctx, &ctx->keep, 1, INT64_C(2));
-    double host[2] = { 0 };
+    const double voxels = (double)b->size[0] * (double)b->size[1] * (double)b->size[2];
+    double host[2] = { 0 }, counted = 0;
     const struct voco_tensor view = voco_view(host, VOCO_F64, 1, INT64_C(2));
-
     bool stopped = false;
 
     if (!ctx->err)
         ctx->dev->fill(ctx, &loss, 0.0);
     for (int i = 0; i < b->n && !ctx->err && !stopped; i += group) {
-        run_group(ctx, model, o, b, i, b->n - i < group ? b->n - i : group, train, &loss);
+        counted += run_group(ctx, model, o, b, i, b->n - i < group ? b->n - i : group, train,
+                             &loss);
         stopped = b->stop && *b->stop;
     }
     if (!ctx->err)
         ctx->dev->download(ctx, &loss, &view);
     voco_arena_release(&ctx->keep, mark);
     *ret = (struct voco_segment_result){ .dice = host[0], .ce = host[1],
-                                         .loss = host[0] + host[1] };
+                                         .loss = host[0] + host[1],
+                                         .counted = counted / (b->n * voxels) };
     if (stopped && !ctx->err)
         return voco_fail(VOCO_ESTOPPED, "stopped inside a step");
     return ctx->err;
@@ -244,6 +291,7 @@ struct rehearsal {
     struct voco_ctx *ctx;
     struct voco_model *model;
     const struct voco_segment_batch *batch;
+    bool taught;
     int group;
 };
 
@@ -254,12 +302,18 @@ rehearse_gradient(void *work, const struct voco_batch_head *const batch[],
                   const volatile sig_atomic_t *stop, double *ret_term)
 {
     const struct rehearsal *r = work;
+    struct voco_segment_batch unlabelled = *r->batch;
     struct voco_segment_result result;
+    enum voco_err err = run_batch(r->ctx, r->model, &usual_loss, r->batch, r->group, true,
+                                  &result);
 
     (void)batch;
     (void)stop;
     *ret_term = 0;
-    return run_batch(r->ctx, r->model, &usual_loss, r->batch, r->group, true, &result);
+    unlabelled.label = NULL;
+    if (err == VOCO_OK && r->taught)
+        err = run_batch(r->ctx, r->model, &usual_loss, &unlabelled, r->group, true, &result);
+    return err;
 }
 
 static enum voco_err
@@ -275,7 +329,8 @@ rehearse(const struct voco_plan_job *job, struct voco_ctx *ctx, struct voco_mode
         .n = r->n, .image = nowhere, .label = nowhere,
         .size = { r->size[0], r->size[1], r->size[2] },
     };
-    struct rehearsal work = { ctx, model, &nothing, grouping->group };
+    struct rehearsal work = { ctx, model, &nothing, r->taught && !job->early,
+                              grouping->group };
     struct voco_segment_result result;
     struct voco_gradient step;
 
@@ -296,7 +351,8 @@ voco_segment_job(const struct voco_segment_request *r, struct voco_plan_job *ret
     *ret = (struct voco_plan_job){
         .user = r, .name = r->training ? "a step of this network and crop"
                                        : "this network with its windows",
-        .advice = "--roi", .model = r->model, .training = r->training, .items = r->n,
+        .advice = "--roi", .model = r->model, .training = r->training,
+        .items = r->taught ? 2 * r->n : r->n, .early_items = r->taught ? r->n : 0,
         .choices = choices, .choice = choice, .rehearse = rehearse,
     };
 }

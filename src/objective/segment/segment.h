@@ -19,7 +19,9 @@ enum voco_err voco_segment_logits(struct voco_ctx *ctx, const struct voco_model 
 
 struct voco_segment_batch {
     const float *image;         /* [n][x][y][z][in_channels] */
-    const uint8_t *label;       /* [n][x][y][z], below classes */
+    const uint8_t *label;       /* [n][x][y][z], below classes; NULL: as the teacher predicts */
+    double threshold;           /* of the teacher: a voxel whose class is less probable does
+                                 * not count */
     int n;
     int64_t size[3];
     const volatile sig_atomic_t *stop;  /* asked between micro-batches: set, VOCO_ESTOPPED;
@@ -28,6 +30,7 @@ struct voco_segment_batch {
 
 struct voco_segment_result {
     double loss, dice, ce;      /* weighted means over the outputs that count */
+    double counted;             /* share of the voxels that count */
 };
 
 /* Loss of a batch, whose gradient is added to model->grad, group items at a time.  The loss
@@ -48,6 +51,7 @@ enum voco_err voco_segment_loss(struct voco_ctx *ctx, const struct voco_model *m
 struct voco_segment_request {
     struct voco_model_config model;
     bool training, frozen;      /* frozen: voco_segnet_set_frozen */
+    bool taught;                /* a second batch follows, which the teacher labels */
     int n;                      /* items of a batch */
     int64_t size[3];
     int threads;
