@@ -6,8 +6,9 @@
 #   objectives.sh VOCO STORE [OPTION...]
 #
 # OPTION goes to every voco pretrain: --feature-size 48 --batch 2 --threads 2.  STEPS (4) may
-# be set in the environment, and OBJECTIVES, a list of names (default: all).  Nothing else may
-# run on the machine meanwhile.
+# be set in the environment, and OBJECTIVES, a list of names (default: all).  LABELLED is a store
+# with label maps, without which omni is left out; its steps are those with a teacher.  Nothing
+# else may run on the machine meanwhile.
 set -eu
 test $# -ge 2 || { sed -n '2,/^set /p' "$0" | sed 's/^# \{0,1\}//; /^set /d' >&2; exit 2; }
 voco=$1 store=$2
@@ -23,8 +24,15 @@ printf 'objective\tcrops\tTFLOP\tseconds\tratio\tMiB\n'
 first=
 for objective in ${OBJECTIVES-$all}; do
     run=$folder/$objective
+    semi=
+    if [ "$objective" = omni ]; then
+        test -n "${LABELLED-}" || continue
+        semi="--semi-start 0"
+    fi
+    # shellcheck disable=SC2086
     "$voco" pretrain --objective "$objective" --store "$store" --out "$run" \
-        --steps "${STEPS-4}" --schedule constant --quiet "$@" || exit 1
+        --steps "${STEPS-4}" --schedule constant --quiet "$@" $semi \
+        ${semi:+--labelled "$LABELLED"} || exit 1
     seconds=$(sed -n '2,$s/.*"seconds":\([0-9.e+-]*\).*/\1/p' "$run/metrics.jsonl" |
         sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }')
     : "${first:=$seconds}"

@@ -250,6 +250,11 @@ libvoco_la_SOURCES += \
 	src/objective/heads/cutview.h \
 	src/objective/list.c \
 	src/objective/list.h \
+	src/objective/omni/omni.c \
+	src/objective/omni/omni.h \
+	src/objective/omni/options.c \
+	src/objective/omni/replay.c \
+	src/objective/omni/replay.h \
 	src/objective/pretrain/augment.c \
 	src/objective/pretrain/augment.h \
 	src/objective/pretrain/common.c \
@@ -298,6 +303,7 @@ libvoco_la_SOURCES += \
 	src/objective/voco/probe.c \
 	src/objective/voco/replay.c \
 	src/objective/voco/replay.h \
+	src/objective/voco/rows.h \
 	src/objective/voco/signals.c \
 	src/objective/voco/signals.h \
 	src/objective/voco/step.c \

@@ -67,6 +67,7 @@ test_programs = \
 	tests/test_labels \
 	tests/test_leak \
 	tests/test_loader \
+	tests/test_omni \
 	tests/test_opt \
 	tests/test_patches \
 	tests/test_phantom \
@@ -114,6 +115,7 @@ test_scripts = \
 	tests/cli_predict.sh \
 	tests/cli_pretrain.sh \
 	tests/cli_probe.sh \
+	tests/cli_semi.sh \
 	tests/cli_tasks.sh \
 	tests/cli_torch.sh \
 	tests/cli_torch_plainconv.sh \

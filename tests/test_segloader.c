@@ -121,6 +121,57 @@ crc_of(const struct voco_seg_batch *b)
     return voco_crc32c(crc, b->head.volume, (size_t)b->n * sizeof *b->head.volume);
 }
 
+static uint32_t
+image_crc(const struct voco_seg_batch *b)
+{
+    return voco_crc32c(0, b->image, (size_t)b->n * (size_t)(b->roi[0] * b->roi[1] * b->roi[2])
+                                    * (size_t)b->channels * sizeof *b->image);
+}
+
+/* Crops of volumes whose labels are not read: anywhere in them, each place as often. */
+START_TEST(crops_without_labels_lie_anywhere_and_are_a_function_of_the_step)
+{
+    enum { STEPS = 400, PLACES = 22 - 12 + 1 };
+    char *folder = scratch_folder();
+    struct voco_store *s = seg_store(folder, 2);
+    struct voco_seg_options o = options(2);
+    uint32_t first[4];
+    int met[PLACES] = {0};
+
+    o.unlabelled = true;
+    for (int again = 0; again < 2; again++) {
+        struct voco_seg_loader *source;
+        struct voco_batches *batches;
+
+        ok(voco_seg_open(s, &o, &source));
+        ok(voco_batches_open(&voco_unlabelled_kind, source, o.batch, again ? 1 : 3, 2,
+                             again ? 2 : 0, &batches));
+        for (int step = again ? 2 : 0; step < (again ? 4 : STEPS); step++) {
+            const struct voco_seg_batch *b;
+            const void *next;
+
+            ok(voco_batches_next(batches, &next, NULL));
+            b = next;
+            ck_assert_ptr_null(b->label);
+            if (again)
+                ck_assert_uint_eq(image_crc(b), first[step]);
+            else if (step < 4)
+                first[step] = image_crc(b);
+            for (int i = 0; i < b->n && !again; i++)
+                if (b->head.volume[i] == 0)
+                    met[b->start[3 * i]]++;
+        }
+        voco_batches_close(batches);
+        voco_seg_close(source);
+    }
+    /* 600 crops of volume 0, 55 for each of 11 places: 5 standard deviations are 36 */
+    for (int i = 0; i < PLACES; i++)
+        ck_assert_int_lt(abs(met[i] - 600 / PLACES), 36);
+    voco_store_close(s);
+    scratch_remove(folder);
+}
+END_TEST
+
 static void
 sums(const struct voco_store *s, const struct voco_seg_options *o, int64_t first, int n,
      uint32_t *crc)
@@ -507,6 +558,7 @@ test_suite(void)
     TCase *t = tcase_create("segloader");
 
     tcase_add_test(t, threads_and_resume_change_nothing);
+    tcase_add_test(t, crops_without_labels_lie_anywhere_and_are_a_function_of_the_step);
     tcase_add_test(t, every_volume_comes_once_an_epoch);
     tcase_add_test(t, crops_hold_the_voxels_of_their_places);
     tcase_add_test(t, crops_begin_where_monai_begins_them);

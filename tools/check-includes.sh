@@ -29,6 +29,7 @@ BEGIN {
     rule("src/train",             "base dev dev/wrap net report tensorfile model data/batch data/store")
     rule("src/objective",         "base dev net report model train data/ objective objective/embed objective/pretrain")
     rule("src/objective/list.c",  "train objective/")
+    rule("src/objective/omni",    "base dev net model train data/ objective objective/pretrain objective/segment objective/voco")
     rule("src/objective/embed",   "base dev net model train")
     rule("src/eval",              "base report data/")
     rule("src/leak",              "base dev eval report data/")

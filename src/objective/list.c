@@ -3,6 +3,7 @@
 
 #include "objective/dense/dense.h"
 #include "objective/heads/heads.h"
+#include "objective/omni/omni.h"
 #include "objective/views/views.h"
 #include "objective/voco/voco.h"
 
@@ -16,6 +17,7 @@ const char *const voco_pretraining_names[] = {
     [VOCO_PRETRAIN_FUSION] = "fusion",
     [VOCO_PRETRAIN_MAE] = "mae",
     [VOCO_PRETRAIN_GENESIS] = "genesis",
+    [VOCO_PRETRAIN_OMNI] = "omni",
     [VOCO_PRETRAININGS] = NULL
 };
 
@@ -29,4 +31,5 @@ const struct voco_objective *const voco_pretraining[VOCO_PRETRAININGS] = {
     [VOCO_PRETRAIN_FUSION] = &voco_objective_fusion,
     [VOCO_PRETRAIN_MAE] = &voco_objective_mae,
     [VOCO_PRETRAIN_GENESIS] = &voco_objective_genesis,
+    [VOCO_PRETRAIN_OMNI] = &voco_objective_omni,
 };

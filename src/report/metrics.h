@@ -12,10 +12,10 @@
 
 #include "base/err.h"
 
-/* Names that the plots know: loss intra inter reg dice_loss cross_entropy val_dice grad_norm lr seconds (the whole step),
- * seconds_load seconds_forward seconds_backward seconds_update, position_accuracy,
- * position_error, embedding_cosine, effective_rank, crops_per_second, gflops,
- * peak_fraction.  Others are welcome. */
+/* Names that the plots know: loss intra inter reg labelled unlabelled semi dice_loss
+ * cross_entropy val_dice confident grad_norm lr seconds (the whole step), seconds_load
+ * seconds_forward seconds_backward seconds_update, position_accuracy, position_error,
+ * embedding_cosine, effective_rank, crops_per_second, gflops, peak_fraction.  Others are welcome. */
 struct voco_metric {
     const char *name;       /* letters, digits and _ */
     double value;

@@ -36,7 +36,7 @@ extern const char *const voco_semi_teacher_names[];
       .role = VOCO_NUMERIC },                                                           \
     { "semi-start", 0, VOCO_OPT_INT, VOCO_AT(type, member.start), "STEP",               \
       "first step with labels of the teacher; -1: after half of the steps", -1, 1e12,   \
-      .role = VOCO_NUMERIC }
+      .role = VOCO_IDENTITY /* behind an earlier start there would be no copy */ }
 
 /* Are these the defaults? */
 bool voco_semi_is_default(const struct voco_semi_config *c);

@@ -1,74 +1,33 @@
 /* The settings of VoCo and its variants. */
 #include <inttypes.h>
 
-#include "objective/voco/voco.h"
+#include "objective/voco/rows.h"
 
 #define AT(member) VOCO_AT(struct voco_pretrain_config, member)
 
-static const char *const no_yes[] = { "no", "yes", NULL };
-static const char *const positions[] = { "2d", "3d", NULL };
-
-/* ---- rows ---- */
-
-#define AUGMENT_OPTION                                                                  \
-    { "no-augment", 0, VOCO_OPT_OFF, AT(augment), NULL,                                 \
-      "neither flips, quarter turns nor intensity shifts", .role = VOCO_NUMERIC }
-
-#define CROP_OPTIONS                                                                    \
-    { "sw", 0, VOCO_OPT_INT, AT(sw), "N", "random crops of a volume, besides the base crops",\
-      1, 64, .role = VOCO_NUMERIC },                                                    \
-    { "grid", 0, VOCO_OPT_TEXT, AT(grid), "AxBxC",                                      \
-      "base crops of a volume along x, y and z", .role = VOCO_NUMERIC },                \
-    { "roi", 0, VOCO_OPT_INT, AT(roi), "N",                                             \
-      "edge of a crop as the network sees it, a multiple of 32", 64, 512,               \
-      .role = VOCO_NUMERIC },                                                           \
-    { "crop", 0, VOCO_OPT_INT, AT(crop), "N",                                           \
-      "edge of a crop in voxels of the store, resized to roi; 0: as published", 0, 1024,\
-      .role = VOCO_NUMERIC },                                                           \
-    { "crop-mm", 0, VOCO_OPT_REAL, AT(crop_mm), "MM",                                   \
-      "edge of a crop in millimetres, whatever the spacing; 0: that of --crop", 0, 1e4, \
-      .role = VOCO_NUMERIC }
-
-#define POSITIONS_OPTION                                                                \
-    { "positions", 0, VOCO_OPT_CHOICE, AT(positions), "2d|3d",                          \
-      "where random crops move: in the plane, or along z, too", 0, 0, positions,        \
-      .role = VOCO_NUMERIC }
-
-#define SHARDS_OPTION                                                                   \
-    { "shards", 0, VOCO_OPT_INT, AT(shards), "N",                                       \
-      "parts of the batch; statistics of the heads and pairs of volumes stay within one", 1,\
-      1024, .role = VOCO_NUMERIC }
-
-#define REG_OPTION                                                                      \
-    { "reg", 0, VOCO_OPT_CHOICE, AT(reg), "yes|no",                                     \
-      "the term that drives base crops apart", 0, 0, no_yes, .role = VOCO_NUMERIC }
-
-#define MOMENTUM_OPTION                                                                 \
-    { "momentum", 0, VOCO_OPT_REAL, AT(momentum), "X",                                  \
-      "momentum of the teacher, a moving average of the student", 0, 1,                 \
-      .role = VOCO_NUMERIC }
+const char *const voco_no_yes[] = { "no", "yes", NULL };
+const char *const voco_positions_names[] = { "2d", "3d", NULL };
 
 /* ---- tables ---- */
 
 const struct voco_opt voco_pretrain_options[] = {
     VOCO_PRETRAIN_DATA_OPTIONS,
-    AUGMENT_OPTION,
+    VOCO_AUGMENT_OPTION,
 
     VOCO_PRETRAIN_MODEL_OPTIONS,
 
     VOCO_PRETRAIN_STEP_OPTIONS,
-    CROP_OPTIONS,
-    POSITIONS_OPTION,
-    SHARDS_OPTION,
+    VOCO_CROP_OPTIONS,
+    VOCO_POSITIONS_OPTION,
+    VOCO_SHARDS_OPTION,
     { "teacher", 0, VOCO_OPT_CHOICE, AT(teacher), "yes|no",
-      "no: the student itself, without gradient, in the teacher's place", 0, 0, no_yes,
+      "no: the student itself, without gradient, in the teacher's place", 0, 0, voco_no_yes,
       .role = VOCO_IDENTITY },
     { "inter", 0, VOCO_OPT_CHOICE, AT(inter), "yes|no",
-      "the term between volumes", 0, 0, no_yes, .role = VOCO_NUMERIC },
-    REG_OPTION,
-    MOMENTUM_OPTION,
-    { "drop", 0, VOCO_OPT_REAL, AT(drop), "P",
-      "share of embeddings that are set to 0 for the student", 0, 0.95, .role = VOCO_NUMERIC },
+      "the term between volumes", 0, 0, voco_no_yes, .role = VOCO_NUMERIC },
+    VOCO_REG_OPTION,
+    VOCO_MOMENTUM_OPTION,
+    VOCO_DROP_OPTION,
 
     VOCO_PRETRAIN_OPTIMIZER_OPTIONS,
     VOCO_PRETRAIN_MACHINE_OPTIONS,
@@ -78,14 +37,14 @@ const struct voco_opt voco_pretrain_options[] = {
 
 const struct voco_opt voco_cvpr_options[] = {
     VOCO_PRETRAIN_DATA_OPTIONS,
-    AUGMENT_OPTION,
+    VOCO_AUGMENT_OPTION,
     VOCO_PRETRAIN_MODEL_OPTIONS,
     VOCO_PRETRAIN_STEP_OPTIONS,
-    CROP_OPTIONS,
-    POSITIONS_OPTION,
-    SHARDS_OPTION,
-    REG_OPTION,
-    MOMENTUM_OPTION,
+    VOCO_CROP_OPTIONS,
+    VOCO_POSITIONS_OPTION,
+    VOCO_SHARDS_OPTION,
+    VOCO_REG_OPTION,
+    VOCO_MOMENTUM_OPTION,
     VOCO_PRETRAIN_OPTIMIZER_OPTIONS,
     VOCO_PRETRAIN_MACHINE_OPTIONS,
     VOCO_PRETRAIN_REPLAY_OPTIONS("FILE"),
@@ -94,12 +53,12 @@ const struct voco_opt voco_cvpr_options[] = {
 
 const struct voco_opt voco_nnssl_options[] = {
     VOCO_PRETRAIN_DATA_OPTIONS,
-    AUGMENT_OPTION,
+    VOCO_AUGMENT_OPTION,
     VOCO_PRETRAIN_MODEL_OPTIONS,
     VOCO_PRETRAIN_STEP_OPTIONS,
-    CROP_OPTIONS,
-    SHARDS_OPTION,
-    REG_OPTION,
+    VOCO_CROP_OPTIONS,
+    VOCO_SHARDS_OPTION,
+    VOCO_REG_OPTION,
     VOCO_PRETRAIN_OPTIMIZER_OPTIONS,
     VOCO_PRETRAIN_MACHINE_OPTIONS,
     VOCO_PRETRAIN_REPLAY_OPTIONS("FILE"),

@@ -43,8 +43,9 @@ struct voco_variant {
 enum { VOCO_ROI = 64 };             /* as published */
 
 /* The published Base model. */
-#define VOCO_PRETRAIN_DEFAULTS {                                                        \
-    .common = VOCO_PRETRAIN_COMMON(VOCO_PRETRAIN_VOCO), .sw = 2, .augment = true,       \
+#define VOCO_PRETRAIN_DEFAULTS VOCO_CONTRAST_DEFAULTS(VOCO_PRETRAIN_VOCO)
+#define VOCO_CONTRAST_DEFAULTS(which) {                                                 \
+    .common = VOCO_PRETRAIN_COMMON(which), .sw = 2, .augment = true,       \
     .momentum = 0.9, .drop = 0.2, .shards = 1, .teacher = 1, .inter = 1, .reg = 1,      \
     .grid = "3x3x1", .roi = VOCO_ROI,                                                   \
     .size = { .volumes = 4, .sw = 2, .bases = 9, .roi = VOCO_ROI } }
