@@ -471,7 +471,7 @@ START_TEST(parameters_are_those_of_the_state_dict)
     ck_assert_int_eq(voco_params_total(&m.params, ""),
                      72762999 - 124416 - 497664 - 1990656 * (1 + 4));
     voco_model_free(&m);
-    config.classes = 1;
+    config.classes = VOCO_CLASSES_MAX + 1;
     ck_assert_int_eq(voco_model_describe(&m, &config), VOCO_EUSAGE);
     voco_model_free(&m);
 }
