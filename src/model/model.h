@@ -32,6 +32,8 @@ enum { VOCO_HEADS_MAX = 4 };
 /* A copy of the backbone that is not trained: parameters teacher_backbone.NAME. */
 struct voco_teacher_config {
     bool there;
+    bool labels;                /* it labels images; the teachers of heads are on the backbone,
+                                 * not on it */
     int64_t start;              /* the step that it is copied in; below 0: none, it begins with
                                  * values of its own */
     double momentum;            /* in the steps after; 1: it stays as it is */

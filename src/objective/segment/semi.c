@@ -41,7 +41,7 @@ voco_semi_settle(struct voco_semi_config *c, int64_t steps, struct voco_teacher_
                          " step%s, expected an earlier one", c->start, steps,
                          voco_plural(steps));
     *ret = (struct voco_teacher_config){
-        .there = true, .start = c->start,
+        .there = true, .labels = true, .start = c->start,
         .momentum = c->teacher == VOCO_SEMI_EMA ? c->momentum : 1.0 };
     return VOCO_OK;
 }

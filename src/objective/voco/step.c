@@ -19,6 +19,13 @@ has_teacher(const struct voco_model *model)
     return model->config.n_heads > VOCO_TEACHER;
 }
 
+/* Does the teacher head see embeddings by a backbone of its own? */
+static bool
+has_guide(const struct voco_model *model)
+{
+    return model->config.teacher.there && !model->config.teacher.labels;
+}
+
 enum voco_err
 voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *model,
                const struct voco_contrast_size *size, struct voco_grouping grouping)
@@ -51,7 +58,7 @@ voco_step_init(struct voco_step *step, struct voco_ctx *ctx, struct voco_model *
     step->predicted = voco_push_real(ctx, a, 2, random, bases);
     step->factor = voco_push_real(ctx, a, 1, crops);
     step->terms = voco_push_real(ctx, a, 1, (int64_t)VOCO_CONTRAST_TERMS);
-    if (model->config.teacher.there)
+    if (has_guide(model))
         step->guide = voco_push_real(ctx, a, 2, crops, width);
     return ctx->err;
 }
@@ -150,7 +157,7 @@ losses(struct voco_step *step, int i)
 static void
 teach(struct voco_step *step, const struct voco_weights *w, int i)
 {
-    const bool own = step->model->config.teacher.there;
+    const bool own = has_guide(step->model);
     const struct voco_tensor embedding = shard_of(step, own ? &step->guide : &step->embed.y,
                                                   i);
     const struct voco_tensor teacher = shard_of(step, &step->teacher, i);
@@ -209,7 +216,7 @@ voco_step_gradient(struct voco_step *step, const struct voco_step_input *in,
     enum voco_err err;
 
     set_crops(step, in);
-    if (step->model->config.teacher.there)
+    if (has_guide(step->model))
         voco_embedding_teacher(e, stop, &step->guide);
     voco_embedding_forward(e, stop);
     if (voco_embedding_goes_on(e))
@@ -230,7 +237,7 @@ voco_step_predict(struct voco_step *step, const struct voco_step_input *in)
     struct voco_ctx *ctx = step->ctx;
 
     set_crops(step, in);
-    if (step->model->config.teacher.there)
+    if (has_guide(step->model))
         voco_embedding_teacher(&step->embed, NULL, &step->guide);
     voco_embedding_only(&step->embed);
     if (ctx->err)
