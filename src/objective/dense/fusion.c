@@ -223,6 +223,11 @@ static const struct voco_fusion_config defaults = {
 
 const struct voco_objective voco_objective_fusion = {
     .name = "fusion", .summary = "pre-train encoder and decoder by Volume Fusion",
+    .details = "Crops of two volumes are blended in boxes, with shares of 0, 1/4, .. 1.  The network\n"
+               "tells for each voxel which share the first crop has.\n"
+               "\n"
+               "  voco pretrain --objective fusion --store store --out run\n"
+               "  voco finetune seg --store labelled --weights run/model.safetensors --out seg",
     .options = options, .defaults = &defaults, .config_bytes = sizeof defaults,
     .term = voco_pretext_fusion.term, .n_terms = CE_DICE_TERMS, VOCO_DENSE_FUNCTIONS,
 };

@@ -133,6 +133,11 @@ static const struct voco_genesis_config defaults = {
 
 const struct voco_objective voco_objective_genesis = {
     .name = "genesis", .summary = "pre-train encoder and decoder with Models Genesis",
+    .details = "A crop is shuffled within small blocks, its intensities are mapped, and boxes of it\n"
+               "are painted over.  The network restores it.\n"
+               "\n"
+               "  voco pretrain --objective genesis --store store --out run\n"
+               "  voco finetune seg --store labelled --weights run/model.safetensors --out seg",
     .options = options, .defaults = &defaults, .config_bytes = sizeof defaults,
     .term = voco_pretext_genesis.term, .n_terms = 1, VOCO_DENSE_FUNCTIONS,
 };

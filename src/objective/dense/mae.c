@@ -298,6 +298,10 @@ static const struct voco_mae_config defaults = {
 
 const struct voco_objective voco_objective_mae = {
     .name = "mae", .summary = "pre-train encoder and decoder by masked auto-encoding",
+    .details = "Blocks of a crop are hidden, and the network fills them.\n"
+               "\n"
+               "  voco pretrain --objective mae --store store --out run\n"
+               "  voco finetune seg --store labelled --weights run/model.safetensors --out seg",
     .options = options, .defaults = &defaults, .config_bytes = sizeof defaults,
     .term = voco_pretext_mae.term, .n_terms = 1, VOCO_DENSE_FUNCTIONS,
 };
