@@ -14,7 +14,7 @@ static struct {
     const char *output;
     double threshold;
     int64_t pictures, threads;
-} c = { .threshold = 0.86, .pictures = 40, .threads = INT64_MIN };
+} c = { .threshold = 0.88, .pictures = 40, .threads = INT64_MIN };
 
 static const struct voco_opt options[] = {
     { "against", 0, VOCO_OPT_LIST, &c.against, "LIST",

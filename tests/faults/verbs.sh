@@ -74,12 +74,13 @@ run() {
 
 # found FOLDER: the files that must be equal in every run: what depends on the clock is not, nor are
 # checkpoints, of which an interrupted run may keep others.  Of a store it is the hash, since HDF5
-# notes the time and rejected volumes may come in another order.
+# notes the time and rejected volumes may come in another order.  What a killed process left
+# half-written under a name of its own is left out, and judged by leftovers.
 found() {
     [ ! -e "$1/made/manifest.jsonl" ] || (cd "$1" && hash_of_store)
     (cd "$1" && find made* -type f 2> /dev/null | grep -v -e '/config.json$' -e '/metrics.jsonl$' \
         -e '/events.out' -e '/tune.json$' -e '^made.json$' -e '/ckpt-' -e '/loss.png$' \
-        -e '/shard-' -e '/manifest.jsonl$' | sort)
+        -e '/shard-' -e '/manifest.jsonl$' -e '\.tmp-' | sort)
 }
 
 # leftovers: temporary files in a folder that nobody is writing to.  Those of a store and of a
