@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 
-enum { FILES = 32 };
+enum { FILES = 64 };
 
 static struct {
     char *name, *path;
