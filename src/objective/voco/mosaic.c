@@ -251,6 +251,7 @@ voco_mosaic_write(const char *path, const char *title, const struct voco_mosaic 
     const struct voco_text_style name = { 17.5, INK, VOCO_LEFT, true, false };
     const struct voco_text_style small = { 15, FAINT_INK, VOCO_LEFT, false, false };
     struct voco_canvas c;
+    char question[192];
     int height = HEAD;
     enum voco_err err;
 
@@ -264,9 +265,10 @@ voco_mosaic_write(const char *path, const char *title, const struct voco_mosaic 
     if (err)
         return err;
     voco_canvas_text(&c, MARGIN, 40, &big, title);
-    voco_canvas_text(&c, MARGIN, 62, &small, "Which share of a random crop lies in each "
-                     "base crop?  True: shares of area.  Predicted: cosine of projections.  "
-                     "The largest is framed.");
+    snprintf(question, sizeof question, "Which share of a random crop lies in each base "
+             "crop?  True: shares of %s.  Predicted: cosine of projections.  The largest is "
+             "framed.", n && m[0].grid.n[2] > 1 ? "volume" : "area");
+    voco_canvas_text(&c, MARGIN, 62, &small, question);
     for (int i = 0, y = HEAD; i < n; y += band_height(&m[i++])) {
         voco_canvas_text(&c, MARGIN, y + 20, &name, m[i].name);
         draw_block(&c, MARGIN, y + BAND_HEAD, &m[i]);
