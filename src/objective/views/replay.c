@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "data/store/cropfile.h"
 #include "data/store/hdf5.h"
-#include "objective/views/batch.h"
 
 static enum voco_err
 read_view(struct voco_h5 *h, const char *path, const char *name, struct voco_cropset *ret)
@@ -68,50 +67,3 @@ voco_views_replay_free(struct voco_views_replay *r)
     free(r->view[1]);
     *r = (struct voco_views_replay){ 0 };
 }
-
-/* ---- as a source ---- */
-
-static enum voco_err
-replay_alloc(const void *source, void *batch)
-{
-    const struct voco_views_replay *r = source;
-
-    *(struct voco_views *)batch = (struct voco_views){
-        .crops = r->crops, .roi = r->roi, .view = { r->view[0], r->view[1] } };
-    return VOCO_OK;
-}
-
-static void
-leave(void *ours)
-{
-    (void)ours;                 /* the replay owns its arrays */
-}
-
-static void
-begin(void *source, void *batch, int unit)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-}
-
-static enum voco_err
-fill(const void *source, void *batch, int unit, void *own)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-    (void)own;
-    return VOCO_OK;
-}
-
-static void *
-own_new(const void *source)
-{
-    return (void *)source;      /* threads need no memory, and NULL would say there is none */
-}
-
-const struct voco_batch_kind voco_views_replay_kind = {
-    .name = "a replayed batch", .bytes = sizeof(struct voco_views), .alloc = replay_alloc,
-    .free = leave, .begin = begin, .fill = fill, .own_new = own_new, .own_free = leave,
-};

@@ -5,7 +5,7 @@
 #ifndef VOCO_OBJECTIVE_VIEWS_REPLAY_H
 #define VOCO_OBJECTIVE_VIEWS_REPLAY_H
 
-#include "data/batch/batches.h"
+#include "base/err.h"
 
 struct voco_views_replay {
     int volumes, crops, roi;
@@ -17,8 +17,5 @@ struct voco_views_replay {
 enum voco_err voco_views_replay_open(const char *path, int crops,
                                      struct voco_views_replay *ret);
 void voco_views_replay_free(struct voco_views_replay *r);       /* accepts {0} */
-
-/* A source of batches (struct voco_views) of one unit; it is the replay. */
-extern const struct voco_batch_kind voco_views_replay_kind;
 
 #endif

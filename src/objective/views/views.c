@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "model/weights.h"
 #include "objective/embed/collapse.h"
+#include "objective/pretrain/fixed.h"
 #include "objective/views/batch.h"
 #include "objective/views/picture.h"
 #include "objective/views/replay.h"
@@ -22,7 +23,11 @@ struct data {
     bool *exclude;              /* [volumes] that are left out; NULL: none */
     struct voco_views_source *source;
     struct voco_views_replay replay;
+    struct voco_views replayed;         /* its views as a batch */
+    struct voco_fixed_batch fixed;
 };
+
+static const struct voco_batch_kind replay_kind = VOCO_FIXED_KIND(struct voco_views);
 
 static void
 release(void *data)
@@ -82,6 +87,22 @@ make_sets(const struct voco_views_config *c, struct voco_views_size *size)
 }
 
 static enum voco_err
+open_replay(struct voco_views_config *c, struct data *d)
+{
+    struct voco_views_replay *r = &d->replay;
+    const enum voco_err err = voco_views_replay_open(c->common.replay, (int)c->crops, r);
+
+    if (err != VOCO_OK)
+        return err;
+    c->common.batch = r->volumes;       /* the file's sizes count, and are recorded */
+    c->roi = r->roi;
+    d->replayed = (struct voco_views){ .crops = r->crops, .roi = r->roi,
+                                       .view = { r->view[0], r->view[1] } };
+    d->fixed = (struct voco_fixed_batch){ &d->replayed, sizeof d->replayed };
+    return VOCO_OK;
+}
+
+static enum voco_err
 prepare(void *config, void **data, struct voco_setup *ret)
 {
     struct voco_views_config *c = config;
@@ -90,20 +111,14 @@ prepare(void *config, void **data, struct voco_setup *ret)
 
     *data = d;
     VOCO_NEED(d);
-    if (c->common.replay) {
-        err = voco_views_replay_open(c->common.replay, (int)c->crops, &d->replay);
-        c->size = (struct voco_views_size){ d->replay.volumes, d->replay.crops,
-                                            d->replay.roi, 1 };
-        c->common.batch = d->replay.volumes;    /* the file counts, and is recorded */
-        c->roi = d->replay.roi;
-    } else {
-        c->size = (struct voco_views_size){ (int)c->common.batch, (int)c->crops, (int)c->roi,
-                                            1 };
-        err = voco_pretrain_open_store(c, c->size.volumes, &d->store, &d->exclude);
-        if (err == VOCO_OK)
-            err = voco_patches_fit(d->store, d->exclude, c->size.roi);
-    }
-    if (err != VOCO_OK || (err = make_sets(c, &c->size)) != VOCO_OK)
+    err = c->common.replay ? open_replay(c, d)
+        : voco_pretrain_open_store(c, (int)c->common.batch, &d->store, &d->exclude);
+    if (err == VOCO_OK && d->store)
+        err = voco_patches_fit(d->store, d->exclude, (int)c->roi);
+    if (err != VOCO_OK)
+        return err;
+    c->size = (struct voco_views_size){ (int)c->common.batch, (int)c->crops, (int)c->roi, 1 };
+    if ((err = make_sets(c, &c->size)) != VOCO_OK)
         return err;
     c->common.group = voco_pretrain_group(c);
     ret->model = (struct voco_model_config){
@@ -127,7 +142,7 @@ inputs(const void *config, void *data, struct voco_input ret[VOCO_INPUTS_MAX], i
         err = voco_views_open(d->store, &o, &d->source);
     ret[0] = d->store
         ? (struct voco_input){ &voco_views_kind, d->source, c->size.volumes }
-        : (struct voco_input){ &voco_views_replay_kind, &d->replay, 1 };
+        : (struct voco_input){ &replay_kind, &d->fixed, 1 };
     *ret_n = 1;
     return err;
 }
