@@ -256,7 +256,8 @@ voco_trace_tell(struct voco_trace *t, struct voco_ctx *ctx)
 {
     if (!t->inner || !ctx->dev)
         return;
-    ctx->dev->peak(ctx, &t->peak);
+    if (t->peak.flops == 0)
+        ctx->dev->peak(ctx, &t->peak);
     voco_trace_report(t, stderr);
 }
 
