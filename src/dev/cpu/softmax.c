@@ -20,7 +20,6 @@ softmax_row(const struct voco_kernels *kernels, const float *x, int64_t c, float
     if (without >= 0)
         p[without] = left_out;
     top = p[0];
-    #pragma omp simd reduction(max : top)
     for (int64_t k = 1; k < c; k++)
         top = p[k] > top ? p[k] : top;
     for (int64_t k = 0; k < c; k++)
