@@ -10,7 +10,7 @@
 
 enum {
     WIDTH = 1280, MARGIN = 28, HEAD = 84, WIDE_HEIGHT = 400, HEIGHT = 248,
-    COLUMN = (WIDTH - 3 * MARGIN) / 2, LINES = 5, RUNS = VOCO_SERIES_MAX
+    COLUMN = (WIDTH - 3 * MARGIN) / 2, LINES = 8, RUNS = VOCO_SERIES_MAX
 };
 
 struct panel {
@@ -25,7 +25,8 @@ struct panel {
  * block, so the middle base has the largest true weight for a quarter of them. */
 static const struct panel one_run[] = {
     { "Loss and its terms",
-      { { "loss", "loss" }, { "intra", "intra" }, { "inter", "inter" }, { "reg", "reg" } },
+      { { "loss", "loss" }, { "intra", "intra" }, { "inter", "inter" }, { "pos", "pos" },
+        { "neg", "neg" }, { "reg", "reg" }, { "ce", "ce" }, { "dice", "dice" } },
       false, true, 1, -1, 0, NULL },
     { "Terms of the segmentation loss",
       { { "dice_loss", "Dice" }, { "cross_entropy", "cross-entropy" } },
@@ -115,7 +116,8 @@ any_value(const double *v, int64_t n)
     return false;
 }
 
-/* False if no run has anything for it. */
+/* False if no run has anything for it: for its first line, since a key further on may stand
+ * for something else in runs of another objective. */
 static bool
 make_chart(const struct panel *p, const struct run *run, int n_runs,
            struct voco_chart *chart)
@@ -129,15 +131,20 @@ make_chart(const struct panel *p, const struct run *run, int n_runs,
     chart->guide = p->guide > 0 ? p->guide : NAN;
     chart->guide_name = p->guide_name;
     for (int r = 0; r < n_runs; r++) {
+        if (!any_value(voco_history_series(&run[r].history, p->line[0].key),
+                       run[r].history.n))
+            continue;
         for (int i = 0; i < LINES && p->line[i].key; i++) {
             const struct voco_history *h = &run[r].history;
             const double *value = voco_history_series(h, p->line[i].key);
 
             if (!any_value(value, h->n) || chart->n_series == VOCO_SERIES_MAX)
                 continue;
-            chart->series[chart->n_series++] = (struct voco_series){
-                p->line[i].name, h->step, value, h->n, voco_color(n_runs > 1 ? r : i)
+            chart->series[chart->n_series] = (struct voco_series){
+                p->line[i].name, h->step, value, h->n,
+                voco_color(n_runs > 1 ? r : chart->n_series)
             };
+            chart->n_series++;
         }
     }
     return chart->n_series > 0;
