@@ -87,4 +87,6 @@ done
 expect 8 "fusion" "a run goes on with its objective" store mae --out whole-fusion --steps 4
 expect 8 "intensities" "predict needs classes" "$voco" predict -w whole-mae/model.safetensors \
     -o labels ct
+expect 8 "objective fusion" "predict needs classes of labels" "$voco" predict \
+    -w whole-fusion/model.safetensors -o labels ct
 finish

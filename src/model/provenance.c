@@ -228,6 +228,21 @@ voco_orientation_of(const char *path, char ret[8])
 }
 
 enum voco_err
+voco_provenance_objective(const char *path, char ret[32])
+{
+    struct voco_tensorfile file;
+    const enum voco_err err = voco_tensorfile_open(&file, path);
+    const char *said = err == VOCO_OK ? voco_tensorfile_meta(&file, "voco.provenance") : NULL;
+    json_t *root = said ? json_loads(said, 0, NULL) : NULL;
+    const char *name = json_string_value(json_object_get(root, "objective"));
+
+    snprintf(ret, 32, "%s", name ? name : "");
+    json_decref(root);
+    voco_tensorfile_close(&file);
+    return err;
+}
+
+enum voco_err
 voco_orientation_expect(const char *expected, const double affine[4][4], const char *what)
 {
     char name[4];

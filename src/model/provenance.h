@@ -63,6 +63,9 @@ enum voco_err voco_orientation_read(const struct voco_tensorfile *f, const char 
 /* The same of a file by its path. */
 enum voco_err voco_orientation_of(const char *path, char ret[8]);
 
+/* The objective that a file of weights was trained with, "voco"; "": it does not say. */
+enum voco_err voco_provenance_objective(const char *path, char ret[32]);
+
 /* VOCO_EFORMAT where the voxels of a volume lie in another orientation than the network's;
  * with expected "" every orientation is right.  what: the volume, for the message. */
 enum voco_err voco_orientation_expect(const char *expected, const double affine[4][4],

@@ -141,6 +141,7 @@ static enum voco_err
 recognise(const char *weights, int merging, struct voco_model_config *ret)
 {
     enum voco_err err = voco_model_recognise_as(weights, merging, ret);
+    char objective[32];
 
     if (err == VOCO_OK)
         err = voco_model_expect_merging(weights, merging, ret);
@@ -150,6 +151,12 @@ recognise(const char *weights, int merging, struct voco_model_config *ret)
         return voco_fail(VOCO_ECHECKPOINT, "%s: %s: fine-tune it first", weights,
                          ret->classes ? "a network that makes intensities, not classes"
                                       : "an encoder without an output layer");
+    if ((err = voco_provenance_objective(weights, objective)) != VOCO_OK)
+        return err;
+    if (objective[0] && strncmp(objective, "segment", 7) != 0
+        && strcmp(objective, "omni") != 0)
+        return voco_fail(VOCO_ECHECKPOINT, "%s: made by pretrain --objective %s, whose outputs "
+                         "are no classes of labels: fine-tune it first", weights, objective);
     return voco_model_cover(weights, ret, &voco_demand_all);
 }
 
