@@ -6,6 +6,7 @@
 
 #include "data/store/hdf5.h"
 #include "net/unetr.h"
+#include "objective/pretrain/fixed.h"
 
 static const int64_t crops_max = 4096, edge_max = 1024;
 
@@ -114,38 +115,7 @@ kind_alloc(const void *source, void *batch)
     return VOCO_OK;
 }
 
-static void
-nothing(void *batch)
-{
-    (void)batch;                /* the replay owns its arrays */
-}
-
-static void
-begin(void *source, void *batch, int unit)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-}
-
-static enum voco_err
-fill(const void *source, void *batch, int unit, void *own)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-    (void)own;
-    return VOCO_OK;
-}
-
-static void *
-own_new(const void *source)
-{
-    return (void *)source;      /* threads need no memory, and NULL would say there is none */
-}
-
 const struct voco_batch_kind voco_dense_replay_kind = {
     .name = "a replayed batch", .bytes = sizeof(struct voco_dense_batch),
-    .alloc = kind_alloc, .free = nothing, .begin = begin, .fill = fill, .own_new = own_new,
-    .own_free = nothing,
+    .alloc = kind_alloc, .begin = voco_fixed_begin, VOCO_FIXED_REST
 };

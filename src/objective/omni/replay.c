@@ -7,6 +7,7 @@
 #include "data/store/cropfile.h"
 #include "data/store/hdf5.h"
 #include "dev/device.h"
+#include "objective/pretrain/fixed.h"
 #include "objective/segment/batch.h"
 
 static enum voco_err
@@ -94,44 +95,7 @@ batch_alloc(const void *source, void *batch)
     return VOCO_OK;
 }
 
-static void
-batch_free(void *batch)
-{
-    (void)batch;                /* the replay owns its arrays */
-}
-
-static void
-begin(void *source, void *batch, int unit)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-}
-
-static enum voco_err
-fill(const void *source, void *batch, int unit, void *own)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-    (void)own;
-    return VOCO_OK;
-}
-
-static void *
-own_new(const void *source)
-{
-    return (void *)source;      /* threads need no memory, and NULL would say there is none */
-}
-
-static void
-own_free(void *own)
-{
-    (void)own;
-}
-
 const struct voco_batch_kind voco_omni_replay_kind = {
     .name = "replayed crops with labels", .bytes = sizeof(struct voco_seg_batch),
-    .alloc = batch_alloc, .free = batch_free, .begin = begin, .fill = fill,
-    .own_new = own_new, .own_free = own_free,
+    .alloc = batch_alloc, .begin = voco_fixed_begin, VOCO_FIXED_REST
 };

@@ -21,7 +21,12 @@ void *voco_fixed_own_new(const void *source);
 /* A struct voco_batch_kind of structs of this type, for voco_batches_open with one unit. */
 #define VOCO_FIXED_KIND(type) {                                                         \
     .name = "a replayed batch", .bytes = sizeof(type), .alloc = voco_fixed_alloc,       \
-    .free = voco_fixed_free, .begin = voco_fixed_begin, .fill = voco_fixed_fill,        \
-    .own_new = voco_fixed_own_new, .own_free = voco_fixed_free }
+    .begin = voco_fixed_begin, VOCO_FIXED_REST }
+
+/* The other functions of such a kind, for one whose alloc makes the struct of another
+ * source, or whose begin differs from step to step. */
+#define VOCO_FIXED_REST                                                                 \
+    .free = voco_fixed_free, .fill = voco_fixed_fill, .own_new = voco_fixed_own_new,    \
+    .own_free = voco_fixed_free
 
 #endif

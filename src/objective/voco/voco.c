@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "objective/embed/collapse.h"
+#include "objective/pretrain/fixed.h"
 #include "objective/voco/batch_mosaic.h"
 #include "objective/voco/replay.h"
 #include "objective/voco/signals.h"
@@ -128,12 +129,6 @@ replay_alloc(const void *source, void *batch)
 }
 
 static void
-replay_free(void *batch)
-{
-    (void)batch;                /* the replay owns its arrays */
-}
-
-static void
 replay_begin(void *source, void *batch, int unit)
 {
     const struct voco_replay *replay = source;
@@ -144,26 +139,9 @@ replay_begin(void *source, void *batch, int unit)
     b->keep = replay->keep ? replay->keep + b->head.step * rows : NULL;
 }
 
-static enum voco_err
-replay_fill(const void *source, void *batch, int unit, void *own)
-{
-    (void)source;
-    (void)batch;
-    (void)unit;
-    (void)own;
-    return VOCO_OK;
-}
-
-static void *
-replay_own_new(const void *source)
-{
-    return (void *)source;      /* threads need no memory, and NULL would say there is none */
-}
-
 static const struct voco_batch_kind replay_kind = {
     .name = "a replayed batch", .bytes = sizeof(struct voco_batch), .alloc = replay_alloc,
-    .free = replay_free, .begin = replay_begin, .fill = replay_fill,
-    .own_new = replay_own_new, .own_free = replay_free,
+    .begin = replay_begin, VOCO_FIXED_REST
 };
 
 static enum voco_err
