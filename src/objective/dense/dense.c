@@ -74,12 +74,10 @@ patches_options(const struct voco_dense_config *c, const struct data *d)
 {
     struct voco_patches_options o = {
         .seed = (uint64_t)c->common.run.seed, .batch = volumes_of(c), .crops = (int)c->crops,
-        .roi = (int)c->roi, .augment = c->augment, .n_repeat = c->common.repeat.n,
+        .roi = (int)c->roi, .augment = c->augment, .repeat = c->common.repeat,
         .exclude = d->exclude,
     };
 
-    for (int i = 0; i < c->common.repeat.n; i++)
-        o.repeat[i] = c->common.repeat.item[i];
     if (c->pretext->change) {
         o.n_made = 1;
         o.make = change;
@@ -391,7 +389,7 @@ draw_store(const char *path, const char *title, struct work *w, const struct dat
     enum voco_err err;
 
     o.augment = false;
-    o.n_repeat = 0;
+    o.repeat.n = 0;
     if ((err = voco_patches_open(d->store, &o, &source)) == VOCO_OK
         && (err = voco_batches_open(&voco_patches_kind, source, o.batch, 1, 1, 0, &batches))
            == VOCO_OK

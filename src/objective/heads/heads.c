@@ -108,14 +108,12 @@ static enum voco_err
 open_patches(const struct voco_heads_config *c, const struct data *d,
              struct voco_patch_source **ret)
 {
-    struct voco_patches_options o = {
+    const struct voco_patches_options o = {
         .seed = (uint64_t)c->common.run.seed, .batch = (int)c->common.batch,
-        .crops = (int)c->crops, .roi = c->edge, .n_repeat = c->common.repeat.n,
+        .crops = (int)c->crops, .roi = c->edge, .repeat = c->common.repeat,
         .exclude = d->exclude,
     };
 
-    for (int i = 0; i < o.n_repeat; i++)
-        o.repeat[i] = c->common.repeat.item[i];
     return voco_patches_open(d->store, &o, ret);
 }
 

@@ -209,7 +209,8 @@ voco_patches_open(const struct voco_store *store, const struct voco_patches_opti
         return voco_fail(VOCO_EMEMORY, "no memory for the loader");
     s->store = store;
     s->o = *o;
-    err = voco_sampler_init(&s->sampler, store, o->seed, o->repeat, o->n_repeat, o->exclude);
+    err = voco_sampler_init(&s->sampler, store, o->seed, o->repeat.item, o->repeat.n,
+                            o->exclude);
     if (err == VOCO_OK)
         *ret = s;
     else

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/opt.h"
 #include "data/batch/batches.h"
 
 enum { VOCO_PATCH_MAKES = 3 };
@@ -27,8 +28,7 @@ struct voco_patches_options {
     int crops;                  /* of a volume */
     int roi;                    /* edge of a crop in voxels */
     bool augment;
-    const char *repeat[64];     /* "dataset=weight": a dataset counts that many times */
-    int n_repeat;
+    struct voco_opt_list repeat;    /* "dataset=weight": a dataset counts that many times */
     const bool *exclude;        /* [volumes of the store] that are left out; NULL: none */
 
     /* Further arrays of roi^3 for each crop, made from it by the loader's threads; the crop

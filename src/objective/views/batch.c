@@ -159,7 +159,8 @@ voco_views_open(const struct voco_store *store, const struct voco_views_options 
         return voco_fail(VOCO_EMEMORY, "no memory for the loader");
     s->store = store;
     s->o = *o;
-    err = voco_sampler_init(&s->sampler, store, o->seed, o->repeat, o->n_repeat, o->exclude);
+    err = voco_sampler_init(&s->sampler, store, o->seed, o->repeat.item, o->repeat.n,
+                            o->exclude);
     if (err == VOCO_OK)
         *ret = s;
     else

@@ -6,6 +6,7 @@
 #ifndef VOCO_OBJECTIVE_VIEWS_BATCH_H
 #define VOCO_OBJECTIVE_VIEWS_BATCH_H
 
+#include "base/opt.h"
 #include "data/batch/batches.h"
 #include "objective/views/view.h"
 
@@ -17,8 +18,7 @@ struct voco_views_options {
     const struct voco_view_recipe *recipe;
     double strength;            /* as in voco_view_draw */
     bool augment;
-    const char *repeat[64];     /* "dataset=weight": a dataset counts that many times */
-    int n_repeat;
+    struct voco_opt_list repeat;    /* "dataset=weight": a dataset counts that many times */
     const bool *exclude;        /* [volumes of the store] that are left out; NULL: none */
 };
 

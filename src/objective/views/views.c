@@ -46,16 +46,12 @@ release(void *data)
 static struct voco_views_options
 batch_options(const struct voco_views_config *c, const struct data *d)
 {
-    struct voco_views_options o = {
+    return (struct voco_views_options){
         .seed = (uint64_t)c->common.run.seed, .batch = c->size.volumes,
         .crops = c->size.crops, .roi = c->size.roi, .recipe = c->kind->recipe,
-        .strength = c->strength, .augment = c->augment, .n_repeat = c->common.repeat.n,
+        .strength = c->strength, .augment = c->augment, .repeat = c->common.repeat,
         .exclude = d->exclude,
     };
-
-    for (int i = 0; i < c->common.repeat.n; i++)
-        o.repeat[i] = c->common.repeat.item[i];
-    return o;
 }
 
 static enum voco_err

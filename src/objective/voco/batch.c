@@ -208,7 +208,7 @@ voco_loader_open(const struct voco_store *store, const struct voco_loader_option
     l->cut = cut;
     l->o = *o;
     l->bases = voco_tiling_bases(&o->grid);
-    err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat, o->n_repeat,
+    err = voco_sampler_init(&l->sampler, store, o->seed, o->repeat.item, o->repeat.n,
                             o->exclude);
     if (err)
         voco_loader_close(l);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/opt.h"
 #include "data/batch/batches.h"
 #include "objective/voco/block.h"
 
@@ -24,8 +25,8 @@ struct voco_loader_options {
     bool augment;
     double shift;           /* probability that intensities are shifted, where augmented */
     double drop;            /* share of rows that the student does not see */
-    const char *repeat[64]; /* "dataset=weight": a dataset counts that many times */
-    int n_repeat;
+    struct voco_opt_list repeat;    /* "dataset=weight": a dataset counts that many
+                                     * times */
     const bool *exclude;    /* [volumes of the store] that are left out; NULL: none */
 };
 

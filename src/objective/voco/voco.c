@@ -43,16 +43,12 @@ release(void *data)
 static struct voco_loader_options
 loader_options(const struct voco_pretrain_config *c, const struct data *d)
 {
-    struct voco_loader_options o = {
+    return (struct voco_loader_options){
         .seed = (uint64_t)c->common.run.seed, .batch = c->size.volumes, .sw = c->size.sw,
         .roi = c->size.roi, .grid = voco_contrast_tiling(c), .crop_mm = c->crop_mm,
         .augment = c->augment, .shift = voco_variant_of(c)->shift, .drop = c->drop,
-        .n_repeat = c->common.repeat.n, .exclude = d->exclude,
+        .repeat = c->common.repeat, .exclude = d->exclude,
     };
-
-    for (int i = 0; i < c->common.repeat.n; i++)
-        o.repeat[i] = c->common.repeat.item[i];
-    return o;
 }
 
 /* Without a teacher the target of the inter-volume term would be its own prediction. */
@@ -376,7 +372,7 @@ finish(struct voco_run *run)
         return VOCO_OK;
     o = loader_options((const struct voco_pretrain_config *)run->config, d);
     o.augment = false;
-    o.n_repeat = 0;
+    o.repeat.n = 0;
     path = voco_format("%s/mosaic.png", out);
     title = voco_format("%s, step %" PRId64, out, run->loop.state.step);
     err = voco_batch_mosaic(path, title, d->store, &o, &((struct work *)run->work)->step);
