@@ -1,7 +1,8 @@
 #!/bin/sh
 # Seconds a step and memory of every objective of pre-training, on one store.  TSV:
 # objective, crops of a step, TFLOP of a step, seconds (the median of the steps behind the
-# first, of an even number the lower middle one), ratio to the first objective's, MiB of memory as planned.
+# first, of an even number the lower middle one), ratio to the first objective's, MiB of
+# memory as planned.
 #
 #   objectives.sh VOCO STORE [OPTION...]
 #
